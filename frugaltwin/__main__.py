@@ -1,0 +1,5 @@
+"""`python -m frugaltwin`."""
+
+from frugaltwin.cli import main
+
+main()

@@ -1,0 +1,196 @@
+"""Everything that can be chosen by name. A new plug-in is one new file and one line here."""
+
+import ast
+import importlib.util
+import inspect
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, cast, get_type_hints
+
+import numpy as np
+
+from frugaltwin.color import Lab
+from frugaltwin.errors import DriverError, InvalidInput, MissingPart, ShadowedPackage, UnknownName
+from frugaltwin.goals import Goal, MatchColor
+from frugaltwin.plugins import Driver, KnowsTruth, Strategy
+from frugaltwin.tables import color_of
+
+# Values are "module:callable", imported on first use, so that listing costs nothing.
+DRIVERS = {
+    "color-mixing": "simulator.color_mixing:ColorMixingTwin",
+    "light-mixing": "simulator.light_mixing:LightMixing",
+    "table": "simulator.table:Table",
+}
+STRATEGIES = {
+    "composite": "optimizers.composite:Composite",
+    "bayesian": "optimizers.bayesian:Bayesian",
+    "sobol": "optimizers.sobol:Sobol",
+    "random": "optimizers.random_search:RandomSearch",
+}
+GOALS = {
+    "match-color": "frugaltwin.goals:MatchColor",
+    "minimize": "frugaltwin.goals:Minimize",
+    "maximize": "frugaltwin.goals:Maximize",
+}
+KINDS = {"driver": DRIVERS, "strategy": STRATEGIES, "goal": GOALS}
+
+Options = Mapping[str, object]
+
+
+def make_driver(name: str, options: Options | None = None, **defaults: object) -> Driver:
+    """The driver of that name.
+
+    Args:
+        options: Go to its constructor; text is converted to what the constructor takes.
+        defaults: The same, as far as the constructor has options of these names (`seed`, `goal`).
+
+    Raises:
+        UnknownName: No driver or no option has that name; the message says what comes nearest.
+        InvalidInput: An option has an impossible value.
+    """
+    return cast(Driver, _make("driver", name, options or {}, defaults))
+
+
+def make_strategy(name: str, options: Options | None = None, **defaults: object) -> Strategy:
+    """The strategy of that name; arguments and errors as for `make_driver`."""
+    return cast(Strategy, _make("strategy", name, options or {}, defaults))
+
+
+def make_goal(text: str, driver: Driver, seed: int = 0) -> Goal:
+    """The goal of words such as ``match-color:teal`` or ``minimize:cost``.
+
+    Args:
+        driver: What it is a goal for; a twin is asked for its truth when a reachable color is to be drawn.
+        seed: Of that draw.
+
+    Raises:
+        UnknownName: No goal has that name.
+        InvalidInput: The rest of the words cannot be understood.
+    """
+    name, _, argument = text.partition(":")
+    entry = _entry("goal", name.strip())
+    return cast(type[Goal], resolve_name(entry)).parse(argument.strip(), driver.experiment, lambda s: _reachable_color(driver, s), seed)
+
+
+def default_goal(driver: Driver) -> str:
+    """What a driver is used for when nobody says.
+
+    Raises:
+        InvalidInput: There is no such thing.
+    """
+    if driver.experiment.color is not None:
+        return "match-color:reachable"
+    names = ", ".join(f"minimize:{o.name}" for o in driver.experiment.outcomes if not o.labels)
+    raise InvalidInput(f"say what is wanted of {driver.experiment.name} with --goal, for example {names}")
+
+
+def summary(kind: str, name: str) -> str:
+    """One line about a plug-in."""
+    return data_sheet(kind, name).splitlines()[0]
+
+
+def data_sheet(kind: str, name: str) -> str:
+    """All that its author says of a plug-in: equations, units, options, sources. Nothing is imported for it."""
+    module, _, attribute = _entry(kind, name).partition(":")
+    for node in _parsed(module).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
+            return ast.get_docstring(node) or ""
+    raise LookupError(f"{module} does not define {attribute}")
+
+
+def kind_of(name: str) -> str:
+    """``driver``, ``strategy`` or ``goal``.
+
+    Raises:
+        UnknownName: It is none of them.
+    """
+    for kind, table in KINDS.items():
+        if name in table:
+            return kind
+    raise UnknownName(_unknown("plug-in", name, [n for table in KINDS.values() for n in table]))
+
+
+def check_packages() -> None:
+    """Refuse to go on where a file of the user's hides one of our packages.
+
+    Raises:
+        ShadowedPackage: It does; the message says which file.
+    """
+    for package in ("simulator", "optimizers", "hardware", "api"):
+        _check_package(package)
+
+
+def _check_package(package: str) -> None:
+    home = Path(__file__).resolve().parent.parent
+    beside = Path.cwd() / f"{package}.py"
+    spec = importlib.util.find_spec(package)
+    found = Path(spec.origin).resolve() if spec and spec.origin else None
+    hiding = beside if beside.exists() else found
+    if hiding is not None and hiding.resolve() != home / package / "__init__.py":
+        raise ShadowedPackage(f"{hiding} hides our package {package!r}; rename that file, or work in another folder")
+
+
+@cache
+def _parsed(module: str) -> ast.Module:
+    _check_package(module.partition(".")[0]) if not module.startswith("frugaltwin") else None
+    path = Path(__file__).resolve().parent.parent.joinpath(*module.split(".")).with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _entry(kind: str, name: str) -> str:
+    table = KINDS[kind]
+    if name not in table:
+        raise UnknownName(_unknown(kind, name, list(table)))
+    return table[name]
+
+
+def _unknown(kind: str, name: str, names: list[str]) -> str:
+    near = get_close_matches(name, names, n=1)
+    return f"there is no {kind} {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}")
+
+
+def _make(kind: str, name: str, options: Options, defaults: Options) -> object:
+    entry = _entry(kind, name)
+    _check_package(entry.partition(".")[0])
+    try:
+        factory = resolve_name(entry)
+    except ModuleNotFoundError as error:
+        raise MissingPart(f"the {kind} {name} needs the package {error.name!r}; install it with pip install {error.name}") from error
+    parameters = inspect.signature(factory).parameters
+    for option in options:
+        if option not in parameters:
+            raise UnknownName(_unknown(f"option of {name}", option, list(parameters)))
+    given = {k: v for k, v in defaults.items() if k in parameters} | dict(options)
+    if missing := [k for k, p in parameters.items() if p.default is inspect.Parameter.empty and k not in given]:
+        raise InvalidInput(f"the {kind} {name} needs {', '.join(f'--option {k}=…' for k in missing)}")
+    hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    return factory(**{k: _converted(name, k, v, hints[k]) for k, v in given.items()})
+
+
+def _converted(name: str, option: str, value: object, hint: Any) -> object:
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
+    except ValidationError as error:
+        raise InvalidInput(f"option {option} = {value!r} of {name}: {error.errors()[0]['msg']}") from error
+
+
+def _reachable_color(driver: Driver, seed: int) -> Lab:
+    """The true color of settings drawn at random."""
+    experiment = driver.experiment
+    if not isinstance(driver, KnowsTruth):
+        raise InvalidInput(f"{experiment.name} is no twin, so no reachable color can be drawn; name one with --goal match-color:#rrggbb")
+    # Another stream than the campaign's own, whose random strategy would else begin with the answer.
+    draws = np.random.SeedSequence((seed, 1931)).generate_state(100)
+    for draw in draws:
+        (settings,) = make_strategy("random", seed=int(draw)).suggest(experiment, MatchColor(experiment, (50.0, 0.0, 0.0)), [])
+        try:
+            color = color_of(experiment, settings, driver.truth(settings))
+        except DriverError:
+            continue  # not every setting can be measured; the next draw may be
+        return color["L"], color["a"], color["b"]
+    raise InvalidInput(f"no reachable color found for {experiment.name} in {len(draws)} draws; name one with --goal match-color:#rrggbb")

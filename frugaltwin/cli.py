@@ -1,0 +1,502 @@
+"""The `frugaltwin` command. Every command says what it does in its help, and fails with one sentence and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
+
+import typer
+
+from frugaltwin.errors import FrugalTwinError, InvalidInput, UnknownName
+
+if TYPE_CHECKING:
+    from frugaltwin.campaign import Campaign
+    from frugaltwin.plugins import Driver
+    from frugaltwin.spec import CampaignSpec
+
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=
+    "A self-driving lab on a desk, and its faithful simulator. Begin with: frugaltwin run"
+)  # fmt: skip
+
+File = Annotated[Optional[Path], typer.Argument(metavar="[FILE]", help="A campaign file (TOML); flags override it.")]
+DriverName = Annotated[Optional[str], typer.Option("--driver", metavar="NAME", help="Who performs; see `frugaltwin catalog`.")]
+Options = Annotated[Optional[list[str]], typer.Option("--option", metavar="KEY=VALUE", help="An option of the driver; may be repeated.")]
+GoalWords = Annotated[
+    Optional[str], typer.Option("--goal", metavar="GOAL", help="match-color:#3a7bd5, match-color:teal, minimize:COLUMN, maximize:COLUMN …")
+]
+StrategyName = Annotated[Optional[str], typer.Option("--strategy", metavar="NAME", help="Who chooses; see `frugaltwin catalog`.")]
+BudgetWords = Annotated[
+    Optional[str], typer.Option("--budget", metavar="N|KEY=N,…", help="Runs in all, or any of runs=12,seconds=900,money=1.5,volume=300.")
+]
+StopWords = Annotated[Optional[float], typer.Option("--stop", metavar="SCORE", help="End as soon as a reading is this good.")]
+Seed = Annotated[Optional[int], typer.Option("--seed", help="Of everything random; 0 by default.")]
+Name = Annotated[Optional[str], typer.Option("--name", help="Of the campaign; one that exists goes on where it stopped.")]
+StorePath = Annotated[Optional[Path], typer.Option("--store", metavar="FILE", help="The SQLite file; frugaltwin.db by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else.")]
+CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of the store.")]
+
+
+def main() -> NoReturn:
+    """Run the command line; errors become one sentence, the whole story goes to the log."""
+    try:
+        _start_log()
+        code = app(standalone_mode=False)
+        _flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    except typer.TyperException as error:
+        _fail(error.format_message(), BAD_INPUT)
+    except FrugalTwinError as error:
+        logging.getLogger("frugaltwin").info("refused", exc_info=True)
+        from frugaltwin.errors import DriverError
+
+        _fail(str(error), FAILED if isinstance(error, DriverError) else BAD_INPUT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing to say, and nowhere
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+@app.command()
+def run(
+    file: File = None,
+    driver: DriverName = None,
+    option: Options = None,
+    goal: GoalWords = None,
+    strategy: StrategyName = None,
+    budget: BudgetWords = None,
+    stop: StopWords = None,
+    seed: Seed = None,
+    name: Name = None,
+    store: StorePath = None,
+    report: Annotated[
+        Optional[Path], typer.Option("--report", metavar="FILE", help="The HTML report; NAME.html beside the store by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Run a campaign to its end, or go on with one. Without arguments: match a color on the color-mixing twin."""
+    campaign = _campaign(_spec(file, driver, option, goal, strategy, budget, stop, seed, name, store))
+    report = report or Path(campaign.store.path).with_name(f"{campaign.name}.html")
+    _check_writable(report)
+    from rich.console import Console
+
+    from frugaltwin import terminal
+    from frugaltwin.report import write
+
+    display = terminal.JsonDisplay(campaign) if as_json else terminal.PeopleDisplay(campaign, Console())
+    with display, _stopped_by_ctrl_c(campaign) as interrupted:
+        for trial in campaign.run():
+            display.show(trial)
+    if interrupted:
+        campaign.stopped_because = "interrupted"
+    write(campaign, report)
+    display.end(campaign.recommendation(), report)
+    if interrupted:
+        _say(f"Stopped; every trial is kept. Go on with: frugaltwin run --name {campaign.name}{_store_flag(store)}")
+        return INTERRUPTED
+    return 0
+
+
+@app.command()
+def suggest(
+    name: CampaignName,
+    driver: DriverName = None,
+    option: Options = None,
+    goal: GoalWords = None,
+    strategy: StrategyName = None,
+    seed: Seed = None,
+    store: StorePath = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many settings.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Say what to try next, for an experiment done by hand; `tell` brings the result back."""
+    campaign = _campaign(_spec(None, driver, option, goal, strategy, None, None, seed, name, store))
+    for settings in campaign.suggest(count):
+        if as_json:
+            _print(json.dumps({"event": "suggestion", "settings": dict(settings)}, ensure_ascii=False))
+        else:
+            _print(",".join(f"{k}={v!r}" if isinstance(v, float) else f"{k}={v}" for k, v in settings.items()))
+
+
+@app.command()
+def tell(
+    name: CampaignName,
+    settings: Annotated[str, typer.Option(metavar="KEY=VALUE,…", help="What was set, or the same as JSON.")],
+    outcomes: Annotated[Optional[str], typer.Option(metavar="KEY=VALUE,…", help="What was measured, or the same as JSON.")] = None,
+    failed: Annotated[Optional[str], typer.Option(metavar="WHY", help="Instead of outcomes: why there are none.")] = None,
+    cost: Annotated[Optional[str], typer.Option(metavar="KEY=N,…", help="What it took: seconds=60,money=0.1,volume=12.")] = None,
+    driver: DriverName = None,
+    option: Options = None,
+    goal: GoalWords = None,
+    strategy: StrategyName = None,
+    seed: Seed = None,
+    store: StorePath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add an experiment that was done by hand."""
+    from frugaltwin.costs import Cost
+    from frugaltwin.terminal import trial_event
+
+    if (outcomes is None) == (failed is None):
+        raise InvalidInput("tell needs --outcomes, or --failed and why")
+    spent = _pairs("--cost", cost) if cost else {}
+    for key, amount in spent.items():
+        if key not in ("seconds", "money", "volume") or not isinstance(amount, float) or not 0 <= amount < float("inf"):
+            raise InvalidInput(f"--cost {key}={amount}: it takes seconds, money and volume, each a number from 0 up")
+    campaign = _campaign(_spec(None, driver, option, goal, strategy, None, None, seed, name, store))
+    trial = campaign.tell(_pairs("--settings", settings), _pairs("--outcomes", outcomes) if outcomes else None, Cost(**spent), failed)
+    if as_json:
+        _print(json.dumps(trial_event(campaign, trial, campaign.trials), allow_nan=False, ensure_ascii=False))
+        return
+    score = campaign.score(trial)
+    _print(f"stored as experiment {trial.number} of {name}" + (f", score {score:.4g} {campaign.goal.unit}" if score is not None else ""))
+
+
+@app.command("list")
+def list_campaigns(store: StorePath = None, as_json: AsJson = False) -> None:
+    """List the campaigns of the store."""
+    from frugaltwin.store import Store
+
+    opened = Store(store or Path("frugaltwin.db"))
+    records = opened.campaigns()
+    rows = [
+        {"name": r.name, "trials": len(opened.trials(r.name)), "driver": r.body["driver"]["name"], "goal": r.body["goal"]}
+        | {"strategy": r.body["strategy"]["name"], "seed": r.body["seed"], "started": r.created_at}
+        for r in records
+    ]
+    if not rows and not as_json:
+        _say(f"no campaigns in {opened.path} yet; begin one with: frugaltwin run")
+    _rows(rows, as_json)
+
+
+@app.command()
+def show(name: CampaignName, store: StorePath = None, as_json: AsJson = False) -> None:
+    """Show the trials of a campaign and what it recommends."""
+    from rich.console import Console
+
+    from frugaltwin import terminal
+
+    campaign = _stored(name, store)
+    trials = campaign.trials
+    display = terminal.JsonDisplay(campaign) if as_json else terminal.PeopleDisplay(campaign, Console())
+    display.trials = []
+    campaign.stopped_because = f"{len(trials)} experiments so far"
+    with display:
+        for trial in trials:
+            display.show(trial)
+    display.end(campaign.recommendation(), None)
+
+
+@app.command()
+def plot(
+    name: CampaignName,
+    store: StorePath = None,
+    out: Annotated[Optional[Path], typer.Option(metavar="FILE", help="NAME.svg by default; .png and .pdf work too.")] = None,
+) -> None:
+    """Draw a campaign: best so far against runs and cost, the colors, the readings."""
+    from frugaltwin import figures
+
+    path = out or Path(f"{name}.svg")
+    figures.save(_stored(name, store), path)
+    _print(str(path))
+
+
+@app.command()
+def export(
+    name: CampaignName,
+    form: Annotated[str, typer.Option("--format", metavar="csv|json", help="One row a trial, or all there is.")] = "csv",
+    out: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Standard output by default.")] = None,
+    store: StorePath = None,
+) -> None:
+    """Write a campaign as a table (csv) or with raw readings and provenance (json)."""
+    from dataclasses import asdict
+
+    from frugaltwin.tables import format_rows, trial_rows
+
+    if form not in ("csv", "json"):
+        raise InvalidInput(f"--format {form}: it is csv or json")
+    campaign = _stored(name, store)
+    rows = trial_rows(campaign.goal, campaign.trials)
+    if form == "csv":
+        text = format_rows(rows)
+    else:
+        record = campaign.store.find(name)
+        body = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}
+        raws = [dict(t.measurement.raw) if t.measurement else {} for t in campaign.trials]
+        body["trials"] = [row | {"raw": raw} for row, raw in zip(rows, raws, strict=True)]
+        body["spent"] = asdict(_total(campaign))
+        text = json.dumps(body, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+        return
+    _write(out, text)
+
+
+@app.command()
+def catalog(name: Annotated[Optional[str], typer.Argument(help="Print the data sheet of this one.")] = None, as_json: AsJson = False) -> None:
+    """List the drivers, strategies and goals there are, or print the data sheet of one."""
+    from frugaltwin import catalog as known
+
+    if name:
+        kind = known.kind_of(name)
+        sheet = known.data_sheet(kind, name)
+        _print(json.dumps({"kind": kind, "name": name, "data_sheet": sheet}, ensure_ascii=False) if as_json else f"{name} ({kind})\n\n{sheet}")
+        return
+    _rows([{"kind": kind, "name": n, "about": known.summary(kind, n)} for kind, table in known.KINDS.items() for n in table], as_json)
+
+
+@app.command()
+def simulate(
+    driver: Annotated[str, typer.Argument(metavar="DRIVER", help="Who performs; see `frugaltwin catalog`.")],
+    settings: Annotated[Path, typer.Option(metavar="IN.csv", help="A table of settings: columns by name.")],
+    out: Annotated[Path, typer.Option(metavar="OUT.csv", help="The settings and their outcomes, in the same order.")],
+    noise_free: Annotated[bool, typer.Option("--noise-free", help="The truth of a twin instead of readings.")] = False,
+    seed: Seed = None,
+    option: Options = None,
+) -> int:
+    """Perform every row of a table of settings on a driver and write the outcomes."""
+    from frugaltwin import catalog as known
+    from frugaltwin.errors import DriverError
+    from frugaltwin.plugins import KnowsTruth
+    from frugaltwin.tables import color_of, read_settings, write_rows
+
+    performer = known.make_driver(driver, _options(option), seed=0 if seed is None else seed)
+    if noise_free and not isinstance(performer, KnowsTruth):
+        raise InvalidInput(f"{driver} has no noise-free form; leave --noise-free out")
+    experiment = performer.experiment
+    rows = read_settings(settings, experiment)
+    _check_writable(out)
+    empty = dict.fromkeys([o.name for o in experiment.outcomes] + (["L", "a", "b"] if experiment.color else []))
+    written: list[dict[str, Any]] = []
+    failures = 0
+    with _progress("simulating", len(rows)) as step:
+        for number, outcomes in enumerate(_outcomes(performer, rows, noise_free), start=1):
+            if isinstance(outcomes, DriverError):
+                failures += 1
+                _say(f"row {number} failed: {outcomes}")
+                written.append(dict(rows[number - 1]) | empty)
+            else:
+                written.append(dict(rows[number - 1]) | dict(outcomes) | color_of(experiment, rows[number - 1], outcomes))
+            step()
+    write_rows(out, written)
+    _say(f"{len(written)} rows written to {out}" + (f", {failures} of them without outcomes" if failures else ""))
+    return FAILED if failures else 0
+
+
+@app.command()
+def doctor(store: StorePath = None, as_json: AsJson = False) -> int:
+    """Check this machine: versions, the store, optional parts, files that hide our packages."""
+    from dataclasses import asdict
+
+    from frugaltwin.doctor import findings
+
+    found = findings(store or Path("frugaltwin.db"))
+    _rows([asdict(f) for f in found], as_json)
+    return FAILED if any(f.status == "problem" for f in found) else 0
+
+
+def _outcomes(performer: Driver, rows: list[dict[str, float | str]], noise_free: bool) -> Iterator[Any]:
+    from frugaltwin.errors import DriverError
+    from frugaltwin.plugins import KnowsTruth
+
+    with performer:
+        for row in rows:
+            try:
+                yield performer.truth(row) if noise_free and isinstance(performer, KnowsTruth) else performer.perform(row).outcomes
+            except DriverError as error:
+                yield error
+
+
+def _spec(
+    file: Path | None, driver: str | None, option: list[str] | None, goal: str | None, strategy: str | None, budget: str | None,
+    stop: float | None, seed: int | None, name: str | None, store: Path | None,
+) -> CampaignSpec:  # fmt: skip
+    """The file's fields with the flags laid over them."""
+    from frugaltwin.spec import CampaignSpec, read_fields
+
+    fields: dict[str, Any] = read_fields(file) if file else {}
+    flags = {"goal": goal, "strategy": strategy, "stop": stop, "seed": seed, "name": name, "store": store, "budget": _budget(budget)}
+    fields |= {key: value for key, value in flags.items() if value is not None}
+    if driver is not None or option:
+        before = fields.get("driver", "color-mixing")
+        choice = {"name": before} if isinstance(before, str) else dict(before)
+        if driver is not None and driver != choice.get("name"):
+            choice = {"name": driver}
+        fields["driver"] = choice | {"options": dict(choice.get("options", {})) | _options(option)}
+    return CampaignSpec.parse(fields, f"{file}: " if file else "")
+
+
+def _campaign(spec: CampaignSpec) -> Campaign:
+    from frugaltwin.campaign import Campaign
+    from frugaltwin.catalog import check_packages
+
+    check_packages()
+    return Campaign.open(spec)
+
+
+def _stored(name: str, store: Path | None) -> Campaign:
+    from difflib import get_close_matches
+
+    from frugaltwin.spec import CampaignSpec
+    from frugaltwin.store import Store
+
+    path = store or Path("frugaltwin.db")
+    names = [r.name for r in Store(path).campaigns()]
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else (f"there are {', '.join(names)}" if names else "there is none yet")
+        raise UnknownName(f"there is no campaign {name!r} in {path}; {hint}")
+    return _campaign(CampaignSpec.parse({"name": name, "store": path}))
+
+
+def _options(pairs: list[str] | None) -> dict[str, str]:
+    options = {}
+    for pair in pairs or []:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise InvalidInput(f"--option {pair}: write KEY=VALUE")
+        options[key.strip()] = text
+    return options
+
+
+def _pairs(flag: str, text: str) -> dict[str, Any]:
+    """``red=0.2,blue=0.8`` or the same as a JSON object."""
+    from frugaltwin.tables import value
+
+    if text.lstrip().startswith("{"):
+        try:
+            body = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InvalidInput(f"{flag} is not JSON: {error}") from error
+        return {key: float(v) if isinstance(v, int) and not isinstance(v, bool) else v for key, v in body.items()}
+    pairs = [part.partition("=") for part in text.split(",")]
+    if any(not key.strip() or not equals for key, equals, _ in pairs):
+        raise InvalidInput(f"{flag} {text!r}: write KEY=VALUE,KEY=VALUE")
+    if len({key.strip() for key, _, _ in pairs}) != len(pairs):
+        raise InvalidInput(f"{flag} {text!r} names something twice")
+    return {key.strip(): value(cell) for key, _, cell in pairs}
+
+
+def _budget(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    if "=" not in text:
+        text = f"runs={text}"
+    budget: dict[str, Any] = _pairs("--budget", text)
+    runs = budget.get("runs")
+    return budget | ({"runs": int(runs)} if isinstance(runs, float) and runs.is_integer() else {})
+
+
+@contextmanager
+def _stopped_by_ctrl_c(campaign: Campaign) -> Iterator[list[int]]:
+    """Ctrl-C brings the rig to rest and ends the run after its trial is stored; a second one ends at once."""
+    caught: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        campaign.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def _total(campaign: Campaign) -> Any:
+    from frugaltwin.experiment import total_cost
+
+    return total_cost(campaign.trials)
+
+
+def _rows(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            _print(json.dumps(row, ensure_ascii=False))
+        return
+    if not rows:
+        return
+    names = list(rows[0])
+    widths = {n: max(len(n), *(len(str(row[n])) for row in rows)) for n in names}
+    for row in [dict(zip(names, names, strict=True)), *rows]:
+        _print("  ".join(f"{row[n]!s:<{widths[n]}}" for n in names).rstrip())
+
+
+def _check_writable(path: Path) -> None:
+    """Before anything runs: an output that cannot be written is refused."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise InvalidInput(f"cannot write {path}: there is no folder {folder}")
+    if path.is_dir():
+        raise InvalidInput(f"cannot write {path}: it is a folder")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise InvalidInput(f"cannot write {path}: it is not yours to write")
+
+
+def _write(path: Path, text: str) -> None:
+    _check_writable(path)
+    path.write_text(text, encoding="utf-8")
+
+
+def _store_flag(store: Path | None) -> str:
+    return f" --store {store}" if store else ""
+
+
+def _start_log() -> None:
+    """Where the environment variable FRUGALTWIN_LOG says, everything; else nothing but warnings of ours are dropped."""
+    logger = logging.getLogger("frugaltwin")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    path = os.environ.get("FRUGALTWIN_LOG")
+    if not path:
+        logger.addHandler(logging.NullHandler())
+        return
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"cannot write the log {path}: {error.strerror}") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logger.addHandler(handler)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    _say(f"frugaltwin: {sentence}")
+    sys.exit(code)

@@ -1,0 +1,198 @@
+"""Color: spectra → XYZ → Lab → CIEDE2000, written once on the array API standard.
+
+Every function takes numpy arrays and torch tensors alike and keeps gradients. XYZ has Y = 1 for white; Lab is CIE 1976 under
+D65 and the 2° observer. Reference in the tests: the `colour-science` package.
+"""
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeAlias, cast
+
+import array_api_compat
+import numpy as np
+from numpy.typing import NDArray
+
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Colorimetry
+
+Array: TypeAlias = Any
+"""A numpy array or a torch tensor: the array API has no static type yet."""
+
+Lab: TypeAlias = tuple[float, float, float]
+
+_TINY = 1e-18  # keeps square roots differentiable at 0; moves a color difference by 1e-9 at most
+_DELTA = 6 / 29
+
+# Linear sRGB → XYZ, IEC 61966-2-1:1999. Its rows add up to D65.
+_SRGB_TO_XYZ = np.array(
+    [[0.4123907993, 0.3575843394, 0.1804807884], [0.2126390059, 0.7151686788, 0.0721923154], [0.0193308187, 0.1191947798, 0.9505321522]]
+)
+_SRGB_WHITE = _SRGB_TO_XYZ.sum(axis=1)
+
+
+@cache
+def cie_table() -> dict[str, NDArray[np.float64]]:
+    """Columns of the CIE's published tables, 380–780 nm by 5 nm, each [81].
+
+    ``wavelength_nm``, ``x_bar y_bar z_bar`` (1931 2° observer), ``d65`` and ``led_b4`` (illuminants, arbitrary units).
+    Source: CIE 018:2019, doi:10.25039/TR.018.2019; CIE 015:2018, doi:10.25039/TR.015.2018.
+    """
+    text = files("frugaltwin").joinpath("cie.csv").read_text().splitlines()
+    values = np.array([[float(cell) for cell in line.split(",")] for line in text[1:]])
+    return {name: values[:, j].copy() for j, name in enumerate(text[0].split(","))}
+
+
+@cache
+def transmitted_weights() -> NDArray[np.float64]:
+    """The matrix [81, 3] that turns a transmittance spectrum into XYZ under D65: white is transmittance 1.
+
+    Source: CIE 015:2018, eq. 7.1 (summation at 5 nm).
+    """
+    table = cie_table()
+    bars = np.stack([table["x_bar"], table["y_bar"], table["z_bar"]], axis=1) * table["d65"][:, None]
+    return cast(NDArray[np.float64], bars / bars[:, 1].sum())
+
+
+def lab(xyz: Array, white: Array) -> Array:
+    """CIE 1976 L*a*b* of XYZ [..., 3] against `white` [3].
+
+    Source: CIE 015:2018, eq. 8.3–8.11.
+
+    >>> lab(np.array([0.2, 0.2, 0.2]), np.array([1.0, 1.0, 1.0])).round(3).tolist()
+    [51.837, 0.0, 0.0]
+    """
+    xp = array_api_compat.array_namespace(xyz)
+    t = xyz / xp.asarray(white, dtype=xyz.dtype)
+    big = t > _DELTA**3
+    f = xp.where(big, xp.where(big, t, 1.0) ** (1 / 3), t / (3 * _DELTA**2) + 4 / 29)
+    x, y, z = f[..., 0], f[..., 1], f[..., 2]
+    return xp.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def xyz(lab: Array, white: Array) -> Array:
+    """The inverse of `lab`: XYZ [..., 3]."""
+    xp = array_api_compat.array_namespace(lab)
+    y = (lab[..., 0] + 16) / 116
+    f = xp.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
+    return xp.where(f > _DELTA, f**3, 3 * _DELTA**2 * (f - 4 / 29)) * xp.asarray(white, dtype=lab.dtype)
+
+
+def delta_e(lab1: Array, lab2: Array) -> Array:
+    """CIEDE2000 color difference of Lab [..., 3] and [..., 3], broadcast to [...]. About 1 is just noticeable.
+
+    Source: Sharma, Wu & Dalal, Color Res. Appl. 30 (2005) 21, doi:10.1002/col.20070.
+
+    >>> round(float(delta_e(np.array([50.0, 2.6772, -79.7751]), np.array([50.0, 0.0, -82.7485]))), 4)  # their pair 1
+    2.0425
+    """
+    xp = array_api_compat.array_namespace(lab1, lab2)
+    L1, a1, b1 = lab1[..., 0], lab1[..., 1], lab1[..., 2]
+    L2, a2, b2 = lab2[..., 0], lab2[..., 1], lab2[..., 2]
+
+    def root(square: Array) -> Array:
+        return xp.sqrt(square + _TINY)
+
+    def chroma_weight(chroma: Array) -> Array:  # sqrt(C^7 / (C^7 + 25^7)), which is C^3.5 / sqrt(...): smooth at 0
+        return chroma**3.5 / xp.sqrt(chroma**7 + 25.0**7)
+
+    def hue(a: Array, b: Array) -> Array:  # degrees, 0 for a gray, where it has no meaning and no gradient
+        gray = (xp.abs(a) < 1e-12) & (xp.abs(b) < 1e-12)
+        angle = xp.atan2(xp.where(gray, 0.0, b), xp.where(gray, 1.0, a)) * (180 / np.pi)
+        return xp.where(angle < 0, angle + 360, angle)
+
+    G = 0.5 * (1 - chroma_weight((root(a1**2 + b1**2) + root(a2**2 + b2**2)) / 2))
+    a1, a2 = (1 + G) * a1, (1 + G) * a2
+    C1, C2 = root(a1**2 + b1**2), root(a2**2 + b2**2)
+    h1, h2 = hue(a1, b1), hue(a2, b2)
+    is_gray = C1 * C2 < 1e-12
+
+    dh = h2 - h1
+    dh = xp.where(dh > 180, dh - 360, xp.where(dh < -180, dh + 360, dh))
+    dh = xp.where(is_gray, 0.0, dh)
+    dL, dC, dH = L2 - L1, C2 - C1, 2 * xp.sqrt(C1 * C2) * xp.sin(dh * (np.pi / 360))
+
+    L, C, total = (L1 + L2) / 2, (C1 + C2) / 2, h1 + h2
+    h = xp.where(xp.abs(h1 - h2) <= 180, total / 2, xp.where(total < 360, total / 2 + 180, total / 2 - 180))
+    h = xp.where(is_gray, total, h)
+
+    def cosine(degrees: Array) -> Array:
+        return xp.cos(degrees * (np.pi / 180))
+
+    T = 1 - 0.17 * cosine(h - 30) + 0.24 * cosine(2 * h) + 0.32 * cosine(3 * h + 6) - 0.20 * cosine(4 * h - 63)
+    R = -2 * chroma_weight(C) * xp.sin(60 * xp.exp(-(((h - 275) / 25) ** 2)) * (np.pi / 180))
+    l = dL / (1 + 0.015 * (L - 50) ** 2 / xp.sqrt(20 + (L - 50) ** 2))  # noqa: E741
+    c = dC / (1 + 0.045 * C)
+    k = dH / (1 + 0.015 * C * T)
+    return root(l**2 + c**2 + k**2 + R * c * k)
+
+
+def reading_xyz(color: Colorimetry, channels: Array, exposure: Array | float = 1.0) -> Array:
+    """XYZ [..., 3] of sensor channels [..., n] that collected light for `exposure` [...]."""
+    xp = array_api_compat.array_namespace(channels)
+    per_exposure = channels / exposure[..., None] if not isinstance(exposure, float) else channels / exposure
+    return per_exposure @ xp.asarray(np.array(color.to_xyz).T, dtype=channels.dtype)
+
+
+def reading_lab(color: Colorimetry, channels: Array, exposure: Array | float = 1.0) -> Array:
+    """Lab [..., 3] of sensor channels [..., n] that collected light for `exposure` [...]."""
+    return lab(reading_xyz(color, channels, exposure), np.array(color.white))
+
+
+def srgb(lab: Array) -> NDArray[np.float64]:
+    """The nearest displayable sRGB in [0, 1], [..., 3], of Lab [..., 3]: for swatches on a screen only."""
+    linear = np.clip(xyz(np.asarray(lab, dtype=float), _SRGB_WHITE) @ np.linalg.inv(_SRGB_TO_XYZ).T, 0.0, 1.0)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def hex_code(lab: Array) -> str:
+    """The nearest ``#rrggbb`` of Lab [3].
+
+    >>> hex_code((100.0, 0.0, 0.0))
+    '#ffffff'
+    """
+    return "#" + "".join(f"{round(255 * float(v)):02x}" for v in srgb(lab))
+
+
+def lab_of_hex(code: str) -> Lab:
+    """Lab of ``#rrggbb``.
+
+    Source: IEC 61966-2-1:1999.
+
+    >>> [round(v, 2) for v in lab_of_hex("#ff0000")]
+    [53.24, 80.09, 67.2]
+    """
+    v = np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
+    L, a, b = lab(_SRGB_TO_XYZ @ linear, _SRGB_WHITE)
+    return float(L), float(a), float(b)
+
+
+def parse_color(text: str) -> Lab:
+    """Lab of ``#rrggbb``, ``lab(50, 20, -30)`` or a CSS name such as ``teal``.
+
+    Raises:
+        InvalidInput: It is none of these.
+
+    >>> parse_color("lab(50, 20, -30)")
+    (50.0, 20.0, -30.0)
+    """
+    word = text.strip().lower()
+    if re.fullmatch(r"#[0-9a-f]{6}", word):
+        return lab_of_hex(word)
+    number = r"\s*([-+]?\d+(?:\.\d*)?|[-+]?\.\d+)\s*"
+    if found := re.fullmatch(rf"lab\({number},{number},{number}\)", word):
+        L, a, b = (float(v) for v in found.groups())
+        if not (0 <= L <= 100 and abs(a) <= 128 and abs(b) <= 128):
+            raise InvalidInput(f"{text!r} is no color: L goes from 0 to 100, a and b from -128 to 128")
+        return L, a, b
+    import webcolors
+
+    try:
+        return lab_of_hex(webcolors.name_to_hex(word))
+    except ValueError:
+        from difflib import get_close_matches
+
+        near = get_close_matches(word, webcolors.names(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "write #rrggbb, lab(L, a, b) or a CSS color name such as teal"
+        raise InvalidInput(f"{text!r} is no color; {hint}") from None

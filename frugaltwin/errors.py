@@ -1,0 +1,69 @@
+"""Everything that can go wrong, as one tree. Every message is one sentence that says what to do next.
+
+    FrugalTwinError
+    ├── UnknownName          no driver, strategy, goal, option or campaign of that name
+    ├── InvalidInput         a file, flag, color or goal that cannot be understood
+    │   └── OutOfBounds      settings that the experiment does not allow
+    ├── CampaignError        the campaign cannot go on: in use elsewhere, or started with other words
+    ├── StoreError           the store cannot be read or written
+    ├── ShadowedPackage      a file of the user's hides one of our packages
+    ├── MissingPart          an optional package is not installed
+    └── DriverError          the rig (or its twin) could not perform the settings; it is at rest
+        ├── LinkError        no reply, a late reply, or a garbled one
+        ├── RigFault         the rig answered "I must not", or its reading cannot be trusted
+        └── Stopped          somebody stopped it
+"""
+
+
+from frugaltwin.costs import Cost
+
+
+class FrugalTwinError(Exception):
+    """The root of every error that this project raises on purpose."""
+
+
+class UnknownName(FrugalTwinError):
+    """Nothing has that name; the message says what comes nearest."""
+
+
+class InvalidInput(FrugalTwinError):
+    """What the user gave cannot be understood or used."""
+
+
+class OutOfBounds(InvalidInput):
+    """The settings are not allowed by the experiment."""
+
+
+class CampaignError(FrugalTwinError):
+    """The campaign is in use elsewhere, or it was started with other words."""
+
+
+class StoreError(FrugalTwinError):
+    """The store cannot be read or written."""
+
+
+class ShadowedPackage(FrugalTwinError):
+    """A file of the user's hides one of our packages."""
+
+
+class MissingPart(FrugalTwinError):
+    """An optional package is not installed."""
+
+
+class DriverError(FrugalTwinError):
+    """The driver could not perform the settings. The rig is at rest."""
+
+    cost: Cost = Cost()
+    """What the attempt took all the same."""
+
+
+class LinkError(DriverError):
+    """No reply from the rig, a late one, or a garbled one."""
+
+
+class RigFault(DriverError):
+    """The rig refused, or its reading cannot be trusted."""
+
+
+class Stopped(DriverError):
+    """Somebody stopped the rig."""

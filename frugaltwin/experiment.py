@@ -1,0 +1,372 @@
+"""What can be tried and what comes back: the words that the whole project speaks.
+
+Plain frozen dataclasses on the standard library only, so that every other file may import this one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+
+from frugaltwin.costs import Cost
+from frugaltwin.errors import OutOfBounds
+
+Settings: TypeAlias = Mapping[str, float | str]
+"""One value per parameter name, in that parameter's unit: ``{"red": 0.2, "blue": 0.8}``."""
+
+Outcomes: TypeAlias = Mapping[str, float | str]
+"""One value per outcome name, in that outcome's unit (a label where the outcome has labels)."""
+
+SUM_TOLERANCE = 1e-6
+"""How far, relative to its scale, a constraint may be missed by settings that a person typed."""
+
+
+def quantity(value: float, unit: str) -> str:
+    """A number with its unit, as people write it.
+
+    >>> quantity(2.0, "mL"), quantity(0.25, "1")
+    ('2 mL', '0.25')
+    """
+    return f"{value:g}" if unit in ("", "1") else f"{value:g} {unit}"
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise OutOfBounds(f"{name} = {value!r} is not a number")
+    if not math.isfinite(value):
+        raise OutOfBounds(f"{name} = {value} is not a finite number")
+    return float(value)
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """A quantity that can be set to any value from `low` to `high`."""
+
+    name: str
+    low: float
+    high: float
+    unit: str = "1"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"{self.name}: low = {self.low:g} must lie below high = {self.high:g}")
+
+    def check(self, value: object) -> float:
+        """The value as a float.
+
+        Raises:
+            OutOfBounds: It is not a finite number in [low, high].
+        """
+        x = _number(self.name, value)
+        if not self.low <= x <= self.high:
+            raise OutOfBounds(f"{self.name} = {quantity(x, self.unit)} is outside {self.limits}")
+        return x
+
+    @property
+    def limits(self) -> str:
+        """The allowed values, for people."""
+        return f"[{self.low:g}, {self.high:g}]" + _suffix(self.unit)
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """A quantity that can be set to some numbers only, in rising order."""
+
+    name: str
+    values: tuple[float, ...]
+    unit: str = "1"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.values or any(a >= b for a, b in zip(self.values, self.values[1:], strict=False)):
+            raise ValueError(f"{self.name}: values must rise, got {self.values}")
+
+    @cached_property
+    def _allowed(self) -> frozenset[float]:
+        return frozenset(self.values)
+
+    def check(self, value: object) -> float:
+        """The value as a float.
+
+        Raises:
+            OutOfBounds: It is not one of the allowed numbers.
+        """
+        x = _number(self.name, value)
+        if x not in self._allowed:
+            raise OutOfBounds(f"{self.name} = {quantity(x, self.unit)} is not one of {self.limits}")
+        return x
+
+    @property
+    def limits(self) -> str:
+        """The allowed values, for people."""
+        step = self.values[1] - self.values[0] if len(self.values) > 1 else 0.0
+        even = len(self.values) > 12 and all(b - a == step for a, b in zip(self.values, self.values[1:], strict=False))
+        if even:
+            return f"{{{self.values[0]:g}, {self.values[1]:g}, … {self.values[-1]:g}}}" + _suffix(self.unit)
+        shown = [f"{v:g}" for v in self.values]
+        shown = shown if len(shown) <= 12 else [*shown[:5], "…", *shown[-2:]]
+        return "{" + ", ".join(shown) + "}" + _suffix(self.unit)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """A choice between names without an order."""
+
+    name: str
+    values: tuple[str, ...]
+    description: str = ""
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.values or len(set(self.values)) != len(self.values):
+            raise ValueError(f"{self.name}: values must be distinct names, got {self.values}")
+
+    def check(self, value: object) -> str:
+        """The value.
+
+        Raises:
+            OutOfBounds: It is not one of the names.
+        """
+        if value not in self.values:
+            raise OutOfBounds(f"{self.name} = {value!r} is not one of {self.limits}")
+        return str(value)
+
+    @property
+    def limits(self) -> str:
+        """The allowed names, for people."""
+        return "{" + ", ".join(self.values) + "}"
+
+
+Parameter: TypeAlias = Continuous | Discrete | Categorical
+
+
+def _suffix(unit: str) -> str:
+    return "" if unit in ("", "1") else f" {unit}"
+
+
+@dataclass(frozen=True)
+class LinearConstraint:
+    """`low` ≤ Σ coefficient · parameter ≤ `high`."""
+
+    coefficients: Mapping[str, float]
+    low: float = -math.inf
+    high: float = math.inf
+
+    def check(self, settings: Settings) -> None:
+        """Refuse settings outside the half-space or slab.
+
+        Raises:
+            OutOfBounds: The weighted sum is not in [low, high].
+        """
+        total = math.fsum(c * float(settings[name]) for name, c in self.coefficients.items())
+        slack = SUM_TOLERANCE * max(1.0, *(abs(c) for c in self.coefficients.values()))
+        if not self.low - slack <= total <= self.high + slack:
+            terms = " + ".join(name if c == 1 else f"{c:g}·{name}" for name, c in self.coefficients.items())
+            raise OutOfBounds(f"{terms} = {total:g} is outside [{self.low:g}, {self.high:g}]")
+
+
+@dataclass(frozen=True)
+class MixtureSum:
+    """The parts of a mixture add up to `total`."""
+
+    parameters: tuple[str, ...]
+    total: float
+    unit: str = "1"
+
+    def check(self, settings: Settings) -> None:
+        """Refuse parts that do not add up.
+
+        Raises:
+            OutOfBounds: The sum is not `total`.
+        """
+        got = math.fsum(float(settings[name]) for name in self.parameters)
+        if abs(got - self.total) > SUM_TOLERANCE * max(1.0, abs(self.total)):
+            raise OutOfBounds(
+                f"{' + '.join(self.parameters)} = {quantity(got, self.unit)}, but they must add up to {quantity(self.total, self.unit)}"
+            )
+
+
+Constraint: TypeAlias = LinearConstraint | MixtureSum
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How much light a sensor collects: the product of (parameter + offset) over its registers."""
+
+    registers: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class BeerLambert:
+    """The outcome is a transmitted fraction: 1 without absorbers, and -log10 of it is nearly linear in their amounts.
+
+    Source: Swinehart, J. Chem. Educ. 39 (1962) 333, doi:10.1021/ed039p333.
+    """
+
+    absorbers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Additive:
+    """The outcome is a signal: 0 without sources, nearly linear in them, and proportional to the exposure."""
+
+    sources: tuple[str, ...]
+    exposure: Exposure | None = None
+
+
+Law: TypeAlias = BeerLambert | Additive
+"""What physics says of an outcome beforehand. Strategies may use it; the truth only follows it roughly."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A quantity (or a label) that an experiment measures."""
+
+    name: str
+    unit: str = "1"
+    description: str = ""
+    labels: tuple[str, ...] = ()
+    """The names it can take, when it is a class (for example a phase) and not a number."""
+    law: Law | None = None
+
+    def check(self, value: object) -> float | str:
+        """The value as a float, or the label.
+
+        Raises:
+            OutOfBounds: It is not a finite number, or not one of the labels.
+        """
+        if not self.labels:
+            return _number(self.name, value)
+        if value not in self.labels:
+            raise OutOfBounds(f"{self.name} = {value!r} is not one of {{{', '.join(self.labels)}}}")
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Colorimetry:
+    """How the readings of a color sensor become a color: XYZ = matrix · (channels / exposure), then Lab against `white`."""
+
+    channels: tuple[str, ...]
+    """The outcomes that are read, n of them."""
+    to_xyz: tuple[tuple[float, ...], ...]
+    """The calibration matrix [3, n]."""
+    white: tuple[float, float, float]
+    """XYZ of the color that has L = 100."""
+    exposure: Exposure | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The settings that are allowed, and the outcomes that are measured."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    outcomes: tuple[Outcome, ...]
+    constraints: tuple[Constraint, ...] = ()
+    candidates: tuple[Settings, ...] = ()
+    """If there are any, they are the only settings allowed."""
+    color: Colorimetry | None = None
+    """Present when the outcomes are a color."""
+
+    def __post_init__(self) -> None:
+        names = [p.name for p in self.parameters] + [o.name for o in self.outcomes]
+        if twice := {n for n in names if names.count(n) > 1}:
+            raise ValueError(f"{self.name}: {sorted(twice)} named twice")
+        numeric = {p.name for p in self.parameters if not isinstance(p, Categorical)}
+        for constraint in self.constraints:
+            named = constraint.parameters if isinstance(constraint, MixtureSum) else tuple(constraint.coefficients)
+            if unknown := set(named) - numeric:
+                raise ValueError(f"{self.name}: a constraint names {sorted(unknown)}, which are not numeric parameters")
+
+    @cached_property
+    def _candidate_keys(self) -> frozenset[tuple[float | str, ...]]:
+        return frozenset(self.key(c) for c in self.candidates)
+
+    def key(self, settings: Settings) -> tuple[float | str, ...]:
+        """The values in the order of the parameters: equal for equal settings."""
+        return tuple(settings[p.name] for p in self.parameters)
+
+    def check(self, settings: Mapping[str, object]) -> dict[str, float | str]:
+        """The settings in the order of the parameters, numbers as floats.
+
+        Raises:
+            OutOfBounds: A value is missing, unknown, not finite or not allowed, or a constraint is broken.
+
+        >>> Experiment("demo", (Continuous("red", 0, 1, "mL"),), ()).check({"red": 2})
+        Traceback (most recent call last):
+        frugaltwin.errors.OutOfBounds: red = 2 mL is outside [0, 1] mL
+        """
+        names = [p.name for p in self.parameters]
+        if missing := [n for n in names if n not in settings]:
+            raise OutOfBounds(f"{', '.join(missing)} missing: {self.name} takes {', '.join(names)}")
+        if unknown := [n for n in settings if n not in names]:
+            raise OutOfBounds(f"{', '.join(map(str, unknown))} unknown: {self.name} takes {', '.join(names)}")
+        checked: dict[str, float | str] = {p.name: p.check(settings[p.name]) for p in self.parameters}
+        for constraint in self.constraints:
+            constraint.check(checked)
+        if self.candidates and self.key(checked) not in self._candidate_keys:
+            raise OutOfBounds(f"{describe(checked)} is not one of the {len(self.candidates)} candidates of {self.name}")
+        return checked
+
+    def check_outcomes(self, outcomes: Mapping[str, object]) -> dict[str, float | str]:
+        """The outcomes in their order, numbers as floats.
+
+        Raises:
+            OutOfBounds: One is missing, unknown, not finite or not a label.
+        """
+        names = [o.name for o in self.outcomes]
+        if missing := [n for n in names if n not in outcomes]:
+            raise OutOfBounds(f"{', '.join(missing)} missing: {self.name} measures {', '.join(names)}")
+        if unknown := [n for n in outcomes if n not in names]:
+            raise OutOfBounds(f"{', '.join(map(str, unknown))} unknown: {self.name} measures {', '.join(names)}")
+        return {o.name: o.check(outcomes[o.name]) for o in self.outcomes}
+
+
+def describe(values: Mapping[str, float | str]) -> str:
+    """Settings or outcomes in one line.
+
+    >>> describe({"red": 0.25, "solvent": "water"})
+    'red 0.25, solvent water'
+    """
+    return ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured for one set of settings."""
+
+    outcomes: Outcomes
+    cost: Cost = Cost()
+    raw: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
+    """Whatever else was read on the way (counts, references, temperatures), kept for later."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One attempt: the only thing that is ever stored."""
+
+    number: int
+    settings: Settings
+    measurement: Measurement | None
+    """None when the attempt failed."""
+    error: str | None = None
+    cost: Cost = Cost()
+    """What the attempt took, measured or not."""
+    source: str = "driver"
+    """``driver``, or ``told`` when a person performed it."""
+    finished_at: str = ""
+    """UTC, ISO 8601."""
+
+
+def measured(trials: Iterable[Trial]) -> list[tuple[Settings, Measurement]]:
+    """Settings and measurements of the trials that did not fail."""
+    return [(t.settings, t.measurement) for t in trials if t.measurement is not None]
+
+
+def total_cost(trials: Sequence[Trial]) -> Cost:
+    """What all the trials took together."""
+    return sum((t.cost for t in trials), Cost())

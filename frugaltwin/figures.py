@@ -1,0 +1,156 @@
+"""Pictures of a campaign, drawn with matplotlib: never color alone, numbers and names stand beside it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from frugaltwin.color import hex_code
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Categorical, Trial, total_cost
+from frugaltwin.goals import MatchColor
+from frugaltwin.tables import color_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from frugaltwin.campaign import Campaign
+
+INK, QUIET, ACCENT = "#1b1f24", "#8a929c", "#0b62a8"
+
+Draw = Callable[["Axes", "Campaign", list[Trial]], None]
+
+
+def figure(draws: list[Draw], campaign: Campaign, width: float = 5.2, height: float = 3.4) -> Figure:
+    """The drawings side by side."""
+    from matplotlib.figure import Figure
+
+    result = Figure(figsize=(width * len(draws), height), layout="constrained")
+    trials = campaign.trials
+    for k, draw in enumerate(draws, start=1):
+        axes = result.add_subplot(1, len(draws), k)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(colors=INK, labelsize=9)
+        draw(axes, campaign, trials)
+    return result
+
+
+def svg(drawn: Figure) -> str:
+    """A figure as an SVG element that can stand in a page; text stays text."""
+    import matplotlib as mpl
+
+    text = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "frugaltwin", "font.family": "sans-serif"}):
+        drawn.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def save(campaign: Campaign, path: Path) -> None:
+    """Write all pictures of a campaign as one file, in the format that its ending names.
+
+    Raises:
+        InvalidInput: The ending is no picture format, or the file cannot be written.
+    """
+    drawn = figure(draws_for(campaign), campaign)
+    if path.suffix.lower().lstrip(".") not in drawn.canvas.get_supported_filetypes():
+        raise InvalidInput(f"{path} has no ending of a picture; try {path.stem}.svg, .png or .pdf")
+    try:
+        drawn.savefig(path, dpi=150)
+    except OSError as error:
+        raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
+
+
+def draws_for(campaign: Campaign) -> list[Draw]:
+    """The pictures that fit a campaign."""
+    color = [draw_ab_plane] if campaign.driver.experiment.color else []
+    return [draw_best_against_runs, draw_best_against_cost, *color, draw_channels]
+
+
+def draw_best_against_runs(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
+    """Every reading and the best so far, against the number of experiments."""
+    _draw_best(axes, campaign, trials, [float(t.number) for t in trials], "experiment")
+
+
+def draw_best_against_cost(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
+    """Every reading and the best so far, against lab time, or money where no time was counted."""
+    spent = [total_cost(trials[: k + 1]) for k in range(len(trials))]
+    if any(c.seconds for c in spent):
+        money = f" ({spent[-1].money:.2f} USD in all)" if spent[-1].money else ""
+        _draw_best(axes, campaign, trials, [c.seconds / 60 for c in spent], f"lab time, min{money}")
+    else:
+        _draw_best(axes, campaign, trials, [c.money for c in spent], "money, USD")
+
+
+def _draw_best(axes: Axes, campaign: Campaign, trials: list[Trial], xs: list[float], label: str) -> None:
+    scored = [(x, s) for x, t in zip(xs, trials, strict=True) if (s := campaign.score(t)) is not None]
+    axes.set_xlabel(label)
+    axes.set_ylabel(f"score, {campaign.goal.unit}" if campaign.goal.unit not in ("", "1") else "score")
+    if not scored:
+        return
+    x, y = np.array(scored).T
+    best = np.minimum.accumulate(y) if campaign.goal.is_minimized else np.maximum.accumulate(y)
+    axes.plot(x, y, "o", color=QUIET, markersize=5, label="reading")
+    axes.step(x, best, where="post", color=ACCENT, linewidth=2, label="best so far")
+    axes.annotate(f"{best[-1]:.3g}", (x[-1], best[-1]), textcoords="offset points", xytext=(5, 4), fontsize=9, color=ACCENT)
+    if isinstance(campaign.goal, MatchColor):
+        axes.set_yscale("log")
+        axes.axhline(1.0, color=QUIET, linestyle=":", linewidth=1)
+        axes.text(x[0], 1.0, "just noticeable", fontsize=8, color=QUIET, va="bottom")
+        axes.yaxis.set_major_formatter(lambda v, _: f"{v:g}")
+        axes.yaxis.set_minor_formatter(lambda v, _: "")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def draw_ab_plane(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
+    """The measured colors and the target in the a*b* plane, numbered in order."""
+    experiment = campaign.driver.experiment
+    axes.set_xlabel("a* (green – red)")
+    axes.set_ylabel("b* (blue – yellow)")
+    axes.axhline(0, color=QUIET, linewidth=0.5)
+    axes.axvline(0, color=QUIET, linewidth=0.5)
+    for t in trials:
+        if t.measurement is None:
+            continue
+        color = color_of(experiment, t.settings, t.measurement.outcomes)
+        axes.plot(color["a"], color["b"], "o", markersize=10, color=hex_code((color["L"], color["a"], color["b"])), markeredgecolor=INK)
+        axes.annotate(str(t.number), (color["a"], color["b"]), textcoords="offset points", xytext=(7, 4), fontsize=8, color=INK)
+    if isinstance(campaign.goal, MatchColor):
+        _, a, b = campaign.goal.target
+        axes.plot(a, b, "s", markersize=14, color=campaign.goal.hex_code, markeredgecolor=INK, markeredgewidth=1.8, zorder=0, label="target")
+        axes.legend(frameon=False, fontsize=8)
+    axes.margins(0.15)
+
+
+def draw_channels(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
+    """What was measured: every trial a line over the outcomes, the best one marked."""
+    numeric = [o for o in campaign.driver.experiment.outcomes if not o.labels]
+    best = campaign.goal.best(trials)
+    for t in trials:
+        if t.measurement is None:
+            continue
+        values = [float(t.measurement.outcomes[o.name]) for o in numeric]
+        is_best = best is not None and t.number == best[0].number
+        style = {"color": ACCENT, "linewidth": 2.0, "zorder": 3, "label": f"best reading, {t.number}"} if is_best else {"color": QUIET}
+        axes.plot(range(len(numeric)), values, marker="o", markersize=3, **({"linewidth": 0.8} | style))  # type: ignore[arg-type]
+    axes.set_xticks(range(len(numeric)), [o.name for o in numeric], rotation=45, ha="right", fontsize=8)
+    units = {o.unit for o in numeric}
+    axes.set_ylabel(f"outcome, {units.pop()}" if len(units) == 1 and units != {"1"} and units != {""} else "outcome")
+    if best is not None:
+        axes.legend(frameon=False, fontsize=8)
+
+
+def draw_settings(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
+    """The recipes: every numeric parameter against the number of the experiment."""
+    markers = "osD^vP*X"
+    for k, p in enumerate(p for p in campaign.driver.experiment.parameters if not isinstance(p, Categorical)):
+        values = [float(t.settings[p.name]) for t in trials]
+        axes.plot([t.number for t in trials], values, marker=markers[k % len(markers)], markersize=4, linewidth=1, label=p.name)
+    axes.set_xlabel("experiment")
+    axes.set_ylabel("setting")
+    if trials:
+        axes.legend(frameon=False, fontsize=8, ncols=2)

@@ -1,0 +1,176 @@
+"""What is wanted of the outcomes. A goal is a known function of them: strategies model the outcomes and push them through it.
+
+A new goal is one class here and one line in the catalog.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import ClassVar, Self
+
+import numpy as np
+
+from frugaltwin.color import Array, Lab, delta_e, hex_code, parse_color
+from frugaltwin.errors import InvalidInput, UnknownName
+from frugaltwin.experiment import Experiment, Outcomes, Settings, Trial
+from frugaltwin.tables import color_array, outcomes_array, settings_array
+
+
+@dataclass(frozen=True)
+class Goal(ABC):
+    """A score for every measurement of `experiment`."""
+
+    experiment: Experiment
+
+    name: ClassVar[str]
+    default_strategy: ClassVar[str] = "bayesian"
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, argument: str, experiment: Experiment, draw: Callable[[int], Lab], seed: int) -> Self:
+        """The goal of ``name:argument``.
+
+        Args:
+            draw: Gives a reachable color for a seed.
+            seed: The campaign's.
+
+        Raises:
+            InvalidInput: The argument cannot be understood, or the experiment does not measure what it needs.
+        """
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """The words that `parse` reads back to this very goal."""
+
+    @property
+    @abstractmethod
+    def unit(self) -> str:
+        """The unit of the score."""
+
+    @property
+    def is_minimized(self) -> bool:
+        """Whether a low score is a good one."""
+        return True
+
+    @abstractmethod
+    def score(self, outcomes: Array, settings: Array) -> Array:
+        """The score [...] of outcomes [..., m] at settings [..., d], both in natural units; differentiable."""
+
+    def score_of(self, settings: Settings, outcomes: Outcomes) -> float:
+        """The score of one measurement."""
+        return float(self.score(outcomes_array(self.experiment, [outcomes]), settings_array(self.experiment, [settings]))[0])
+
+    def score_of_trial(self, trial: Trial) -> float | None:
+        """The score of a trial; None when it failed."""
+        return None if trial.measurement is None else self.score_of(trial.settings, trial.measurement.outcomes)
+
+    def is_better(self, score: float, than: float) -> bool:
+        """Whether one score beats another."""
+        return score < than if self.is_minimized else score > than
+
+    def best(self, trials: Sequence[Trial]) -> tuple[Trial, float] | None:
+        """The trial with the best reading and its score; None when all failed."""
+        scored = [(t, s) for t in trials if (s := self.score_of_trial(t)) is not None]
+        if not scored:
+            return None
+        return min(scored, key=lambda pair: pair[1] if self.is_minimized else -pair[1])
+
+
+@dataclass(frozen=True)
+class MatchColor(Goal):
+    """Match a target color: the score is the CIEDE2000 difference, to be made small.
+
+    ``match-color:#3a7bd5``, ``match-color:teal``, ``match-color:lab(52, 10, -30)``, or ``match-color:reachable:7``, a color
+    that the twin can make, drawn with the seed 7 (without a number: with the campaign's seed).
+    Differences: about 1 is just noticeable, 2.3 is a good match.
+    Source: Sharma, Wu & Dalal, Color Res. Appl. 30 (2005) 21, doi:10.1002/col.20070.
+    """
+
+    target: Lab
+
+    name = "match-color"
+    default_strategy = "composite"
+
+    def __post_init__(self) -> None:
+        if self.experiment.color is None:
+            raise InvalidInput(f"{self.experiment.name} does not measure a color; try --goal minimize:{self.experiment.outcomes[0].name}")
+
+    @classmethod
+    def parse(cls, argument: str, experiment: Experiment, draw: Callable[[int], Lab], seed: int) -> Self:
+        word, _, number = argument.partition(":")
+        if word.strip() not in ("", "reachable"):
+            return cls(experiment, _rounded(parse_color(argument)))
+        if number and not number.strip().isdecimal():
+            raise InvalidInput(f"match-color:{argument} needs a whole number as its seed, such as match-color:reachable:7")
+        cls(experiment, (0.0, 0.0, 0.0))  # refuses an experiment without a color before anything is drawn
+        return cls(experiment, _rounded(draw(int(number) if number else seed)))
+
+    @property
+    def text(self) -> str:
+        return "match-color:lab({:.6f}, {:.6f}, {:.6f})".format(*self.target)
+
+    @property
+    def unit(self) -> str:
+        return "ΔE00"
+
+    @property
+    def hex_code(self) -> str:
+        """The target as the nearest ``#rrggbb``."""
+        return hex_code(self.target)
+
+    def score(self, outcomes: Array, settings: Array) -> Array:
+        lab = color_array(self.experiment, outcomes, settings)
+        target = np.array(self.target) if isinstance(lab, np.ndarray) else lab.new_tensor(self.target)
+        return delta_e(lab, target)
+
+
+def _rounded(lab: Lab) -> Lab:
+    """To as many digits as `text` writes, so that a campaign read back has the very same target."""
+    return round(lab[0], 6), round(lab[1], 6), round(lab[2], 6)
+
+
+@dataclass(frozen=True)
+class _Extreme(Goal):
+    outcome: str
+
+    @classmethod
+    def parse(cls, argument: str, experiment: Experiment, draw: Callable[[int], Lab], seed: int) -> Self:
+        numeric = [o.name for o in experiment.outcomes if not o.labels]
+        if argument not in numeric:
+            near = get_close_matches(argument, numeric, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(numeric)}"
+            raise UnknownName(f"{experiment.name} has no outcome {argument!r} to {cls.name}; {hint}")
+        return cls(experiment, argument)
+
+    @property
+    def text(self) -> str:
+        return f"{self.name}:{self.outcome}"
+
+    @property
+    def unit(self) -> str:
+        return next(o.unit for o in self.experiment.outcomes if o.name == self.outcome)
+
+    def score(self, outcomes: Array, settings: Array) -> Array:
+        return outcomes[..., [o.name for o in self.experiment.outcomes].index(self.outcome)]
+
+
+@dataclass(frozen=True)
+class Minimize(_Extreme):
+    """Make one outcome as small as possible: ``minimize:OUTCOME``; the score is the outcome itself."""
+
+    name = "minimize"
+
+
+@dataclass(frozen=True)
+class Maximize(_Extreme):
+    """Make one outcome as large as possible: ``maximize:OUTCOME``; the score is the outcome itself."""
+
+    name = "maximize"
+
+    @property
+    def is_minimized(self) -> bool:
+        return False

@@ -1,0 +1,94 @@
+"""The two seams of the project, who performs an experiment and who chooses the next one, and what some can do besides.
+
+An ability that only some have is a small protocol of its own, asked for by `isinstance`. What one lacks is never faked.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, Self, runtime_checkable
+
+from frugaltwin.costs import Cost
+from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
+from frugaltwin.goals import Goal
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """Performs settings on a rig or on its twin; nobody above this line can tell which."""
+
+    @property
+    def experiment(self) -> Experiment:
+        """What this driver can be asked to do."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Connect. Nothing touches hardware before this."""
+        ...
+
+    def perform(self, settings: Settings) -> Measurement:
+        """Set, wait, measure. Blocks until done and leaves the rig at rest. The settings have been checked.
+
+        Raises:
+            DriverError: The measurement could not be taken; the rig is at rest.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Safe now, from any thread; the `perform` in flight raises `Stopped`."""
+        ...
+
+    def __exit__(self, *failure: object) -> None:
+        """Leave the rig safe and disconnect, whatever happened. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Chooses what to try next. Keeps no memory: all it knows is its arguments."""
+
+    def suggest(
+        self,
+        experiment: Experiment,
+        goal: Goal,
+        history: Sequence[Trial],
+        count: int = 1,
+        pending: Sequence[Settings] = (),
+    ) -> list[Settings]:
+        """Return `count` settings that the experiment allows, best first.
+
+        The same arguments always give the same answer, so that a campaign can be resumed.
+
+        Args:
+            pending: Settings that somebody is performing now; their outcomes are not known yet.
+        """
+        ...
+
+
+@runtime_checkable
+class Recommends(Protocol):
+    """A strategy with a model of the outcomes, which can say what it believes is best, tried or not."""
+
+    def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
+        """The settings with the best expected score."""
+        ...
+
+
+@runtime_checkable
+class KnowsTruth(Protocol):
+    """A twin that can say what a rig without random errors and without a past would measure. Never part of a measurement."""
+
+    def truth(self, settings: Settings) -> Outcomes:
+        """The noise-free outcomes.
+
+        Raises:
+            DriverError: A rig could not measure these settings (a channel would saturate, say).
+        """
+        ...
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """A driver that can price settings before it performs them."""
+
+    def estimate(self, settings: Settings) -> Cost:
+        """What `perform` is expected to take."""
+        ...

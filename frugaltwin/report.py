@@ -1,0 +1,130 @@
+"""A campaign as one HTML file that works offline, and its small form for notebooks."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frugaltwin import figures
+from frugaltwin.color import hex_code
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Trial, describe, total_cost
+from frugaltwin.goals import MatchColor
+from frugaltwin.plugins import Recommends
+from frugaltwin.tables import color_of
+
+if TYPE_CHECKING:
+    from frugaltwin.campaign import Campaign
+
+TITLES = {
+    figures.draw_best_against_runs: "Best so far against experiments",
+    figures.draw_best_against_cost: "Best so far against cost",
+    figures.draw_ab_plane: "Measured colors in the a*b* plane",
+    figures.draw_channels: "Channels: what was measured",
+    figures.draw_settings: "Recipes",
+}
+
+
+def write(campaign: Campaign, path: Path) -> None:
+    """Write the report.
+
+    Raises:
+        InvalidInput: The file cannot be written.
+    """
+    try:
+        path.write_text(html(campaign), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"cannot write the report {path}: {error.strerror}; choose another with --report") from error
+
+
+def html(campaign: Campaign) -> str:
+    """The whole report as text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    page = Environment(loader=PackageLoader("frugaltwin"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    experiment, goal, trials = campaign.driver.experiment, campaign.goal, campaign.trials
+    recommended = campaign.recommendation()
+    best = goal.best(trials)
+    draws = [*figures.draws_for(campaign), figures.draw_settings]
+    return page.get_template("report.html").render(
+        name=campaign.name,
+        driver=experiment.name,
+        goal=goal.text,
+        strategy=_strategy(campaign),
+        stopped_because=campaign.stopped_because,
+        recommended=recommended and describe(recommended),
+        recommended_by="by the model" if isinstance(campaign.strategy, Recommends) else "the best reading",
+        target={"hex": goal.hex_code, "lab": goal.target} if isinstance(goal, MatchColor) else None,
+        best=best and {"number": best[0].number, "score": best[1], "hex": _hex(campaign, best[0]), "lab": _lab(campaign, best[0])},
+        charts=[{"title": TITLES[draw], "svg": figures.svg(figures.figure([draw], campaign))} for draw in draws],
+        columns=[{"name": c.name, "unit": "" if c.unit == "1" else c.unit} for c in (*experiment.parameters, *experiment.outcomes)],
+        score_unit="" if goal.unit == "1" else goal.unit,
+        rows=[_row(campaign, t) for t in trials],
+        cost=total_cost(trials),
+        provenance=_provenance(campaign),
+    )
+
+
+def notebook_html(campaign: Campaign) -> str:
+    """Swatches and a small plot, for a notebook."""
+    trials, goal = campaign.trials, campaign.goal
+    box = "display:inline-block;width:2.2em;height:1.6em;border:1px solid #888"
+    target = f'<span style="{box};background:{goal.hex_code}" title="target"></span> target ' if isinstance(goal, MatchColor) else ""
+    swatches = "".join(
+        f'<span style="{box};background:{code}" title="{t.number}: {campaign.score(t):.3g} {goal.unit}"></span>'
+        for t in trials
+        if (code := _hex(campaign, t))
+    )
+    best = goal.best(trials)
+    words = f"best {best[1]:.3g} {goal.unit} (experiment {best[0].number})" if best else "nothing measured yet"
+    plot = figures.svg(figures.figure([figures.draw_best_against_runs], campaign, 4.0, 2.2)) if best else ""
+    return (
+        f"<div><b>{escape(campaign.name)}</b>: {escape(goal.text)}, {len(trials)} experiments, {escape(words)}<br>{target}{swatches}<br>{plot}</div>"
+    )
+
+
+def _lab(campaign: Campaign, trial: Trial) -> tuple[float, float, float] | None:
+    if trial.measurement is None or campaign.driver.experiment.color is None:
+        return None
+    color = color_of(campaign.driver.experiment, trial.settings, trial.measurement.outcomes)
+    return color["L"], color["a"], color["b"]
+
+
+def _hex(campaign: Campaign, trial: Trial) -> str | None:
+    lab = _lab(campaign, trial)
+    return hex_code(lab) if lab else None
+
+
+def _row(campaign: Campaign, trial: Trial) -> dict[str, Any]:
+    experiment = campaign.driver.experiment
+    outcomes = trial.measurement.outcomes if trial.measurement else {}
+    values = [trial.settings[p.name] for p in experiment.parameters] + [outcomes.get(o.name, "") for o in experiment.outcomes]
+    return {
+        "number": trial.number,
+        "cells": [f"{v:.4g}" if isinstance(v, int | float) else v for v in values],
+        "hex": _hex(campaign, trial),
+        "score": campaign.score(trial),
+        "cost": trial.cost,
+        "note": trial.error or ("told by a person" if trial.source == "told" else ""),
+    }
+
+
+def _strategy(campaign: Campaign) -> str:
+    choice = campaign.words.get("strategy")
+    return str(choice["name"]) if choice else type(campaign.strategy).__name__
+
+
+def _provenance(campaign: Campaign) -> list[tuple[str, str]]:
+    record = campaign.store.find(campaign.name)
+    body = dict(record.body) if record else campaign.words
+    versions = body.pop("versions", {})
+    rows = [("store", campaign.store.path)] + ([("started", record.created_at)] if record else [])
+    for key, value in body.items():
+        if isinstance(value, dict):
+            options = ", ".join(f"{k} = {v}" for k, v in value["options"].items()) or "default options"
+            rows.append((key, f"{value['name']} ({options})"))
+        else:
+            rows.append((key, str(value)))
+    budget = ", ".join(f"{k} {v:g}" for k, v in vars(campaign.budget).items() if v is not None)
+    return [*rows, ("budget", budget), *((f"version of {k}", v) for k, v in versions.items())]

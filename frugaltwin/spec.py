@@ -1,0 +1,119 @@
+"""What a campaign is asked to be, as a file, as flags and (later) as a request: one schema for all of them."""
+
+import math
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from frugaltwin.campaign import NAME_PATTERN, Budget, StopRule
+from frugaltwin.errors import InvalidInput
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class Choice(_Strict):
+    """A driver or a strategy of the catalog, with its options."""
+
+    name: str
+    options: dict[str, str | float | bool] = {}
+
+
+class BudgetSpec(_Strict):
+    """How much a campaign may use in all; what is not named is not limited."""
+
+    runs: int | None = Field(None, ge=1, description="Trials, failed ones included.")
+    seconds: float | None = Field(None, gt=0, description="Lab time, s (virtual on a twin).")
+    money: float | None = Field(None, gt=0, description="USD.")
+    volume: float | None = Field(None, gt=0, description="Liquid, rinses included, mL.")
+
+
+class StopSpec(_Strict):
+    """When a campaign ends before its budget does."""
+
+    score: float = Field(description="As soon as a reading is this good or better.")
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _counted(value: object) -> object:
+    return {"runs": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _scored(value: object) -> object:
+    return {"score": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class CampaignSpec(_Strict):
+    """A campaign in words: ``driver = "color-mixing"``, ``goal = "match-color:teal"``, ``budget = 12``."""
+
+    name: str | None = Field(None, pattern=NAME_PATTERN, description="A new one is made up when there is none.")
+    driver: Annotated[Choice, BeforeValidator(_named)] = Choice(name="color-mixing")
+    goal: str | None = Field(None, description="What the driver is for, when there is none.")
+    strategy: Annotated[Choice | None, BeforeValidator(_named)] = Field(None, description="The goal's own, when there is none.")
+    budget: Annotated[BudgetSpec | None, BeforeValidator(_counted)] = Field(None, description="10 runs, when there is none.")
+    stop: Annotated[StopSpec | None, BeforeValidator(_scored)] = None
+    seed: int = Field(0, ge=0, lt=2**32, description="Of everything random.")
+    store: Path = Field(Path("frugaltwin.db"), description="The SQLite file.")
+
+    @classmethod
+    def parse(cls, fields: dict[str, Any], where: str = "") -> Self:
+        """The campaign of these fields.
+
+        Args:
+            where: What the user knows the fields by, such as a file's name.
+
+        Raises:
+            InvalidInput: A field is unknown or impossible; the message names it.
+        """
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            path = ".".join(str(part) for part in first["loc"])
+            if first["type"] == "extra_forbidden":
+                raise InvalidInput(f"{where}{path}: there is no such field{_nearest(str(first['loc'][-1]), first['loc'][:-1])}") from error
+            raise InvalidInput(f"{where}{path} = {_shown(first['input'])}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
+
+    @property
+    def budget_or_default(self) -> Budget:
+        """The budget, or 10 runs."""
+        return Budget(**self.budget.model_dump()) if self.budget else Budget(runs=10)
+
+    @property
+    def stop_rule(self) -> StopRule | None:
+        """The stop rule, if there is one."""
+        return StopRule(self.stop.score) if self.stop else None
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """The fields of a campaign file (TOML); its name is the file's when it has none.
+
+    Raises:
+        InvalidInput: The file cannot be read or is no TOML; the message names the line.
+    """
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} is not a campaign file: {error}") from error
+    return {"name": path.stem} | fields
+
+
+def _shown(value: object) -> str:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else repr(value)
+
+
+def _nearest(name: str, path: tuple[int | str, ...]) -> str:
+    from difflib import get_close_matches
+
+    models: dict[tuple[int | str, ...], type[BaseModel]] = {(): CampaignSpec, ("budget",): BudgetSpec, ("stop",): StopSpec}
+    fields = list(models.get(path, Choice).model_fields)
+    near = get_close_matches(name, fields, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(fields)}"

@@ -1,0 +1,215 @@
+"""Campaigns and their trials in one SQLite file, append-only: the only memory of the project.
+
+A trial is acknowledged when `append` returns: by then it is on disk (`synchronous=FULL`), whatever is killed next.
+"""
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from frugaltwin.errors import CampaignError, StoreError
+from frugaltwin.costs import Cost
+from frugaltwin.experiment import Measurement, Trial
+
+APPLICATION_ID = 0x46547769  # "FTwi": says that a SQLite file is ours
+SCHEMA_VERSION = 1
+SCHEMA = """
+create table campaign (name text primary key, created_at text not null, body text not null) strict;
+create table trial (
+    campaign text not null references campaign, number integer not null, body text not null, primary key (campaign, number)
+) strict;
+"""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CampaignRecord:
+    """A campaign as it is stored."""
+
+    name: str
+    created_at: str
+    body: Mapping[str, Any]
+    """The resolved words it was started with (driver, goal, strategy, seed …) and its provenance."""
+
+
+def trial_json(trial: Trial) -> str:
+    """A trial as one line of JSON."""
+    return json.dumps(asdict(trial), allow_nan=False, ensure_ascii=False)
+
+
+def trial_from_json(text: str) -> Trial:
+    """The inverse of `trial_json`."""
+    body = json.loads(text)
+    body["cost"] = Cost(**body["cost"])
+    if (measurement := body["measurement"]) is not None:
+        body["measurement"] = Measurement(measurement["outcomes"], Cost(**measurement["cost"]), measurement["raw"])
+    return Trial(**body)
+
+
+class Store:
+    """All campaigns in one file; ``":memory:"`` keeps them for as long as the object lives."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Open a store; the file is made when the first campaign is.
+
+        Raises:
+            StoreError: It cannot be opened, or it is no store.
+        """
+        self.path = str(path)
+        self._db: sqlite3.Connection | None = None
+        if self.path == ":memory:" or Path(self.path).exists():
+            self._open()
+
+    def create(self, record: CampaignRecord) -> None:
+        """Keep a new campaign.
+
+        Raises:
+            StoreError: There is one of that name, or the store cannot be written.
+        """
+        with self._translated("write"):
+            db = self._db or self._open()
+            with db:
+                db.execute(
+                    "insert into campaign values (?, ?, ?)",
+                    (record.name, record.created_at, json.dumps(dict(record.body), allow_nan=False, ensure_ascii=False)),
+                )
+
+    def find(self, name: str) -> CampaignRecord | None:
+        """The campaign of that name, if there is one."""
+        return next((r for r in self.campaigns() if r.name == name), None)
+
+    def campaigns(self) -> list[CampaignRecord]:
+        """All campaigns, oldest first.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        if self._db is None:
+            return []
+        with self._translated("read"):
+            rows = self._db.execute("select name, created_at, body from campaign order by created_at, rowid").fetchall()
+        return [CampaignRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
+
+    def append(self, name: str, trial: Trial) -> None:
+        """Keep a trial for ever; it is on disk when this returns. A number can be used once per campaign.
+
+        Raises:
+            StoreError: It could not be written; the message holds the trial, so that it is not lost.
+        """
+        body = trial_json(trial)
+        try:
+            with self._translated("write"):
+                assert self._db is not None, "a campaign is created before its trials"
+                with self._db:
+                    self._db.execute("insert into trial values (?, ?, ?)", (name, trial.number, body))
+        except StoreError as error:
+            raise StoreError(f"{error}; trial {trial.number} of {name!r} is not stored, its record is {body}") from error
+
+    def trials(self, name: str) -> list[Trial]:
+        """The trials of a campaign in the order of their numbers.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        if self._db is None:
+            return []
+        with self._translated("read"):
+            rows = self._db.execute("select body from trial where campaign = ? order by number", (name,)).fetchall()
+        return [trial_from_json(body) for (body,) in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold a campaign for writing; the system lets go of it when the process ends, however it ends.
+
+        Raises:
+            CampaignError: Another process holds it.
+            StoreError: No lock can be made beside the store.
+        """
+        if self.path == ":memory:":
+            with nullcontext():
+                yield
+            return
+        from filelock import FileLock, Timeout
+
+        folder = Path(f"{self.path}.locks")
+        lock = FileLock(folder / f"{name}.lock", timeout=0)
+        try:
+            folder.mkdir(exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise CampaignError(
+                f"campaign {name!r} is open in another process; wait until it ends, or choose another name with --name"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"cannot write beside the store {self.path}: {error.strerror}; choose another with --store") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _open(self) -> sqlite3.Connection:
+        with self._translated("open"):
+            read_only = self.path != ":memory:" and Path(self.path).exists() and not _is_writable(Path(self.path))
+            target = f"{Path(self.path).absolute().as_uri()}?mode=ro&immutable=1" if read_only else self.path
+            db = sqlite3.connect(target, uri=read_only, timeout=5.0, check_same_thread=False)
+            try:
+                if not read_only:
+                    db.execute("pragma journal_mode = wal")
+                    db.execute("pragma synchronous = full")
+                    db.execute("pragma foreign_keys = on")
+                application, version = (db.execute(f"pragma {p}").fetchone()[0] for p in ("application_id", "user_version"))
+                is_empty = db.execute("select count(*) from sqlite_master").fetchone()[0] == 0
+                if is_empty and not read_only:
+                    db.executescript(
+                        f"begin immediate; {SCHEMA} pragma application_id = {APPLICATION_ID}; pragma user_version = {SCHEMA_VERSION}; commit;"
+                    )
+                elif application != APPLICATION_ID:
+                    raise StoreError(f"{self.path} is a SQLite file of another program; choose another with --store")
+                elif version > SCHEMA_VERSION:
+                    raise StoreError(f"{self.path} was written by a newer version of frugaltwin; upgrade, or choose another with --store")
+            except BaseException:
+                db.close()
+                raise
+        self._db = db
+        return db
+
+    @contextmanager
+    def _translated(self, verb: str) -> Iterator[None]:
+        """One clear sentence for the user; the whole story in the log."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            _log.exception("cannot %s the store %s", verb, self.path)
+            code = getattr(error, "sqlite_errorname", "")
+            if isinstance(error, sqlite3.IntegrityError):
+                raise StoreError(f"the store {self.path} has this already; another process wrote the same campaign") from error
+            reasons = {
+                "SQLITE_NOTADB": "it is not a database; choose another with --store",
+                "SQLITE_CORRUPT": "it is damaged; restore a copy, or choose another with --store",
+                "SQLITE_READONLY": "it is read-only; make it writable, or choose another with --store",
+                "SQLITE_FULL": "there is no space left; make room, then start again",
+                "SQLITE_IOERR": "there is no space left or the disk fails; make room, then start again",
+                "SQLITE_BUSY": "another program has locked it; close that, then start again",
+                "SQLITE_LOCKED": "another program has locked it; close that, then start again",
+                "SQLITE_CANTOPEN": "there is no such folder, or it is not yours to write; choose another with --store",
+            }
+            reason = next((text for prefix, text in reasons.items() if code.startswith(prefix)), str(error))
+            raise StoreError(f"cannot {verb} the store {self.path}: {reason}") from error
+
+
+def _is_writable(path: Path) -> bool:
+    import os
+
+    return os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)

@@ -1,0 +1,165 @@
+"""Settings and outcomes as arrays and as tables: columns by name, rows in order."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugaltwin.color import Array, reading_lab
+from frugaltwin.errors import InvalidInput, OutOfBounds
+from frugaltwin.experiment import Categorical, Experiment, Exposure, Outcomes, Settings, Trial
+
+if TYPE_CHECKING:
+    from frugaltwin.goals import Goal
+
+
+def settings_array(experiment: Experiment, settings: Sequence[Settings]) -> NDArray[np.float64]:
+    """Settings as [n, d] in natural units; a categorical value as its index."""
+    columns = [
+        [float(p.values.index(str(s[p.name]))) for s in settings] if isinstance(p, Categorical) else [float(s[p.name]) for s in settings]
+        for p in experiment.parameters
+    ]
+    return np.array(columns, dtype=float).reshape(len(experiment.parameters), len(settings)).T
+
+
+def outcomes_array(experiment: Experiment, outcomes: Sequence[Outcomes]) -> NDArray[np.float64]:
+    """Outcomes as [n, m]; a label as its index."""
+    columns = [
+        [float(o.labels.index(str(y[o.name]))) for y in outcomes] if o.labels else [float(y[o.name]) for y in outcomes]
+        for o in experiment.outcomes
+    ]
+    return np.array(columns, dtype=float).reshape(len(experiment.outcomes), len(outcomes)).T
+
+
+def exposure(experiment: Experiment, registers: Exposure | None, settings: Array) -> Array | float:
+    """How much light was collected, [...], for settings [..., d] in natural units."""
+    if registers is None:
+        return 1.0
+    index = {p.name: j for j, p in enumerate(experiment.parameters)}
+    product = 1.0
+    for name, offset in registers.registers:
+        product = product * (settings[..., index[name]] + offset)
+    return product
+
+
+def color_array(experiment: Experiment, outcomes: Array, settings: Array) -> Array:
+    """Lab [..., 3] of outcomes [..., m] measured at settings [..., d].
+
+    Raises:
+        InvalidInput: The experiment does not measure a color.
+    """
+    if experiment.color is None:
+        raise InvalidInput(f"{experiment.name} does not measure a color")
+    index = {o.name: j for j, o in enumerate(experiment.outcomes)}
+    channels = outcomes[..., [index[c] for c in experiment.color.channels]]
+    return reading_lab(experiment.color, channels, exposure(experiment, experiment.color.exposure, settings))
+
+
+def color_of(experiment: Experiment, settings: Settings, outcomes: Outcomes) -> dict[str, float]:
+    """The derived ``L``, ``a``, ``b`` of one measurement; empty when the experiment does not measure a color."""
+    if experiment.color is None:
+        return {}
+    lab = color_array(experiment, outcomes_array(experiment, [outcomes]), settings_array(experiment, [settings]))[0]
+    return dict(zip("Lab", (float(v) for v in lab), strict=True))
+
+
+def value(text: str) -> float | str:
+    """A cell as a number where it is one, else as text.
+
+    >>> value("0.5"), value("water")
+    (0.5, 'water')
+    """
+    try:
+        return float(text)
+    except ValueError:
+        return text.strip()
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header line, cells as text.
+
+    Raises:
+        InvalidInput: There is no such file, or it is no table.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} is not a CSV table: {error}") from error
+    if not reader.fieldnames or not rows:
+        raise InvalidInput(f"{path} has no rows: it needs a header line with names and at least one row")
+    if len(set(reader.fieldnames)) != len(reader.fieldnames):
+        raise InvalidInput(f"{path} names a column twice")
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise InvalidInput(f"{path}, row {number}: it has not as many cells as the header")
+    return rows
+
+
+def read_settings(path: Path, experiment: Experiment) -> list[dict[str, float | str]]:
+    """Every row of a CSV table as checked settings; columns that are no parameters are passed over.
+
+    Raises:
+        InvalidInput: A row is refused; the message names row and column.
+    """
+    rows = read_rows(path)
+    names = [p.name for p in experiment.parameters]
+    if missing := [n for n in names if n not in rows[0]]:
+        raise InvalidInput(f"{path} has no column {', '.join(missing)}: {experiment.name} takes {', '.join(names)}")
+    checked = []
+    for number, row in enumerate(rows, start=1):
+        settings: dict[str, float | str] = {}
+        for p in experiment.parameters:
+            try:
+                settings[p.name] = p.check(row[p.name].strip() if isinstance(p, Categorical) else value(row[p.name]))
+            except OutOfBounds as error:
+                raise InvalidInput(f"{path}, row {number}, column {p.name}: {error}") from None
+        try:
+            checked.append(experiment.check(settings))
+        except OutOfBounds as error:
+            raise InvalidInput(f"{path}, row {number}: {error}") from None
+    return checked
+
+
+def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV with the names of the first row as its header; missing values are empty cells."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as a CSV file.
+
+    Raises:
+        InvalidInput: The file cannot be written.
+    """
+    try:
+        path.write_text(format_rows(rows), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
+
+
+def trial_rows(goal: Goal, trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """One flat row a trial: number, settings, outcomes, derived color, score, cost, source, time and error; None where there is none."""
+    experiment = goal.experiment
+    empty = dict.fromkeys([o.name for o in experiment.outcomes] + (["L", "a", "b"] if experiment.color else []))
+    return [
+        {"number": t.number}
+        | dict(t.settings)
+        | (dict(t.measurement.outcomes) | color_of(experiment, t.settings, t.measurement.outcomes) if t.measurement else empty)
+        | {"score": goal.score_of_trial(t), "seconds": t.cost.seconds, "money": t.cost.money, "volume": t.cost.volume}
+        | {"source": t.source, "finished_at": t.finished_at, "error": t.error}
+        for t in trials
+    ]

@@ -1,0 +1,194 @@
+"""How a run looks while it goes on: in color on a terminal, as plain lines in a file, as JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from frugaltwin.color import hex_code
+from frugaltwin.costs import Cost
+from frugaltwin.experiment import Settings, Trial, describe, total_cost
+from frugaltwin.goals import MatchColor
+from frugaltwin.plugins import Recommends
+from frugaltwin.tables import color_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from frugaltwin.campaign import Campaign
+
+
+def trial_event(campaign: Campaign, trial: Trial, trials: list[Trial]) -> dict[str, Any]:
+    """A trial as one JSON object; `trials` are all up to this one."""
+    best = campaign.goal.best(trials)
+    return {
+        "event": "trial",
+        "number": trial.number,
+        "settings": dict(trial.settings),
+        "outcomes": dict(trial.measurement.outcomes) if trial.measurement else None,
+        "color": _color(campaign, trial) or None,
+        "score": campaign.score(trial),
+        "best": best and best[1],
+        "cost": asdict(trial.cost),
+        "spent": asdict(total_cost(trials)),
+        "source": trial.source,
+        "error": trial.error,
+    }
+
+
+def summary_event(campaign: Campaign, recommended: Settings | None, report: Path | None) -> dict[str, Any]:
+    """The end of a run as one JSON object."""
+    trials, best, goal = campaign.trials, campaign.best(), campaign.goal
+    return {
+        "event": "summary",
+        "name": campaign.name,
+        "goal": goal.text,
+        "target": dict(zip("Lab", goal.target, strict=True)) if isinstance(goal, MatchColor) else None,
+        "recommended": dict(recommended) if recommended else None,
+        "best": best and {"number": best[0].number, "score": best[1], "settings": dict(best[0].settings)},
+        "runs": len(trials),
+        "failed": sum(t.measurement is None for t in trials),
+        "spent": asdict(total_cost(trials)),
+        "stopped_because": campaign.stopped_because,
+        "store": campaign.store.path,
+        "report": str(report) if report else None,
+    }
+
+
+class Display(ABC):
+    """Shows a run. Used as a context around it."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
+        self.trials = campaign.trials
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        """Take the progress bar away."""
+
+    def show(self, trial: Trial) -> None:
+        """A trial was stored."""
+        self.trials.append(trial)
+        self._line(trial)
+
+    @abstractmethod
+    def _line(self, trial: Trial) -> None: ...
+
+    @abstractmethod
+    def end(self, recommended: Settings | None, report: Path | None) -> None:
+        """The run is over, for whatever reason."""
+
+
+class JsonDisplay(Display):
+    """One JSON object a line on standard output, and nothing else."""
+
+    def _line(self, trial: Trial) -> None:
+        _print_json(trial_event(self.campaign, trial, self.trials))
+
+    def end(self, recommended: Settings | None, report: Path | None) -> None:
+        _print_json(summary_event(self.campaign, recommended, report))
+
+
+class PeopleDisplay(Display):
+    """A table that grows line by line, with swatches and a progress bar where the output is a terminal."""
+
+    def __init__(self, campaign: Campaign, console: Console) -> None:
+        super().__init__(campaign)
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._console = console
+        self._is_terminal = console.is_terminal
+        self._progress = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            console=console, transient=True, disable=not self._is_terminal,
+        )  # fmt: skip
+        self._task = self._progress.add_task("experimenting", total=campaign.budget.runs, completed=len(self.trials))
+        self._names = [p.name for p in campaign.driver.experiment.parameters]
+        self._is_color = isinstance(campaign.goal, MatchColor)
+
+    def __enter__(self) -> Self:
+        goal, words = self.campaign.goal, self.campaign.words
+        strategy = words["strategy"]["name"] if "strategy" in words else type(self.campaign.strategy).__name__
+        swatch = f" {self._swatch(goal.hex_code)}" if isinstance(goal, MatchColor) else ""
+        self._print(f"{self._bold(self.campaign.name)}: {self.campaign.driver.experiment.name}, goal {goal.text}{swatch}, strategy {strategy}")
+        if self.trials:
+            self._print(f"going on after experiment {len(self.trials)}")
+        color = f"  {'measured':>8} {'target':>8}" if self._is_color else ""
+        unit = goal.unit if goal.unit not in ("", "1") else "score"
+        costs = f"  {'lab min':>7} {'USD':>6} {'mL':>6}"
+        self._print(f"{'#':>3} {' '.join(f'{n:>7}' for n in self._names)}{color}  {unit:>7} {'best':>7}{costs}")
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def _line(self, trial: Trial) -> None:
+        goal = self.campaign.goal
+        recipe = " ".join(f"{_cell(trial.settings[n]):>7}" for n in self._names)
+        score, best, spent = self.campaign.score(trial), goal.best(self.trials), total_cost(self.trials)
+        costs = f"  {spent.seconds / 60:>7.1f} {spent.money:>6.2f} {spent.volume:>6.0f}"
+        if score is None:
+            middle = f"  failed: {trial.error}"
+        else:
+            color = _color(self.campaign, trial)
+            shown = ""
+            if isinstance(goal, MatchColor):
+                shown = f"  {self._swatch(hex_code((color['L'], color['a'], color['b'])))} {self._swatch(goal.hex_code)}"
+            middle = f"{shown}  {score:>7.3g} {best[1] if best else 0:>7.3g}"
+        self._print(f"{trial.number:>3} {recipe}{middle}{costs}")
+        self._progress.update(self._task, completed=trial.number)
+
+    def end(self, recommended: Settings | None, report: Path | None) -> None:
+        self._progress.stop()
+        campaign = self.campaign
+        self._print(f"ended by {campaign.stopped_because or 'an interruption'}")
+        best = campaign.best()
+        if best:
+            self._print(f"best reading: {best[1]:.3g} {campaign.goal.unit} in experiment {best[0].number}")
+        if recommended:
+            by = "by the model, not the luckiest reading" if isinstance(campaign.strategy, Recommends) else "the best reading"
+            self._print(f"{self._bold('recommended recipe')} ({by}): {describe(recommended)}")
+        if report:
+            self._print(f"report: {report}")
+
+    def _print(self, text: str) -> None:
+        from rich.text import Text
+
+        if self._is_terminal:
+            self._console.print(Text.from_ansi(text), soft_wrap=True)
+        else:
+            self._console.file.write(text + "\n")
+            self._console.file.flush()
+
+    def _swatch(self, code: str) -> str:
+        if not self._is_terminal or self._console.color_system is None:
+            return f"{code:>8}"
+        red, green, blue = (int(code[k : k + 2], 16) for k in (1, 3, 5))
+        return f"\x1b[48;2;{red};{green};{blue}m        \x1b[0m"
+
+    def _bold(self, text: str) -> str:
+        return f"\x1b[1m{text}\x1b[0m" if self._is_terminal else text
+
+
+def cost_words(cost: Cost) -> str:
+    """A cost in one line."""
+    return f"{cost.seconds / 60:.1f} min of lab time, {cost.money:.2f} USD, {cost.volume:.0f} mL"
+
+
+def _color(campaign: Campaign, trial: Trial) -> dict[str, float]:
+    return color_of(campaign.driver.experiment, trial.settings, trial.measurement.outcomes) if trial.measurement else {}
+
+
+def _cell(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"
+
+
+def _print_json(event: dict[str, Any]) -> None:
+    print(json.dumps(event, allow_nan=False, ensure_ascii=False), flush=True)  # noqa: T201

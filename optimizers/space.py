@@ -1,0 +1,438 @@
+"""The settings that an experiment allows, as points in a unit box: what every strategy searches in.
+
+Tensors and arrays are `X [n, D]`: one column per continuous or discrete parameter, scaled to [0, 1], and one column per name of a
+categorical parameter, 1 for the chosen name. Every equality (a mixture that adds up) takes one parameter out: it is what the
+others leave over, so that sums are exact by construction. Constraints that the box implies are dropped.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.stats import qmc
+
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Categorical, Continuous, Discrete, Experiment, MixtureSum, Settings
+from frugaltwin.tables import settings_array
+
+Floats = NDArray[np.float64]
+Key = tuple[float | str, ...]
+
+_TINY = 1e-9  # of the unit box: what rounding may do, far below what constraints tolerate
+_MOST_LISTED = 4096  # allowed settings that are listed one by one
+
+
+@dataclass(frozen=True)
+class Equality:
+    """`pivot` = total - Σ coefficient · parameter; parameters by their number."""
+
+    pivot: int
+    coefficients: tuple[tuple[int, float], ...]
+    total: float
+
+
+@dataclass(frozen=True)
+class Space:
+    """The allowed settings of one experiment; made by `Space.of`."""
+
+    experiment: Experiment
+    slope: Floats
+    """[d, D]: natural units = X · slopeᵀ + origin, a categorical parameter as its index."""
+    origin: Floats
+    """[d]"""
+    equalities: tuple[Equality, ...]
+    rows: Floats
+    """[c, D]: what is left of the constraints, rows · x ≤ limits."""
+    limits: Floats
+    """[c]"""
+    levels: tuple[tuple[int, Floats], ...]
+    """Column and its allowed values, of the discrete parameters."""
+    choices: tuple[tuple[int, int], ...]
+    """First column and number of columns, of the categorical parameters."""
+    listed: tuple[Settings, ...]
+    """All the allowed settings, when they are few or are the experiment's candidates."""
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> Self:
+        """The space of an experiment.
+
+        Raises:
+            InvalidInput: Nothing satisfies the constraints.
+        """
+        parameters = experiment.parameters
+        equalities, kept = ((), ()) if experiment.candidates else _eliminate(experiment)
+        pivots = {e.pivot for e in equalities}
+        spans = _spans(experiment)
+        columns: list[Floats] = []
+        origin = np.zeros(len(parameters))
+        levels, choices = [], []
+        for j, p in enumerate(parameters):
+            if isinstance(p, Categorical):
+                if len(p.values) > 1:
+                    choices.append((len(columns), len(p.values)))
+                    columns += [np.eye(len(parameters))[j] * i for i in range(len(p.values))]
+            elif j not in pivots:
+                low, high = spans[j]
+                origin[j] = low
+                if high > low:
+                    if isinstance(p, Discrete) and not experiment.candidates:
+                        levels.append((len(columns), (np.array(p.values) - low) / (high - low)))
+                    columns.append(np.eye(len(parameters))[j] * (high - low))
+        slope = np.stack(columns, axis=1) if columns else np.zeros((len(parameters), 0))
+        for e in equalities:
+            j = [i for i, _ in e.coefficients]
+            c = np.array([c for _, c in e.coefficients])
+            slope[e.pivot] = -c @ slope[j]
+            origin[e.pivot] = e.total - c @ origin[j]
+        rows, limits = _inequalities(experiment, kept, pivots, slope, origin)
+        space = cls(experiment, slope, origin, equalities, rows, limits, tuple(levels), tuple(choices), experiment.candidates)
+        if not experiment.candidates and math.prod(_number_of_values(experiment)) <= _MOST_LISTED:
+            space = cls(experiment, slope, origin, equalities, rows, limits, tuple(levels), tuple(choices), space._grid())
+        if len(rows) and not space.listed:
+            space._anchor(np.full(space.size, 0.5))
+        return space
+
+    @property
+    def size(self) -> int:
+        """D, the number of columns."""
+        return self.slope.shape[1]
+
+    @cached_property
+    def points(self) -> Floats:
+        """The listed settings, [n, D]."""
+        return self.encode(self.listed)
+
+    @cached_property
+    def greatest(self) -> Floats:
+        """The largest absolute value of every parameter, [d]."""
+        return np.array([max(abs(low), abs(high)) or 1.0 for low, high in _spans(self.experiment)])
+
+    @cached_property
+    def continuous(self) -> NDArray[np.bool_]:
+        """Which columns can take any value, [D]."""
+        free = np.ones(self.size, dtype=bool)
+        for column, _ in self.levels:
+            free[column] = False
+        for first, n in self.choices:
+            free[first : first + n] = False
+        return free
+
+    def encode(self, settings: Sequence[Settings]) -> Floats:
+        """Settings as [n, D]."""
+        natural = settings_array(self.experiment, settings)
+        X = np.zeros((len(settings), self.size))
+        names = {first + i for first, n in self.choices for i in range(n)}
+        for column in range(self.size):
+            if column not in names:
+                j = self._parameter(column)
+                X[:, column] = (natural[:, j] - self.origin[j]) / self.slope[j, column]
+        for first, n in self.choices:
+            j = self._parameter(first + n - 1)
+            X[np.arange(len(settings)), first + natural[:, j].astype(int)] = 1.0
+        return X
+
+    def decode(self, x: Floats) -> dict[str, float | str]:
+        """The allowed settings at (or nearest to) a point [D] that satisfies the constraints."""
+        if self.listed:
+            nearest = int(np.argmin(((self.points - x) ** 2).sum(axis=1)))
+            return self.experiment.check(self.listed[nearest])
+        x = np.clip(x, 0.0, 1.0)
+        values: list[float] = []
+        for p, natural in zip(self.experiment.parameters, (self.slope @ self.snap(x) + self.origin).tolist(), strict=True):
+            if isinstance(p, Continuous):
+                values.append(min(max(natural, p.low), p.high))
+            elif isinstance(p, Discrete):
+                values.append(min(p.values, key=lambda v: abs(v - natural)))
+            else:
+                values.append(natural)
+        for e in self.equalities:
+            self._add_up(e, values)
+        return self.experiment.check(
+            {
+                p.name: p.values[round(v)] if isinstance(p, Categorical) else v
+                for p, v in zip(self.experiment.parameters, values, strict=True)
+            }
+        )
+
+    def snap(self, X: Floats) -> Floats:
+        """X [..., D] with every discrete and categorical column at its nearest allowed value."""
+        X = X.copy()
+        for column, values in self.levels:
+            X[..., column] = values[np.abs(X[..., column, None] - values).argmin(axis=-1)]
+        for first, n in self.choices:
+            X[..., first : first + n] = np.eye(n)[X[..., first : first + n].argmax(axis=-1)]
+        return X
+
+    def is_allowed(self, X: Floats) -> NDArray[np.bool_]:
+        """Whether X [..., D], snapped before, satisfies the constraints, [...]."""
+        allowed: NDArray[np.bool_] = (X @ self.rows.T <= self.limits + _TINY).all(axis=-1)
+        return allowed
+
+    def sample(self, n: int, seed: int | Sequence[int], is_even: bool = True) -> Floats:
+        """n points of the space, [n, D]; fewer where it has fewer.
+
+        Evenly spread points are a scrambled Sobol sequence, the others are uniformly random. Where constraints leave little of the
+        box, both come from hit-and-run.
+        Source: Smith, Oper. Res. 32 (1984) 1296, doi:10.1287/opre.32.6.1296.
+        """
+        random = np.random.default_rng(seed)
+        if self.listed and not is_even:
+            return self.points[random.permutation(len(self.points))[:n]]
+        if self.size == 0:
+            return np.zeros((1, 0))
+        sobol = qmc.Sobol(self.size, rng=random) if is_even else None
+        found = np.zeros((0, self.size))
+        for tries in (1, 16):
+            n_drawn = tries * max(64, 1 << (n - 1).bit_length())
+            X = self.snap(sobol.random(n_drawn) if sobol else random.random((n_drawn, self.size)))
+            found = np.concatenate([found, X if self.listed else X[self.is_allowed(X)]])
+            if len(found) >= n:
+                return found[:n]
+        return self._wander(X[:n], random)
+
+    def moves(self, x: Floats) -> Floats:
+        """The allowed points [n, D] that differ from x [D] in one discrete or categorical parameter."""
+        moved = []
+        for column, values in self.levels:
+            near = np.argsort(np.abs(values - x[column]))[1:9]
+            moved += [np.where(np.arange(self.size) == column, v, x) for v in values[near]]
+        for first, n in self.choices:
+            for i in range(n):
+                if not x[first + i]:
+                    other = x.copy()
+                    other[first : first + n] = np.eye(n)[i]
+                    moved.append(other)
+        X = np.array(moved).reshape(-1, self.size)
+        return X[self.is_allowed(X)]
+
+    def fresh(self, X: Iterable[Floats], count: int, tried: Iterable[Settings], pending: Iterable[Settings]) -> list[Settings]:
+        """The first `count` different settings of the points X that nobody tried or is trying.
+
+        Where everything has been tried: those tried least often first.
+
+        Raises:
+            InvalidInput: There are not `count` different settings.
+        """
+        keys = [self.experiment.key(s) for s in tried]
+        busy = {self.experiment.key(s) for s in pending}
+        done = set(keys) | busy
+        chosen: dict[Key, Settings] = {}
+        rest: dict[Key, Settings] = {}
+        for x in X:
+            settings = self.decode(x)
+            key = self.experiment.key(settings)
+            (rest if key in done else chosen).setdefault(key, settings)
+            if len(chosen) == count:
+                return list(chosen.values())
+        for settings in self.listed:
+            key = self.experiment.key(self.experiment.check(settings))
+            (rest if key in done else chosen).setdefault(key, settings)
+            if len(chosen) == count:
+                return list(chosen.values())
+        again = sorted(rest, key=lambda key: (key in busy, keys.count(key)))
+        for key in again[: count - len(chosen)]:
+            chosen[key] = rest[key]
+        if len(chosen) < count:
+            raise InvalidInput(f"{count} different settings were asked for, but {self.experiment.name} has only {len(chosen)}")
+        return list(chosen.values())
+
+    def _parameter(self, column: int) -> int:
+        """The parameter that a column encodes: the others that it moves are pivots."""
+        pivots = [e.pivot for e in self.equalities]
+        return next(int(j) for j in np.flatnonzero(self.slope[:, column]) if j not in pivots)
+
+    def _add_up(self, e: Equality, values: list[float]) -> None:
+        """Give the pivot what the others leave over; where rounding left it outside its limits, the others take the difference."""
+        pivot = self.experiment.parameters[e.pivot]
+        assert isinstance(pivot, Continuous)
+        left = math.fsum([e.total, *(-c * values[j] for j, c in e.coefficients)])
+        values[e.pivot] = min(max(left, pivot.low), pivot.high)
+        shared = {j for other in self.equalities if other is not e for j, _ in other.coefficients}
+        for j, c in sorted(e.coefficients, key=lambda pair: pair[0] in shared):
+            missing = math.fsum([e.total, -values[e.pivot], *(-k * values[i] for i, k in e.coefficients)])
+            p = self.experiment.parameters[j]
+            if missing and isinstance(p, Continuous) and left != values[e.pivot]:
+                values[j] = min(max(values[j] + missing / c, p.low), p.high)
+
+    def _grid(self) -> tuple[Settings, ...]:
+        """All the settings of an experiment with few.
+
+        Raises:
+            InvalidInput: None satisfies the constraints.
+        """
+        names = [p.name for p in self.experiment.parameters]
+        numeric = [p.values for p in self.experiment.parameters if not isinstance(p, Continuous)]
+        grid: list[Settings] = [dict(zip(names, values, strict=True)) for values in product(*numeric)]
+        X = self.encode(grid)
+        allowed = self.is_allowed(X)
+        if not allowed.any():
+            raise _infeasible(self.experiment)
+        return tuple(s for s, ok in zip(grid, allowed, strict=True) if ok)
+
+    def _anchor(self, x: Floats) -> Floats:
+        """A point [D] well inside the constraints: discrete columns as near to x [D] as possible, the others at the center of the
+        largest ball.
+
+        Raises:
+            InvalidInput: Nothing satisfies the constraints.
+        """
+        x = self._feasible_levels(self.snap(x))
+        free = self.continuous
+        limits = self.limits - self.rows[:, ~free] @ x[~free]
+        A = np.concatenate([self.rows[:, free], np.eye(free.sum()), -np.eye(free.sum())])
+        b = np.concatenate([limits, np.ones(free.sum()), np.zeros(free.sum())])
+        radius = np.linalg.norm(A, axis=1, keepdims=True)
+        found = linprog(-np.eye(free.sum() + 1)[-1], np.hstack([A, radius]), b + _TINY / 2, bounds=[(0, 1)] * (free.sum() + 1))
+        if not found.success:
+            raise _infeasible(self.experiment)
+        x[free] = found.x[:-1]
+        return x
+
+    def _feasible_levels(self, x: Floats) -> Floats:
+        """x [D] with the discrete columns moved, as little as possible, to where the constraints can be satisfied.
+
+        Raises:
+            InvalidInput: They cannot.
+        """
+        bound = [(column, values) for column, values in self.levels if self.rows[:, column].any()]
+        if not bound:
+            return x
+        # Unknowns: the continuous columns, then one switch per level.
+        free = np.flatnonzero(self.continuous)
+        switches = np.concatenate([values for _, values in bound])
+        of = np.concatenate([np.full(len(values), k) for k, (_, values) in enumerate(bound)])
+        columns = np.array([column for column, _ in bound])
+        A = np.hstack([self.rows[:, free], self.rows[:, columns[of]] * switches])
+        one = np.hstack([np.zeros((len(bound), len(free))), (of == np.arange(len(bound))[:, None]).astype(float)])
+        cost = np.concatenate([np.zeros(len(free)), np.abs(switches - x[columns[of]])])
+        n = len(cost)
+        found = milp(
+            cost,
+            integrality=np.arange(n) >= len(free),
+            bounds=Bounds(np.zeros(n), np.ones(n)),
+            constraints=[LinearConstraint(A, ub=self.limits + _TINY / 2), LinearConstraint(one, 1, 1)],
+        )
+        if found.x is None:
+            raise _infeasible(self.experiment)
+        x = x.copy()
+        for k, (column, values) in enumerate(bound):
+            x[column] = values[found.x[len(free) :][of == k].argmax()]
+        return x
+
+    def _wander(self, X: Floats, random: np.random.Generator) -> Floats:
+        """Random walks inside the constraints, with discrete columns as near to those of X [n, D] as they allow, [n, D]."""
+        free, n = self.continuous, len(X)
+        X = X.copy()
+        if any(self.rows[:, column].any() for column, _ in self.levels):
+            anchors = np.stack([self._anchor(x) for x in X[:16]])
+            X = anchors[np.arange(n) % len(anchors)]
+        else:
+            X[:, free] = self._anchor(X[0])[free]
+        A = np.concatenate([self.rows[:, free], np.eye(free.sum()), -np.eye(free.sum())])
+        box = np.repeat([1.0, 0.0], free.sum())
+        b = np.hstack([self.limits - X[:, ~free] @ self.rows[:, ~free].T, np.tile(box, (n, 1))])
+        x = X[:, free]
+        for _ in range(20 + 10 * int(free.sum())):
+            direction = random.standard_normal(x.shape)
+            speed, room = direction @ A.T, np.maximum(b - x @ A.T, 0.0)
+            with np.errstate(divide="ignore", invalid="ignore"):  # rows parallel to the direction do not limit it
+                t = room / speed
+            far = np.where(speed > 0, t, np.inf).min(axis=1)
+            back = np.where(speed < 0, t, -np.inf).max(axis=1)
+            x = x + direction * (back + (far - back) * random.random(n))[:, None]
+        X[:, free] = x
+        return X
+
+
+def _infeasible(experiment: Experiment) -> InvalidInput:
+    return InvalidInput(f"no settings of {experiment.name} satisfy its constraints: widen the limits of a parameter or of a constraint")
+
+
+def _number_of_values(experiment: Experiment) -> list[float]:
+    return [math.inf if isinstance(p, Continuous) else len(p.values) for p in experiment.parameters]
+
+
+def _spans(experiment: Experiment) -> list[tuple[float, float]]:
+    """Lowest and highest value of every parameter that occur: the limits of a table's columns may be far wider than its rows."""
+    if experiment.candidates:
+        natural = settings_array(experiment, experiment.candidates)
+        return list(zip(natural.min(axis=0).tolist(), natural.max(axis=0).tolist(), strict=True))
+    spans = []
+    for p in experiment.parameters:
+        if isinstance(p, Continuous):
+            spans.append((p.low, p.high))
+        else:
+            spans.append((p.values[0], p.values[-1]) if isinstance(p, Discrete) else (0.0, 0.0))
+    return spans
+
+
+def _linear(experiment: Experiment) -> list[tuple[Floats, float, float]]:
+    """The constraints as (coefficients [d], low, high)."""
+    index = {p.name: j for j, p in enumerate(experiment.parameters)}
+    found = []
+    for constraint in experiment.constraints:
+        row = np.zeros(len(index))
+        if isinstance(constraint, MixtureSum):
+            row[[index[name] for name in constraint.parameters]] = 1.0
+            found.append((row, constraint.total, constraint.total))
+        else:
+            for name, c in constraint.coefficients.items():
+                row[index[name]] = c
+            found.append((row, constraint.low, constraint.high))
+    return found
+
+
+def _eliminate(experiment: Experiment) -> tuple[tuple[Equality, ...], tuple[tuple[Floats, float, float], ...]]:
+    """Solve the equalities for one continuous parameter each, and what is left of the constraints.
+
+    Raises:
+        InvalidInput: They contradict each other.
+    """
+    spans = np.array([high - low for low, high in _spans(experiment)])
+    can_pivot = np.array([isinstance(p, Continuous) for p in experiment.parameters])
+    reduced: list[tuple[int, Floats, float]] = []
+    kept = []
+    for row, low, high in _linear(experiment):
+        if low != high:
+            kept.append((row, low, high))
+            continue
+        row, total = row.copy(), low
+        for pivot, other, value in reduced:
+            total -= row[pivot] * value
+            row = row - row[pivot] * other
+        weight = np.where(can_pivot, np.abs(row) * spans, 0.0)
+        pivot = int(weight.argmax()) if len(weight) else 0
+        if weight[pivot] <= _TINY:
+            kept.append((row, total, total))
+            continue
+        row, total = row / row[pivot], total / row[pivot]
+        reduced = [(p, other - other[pivot] * row, value - other[pivot] * total) for p, other, value in reduced]
+        reduced.append((pivot, row, total))
+    return tuple(
+        Equality(pivot, tuple((int(j), float(row[j])) for j in np.flatnonzero(row) if j != pivot), total)
+        for pivot, row, total in reduced
+    ), tuple(kept)
+
+
+def _inequalities(
+    experiment: Experiment, kept: tuple[tuple[Floats, float, float], ...], pivots: set[int], slope: Floats, origin: Floats
+) -> tuple[Floats, Floats]:
+    """The constraints and the limits of the pivots as rows · x ≤ limits; those that the box implies are left out."""
+    rows, limits = [np.zeros(slope.shape[1])][:0], [0.0][:0]
+    own = [(np.eye(len(origin))[j], *_spans(experiment)[j]) for j in sorted(pivots)]
+    for row, low, high in [*kept, *own]:
+        a, shift = row @ slope, float(row @ origin)
+        scale = max(1.0, float(np.abs(a).max(initial=0.0)))
+        for sign, limit in ((1.0, high - shift), (-1.0, shift - low)):
+            if np.maximum(sign * a, 0).sum() > limit + _TINY * scale:
+                if np.minimum(sign * a, 0).sum() > limit + _TINY * scale:
+                    raise _infeasible(experiment)
+                rows.append(sign * a / scale)
+                limits.append(limit / scale)
+    return np.array(rows).reshape(-1, slope.shape[1]), np.array(limits)

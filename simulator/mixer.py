@@ -1,0 +1,212 @@
+"""A color mixer that is not there: pumps, a cell, a lamp and a sensor, as imperfect as a rig for 200 USD.
+
+Satisfies `frugaltwin.instruments.Mixer`. What is modeled, and where its size comes from, stands at `Imperfections` and `Pump`.
+"""
+
+import math
+import threading
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugaltwin.color import cie_table
+from frugaltwin.errors import InvalidInput, RigFault, Stopped
+from frugaltwin.costs import Cost
+from frugaltwin.instruments import Reading
+from simulator.dyes import DYES, absorptivities
+from simulator.sensors import Sensor
+
+CELL_VOLUME = 8.0  # mL: what fits in before it spills
+PATH = 1.0  # cm
+RESIDUE = 0.3  # mL that a drained cell still holds
+RATE = 1.6  # mL/s: what a 100 mL/min peristaltic pump delivers
+DRAIN_SECONDS = 6.0  # the drain is timed: it empties a full cell and then draws air
+
+# µL of food color per mL of stock solution: full doses reach an absorbance of about 1.5 at their peak.
+STOCKS = {"red": 0.26, "yellow": 0.30, "blue": 0.13}
+
+
+@dataclass(frozen=True)
+class Pump:
+    """A calibrated peristaltic pump: asked for V mL it delivers slope·V + offset, give or take."""
+
+    slope: float
+    """What the calibration left over."""
+    offset: float
+    """mL. Uncalibrated pumps of the PumpBot rig deliver 0.11–0.30 mL too much; a calibration leaves some µL."""
+    dead_volume: float
+    """mL of tube that the first dose after connecting has to fill."""
+    rate: float
+    """mL/s. PumpBot's pumps: 1.9–2.7 mL/s."""
+
+
+PUMPS = {
+    "red": Pump(slope=1.012, offset=0.006, dead_volume=0.25, rate=1.55),
+    "yellow": Pump(slope=0.987, offset=0.003, dead_volume=0.25, rate=1.70),
+    "blue": Pump(slope=1.006, offset=-0.004, dead_volume=0.25, rate=1.60),
+    "water": Pump(slope=0.996, offset=0.005, dead_volume=0.25, rate=1.65),
+}
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What liquids and lab time cost, in USD: assumptions of this project, to be replaced by yours."""
+
+    dye: float = 0.02  # per mL of stock, made up by hand
+    water: float = 0.0005  # per mL, distilled, from a shop
+    waste: float = 0.001  # per mL, disposal
+
+
+@dataclass(frozen=True)
+class Imperfections:
+    """How much of each imperfection there is: 1 is as on a rig, 0 is none, 2 is twice as bad.
+
+    ================ ===================================================================================================
+    pump_bias        slope and offset that the pump calibration left over
+    pump_error       repeat error of a dose: 2 % of it and 2 µL (rms); good stepper pumps reach 0.2 %
+    carry_over       0.3 mL of what was in the cell before stays in it
+    sensor_noise     shot and read noise, 0.36–1 % rms
+    lamp_drift       3 % warm-up with a time constant of 10 min, and a random walk of 0.1 % per root minute
+    room_light       0.5 % of the lamp's light comes from the room, and changes by a third of it with a period of 20 min
+    evaporation      stock solutions get stronger by 0.5 % per hour
+    ================ ===================================================================================================
+    """
+
+    pump_bias: float = 1.0
+    pump_error: float = 1.0
+    carry_over: float = 1.0
+    sensor_noise: float = 1.0
+    lamp_drift: float = 1.0
+    room_light: float = 1.0
+    evaporation: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, scale in vars(self).items():
+            if not (math.isfinite(scale) and 0 <= scale <= 100):
+                raise InvalidInput(f"{name} = {scale:g} is no scale of an imperfection: 0 is none, 1 as on a rig, 100 the most")
+
+    def scaled(self, factor: float) -> "Imperfections":
+        """All of them times `factor`."""
+        return Imperfections(**{name: scale * factor for name, scale in vars(self).items()})
+
+
+@dataclass
+class SimulatedMixer:
+    """Three dyes, water, a stirred cell, a white LED and a color sensor on a virtual clock and with a purse."""
+
+    sensor: Sensor
+    imperfections: Imperfections = Imperfections()
+    seed: int | tuple[int, ...] = 0
+    prices: Prices = Prices()
+    clock: float = field(default=0.0, init=False)
+    """Virtual time since the mixer was made, s."""
+    used: dict[str, float] = field(init=False)
+    """mL of each liquid pumped so far; what was pumped ends as waste."""
+
+    def __post_init__(self) -> None:
+        self._random = np.random.default_rng(self.seed)
+        self._stop = threading.Event()
+        self._absorptivity = absorptivities() * (-math.log(10) * PATH)
+        self._light = self.sensor.counts_per_light(cie_table()["led_b4"])
+        self._room = self._light.sum(axis=1) * 0.005 * self.imperfections.room_light
+        self._room_phase = self._random.uniform(0, 2 * math.pi)
+        self._lamp_walk = 0.0
+        self._lamp_walked_at = 0.0
+        self._dead = {name: pump.dead_volume for name, pump in PUMPS.items()}
+        self.used = dict.fromkeys(PUMPS, 0.0)
+        self._amounts = dict.fromkeys(DYES, 0.0)  # µL of color in the cell
+        self._volume = RESIDUE * self.imperfections.carry_over  # mL in the cell
+        self._prices = {name: (self.prices.water if name == "water" else self.prices.dye) + self.prices.waste for name in PUMPS}
+
+    @property
+    def spent(self) -> Cost:
+        money = sum(volume * self._prices[name] for name, volume in self.used.items())
+        return Cost(self.clock, money, sum(self.used.values()))
+
+    def __enter__(self) -> Self:
+        self._stop.clear()
+        return self
+
+    def identify(self) -> str:
+        return f"frugaltwin simulated mixer, {self.sensor.name}, seed {self.seed}"
+
+    def dispense(self, pump: str, volume: float) -> None:
+        self._begin(volume)
+        that, scale = PUMPS[pump], self.imperfections
+        delivered = volume + scale.pump_bias * ((that.slope - 1) * volume + that.offset)
+        if scale.pump_error:
+            delivered += scale.pump_error * math.hypot(0.02 * volume, 0.002) * self._random.standard_normal()
+        delivered = max(0.0, delivered)
+        self.clock += volume / that.rate + 0.3  # relay and settling
+        self.used[pump] += delivered
+        if dead := self._dead[pump]:
+            self._dead[pump] = max(0.0, dead - delivered)
+            delivered = max(0.0, delivered - dead)
+        if pump in DYES:
+            self._amounts[pump] += delivered * STOCKS[pump] * (1 + 0.005 * scale.evaporation * self.clock / 3600)
+        self._volume += delivered
+
+    def mix(self, seconds: float) -> None:
+        self._begin()
+        self.clock += seconds
+
+    def read(self, lamp: bool = True) -> Reading:
+        self._begin()
+        self.clock += self.sensor.read_seconds
+        counts = self._room * (1 + math.sin(2 * math.pi * self.clock / 1200 + self._room_phase) / 3) + self.sensor.dark_counts
+        if lamp:
+            counts += self._lamp() * (self._light @ self._transmittance())
+        digits = self.sensor.digitized(counts, self.imperfections.sensor_noise, self._random)
+        return Reading(dict(zip(self.sensor.bands, digits.tolist(), strict=True)), self.sensor.full_scale)
+
+    def rinse(self, volume: float) -> None:
+        self._begin(volume)
+        self.clock += volume / RATE + 0.3
+        self.used["water"] += volume
+        self._volume += volume
+
+    def drain(self) -> None:
+        self._begin()
+        self.clock += DRAIN_SECONDS
+        left = RESIDUE * self.imperfections.carry_over
+        kept = min(1.0, left / self._volume) if self._volume else 0.0
+        for dye in self._amounts:
+            self._amounts[dye] *= kept
+        self._volume *= kept
+
+    def price(self, instruction: str, amount: float = 0.0) -> Cost:
+        if instruction == "dispense":
+            return Cost(amount / RATE + 0.3, amount * self._prices["red"], amount)
+        if instruction == "rinse":
+            return Cost(amount / RATE + 0.3, amount * self._prices["water"], amount)
+        seconds = {"mix": amount, "read": self.sensor.read_seconds, "drain": DRAIN_SECONDS}
+        return Cost(seconds[instruction])
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def __exit__(self, *failure: object) -> None:
+        self._stop.set()
+
+    def _begin(self, volume: float = 0.0) -> None:
+        if self._stop.is_set():
+            raise Stopped("the mixer was stopped, or it is not connected")
+        if not 0 <= volume <= CELL_VOLUME - self._volume:
+            raise RigFault(f"{volume:g} mL does not fit into the cell: {self._volume:.2f} of {CELL_VOLUME:g} mL are in it")
+
+    def _transmittance(self) -> NDArray[np.float64]:
+        if not self._volume:
+            return np.ones(self._absorptivity.shape[1])
+        concentrations = np.array([amount / self._volume for amount in self._amounts.values()])
+        return np.exp(concentrations @ self._absorptivity)
+
+    def _lamp(self) -> float:
+        scale = self.imperfections.lamp_drift
+        if not scale:
+            return 1.0
+        minutes = (self.clock - self._lamp_walked_at) / 60
+        self._lamp_walk += 0.001 * math.sqrt(minutes) * self._random.standard_normal()
+        self._lamp_walked_at = self.clock
+        return 1 + scale * (self._lamp_walk - 0.03 * (1 - math.exp(-self.clock / 600)))

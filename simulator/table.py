@@ -1,0 +1,143 @@
+"""Recorded experiments as a driver: every row of a table is a candidate that was measured once."""
+
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from frugaltwin.errors import DriverError, InvalidInput, Stopped
+from frugaltwin.experiment import Categorical, Discrete, Experiment, Measurement, Outcome, Parameter, Settings
+from frugaltwin.tables import read_rows
+
+
+class Table:
+    """Replays a CSV table of real, recorded experiments: its rows are the only settings allowed.
+
+    **How it answers.** Performing settings gives the reading that was recorded for them. Rows may repeat: a repeat draws another
+    of the readings recorded for the same settings, in an order drawn from the seed, and starts over when all were drawn. An
+    empty outcome is a failed trial. There is no truth besides the readings, so there is no noise-free form.
+
+    ============== ============= =================================================================================
+    option         default       meaning
+    ============== ============= =================================================================================
+    path                         the CSV file, with a header line
+    outcomes                     the columns that were measured, ``yield,purity``; without it the goal's column
+    settings                     the columns that were set, ``red,blue``; without it all that are no outcomes
+    seed           0             of the order in which repeated readings are drawn
+    ============== ============= =================================================================================
+
+    Columns of numbers become discrete parameters and numeric outcomes, all others categorical parameters and labels. Units
+    are those of the file; it names none. Time and money are not recorded: every trial costs nothing.
+
+    **Source** of the numbers: whoever recorded the table. **Leaves out** everything between the rows.
+
+    **Twin of** the lab that recorded the table.
+    """
+
+    def __init__(self, path: Path, outcomes: str = "", settings: str = "", seed: int = 0, goal: str = "") -> None:
+        rows = read_rows(path)
+        columns = list(rows[0])
+        measured = _names(outcomes) or _names(goal.partition(":")[2])
+        if not measured:
+            raise InvalidInput("say which columns of the table were measured: --option outcomes=COLUMN,COLUMN or --goal minimize:COLUMN")
+        chosen = _names(settings) or [c for c in columns if c not in measured]
+        for column in measured + chosen:
+            if column not in columns:
+                raise InvalidInput(f"{path} has no column {column!r}; it has {', '.join(columns)}")
+        if twice := set(measured) & set(chosen):
+            raise InvalidInput(f"{', '.join(sorted(twice))} cannot be a setting and an outcome of {path} at once")
+        if not chosen:
+            raise InvalidInput(f"{path} has no column left to be a setting")
+        parameters = tuple(_parameter(path, column, [row[column].strip() for row in rows]) for column in chosen)
+        keys = [tuple(_setting(p, row[p.name].strip()) for p in parameters) for row in rows]
+        self.experiment = Experiment(
+            name="table",
+            parameters=parameters,
+            outcomes=tuple(_outcome(path, column, [row[column].strip() for row in rows]) for column in measured),
+            candidates=tuple(dict(zip(chosen, key, strict=True)) for key in dict.fromkeys(keys)),
+        )
+        self._path = path
+        self._rows: dict[tuple[float | str, ...], list[int]] = defaultdict(list)
+        for number, key in enumerate(keys):
+            self._rows[key].append(number)
+        self._readings = [{o.name: _reading(o, row[o.name].strip()) for o in self.experiment.outcomes} for row in rows]
+        random = np.random.default_rng(seed)
+        self._order = {key: random.permutation(numbers).tolist() for key, numbers in self._rows.items()}
+        self._drawn: dict[tuple[float | str, ...], int] = defaultdict(int)
+        self._stopped = True
+
+    def __enter__(self) -> Self:
+        self._stopped = False
+        return self
+
+    def perform(self, settings: Settings) -> Measurement:
+        if self._stopped:
+            raise Stopped("the table was stopped, or it is not connected")
+        key = self.experiment.key(settings)
+        order = self._order[key]
+        number = order[self._drawn[key] % len(order)]
+        self._drawn[key] += 1
+        reading = self._readings[number]
+        if missing := [name for name, value in reading.items() if value is None]:
+            raise DriverError(f"{self._path}, row {number + 1}: {', '.join(missing)} was not measured")
+        return Measurement({name: value for name, value in reading.items() if value is not None}, raw={"row": number + 1})
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def __exit__(self, *failure: object) -> None:
+        self._stopped = True
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _is_missing(text: str) -> bool:
+    return text.lower() in ("", "nan", "na", "none", "null")
+
+
+def _parameter(path: Path, column: str, cells: list[str]) -> Parameter:
+    for row, cell in enumerate(cells, start=1):
+        if _is_missing(cell):
+            raise InvalidInput(f"{path}, row {row}, column {column}: a setting is missing")
+    numbers = [_number(cell) for cell in cells]
+    if any(n is None for n in numbers):
+        return Categorical(column, tuple(sorted(set(cells))))
+    values = [n for n in numbers if n is not None]
+    for row, number in enumerate(values, start=1):
+        if not math.isfinite(number):
+            raise InvalidInput(f"{path}, row {row}, column {column}: {number} is not a finite number")
+    return Discrete(column, tuple(sorted(set(values))), "")
+
+
+def _setting(parameter: Parameter, cell: str) -> float | str:
+    return cell if isinstance(parameter, Categorical) else float(cell)
+
+
+def _outcome(path: Path, column: str, cells: list[str]) -> Outcome:
+    present = [cell for cell in cells if not _is_missing(cell)]
+    if not present:
+        raise InvalidInput(f"{path}, column {column}: nothing was measured")
+    numbers = [_number(cell) for cell in present]
+    if any(n is None for n in numbers):
+        return Outcome(column, "", labels=tuple(sorted(set(present))))
+    for row, cell in enumerate(cells, start=1):
+        if not _is_missing(cell) and not math.isfinite(float(cell)):
+            raise InvalidInput(f"{path}, row {row}, column {column}: {cell} is not a finite number")
+    return Outcome(column, "")
+
+
+def _reading(outcome: Outcome, cell: str) -> float | str | None:
+    if _is_missing(cell):
+        return None
+    return cell if outcome.labels else float(cell)
