@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Self
 
-from frugaltwin.errors import CampaignError, DriverError, InvalidInput, Stopped
 from frugaltwin.costs import Cost
+from frugaltwin.errors import CampaignError, DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Measurement, Settings, Trial, quantity, total_cost
 from frugaltwin.goals import Goal
 from frugaltwin.plugins import Driver, Estimates, Recommends, Strategy
@@ -72,7 +72,7 @@ class StopRule:
         best = goal.best(trials)
         if best is None or goal.is_better(self.score, than=best[1]):
             return None
-        return f"goal: {best[1]:.3g} {goal.unit} reached, {self.score:g} wanted"
+        return f"goal: {quantity(round(best[1], 6), goal.unit)} reached, {quantity(self.score, goal.unit)} wanted"
 
 
 class Campaign:
@@ -88,7 +88,7 @@ class Campaign:
         goal: Goal,
         strategy: Strategy,
         store: Store,
-        budget: Budget = Budget(runs=10),  # noqa: B008 (frozen)
+        budget: Budget = Budget(runs=10),
         stop_rule: StopRule | None = None,
         words: Mapping[str, Any] | None = None,
     ) -> None:
@@ -161,9 +161,7 @@ class Campaign:
                 while not self._is_done(trials):
                     (settings,) = self.strategy.suggest(self.driver.experiment, self.goal, trials)
                     settings = self.driver.experiment.check(settings)
-                    if isinstance(self.driver, Estimates) and (
-                        reason := self.budget.exhausted(trials, self.driver.estimate(settings))
-                    ):
+                    if isinstance(self.driver, Estimates) and (reason := self.budget.exhausted(trials, self.driver.estimate(settings))):
                         self.stopped_because = reason
                         return
                     trial = self._attempt(len(trials) + 1, settings)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -28,20 +28,20 @@ app = typer.Typer(
     "A self-driving lab on a desk, and its faithful simulator. Begin with: frugaltwin run"
 )  # fmt: skip
 
-File = Annotated[Optional[Path], typer.Argument(metavar="[FILE]", help="A campaign file (TOML); flags override it.")]
-DriverName = Annotated[Optional[str], typer.Option("--driver", metavar="NAME", help="Who performs; see `frugaltwin catalog`.")]
-Options = Annotated[Optional[list[str]], typer.Option("--option", metavar="KEY=VALUE", help="An option of the driver; may be repeated.")]
+File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A campaign file (TOML); flags override it.")]
+DriverName = Annotated[str | None, typer.Option("--driver", metavar="NAME", help="Who performs; see `frugaltwin catalog`.")]
+Options = Annotated[list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the driver; may be repeated.")]
 GoalWords = Annotated[
-    Optional[str], typer.Option("--goal", metavar="GOAL", help="match-color:#3a7bd5, match-color:teal, minimize:COLUMN, maximize:COLUMN …")
+    str | None, typer.Option("--goal", metavar="GOAL", help="match-color:#3a7bd5, match-color:teal, minimize:COLUMN, maximize:COLUMN …")
 ]
-StrategyName = Annotated[Optional[str], typer.Option("--strategy", metavar="NAME", help="Who chooses; see `frugaltwin catalog`.")]
+StrategyName = Annotated[str | None, typer.Option("--strategy", metavar="NAME", help="Who chooses; see `frugaltwin catalog`.")]
 BudgetWords = Annotated[
-    Optional[str], typer.Option("--budget", metavar="N|KEY=N,…", help="Runs in all, or any of runs=12,seconds=900,money=1.5,volume=300.")
+    str | None, typer.Option("--budget", metavar="N|KEY=N,…", help="Runs in all, or any of runs=12,seconds=900,money=1.5,volume=300.")
 ]
-StopWords = Annotated[Optional[float], typer.Option("--stop", metavar="SCORE", help="End as soon as a reading is this good.")]
-Seed = Annotated[Optional[int], typer.Option("--seed", help="Of everything random; 0 by default.")]
-Name = Annotated[Optional[str], typer.Option("--name", help="Of the campaign; one that exists goes on where it stopped.")]
-StorePath = Annotated[Optional[Path], typer.Option("--store", metavar="FILE", help="The SQLite file; frugaltwin.db by default.")]
+StopWords = Annotated[float | None, typer.Option("--stop", metavar="SCORE", help="End as soon as a reading is this good.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Of everything random; 0 by default.")]
+Name = Annotated[str | None, typer.Option("--name", help="Of the campaign; one that exists goes on where it stopped.")]
+StorePath = Annotated[Path | None, typer.Option("--store", metavar="FILE", help="The SQLite file; frugaltwin.db by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else.")]
 CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of the store.")]
 
@@ -82,7 +82,7 @@ def run(
     name: Name = None,
     store: StorePath = None,
     report: Annotated[
-        Optional[Path], typer.Option("--report", metavar="FILE", help="The HTML report; NAME.html beside the store by default.")
+        Path | None, typer.Option("--report", metavar="FILE", help="The HTML report; NAME.html beside the store by default.")
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -134,9 +134,9 @@ def suggest(
 def tell(
     name: CampaignName,
     settings: Annotated[str, typer.Option(metavar="KEY=VALUE,…", help="What was set, or the same as JSON.")],
-    outcomes: Annotated[Optional[str], typer.Option(metavar="KEY=VALUE,…", help="What was measured, or the same as JSON.")] = None,
-    failed: Annotated[Optional[str], typer.Option(metavar="WHY", help="Instead of outcomes: why there are none.")] = None,
-    cost: Annotated[Optional[str], typer.Option(metavar="KEY=N,…", help="What it took: seconds=60,money=0.1,volume=12.")] = None,
+    outcomes: Annotated[str | None, typer.Option(metavar="KEY=VALUE,…", help="What was measured, or the same as JSON.")] = None,
+    failed: Annotated[str | None, typer.Option(metavar="WHY", help="Instead of outcomes: why there are none.")] = None,
+    cost: Annotated[str | None, typer.Option(metavar="KEY=N,…", help="What it took: seconds=60,money=0.1,volume=12.")] = None,
     driver: DriverName = None,
     option: Options = None,
     goal: GoalWords = None,
@@ -203,7 +203,7 @@ def show(name: CampaignName, store: StorePath = None, as_json: AsJson = False) -
 def plot(
     name: CampaignName,
     store: StorePath = None,
-    out: Annotated[Optional[Path], typer.Option(metavar="FILE", help="NAME.svg by default; .png and .pdf work too.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="NAME.svg by default; .png and .pdf work too.")] = None,
 ) -> None:
     """Draw a campaign: best so far against runs and cost, the colors, the readings."""
     from frugaltwin import figures
@@ -217,7 +217,7 @@ def plot(
 def export(
     name: CampaignName,
     form: Annotated[str, typer.Option("--format", metavar="csv|json", help="One row a trial, or all there is.")] = "csv",
-    out: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Standard output by default.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Standard output by default.")] = None,
     store: StorePath = None,
 ) -> None:
     """Write a campaign as a table (csv) or with raw readings and provenance (json)."""
@@ -233,7 +233,7 @@ def export(
         text = format_rows(rows)
     else:
         record = campaign.store.find(name)
-        body = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}
+        body: dict[str, Any] = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}
         raws = [dict(t.measurement.raw) if t.measurement else {} for t in campaign.trials]
         body["trials"] = [row | {"raw": raw} for row, raw in zip(rows, raws, strict=True)]
         body["spent"] = asdict(_total(campaign))
@@ -245,14 +245,16 @@ def export(
 
 
 @app.command()
-def catalog(name: Annotated[Optional[str], typer.Argument(help="Print the data sheet of this one.")] = None, as_json: AsJson = False) -> None:
+def catalog(name: Annotated[str | None, typer.Argument(help="Print the data sheet of this one.")] = None, as_json: AsJson = False) -> None:
     """List the drivers, strategies and goals there are, or print the data sheet of one."""
     from frugaltwin import catalog as known
 
     if name:
         kind = known.kind_of(name)
         sheet = known.data_sheet(kind, name)
-        _print(json.dumps({"kind": kind, "name": name, "data_sheet": sheet}, ensure_ascii=False) if as_json else f"{name} ({kind})\n\n{sheet}")
+        _print(
+            json.dumps({"kind": kind, "name": name, "data_sheet": sheet}, ensure_ascii=False) if as_json else f"{name} ({kind})\n\n{sheet}"
+        )
         return
     _rows([{"kind": kind, "name": n, "about": known.summary(kind, n)} for kind, table in known.KINDS.items() for n in table], as_json)
 
@@ -330,8 +332,8 @@ def _spec(
     flags = {"goal": goal, "strategy": strategy, "stop": stop, "seed": seed, "name": name, "store": store, "budget": _budget(budget)}
     fields |= {key: value for key, value in flags.items() if value is not None}
     if driver is not None or option:
-        before = fields.get("driver", "color-mixing")
-        choice = {"name": before} if isinstance(before, str) else dict(before)
+        before: Any = fields.get("driver", "color-mixing")
+        choice: dict[str, Any] = {"name": before} if isinstance(before, str) else dict(before)
         if driver is not None and driver != choice.get("name"):
             choice = {"name": driver}
         fields["driver"] = choice | {"options": dict(choice.get("options", {})) | _options(option)}

@@ -142,7 +142,8 @@ def reading_lab(color: Colorimetry, channels: Array, exposure: Array | float = 1
 def srgb(lab: Array) -> NDArray[np.float64]:
     """The nearest displayable sRGB in [0, 1], [..., 3], of Lab [..., 3]: for swatches on a screen only."""
     linear = np.clip(xyz(np.asarray(lab, dtype=float), _SRGB_WHITE) @ np.linalg.inv(_SRGB_TO_XYZ).T, 0.0, 1.0)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    encoded: NDArray[np.float64] = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return encoded
 
 
 def hex_code(lab: Array) -> str:

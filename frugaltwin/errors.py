@@ -1,19 +1,18 @@
 """Everything that can go wrong, as one tree. Every message is one sentence that says what to do next.
 
-    FrugalTwinError
-    ├── UnknownName          no driver, strategy, goal, option or campaign of that name
-    ├── InvalidInput         a file, flag, color or goal that cannot be understood
-    │   └── OutOfBounds      settings that the experiment does not allow
-    ├── CampaignError        the campaign cannot go on: in use elsewhere, or started with other words
-    ├── StoreError           the store cannot be read or written
-    ├── ShadowedPackage      a file of the user's hides one of our packages
-    ├── MissingPart          an optional package is not installed
-    └── DriverError          the rig (or its twin) could not perform the settings; it is at rest
-        ├── LinkError        no reply, a late reply, or a garbled one
-        ├── RigFault         the rig answered "I must not", or its reading cannot be trusted
-        └── Stopped          somebody stopped it
+FrugalTwinError
+├── UnknownName          no driver, strategy, goal, option or campaign of that name
+├── InvalidInput         a file, flag, color or goal that cannot be understood
+│   └── OutOfBounds      settings that the experiment does not allow
+├── CampaignError        the campaign cannot go on: in use elsewhere, or started with other words
+├── StoreError           the store cannot be read or written
+├── ShadowedPackage      a file of the user's hides one of our packages
+├── MissingPart          an optional package is not installed
+└── DriverError          the rig (or its twin) could not perform the settings; it is at rest
+    ├── LinkError        no reply, a late reply, or a garbled one
+    ├── RigFault         the rig answered "I must not", or its reading cannot be trusted
+    └── Stopped          somebody stopped it
 """
-
 
 from frugaltwin.costs import Cost
 

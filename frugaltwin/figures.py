@@ -113,15 +113,20 @@ def draw_ab_plane(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
     axes.set_ylabel("b* (blue – yellow)")
     axes.axhline(0, color=QUIET, linewidth=0.5)
     axes.axvline(0, color=QUIET, linewidth=0.5)
-    for t in trials:
-        if t.measurement is None:
-            continue
-        color = color_of(experiment, t.settings, t.measurement.outcomes)
-        axes.plot(color["a"], color["b"], "o", markersize=10, color=hex_code((color["L"], color["a"], color["b"])), markeredgecolor=INK)
-        axes.annotate(str(t.number), (color["a"], color["b"]), textcoords="offset points", xytext=(7, 4), fontsize=8, color=INK)
+    colors = {t.number: color_of(experiment, t.settings, t.measurement.outcomes) for t in trials if t.measurement is not None}
+    spread = max(np.ptp([c[axis] for c in colors.values()]) for axis in "ab") if colors else 0.0
+    labeled: list[tuple[float, float]] = []
+    for number, color in colors.items():
+        at = color["a"], color["b"]
+        axes.plot(*at, "o", markersize=10, color=hex_code((color["L"], *at)), markeredgecolor=INK)
+        if all(np.hypot(at[0] - a, at[1] - b) > 0.06 * spread for a, b in labeled):  # numbers on top of each other cannot be read
+            axes.annotate(str(number), at, textcoords="offset points", xytext=(7, 4), fontsize=8, color=INK)
+            labeled.append(at)
     if isinstance(campaign.goal, MatchColor):
         _, a, b = campaign.goal.target
-        axes.plot(a, b, "s", markersize=14, color=campaign.goal.hex_code, markeredgecolor=INK, markeredgewidth=1.8, zorder=0, label="target")
+        axes.plot(
+            a, b, "s", markersize=18, color=campaign.goal.hex_code, markeredgecolor=INK, markeredgewidth=1.8, zorder=0, label="target"
+        )
         axes.legend(frameon=False, fontsize=8)
     axes.margins(0.15)
 
@@ -136,20 +141,25 @@ def draw_channels(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
         values = [float(t.measurement.outcomes[o.name]) for o in numeric]
         is_best = best is not None and t.number == best[0].number
         style = {"color": ACCENT, "linewidth": 2.0, "zorder": 3, "label": f"best reading, {t.number}"} if is_best else {"color": QUIET}
-        axes.plot(range(len(numeric)), values, marker="o", markersize=3, **({"linewidth": 0.8} | style))  # type: ignore[arg-type]
+        axes.plot(range(len(numeric)), values, marker="o", markersize=3, **({"linewidth": 0.8} | style))
     axes.set_xticks(range(len(numeric)), [o.name for o in numeric], rotation=45, ha="right", fontsize=8)
     units = {o.unit for o in numeric}
-    axes.set_ylabel(f"outcome, {units.pop()}" if len(units) == 1 and units != {"1"} and units != {""} else "outcome")
+    axes.set_ylabel(f"outcome, {units.pop()}" if len(units) == 1 and units not in ({"1"}, {""}) else "outcome")
     if best is not None:
         axes.legend(frameon=False, fontsize=8)
 
 
 def draw_settings(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
     """The recipes: every numeric parameter against the number of the experiment."""
+    from matplotlib.colors import is_color_like
+
     markers = "osD^vP*X"
     for k, p in enumerate(p for p in campaign.driver.experiment.parameters if not isinstance(p, Categorical)):
         values = [float(t.settings[p.name]) for t in trials]
-        axes.plot([t.number for t in trials], values, marker=markers[k % len(markers)], markersize=4, linewidth=1, label=p.name)
+        (line,) = axes.plot([t.number for t in trials], values, linewidth=1.2, label=p.name)
+        line.set(marker=markers[k % len(markers)], markersize=5, markeredgecolor=INK, markeredgewidth=0.5)
+        if is_color_like(p.name):  # a dye called red is drawn in red
+            line.set_color(p.name)
     axes.set_xlabel("experiment")
     axes.set_ylabel("setting")
     if trials:

@@ -47,6 +47,11 @@ class Goal(ABC):
         """The words that `parse` reads back to this very goal."""
 
     @property
+    def title(self) -> str:
+        """The goal in words for people."""
+        return self.text
+
+    @property
     @abstractmethod
     def unit(self) -> str:
         """The unit of the score."""
@@ -74,10 +79,14 @@ class Goal(ABC):
 
     def best(self, trials: Sequence[Trial]) -> tuple[Trial, float] | None:
         """The trial with the best reading and its score; None when all failed."""
-        scored = [(t, s) for t in trials if (s := self.score_of_trial(t)) is not None]
-        if not scored:
+        done = [(t, t.measurement.outcomes) for t in trials if t.measurement is not None]
+        if not done:
             return None
-        return min(scored, key=lambda pair: pair[1] if self.is_minimized else -pair[1])
+        scores = self.score(
+            outcomes_array(self.experiment, [y for _, y in done]), settings_array(self.experiment, [t.settings for t, _ in done])
+        )
+        k = int(np.argmin(scores) if self.is_minimized else np.argmax(scores))
+        return done[k][0], float(scores[k])
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,10 @@ class MatchColor(Goal):
     @property
     def text(self) -> str:
         return "match-color:lab({:.6f}, {:.6f}, {:.6f})".format(*self.target)
+
+    @property
+    def title(self) -> str:
+        return f"match-color {self.hex_code} (L {self.target[0]:.1f}, a {self.target[1]:.1f}, b {self.target[2]:.1f})"
 
     @property
     def unit(self) -> str:

@@ -59,7 +59,7 @@ class Mixer(Protocol):
         """Empty the cell, as far as it can be emptied."""
         ...
 
-    def price(self, instruction: str, amount: float = 0.0) -> Cost:
+    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
         """What an instruction is expected to take; `amount` is its volume in mL or its time in s. Nothing moves."""
         ...
 

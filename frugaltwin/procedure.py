@@ -20,7 +20,7 @@ class Dispense:
             mixer.dispense(self.pump, volume)
 
     def price(self, mixer: Mixer, settings: Settings) -> Cost:
-        return mixer.price("dispense", volume) if (volume := self._volume(settings)) else Cost()
+        return mixer.price("dispense", volume, self.pump) if (volume := self._volume(settings)) else Cost()
 
     def _volume(self, settings: Settings) -> float:
         return float(settings[self.volume]) if isinstance(self.volume, str) else self.volume

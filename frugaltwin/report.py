@@ -17,7 +17,7 @@ from frugaltwin.tables import color_of
 if TYPE_CHECKING:
     from frugaltwin.campaign import Campaign
 
-TITLES = {
+TITLES: dict[figures.Draw, str] = {
     figures.draw_best_against_runs: "Best so far against experiments",
     figures.draw_best_against_cost: "Best so far against cost",
     figures.draw_ab_plane: "Measured colors in the a*b* plane",
@@ -50,7 +50,7 @@ def html(campaign: Campaign) -> str:
     return page.get_template("report.html").render(
         name=campaign.name,
         driver=experiment.name,
-        goal=goal.text,
+        goal=goal.title,
         strategy=_strategy(campaign),
         stopped_because=campaign.stopped_because,
         recommended=recommended and describe(recommended),
@@ -79,9 +79,8 @@ def notebook_html(campaign: Campaign) -> str:
     best = goal.best(trials)
     words = f"best {best[1]:.3g} {goal.unit} (experiment {best[0].number})" if best else "nothing measured yet"
     plot = figures.svg(figures.figure([figures.draw_best_against_runs], campaign, 4.0, 2.2)) if best else ""
-    return (
-        f"<div><b>{escape(campaign.name)}</b>: {escape(goal.text)}, {len(trials)} experiments, {escape(words)}<br>{target}{swatches}<br>{plot}</div>"
-    )
+    title = f"<b>{escape(campaign.name)}</b>: {escape(goal.text)}, {len(trials)} experiments, {escape(words)}"
+    return f"<div>{title}<br>{target}{swatches}<br>{plot}</div>"
 
 
 def _lab(campaign: Campaign, trial: Trial) -> tuple[float, float, float] | None:

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from frugaltwin.errors import CampaignError, StoreError
 from frugaltwin.costs import Cost
+from frugaltwin.errors import CampaignError, StoreError
 from frugaltwin.experiment import Measurement, Trial
 
 APPLICATION_ID = 0x46547769  # "FTwi": says that a SQLite file is ours
@@ -172,9 +172,8 @@ class Store:
                 application, version = (db.execute(f"pragma {p}").fetchone()[0] for p in ("application_id", "user_version"))
                 is_empty = db.execute("select count(*) from sqlite_master").fetchone()[0] == 0
                 if is_empty and not read_only:
-                    db.executescript(
-                        f"begin immediate; {SCHEMA} pragma application_id = {APPLICATION_ID}; pragma user_version = {SCHEMA_VERSION}; commit;"
-                    )
+                    stamp = f"pragma application_id = {APPLICATION_ID}; pragma user_version = {SCHEMA_VERSION};"
+                    db.executescript(f"begin immediate; {SCHEMA} {stamp} commit;")
                 elif application != APPLICATION_ID:
                     raise StoreError(f"{self.path} is a SQLite file of another program; choose another with --store")
                 elif version > SCHEMA_VERSION:

@@ -90,14 +90,15 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
+            names = list(reader.fieldnames or [])
             rows = list(reader)
     except OSError as error:
         raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} is not a CSV table: {error}") from error
-    if not reader.fieldnames or not rows:
+    if not names or not rows:
         raise InvalidInput(f"{path} has no rows: it needs a header line with names and at least one row")
-    if len(set(reader.fieldnames)) != len(reader.fieldnames):
+    if len(set(names)) != len(names):
         raise InvalidInput(f"{path} names a column twice")
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from frugaltwin.color import hex_code
-from frugaltwin.costs import Cost
 from frugaltwin.experiment import Settings, Trial, describe, total_cost
 from frugaltwin.goals import MatchColor
 from frugaltwin.plugins import Recommends
@@ -70,7 +69,7 @@ class Display(ABC):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        """Take the progress bar away."""
+        return None
 
     def show(self, trial: Trial) -> None:
         """A trial was stored."""
@@ -116,12 +115,13 @@ class PeopleDisplay(Display):
         goal, words = self.campaign.goal, self.campaign.words
         strategy = words["strategy"]["name"] if "strategy" in words else type(self.campaign.strategy).__name__
         swatch = f" {self._swatch(goal.hex_code)}" if isinstance(goal, MatchColor) else ""
-        self._print(f"{self._bold(self.campaign.name)}: {self.campaign.driver.experiment.name}, goal {goal.text}{swatch}, strategy {strategy}")
+        self._print(f"{self._bold(self.campaign.name)}: {self.campaign.driver.experiment.name}, strategy {strategy}")
+        self._print(f"goal: {goal.title}{swatch}")
         if self.trials:
             self._print(f"going on after experiment {len(self.trials)}")
         color = f"  {'measured':>8} {'target':>8}" if self._is_color else ""
         unit = goal.unit if goal.unit not in ("", "1") else "score"
-        costs = f"  {'lab min':>7} {'USD':>6} {'mL':>6}"
+        costs = f"  {'lab time':>8} {'USD':>6} {'mL':>6}"
         self._print(f"{'#':>3} {' '.join(f'{n:>7}' for n in self._names)}{color}  {unit:>7} {'best':>7}{costs}")
         self._progress.start()
         return self
@@ -133,7 +133,7 @@ class PeopleDisplay(Display):
         goal = self.campaign.goal
         recipe = " ".join(f"{_cell(trial.settings[n]):>7}" for n in self._names)
         score, best, spent = self.campaign.score(trial), goal.best(self.trials), total_cost(self.trials)
-        costs = f"  {spent.seconds / 60:>7.1f} {spent.money:>6.2f} {spent.volume:>6.0f}"
+        costs = f"  {clock(spent.seconds):>8} {spent.money:>6.2f} {spent.volume:>6.0f}"
         if score is None:
             middle = f"  failed: {trial.error}"
         else:
@@ -177,9 +177,15 @@ class PeopleDisplay(Display):
         return f"\x1b[1m{text}\x1b[0m" if self._is_terminal else text
 
 
-def cost_words(cost: Cost) -> str:
-    """A cost in one line."""
-    return f"{cost.seconds / 60:.1f} min of lab time, {cost.money:.2f} USD, {cost.volume:.0f} mL"
+def clock(seconds: float) -> str:
+    """A time as people read it off a stopwatch.
+
+    >>> clock(75), clock(3675)
+    ('1:15', '1:01:15')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _color(campaign: Campaign, trial: Trial) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Model what is measured, and push it through the goal, which is known: the strategy for matching colors."""
+"""Model what is measured, and push it through the goal, which is known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,115 +6,118 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial, measured
 from frugaltwin.goals import Goal
-from optimizers.outcome_model import Inputs, paths
-from optimizers.search import best_points
+from optimizers.failures import log_chance
+from optimizers.outcome_model import OutcomeModel, Paths, natural
+from optimizers.search import Acquisition, best_points
 from optimizers.space import Floats, Space
+
+_PATHS = 64
+_SOFT = 0.01  # of the spread of the scores: what smooths the kink of an improvement
+_NEAR = 3  # of the best settings so far: the search looks around them
 
 
 @dataclass(frozen=True)
 class Composite:
+    """A physical law plus a Gaussian process for every outcome, and noisy expected improvement of the known goal on top.
+
+    It learns from a vector per experiment (eight channels, say) instead of one number, and it knows how the score follows from
+    it. Where the experiment names a law (Beer-Lambert, additive light), the law is the mean, and the Gaussian process only
+    learns what it leaves out. The first settings are those that tell most about the laws' coefficients.
+
+    ============== ================ ==========================================================================
+    option         default          meaning
+    ============== ================ ==========================================================================
+    starts         1 per source     measured trials before the goal counts: 1 per absorber or source of a law,
+                                    1 per free parameter and 1 more without a law
+    seed           0                of everything random
+    ============== ================ ==========================================================================
+
+    Sources: Astudillo & Frazier, ICML (2019), arXiv:1906.01537 (composite functions); Ament et al., NeurIPS (2023),
+    arXiv:2310.20708 (logarithmic improvement); Wilson et al., J. Mach. Learn. Res. 22 (2021) 105 (sample paths).
+    """
+
     seed: int = 0
     starts: int | None = None
-    acq: str = "nei"
-    n_paths: int = 64
+
+    def __post_init__(self) -> None:
+        if self.starts is not None and not 1 <= self.starts <= 1000:
+            raise InvalidInput(f"starts = {self.starts} is outside [1, 1000]")
 
     def suggest(
         self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
     ) -> list[Settings]:
         space = Space.of(experiment)
-        seed = self.seed * 1009 + len(history) + len(pending)
+        model = OutcomeModel.of(space, needed_outcomes(space, goal))
+        turn = self.seed + len(history) + len(pending)
         known = measured(history)
+        # The same paths serve all suggestions of one call: each improves on what the paths say of those before it.
+        score = _score(model, goal, history, turn) if known else None
         chosen: list[Settings] = []
-        tried = [t.settings for t in history]
-        columns = needed(experiment, goal)
-        laws = {experiment.outcomes[j].law for j in columns}
         while len(chosen) < count:
             busy = [*pending, *chosen]
-            n = len(known) + len(busy)
-            if not known or n < self._n_starts(space, laws):
-                X = self._start(space, laws, [s for s, _ in known] + busy, seed + len(chosen))
+            done = space.encode([*(s for s, _ in known), *busy])
+            if score is None or len(done) < (self.starts or model.n_starts):
+                value, near = model.information(done, turn), done[:0]
             else:
-                X = self._improve(space, goal, known, columns, busy, seed)
-            chosen += space.fresh(X, 1, tried, busy)
+                value, near = _improvement(score, done)
+            chance = log_chance(space, history)
+            X = best_points(lambda X, value=value, chance=chance: value(X) + chance(X), space, turn + len(chosen), near)  # type: ignore[misc]
+            chosen += space.fresh(X, 1, history, pending, chosen)
         return chosen
 
     def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
         space = Space.of(experiment)
-        known = measured(history)
-        columns = needed(experiment, goal)
-        score = self._scores(space, goal, known, columns, self.seed)
-        X = best_points(lambda X: -score(X).mean(0), space, self.seed, space.encode([s for s, _ in known]))
+        model = OutcomeModel.of(space, needed_outcomes(space, goal))
+        known = space.encode([s for s, _ in measured(history)])
+        if not len(known):
+            return space.decode(space.sample(1, self.seed)[0])
+        score = _score(model, goal, history, self.seed)
+        chance = log_chance(space, history)
+        with torch.no_grad():
+            order = score(torch.from_numpy(known)).mean(0).argsort(descending=True)
+        X = best_points(lambda X: score(X).mean(0) + chance(X), space, self.seed, known[order[:_NEAR]])
         return space.decode(X[0])
 
-    def _n_starts(self, space, laws):
-        if self.starts is not None:
-            return self.starts
-        return max(Inputs(space, law).amounts(torch.zeros(1, space.size, dtype=torch.double)).shape[1] if law else space.size + 2 for law in laws)
 
-    def _start(self, space: Space, laws, done, seed) -> Floats:
-        """the most informative"""
-        pool = space.sample(256, [seed, 3])
-        eval_ = torch.from_numpy(space.sample(128, [seed, 4]))
-        P = torch.from_numpy(pool)
-        total = torch.zeros(len(pool), dtype=torch.double)
-        for law in laws:
-            inputs = Inputs(space, law)
-            def k(A, B):
-                ua, ub = inputs.amounts(A), inputs.amounts(B)
-                d = ((A[:, None] - B[None]).square().sum(-1)) / 1.0
-                amp = 1.0 if law is None else 0.2
-                da, db = ua.square().mean(-1).sqrt(), ub.square().mean(-1).sqrt()
-                return 1.0 * ua @ ub.T + amp**2 * torch.exp(-d / 2 ) * da[:, None] * db
-            def noise(A):
-                return (0.05**2 * inputs.amounts(A).square().sum(-1) + 0.02**2)
-            Kee = k(eval_, eval_).diagonal()
-            Kep, Kpp = k(eval_, P), k(P, P).diagonal()
-            if done:
-                B = torch.from_numpy(space.encode(done))
-                L = torch.linalg.cholesky(k(B, B) + torch.diag(noise(B)))
-                a = torch.linalg.solve_triangular(L, k(B, P), upper=False)
-                b = torch.linalg.solve_triangular(L, k(B, eval_), upper=False)
-                Kep = Kep - b.T @ a
-                Kpp = Kpp - a.square().sum(0)
-            total += (Kep.square() / (Kpp + noise(P))).mean(0)
-        return pool[np.argsort(-total.numpy(), kind="stable")]
+def needed_outcomes(space: Space, goal: Goal) -> list[int]:
+    """The numbers of the outcomes that the score depends on.
 
-    def _scores(self, space, goal, known, columns, seed):
-        sign = 1.0 if goal.is_minimized else -1.0
-        inputs = Inputs(space, None)
-        drawn = paths(space, [s for s, _ in known], [m.outcomes for _, m in known], columns, self.n_paths, seed)
-        return lambda X: sign * goal.score(drawn(X), inputs.natural(X))
-
-    def _improve(self, space, goal, known, columns, busy, seed) -> Floats:
-        score = self._scores(space, goal, known, columns, seed)
-        done = space.encode([s for s, _ in known] + list(busy))
-        with torch.no_grad():
-            at = score(torch.from_numpy(done))
-            best = at.min(1, keepdim=True).values
-            order = at.mean(1 - 1).argsort()[:3].numpy()
-            tau = 1e-2 * float(at.std()) + 1e-9
-        if self.acq == "nei":
-            def acquisition(X: Tensor) -> Tensor:
-                return torch.logsumexp(log_softplus((best - score(X)) / tau), dim=0)
-        else:
-            def acquisition(X):
-                return -score(X).mean(0)
-        return best_points(acquisition, space, seed, done[order])
+    Raises:
+        InvalidInput: One of them is a label.
+    """
+    outcomes = space.experiment.outcomes
+    Y = np.full((len(outcomes), len(outcomes)), 0.5)
+    np.fill_diagonal(Y, np.nan)  # what is not a number stays none, wherever it goes
+    settings = np.tile(space.slope @ np.full(space.size, 0.5) + space.origin, (len(outcomes), 1))
+    needed: list[int] = np.flatnonzero(np.isnan(goal.score(Y, settings))).tolist()
+    if labels := [outcomes[j].name for j in needed if outcomes[j].labels]:
+        raise InvalidInput(f"composite models numbers, but {goal.text} needs the label {labels[0]}; try --strategy bayesian")
+    return needed
 
 
-def needed(experiment: Experiment, goal: Goal) -> list[int]:
-    """The outcomes that the score depends on."""
-    d, m = len(experiment.parameters), len(experiment.outcomes)
-    Y = np.ones((m, m)) * 0.5
-    Y[np.diag_indices(m)] = np.nan
-    return np.flatnonzero(np.isnan(goal.score(Y, np.ones((m, d))))).tolist()
+def _score(model: OutcomeModel, goal: Goal, history: Sequence[Trial], seed: int) -> Paths:
+    """Scores [S, b], the larger the better, along sample paths of the outcomes."""
+    outcomes = model.paths(measured(history), _PATHS, seed)
+    sign = -1.0 if goal.is_minimized else 1.0
+    return lambda X: sign * goal.score(outcomes(X), natural(model.space, X))
 
 
-def log_softplus(x: Tensor) -> Tensor:
-    """log log(1 + e^x), without underflow."""
-    small = x < -30
-    return torch.where(small, x, torch.nn.functional.softplus(torch.where(small, 0.0, x)).log())
+def _improvement(score: Paths, done: Floats) -> tuple[Acquisition, Floats]:
+    """Logarithm of the expected improvement on the points done [n, D], up to a constant, and the best of these."""
+    with torch.no_grad():
+        reached = score(torch.from_numpy(done))
+    best = reached.max(dim=1, keepdim=True).values
+    softness = _SOFT * float(reached.std(correction=0)) + 1e-9
+    order = reached.mean(0).argsort(descending=True)
+    return lambda X: torch.logsumexp(_log_softplus((score(X) - best) / softness), dim=0), done[order[:_NEAR]]
+
+
+def _log_softplus(x: Tensor) -> Tensor:
+    """log log(1 + e^x), which is x where the exponential would underflow."""
+    far = x < -30
+    return torch.where(far, x, softplus(torch.where(far, 0.0, x)).log())

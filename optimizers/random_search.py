@@ -19,4 +19,4 @@ class RandomSearch:
     ) -> list[Settings]:
         space = Space.of(experiment)
         X = space.sample(4 * count + 16, [self.seed, len(history) + len(pending)], is_even=False)
-        return space.fresh(X, count, (t.settings for t in history), pending)
+        return space.fresh(X, count, history, pending)

@@ -1,90 +1,73 @@
 """Where in a space an acquisition function is largest."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
+from optimizers.descent import lowest_point
 from optimizers.space import Floats, Space
 
 Acquisition: TypeAlias = Callable[[Tensor], Tensor]
 """A value [b] for points X [b, D] of the unit box, differentiable: the larger, the better."""
 
 _CHUNK = 512  # points at once: bounds the memory for thousands of candidates
+_RAW = 256  # points of the even sample
+_CLIMBS = 4
+_NEAR = 0.05  # of the unit box: how far around the best points so far it looks
 
 
-def values(acquisition: Acquisition, X: Floats) -> Floats:
-    """The acquisition at X [n, D], [n]."""
-    with torch.no_grad():
-        return np.concatenate([acquisition(torch.from_numpy(X[i : i + _CHUNK])).numpy() for i in range(0, len(X), _CHUNK)])
-
-
-def best_points(acquisition: Acquisition, space: Space, seed: int, near: Floats, n_raw: int = 256, n_starts: int = 4) -> Floats:
-    """Points [r, D] of the space, best first: all of a listed space, else local maxima and, behind them, samples.
+def best_points(acquisition: Acquisition, space: Space, seed: int, near: Floats) -> Floats:
+    """Points [r, D] of the space, best first: all of a listed space, else local maxima and, behind them, where they were sought.
 
     Climbs from the best of an even sample and of the neighborhood of `near` [k, D].
     """
     if space.listed:
-        return space.points[np.argsort(-values(acquisition, space.points), kind="stable")]
-    X = space.sample(n_raw, [seed, 1])
-    random = np.random.default_rng([seed, 2])
-    if len(near):
-        around = near[random.integers(len(near), size=n_raw // 4)]
-        around = around + space.continuous * 0.05 * random.standard_normal(around.shape)
-        around = space.snap(np.clip(around, 0, 1))
-        X = np.concatenate([X, around[space.is_allowed(around)]])
-    X = X[np.argsort(-values(acquisition, X), kind="stable")]
-    climbed = _climb(acquisition, space, X[:n_starts])
-    if not space.continuous.all():
-        for _ in range(3):
-            best = climbed[0]
-            moves = space.moves(best)
-            if not len(moves):
-                break
-            moves = moves[np.argsort(-values(acquisition, moves), kind="stable")]
-            climbed = _climb(acquisition, space, np.concatenate([climbed[:1], moves[:2]]))
-            if np.array_equal(climbed[0], best):
-                break
+        return _ranked(acquisition, space.points)
+    random = np.random.default_rng([seed, 1])
+    around = near[random.integers(len(near), size=_RAW // 4)] if len(near) else near
+    around = space.snap(np.clip(around + space.is_graded * _NEAR * random.standard_normal(around.shape), 0, 1))
+    X = _ranked(acquisition, np.concatenate([space.sample(_RAW, [seed, 2]), around[space.is_allowed(around)]]))
+    climbed = _climb(acquisition, space, X[:_CLIMBS])
+    for _ in range(3):
+        moves = space.moves(climbed[0])
+        if not len(moves):
+            break
+        tops = np.concatenate([climbed[:1], _ranked(acquisition, moves)[:2]])
+        climbed = np.concatenate([_climb(acquisition, space, tops), climbed])
+        if np.array_equal(climbed[0], tops[0]):
+            break
     return np.concatenate([climbed, X])
 
 
+def _ranked(acquisition: Acquisition, X: Floats) -> Floats:
+    """X [n, D], best first."""
+    with torch.no_grad():
+        values = [acquisition(torch.from_numpy(X[i : i + _CHUNK])).numpy() for i in range(0, len(X), _CHUNK)]
+    return X[np.argsort(-np.concatenate(values), kind="stable")]
+
+
 def _climb(acquisition: Acquisition, space: Space, X: Floats) -> Floats:
-    """Local maxima [r, D] near X [r, D], best first; discrete and categorical columns stay where they are."""
-    free = space.continuous
-    shape = (len(X), int(free.sum()))
+    """Local maxima [r, D] near allowed points X [r, D], best first; columns without a gradient stay where they are."""
+    free = space.is_graded
+    if not free.any():
+        return _ranked(acquisition, X)
 
-    def loss(x: Floats, start: Floats) -> tuple[float, Any]:
-        t = torch.from_numpy(start.copy())
-        t[:, free] = torch.from_numpy(x.reshape(len(start), -1))
-        t.requires_grad_(True)
-        value = -acquisition(t).sum()
-        (gradient,) = torch.autograd.grad(value, t)
-        return float(value.detach()), gradient[:, free].numpy().ravel()
+    def loss(starts: Floats, x: Tensor) -> Tensor:
+        full = torch.from_numpy(starts.copy())
+        full[:, free] = x.reshape(len(starts), -1)
+        return -acquisition(full).sum()
 
-    climbed = X.copy()
-    if shape[1] and not len(space.rows):
-        found = minimize(
-            loss, X[:, free].ravel(), args=(X,), jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * (shape[0] * shape[1]), options={"maxiter": 40}
-        )
-        climbed[:, free] = found.x.reshape(shape)
-    elif shape[1]:
+    climbed, n = X.copy(), int(free.sum())
+    if not len(space.rows):
+        # One problem for all: the sum is separable, and one call of the acquisition serves every climber.
+        climbed[:, free] = lowest_point(partial(loss, X), X[:, free].ravel(), [(0.0, 1.0)] * (len(X) * n)).reshape(-1, n)
+    else:
         for i, start in enumerate(X):
-            rows, limits = space.rows[:, free], space.limits - space.rows[:, ~free] @ start[~free]
-            within = {"type": "ineq", "fun": lambda x, A=rows, b=limits: b - A @ x, "jac": lambda x, A=rows: -A}
-            found = minimize(
-                loss, start[free], args=(start[None],), jac=True, method="SLSQP", bounds=[(0.0, 1.0)] * shape[1], constraints=[within], options={"maxiter": 40}
-            )
-            climbed[i, free] = _pulled_inside(np.clip(found.x, 0, 1), start[free], rows, limits)
-    both = np.concatenate([climbed, X])
-    both = both[np.isfinite(both).all(axis=1)]
-    return both[np.argsort(-values(acquisition, both), kind="stable")][: len(X)]
-
-
-def _pulled_inside(x: Floats, start: Floats, rows: Floats, limits: Floats) -> Floats:
-    """The last allowed point on the way from an allowed start to x."""
-    speed, room = rows @ (x - start), np.maximum(limits - rows @ start, 0.0)
-    t = min(1.0, float(np.min(room[speed > 0] / speed[speed > 0], initial=1.0)))
-    return start + t * (x - start)
+            limits = space.limits - space.rows[:, ~free] @ start[~free]
+            climbed[i, free] = lowest_point(partial(loss, start[None]), start[free], [(0.0, 1.0)] * n, space.rows[:, free], limits)
+    climbed = space.snap(climbed)
+    return _ranked(acquisition, np.concatenate([climbed[space.is_allowed(climbed)], X]))[: len(X)]

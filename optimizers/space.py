@@ -6,7 +6,7 @@ others leave over, so that sums are exact by construction. Constraints that the 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -18,13 +18,14 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.stats import qmc
 
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Categorical, Continuous, Discrete, Experiment, MixtureSum, Settings
+from frugaltwin.experiment import Categorical, Continuous, Discrete, Experiment, MixtureSum, Settings, Trial
 from frugaltwin.tables import settings_array
 
 Floats = NDArray[np.float64]
-Key = tuple[float | str, ...]
 
 _TINY = 1e-9  # of the unit box: what rounding may do, far below what constraints tolerate
+_SAME = 1e-6  # of the unit box: nearer points are the same settings
+_FEW_LEVELS = 8  # a parameter with more of them is climbed as if it were continuous, then rounded
 _MOST_LISTED = 4096  # allowed settings that are listed one by one
 
 
@@ -86,10 +87,10 @@ class Space:
                     columns.append(np.eye(len(parameters))[j] * (high - low))
         slope = np.stack(columns, axis=1) if columns else np.zeros((len(parameters), 0))
         for e in equalities:
-            j = [i for i, _ in e.coefficients]
+            others = [i for i, _ in e.coefficients]
             c = np.array([c for _, c in e.coefficients])
-            slope[e.pivot] = -c @ slope[j]
-            origin[e.pivot] = e.total - c @ origin[j]
+            slope[e.pivot] = -c @ slope[others]
+            origin[e.pivot] = e.total - c @ origin[others]
         rows, limits = _inequalities(experiment, kept, pivots, slope, origin)
         space = cls(experiment, slope, origin, equalities, rows, limits, tuple(levels), tuple(choices), experiment.candidates)
         if not experiment.candidates and math.prod(_number_of_values(experiment)) <= _MOST_LISTED:
@@ -101,7 +102,7 @@ class Space:
     @property
     def size(self) -> int:
         """D, the number of columns."""
-        return self.slope.shape[1]
+        return int(self.slope.shape[1])
 
     @cached_property
     def points(self) -> Floats:
@@ -123,6 +124,14 @@ class Space:
             free[first : first + n] = False
         return free
 
+    @cached_property
+    def is_graded(self) -> NDArray[np.bool_]:
+        """Which columns are worth following a gradient along, [D]: the continuous ones and those with many levels."""
+        graded = self.continuous.copy()
+        for column, values in self.levels:
+            graded[column] = len(values) > _FEW_LEVELS
+        return graded
+
     def encode(self, settings: Sequence[Settings]) -> Floats:
         """Settings as [n, D]."""
         natural = settings_array(self.experiment, settings)
@@ -140,8 +149,7 @@ class Space:
     def decode(self, x: Floats) -> dict[str, float | str]:
         """The allowed settings at (or nearest to) a point [D] that satisfies the constraints."""
         if self.listed:
-            nearest = int(np.argmin(((self.points - x) ** 2).sum(axis=1)))
-            return self.experiment.check(self.listed[nearest])
+            return self.experiment.check(self.listed[self._nearest(x)])
         x = np.clip(x, 0.0, 1.0)
         values: list[float] = []
         for p, natural in zip(self.experiment.parameters, (self.slope @ self.snap(x) + self.origin).tolist(), strict=True):
@@ -171,8 +179,7 @@ class Space:
 
     def is_allowed(self, X: Floats) -> NDArray[np.bool_]:
         """Whether X [..., D], snapped before, satisfies the constraints, [...]."""
-        allowed: NDArray[np.bool_] = (X @ self.rows.T <= self.limits + _TINY).all(axis=-1)
-        return allowed
+        return np.asarray((self.limits + _TINY - X @ self.rows.T >= 0).all(axis=-1))
 
     def sample(self, n: int, seed: int | Sequence[int], is_even: bool = True) -> Floats:
         """n points of the space, [n, D]; fewer where it has fewer.
@@ -191,7 +198,7 @@ class Space:
         for tries in (1, 16):
             n_drawn = tries * max(64, 1 << (n - 1).bit_length())
             X = self.snap(sobol.random(n_drawn) if sobol else random.random((n_drawn, self.size)))
-            found = np.concatenate([found, X if self.listed else X[self.is_allowed(X)]])
+            found = np.concatenate([found, X[self.is_allowed(X)]])
             if len(found) >= n:
                 return found[:n]
         return self._wander(X[:n], random)
@@ -200,7 +207,7 @@ class Space:
         """The allowed points [n, D] that differ from x [D] in one discrete or categorical parameter."""
         moved = []
         for column, values in self.levels:
-            near = np.argsort(np.abs(values - x[column]))[1:9]
+            near = np.argsort(np.abs(values - x[column]))[1 : _FEW_LEVELS + 1]
             moved += [np.where(np.arange(self.size) == column, v, x) for v in values[near]]
         for first, n in self.choices:
             for i in range(n):
@@ -211,36 +218,42 @@ class Space:
         X = np.array(moved).reshape(-1, self.size)
         return X[self.is_allowed(X)]
 
-    def fresh(self, X: Iterable[Floats], count: int, tried: Iterable[Settings], pending: Iterable[Settings]) -> list[Settings]:
-        """The first `count` different settings of the points X that nobody tried or is trying.
+    def fresh(
+        self, X: Floats, n: int, history: Sequence[Trial], pending: Sequence[Settings], chosen: Sequence[Settings] = ()
+    ) -> list[Settings]:
+        """The first n settings among points X [b, D] (all others of a listed space behind them) that nobody tried or chose before.
 
-        Where everything has been tried: those tried least often first.
+        Where everything has been tried: what worked comes before what only failed, and that before what is being tried now.
 
         Raises:
-            InvalidInput: There are not `count` different settings.
+            InvalidInput: There are no n settings besides those chosen.
         """
-        keys = [self.experiment.key(s) for s in tried]
-        busy = {self.experiment.key(s) for s in pending}
-        done = set(keys) | busy
-        chosen: dict[Key, Settings] = {}
-        rest: dict[Key, Settings] = {}
-        for x in X:
-            settings = self.decode(x)
-            key = self.experiment.key(settings)
-            (rest if key in done else chosen).setdefault(key, settings)
-            if len(chosen) == count:
-                return list(chosen.values())
-        for settings in self.listed:
-            key = self.experiment.key(self.experiment.check(settings))
-            (rest if key in done else chosen).setdefault(key, settings)
-            if len(chosen) == count:
-                return list(chosen.values())
-        again = sorted(rest, key=lambda key: (key in busy, keys.count(key)))
-        for key in again[: count - len(chosen)]:
-            chosen[key] = rest[key]
-        if len(chosen) < count:
-            raise InvalidInput(f"{count} different settings were asked for, but {self.experiment.name} has only {len(chosen)}")
-        return list(chosen.values())
+        tried = self.encode([t.settings for t in history])
+        worked = self.encode([t.settings for t in history if t.measurement is not None])
+        busy = self.encode(pending)
+        if self.listed:
+            X = np.concatenate([*(self.points[[self._nearest(x)]] for x in X), self.points])
+        taken = list(self.encode(chosen))
+        found: list[Floats] = []
+        again: list[tuple[bool, bool, int]] = []
+        for i, x in enumerate(X):
+            if len(found) == n:
+                break
+            if _is_among(x, tried) or _is_among(x, busy):
+                again.append((_is_among(x, busy), not _is_among(x, worked), i))
+            elif not _is_among(x, taken + found):
+                found.append(x)
+        for _, _, i in sorted(again):
+            if len(found) < n and not _is_among(X[i], taken + found):
+                found.append(X[i])
+        if len(found) < n:
+            asked, there = len(chosen) + n, len(chosen) + len(found)
+            raise InvalidInput(f"{asked} different settings were asked for, but {self.experiment.name} has only {there}")
+        return [self.decode(x) for x in found]
+
+    def _nearest(self, x: Floats) -> int:
+        """The number of the listed settings that are nearest to a point [D]."""
+        return int(((self.points - x) ** 2).sum(axis=1).argmin())
 
     def _parameter(self, column: int) -> int:
         """The parameter that a column encodes: the others that it moves are pivots."""
@@ -267,7 +280,7 @@ class Space:
             InvalidInput: None satisfies the constraints.
         """
         names = [p.name for p in self.experiment.parameters]
-        numeric = [p.values for p in self.experiment.parameters if not isinstance(p, Continuous)]
+        numeric: list[Sequence[float | str]] = [p.values for p in self.experiment.parameters if not isinstance(p, Continuous)]
         grid: list[Settings] = [dict(zip(names, values, strict=True)) for values in product(*numeric)]
         X = self.encode(grid)
         allowed = self.is_allowed(X)
@@ -289,7 +302,7 @@ class Space:
         b = np.concatenate([limits, np.ones(free.sum()), np.zeros(free.sum())])
         radius = np.linalg.norm(A, axis=1, keepdims=True)
         found = linprog(-np.eye(free.sum() + 1)[-1], np.hstack([A, radius]), b + _TINY / 2, bounds=[(0, 1)] * (free.sum() + 1))
-        if not found.success:
+        if found.x is None:
             raise _infeasible(self.experiment)
         x[free] = found.x[:-1]
         return x
@@ -314,15 +327,16 @@ class Space:
         n = len(cost)
         found = milp(
             cost,
-            integrality=np.arange(n) >= len(free),
+            integrality=(np.arange(n) >= len(free)).astype(int),
             bounds=Bounds(np.zeros(n), np.ones(n)),
             constraints=[LinearConstraint(A, ub=self.limits + _TINY / 2), LinearConstraint(one, 1, 1)],
         )
-        if found.x is None:
+        x_and_switches = found.x
+        if x_and_switches is None:
             raise _infeasible(self.experiment)
         x = x.copy()
         for k, (column, values) in enumerate(bound):
-            x[column] = values[found.x[len(free) :][of == k].argmax()]
+            x[column] = values[x_and_switches[len(free) :][of == k].argmax()]
         return x
 
     def _wander(self, X: Floats, random: np.random.Generator) -> Floats:
@@ -348,6 +362,10 @@ class Space:
             x = x + direction * (back + (far - back) * random.random(n))[:, None]
         X[:, free] = x
         return X
+
+
+def _is_among(x: Floats, X: Floats | list[Floats]) -> bool:
+    return len(X) > 0 and bool((np.abs(np.asarray(X) - x).max(axis=1, initial=0.0) < _SAME).any())
 
 
 def _infeasible(experiment: Experiment) -> InvalidInput:
@@ -398,16 +416,15 @@ def _eliminate(experiment: Experiment) -> tuple[tuple[Equality, ...], tuple[tupl
     can_pivot = np.array([isinstance(p, Continuous) for p in experiment.parameters])
     reduced: list[tuple[int, Floats, float]] = []
     kept = []
-    for row, low, high in _linear(experiment):
+    for coefficients, low, high in _linear(experiment):
         if low != high:
-            kept.append((row, low, high))
+            kept.append((coefficients, low, high))
             continue
-        row, total = row.copy(), low
+        row, total = coefficients, low
         for pivot, other, value in reduced:
-            total -= row[pivot] * value
-            row = row - row[pivot] * other
+            row, total = row - row[pivot] * other, total - row[pivot] * value
         weight = np.where(can_pivot, np.abs(row) * spans, 0.0)
-        pivot = int(weight.argmax()) if len(weight) else 0
+        pivot = int(weight.argmax())
         if weight[pivot] <= _TINY:
             kept.append((row, total, total))
             continue
@@ -415,8 +432,7 @@ def _eliminate(experiment: Experiment) -> tuple[tuple[Equality, ...], tuple[tupl
         reduced = [(p, other - other[pivot] * row, value - other[pivot] * total) for p, other, value in reduced]
         reduced.append((pivot, row, total))
     return tuple(
-        Equality(pivot, tuple((int(j), float(row[j])) for j in np.flatnonzero(row) if j != pivot), total)
-        for pivot, row, total in reduced
+        Equality(pivot, tuple((int(j), float(row[j])) for j in np.flatnonzero(row) if j != pivot), total) for pivot, row, total in reduced
     ), tuple(kept)
 
 
@@ -435,4 +451,4 @@ def _inequalities(
                     raise _infeasible(experiment)
                 rows.append(sign * a / scale)
                 limits.append(limit / scale)
-    return np.array(rows).reshape(-1, slope.shape[1]), np.array(limits)
+    return np.array(rows).reshape(len(rows), slope.shape[1]), np.array(limits)

@@ -19,17 +19,15 @@ from frugaltwin.instruments import Mixer, Reading
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from simulator.dyes import DYES, transmittance
 from simulator.mixer import PATH, PUMPS, RESIDUE, STOCKS, Imperfections, SimulatedMixer
-from simulator.sensors import Sensor, as7341, tcs34725
+from simulator.sensors import Sensor, make_sensor
 
 DOSE = 1.0  # mL: the most of one dye
 TOTAL = 4.0  # mL: what every mixture adds up to
 
-SENSORS = {"as7341": as7341, "tcs34725": tcs34725}
-
 REFERENCES = Procedure((Rinse(TOTAL), Mix(5.0), Read(lamp=False), Read(lamp=True), Drain()))
 PRIME = Procedure((*(Dispense(pump, PUMPS[pump].dead_volume) for pump in PUMPS), Drain(), Rinse(TOTAL), Drain(), Rinse(TOTAL), Drain()))
 ONE_COLOR = Procedure(
-    (*(Dispense(pump, pump) for pump in PUMPS), Mix(15.0), Read(lamp=True), Drain(), Rinse(TOTAL), Mix(5.0), Drain())
+    (*(Dispense(pump, pump) for pump in PUMPS), Mix(25.0), Read(lamp=True), Drain(), Rinse(TOTAL), Mix(8.0), Drain())
 )  # fmt: skip
 REFERENCE_EVERY = 5  # colors between two looks at clean water: the lamp drifts
 
@@ -72,7 +70,7 @@ def calibration(name: str) -> Colorimetry:
     512 mixtures of the three dyes (Sobol), weighted by Y^(-2/3) so that dark ones count as much to the eye; clean water is
     exactly white.
     """
-    sensor = SENSORS[name]()
+    sensor = make_sensor(name, {})
     doses = qmc.Sobol(3, seed=0).random(512) * DOSE * np.array(list(STOCKS.values())) / TOTAL
     spectra = transmittance(doses, PATH)
     read, known = spectra @ channel_weights(sensor), spectra @ transmitted_weights()
@@ -119,8 +117,7 @@ class ColorMixing:
         self._channels = sensor.color_channels
         self._performed = 0
         self._before = mixer.spent
-        self._dark: Reading | None = None
-        self._white: Reading | None = None
+        self._references: tuple[Reading, Reading] | None = None
 
     def __enter__(self) -> Self:
         self._mixer.__enter__()
@@ -142,8 +139,8 @@ class ColorMixing:
             self._read_references()
         self._performed += 1
         (reading,) = ONE_COLOR.perform(self._mixer, settings)
-        dark, white = self._dark, self._white
-        assert dark and white, "perform is called inside `with`"
+        assert self._references is not None, "a mixer that was never connected performs nothing"
+        dark, white = self._references
         for channel, count in reading.counts.items():
             if count >= reading.full_scale:
                 raise RigFault(f"channel {channel} saturated at {count} counts; lower the sensor's gain or integration time")
@@ -170,12 +167,15 @@ class ColorMixing:
         self._mixer.__exit__(*failure)
 
     def _read_references(self) -> None:
-        self._dark, self._white = REFERENCES.perform(self._mixer, {})
-        for channel, count in self._white.counts.items():
-            if count >= self._white.full_scale:
+        dark, white = REFERENCES.perform(self._mixer, {})
+        for channel, count in white.counts.items():
+            if count >= white.full_scale:
                 raise RigFault(f"channel {channel} saturated on clean water at {count} counts; lower the sensor's gain or integration time")
-            if count - self._dark.counts[channel] < 20:
-                raise RigFault(f"channel {channel} sees no light on clean water ({count} counts); raise the sensor's gain or integration time")
+            if count - dark.counts[channel] < 20:
+                raise RigFault(
+                    f"channel {channel} sees no light on clean water ({count} counts); raise the sensor's gain or integration time"
+                )
+        self._references = dark, white
 
 
 class ColorMixingTwin(ColorMixing):
@@ -216,7 +216,7 @@ class ColorMixingTwin(ColorMixing):
     seed           0             of everything random
     ============== ============= =================================================================================
 
-    **Time and money.** A color takes about 50 s of lab time (dose, stir, read, drain, rinse, drain); connecting primes the
+    **Time and money.** A color takes about 55 s of lab time (dose, stir, read, drain, rinse, drain); connecting primes the
     pumps, and every fifth color clean water is read again. Stock solution costs 0.02 USD/mL, water 0.0005, waste 0.001
     (assumptions).
 
@@ -247,7 +247,7 @@ class ColorMixingTwin(ColorMixing):
         seed: int | tuple[int, ...] = 0,
     ) -> None:
         registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
-        self._sensor = SENSORS[sensor](**{name: v for name, v in registers.items() if v is not None})
+        self._sensor = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
         each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation)
         self._imperfections = each.scaled(imperfections)
         super().__init__(SimulatedMixer(self._sensor, self._imperfections, seed), self._sensor)

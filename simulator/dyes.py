@@ -19,7 +19,8 @@ def absorptivity(dye: str) -> NDArray[np.float64]:
     """Absorbance per cm and per µL/mL of a dye at the wavelengths of `cie_table`, [81]."""
     wavelength = cie_table()["wavelength_nm"]
     bands = [height * np.exp(-0.5 * ((wavelength - center) / sigma) ** 2) for center, sigma, height in DYES[dye]]
-    return np.sum(bands, axis=0)
+    total: NDArray[np.float64] = np.sum(bands, axis=0)
+    return total
 
 
 def absorptivities() -> NDArray[np.float64]:
@@ -36,4 +37,5 @@ def transmittance(concentrations: NDArray[np.float64], path: float = 1.0) -> NDA
     1.0
     """
     absorbance = concentrations @ absorptivities()
-    return np.exp(-np.log(10) * path * absorbance)
+    left: NDArray[np.float64] = np.exp(-np.log(10) * path * absorbance)
+    return left

@@ -263,7 +263,7 @@ class LightMixing:
             raise InvalidInput(f"imperfections = {imperfections!r}: needs a number, 0 (none) or more; 1 is the rig as measured")
         self._random = np.random.default_rng(seed)
         self._imperfections = float(imperfections)
-        self._is_stopped = False
+        self._is_stopped = True
 
     def __enter__(self) -> Self:
         self._is_stopped = False
@@ -277,7 +277,7 @@ class LightMixing:
             RigFault: A channel is saturated.
         """
         if self._is_stopped:
-            raise Stopped("the light was stopped; connect again to go on")
+            raise Stopped("the light was stopped, or it is not connected")
         red, green, blue, atime, astep, gain = _registers(settings)
         read = collected(red, green, blue, atime, astep, gain)
         steps = (atime + 1) * (astep + 1)

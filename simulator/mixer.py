@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.color import cie_table
-from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.costs import Cost
+from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.instruments import Reading
 from simulator.dyes import DYES, absorptivities
 from simulator.sensors import Sensor
@@ -108,6 +108,7 @@ class SimulatedMixer:
     def __post_init__(self) -> None:
         self._random = np.random.default_rng(self.seed)
         self._stop = threading.Event()
+        self._stop.set()  # until somebody connects
         self._absorptivity = absorptivities() * (-math.log(10) * PATH)
         self._light = self.sensor.counts_per_light(cie_table()["led_b4"])
         self._room = self._light.sum(axis=1) * 0.005 * self.imperfections.room_light
@@ -176,11 +177,9 @@ class SimulatedMixer:
             self._amounts[dye] *= kept
         self._volume *= kept
 
-    def price(self, instruction: str, amount: float = 0.0) -> Cost:
-        if instruction == "dispense":
-            return Cost(amount / RATE + 0.3, amount * self._prices["red"], amount)
-        if instruction == "rinse":
-            return Cost(amount / RATE + 0.3, amount * self._prices["water"], amount)
+    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
+        if instruction in ("dispense", "rinse"):
+            return Cost(amount / RATE + 0.3, amount * self._prices[pump], amount)
         seconds = {"mix": amount, "read": self.sensor.read_seconds, "drain": DRAIN_SECONDS}
         return Cost(seconds[instruction])
 

@@ -1,0 +1,75 @@
+from .campaign import Budget, Campaign, StopRule
+from .catalog import make_driver, make_goal, make_strategy
+from .costs import Cost
+from .errors import (
+    CampaignError,
+    DriverError,
+    FrugalTwinError,
+    InvalidInput,
+    LinkError,
+    MissingPart,
+    OutOfBounds,
+    RigFault,
+    ShadowedPackage,
+    Stopped,
+    StoreError,
+    UnknownName,
+)
+from .experiment import (
+    Categorical,
+    Continuous,
+    Discrete,
+    Experiment,
+    LinearConstraint,
+    Measurement,
+    MixtureSum,
+    Outcome,
+    Outcomes,
+    Settings,
+    Trial,
+)
+from .goals import Goal
+from .plugins import Driver, Estimates, KnowsTruth, Recommends, Strategy
+from .spec import CampaignSpec
+from .store import Store
+
+__all__ = [
+    "Budget",
+    "Campaign",
+    "CampaignError",
+    "CampaignSpec",
+    "Categorical",
+    "Continuous",
+    "Cost",
+    "Discrete",
+    "Driver",
+    "DriverError",
+    "Estimates",
+    "Experiment",
+    "FrugalTwinError",
+    "Goal",
+    "InvalidInput",
+    "KnowsTruth",
+    "LinearConstraint",
+    "LinkError",
+    "Measurement",
+    "MissingPart",
+    "MixtureSum",
+    "OutOfBounds",
+    "Outcome",
+    "Outcomes",
+    "Recommends",
+    "RigFault",
+    "Settings",
+    "ShadowedPackage",
+    "StopRule",
+    "Stopped",
+    "Store",
+    "StoreError",
+    "Strategy",
+    "Trial",
+    "UnknownName",
+    "make_driver",
+    "make_goal",
+    "make_strategy",
+]

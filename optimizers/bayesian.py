@@ -1,0 +1,124 @@
+"""Model the score alone, whatever the outcomes mean: the strategy that needs no knowledge."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Experiment, Settings, Trial
+from frugaltwin.goals import Goal
+from optimizers.failures import log_chance
+from optimizers.search import Acquisition, best_points
+from optimizers.space import Floats, Space
+
+with warnings.catch_warnings():
+    # linear_operator 0.6 decorates with torch.jit.script, which torch has deprecated.
+    warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
+    from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+    from botorch.exceptions.warnings import InputDataWarning
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from botorch.sampling.normal import SobolQMCNormalSampler
+    from botorch.utils.sampling import manual_seed
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+    from linear_operator.utils.warnings import NumericalWarning
+
+_SAMPLES = 64
+_AHEAD = 64  # points of the sequence to choose from, in case some were tried
+_NEAR = 3  # of the best settings so far: the search looks around them
+
+
+@dataclass(frozen=True)
+class Bayesian:
+    """A Gaussian process on the score, and noisy expected improvement.
+
+    Sources: Ament et al., NeurIPS (2023), arXiv:2310.20708 (acquisition); Hvarfner, Hellsten & Nardi (2024), arXiv:2402.02229
+    (priors of the length scales).
+    """
+
+    seed: int = 0
+    starts: int | None = None
+    """Evenly spread settings before the model takes over; two per free parameter unless given."""
+
+    def __post_init__(self) -> None:
+        if self.starts is not None and not 1 <= self.starts <= 1000:
+            raise InvalidInput(f"starts = {self.starts} is outside [1, 1000]")
+
+    def suggest(
+        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
+    ) -> list[Settings]:
+        space = Space.of(experiment)
+        X, scores = _scored(space, goal, history)
+        model = _fitted(X, scores) if len(X) else None
+        chance = log_chance(space, history)
+        chosen: list[Settings] = []
+        while len(chosen) < count:
+            busy = [*pending, *chosen]
+            turn = len(history) + len(busy)
+            if model is None or len(X) + len(busy) < (self.starts or 2 * space.size):
+                found = space.sample(turn + _AHEAD, self.seed)[turn:]
+            else:
+                improvement = _improvement(model, X, space.encode(busy), self.seed + turn)
+                found = best_points(lambda x, f=improvement: f(x) + chance(x), space, self.seed + turn, X[:_NEAR])  # type: ignore[misc]
+            chosen += space.fresh(found, 1, history, pending, chosen)
+        return chosen
+
+    def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
+        space = Space.of(experiment)
+        X, scores = _scored(space, goal, history)
+        if not len(X):
+            return space.decode(space.sample(1, self.seed)[0])
+        model, chance = _fitted(X, scores), log_chance(space, history)
+        return space.decode(best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, X[:_NEAR])[0])
+
+
+def _scored(space: Space, goal: Goal, history: Sequence[Trial]) -> tuple[Floats, Floats]:
+    """Points [n, D] and scores [n] of the trials that did not fail, best first, the larger the better, in units of their spread."""
+    pairs = [(t.settings, score) for t in history if (score := goal.score_of_trial(t)) is not None]
+    scores = np.array([score for _, score in pairs]) * (-1.0 if goal.is_minimized else 1.0)
+    order = np.argsort(-scores, kind="stable")
+    if pairs:
+        scores = scores - scores.mean()
+        spread = scores.std()
+        scores = scores / spread if spread > 1e-9 * (1 + np.abs(scores).max()) else 0 * scores
+    return space.encode([s for s, _ in pairs])[order], scores[order]
+
+
+def _fitted(X: Floats, scores: Floats) -> SingleTaskGP:
+    """A Gaussian process that explains scores [n] at points X [n, D]."""
+    with warnings.catch_warnings(), manual_seed(0):
+        # botorch wants scores of unit variance, which a single score and equal scores cannot have.
+        warnings.filterwarnings("ignore", message="Data .* is not standardized", category=InputDataWarning)
+        model = SingleTaskGP(torch.from_numpy(X), torch.from_numpy(scores)[:, None], outcome_transform=None)
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    return model
+
+
+def _improvement(model: SingleTaskGP, X: Floats, busy: Floats, seed: int) -> Acquisition:
+    """Logarithm of the expected improvement on points X [n, D] and on those busy [p, D]."""
+    with manual_seed(seed):
+        acquisition = qLogNoisyExpectedImprovement(
+            model,
+            torch.from_numpy(X),
+            sampler=SobolQMCNormalSampler(torch.Size([_SAMPLES]), seed=seed),
+            X_pending=torch.from_numpy(busy) if len(busy) else None,
+            prune_baseline=True,
+        )
+
+    def improvement(x: Tensor) -> Tensor:
+        with warnings.catch_warnings():
+            # Where x is one of the points X, their joint covariance is singular; a jitter of 1e-8 is what that takes.
+            warnings.filterwarnings("ignore", message="A not p.d., added jitter", category=NumericalWarning)
+            value: Tensor = acquisition(x[:, None, :])
+        return value
+
+    return improvement
+
+
+def _mean(model: SingleTaskGP, X: Tensor) -> Tensor:
+    mean: Tensor = model.posterior(X).mean[:, 0]
+    return mean

@@ -1,0 +1,269 @@
+"""The closed loop, without a process around it."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from frugaltwin import Campaign, Continuous, Cost, DriverError, Experiment, Measurement, Outcome, Settings, Trial
+from frugaltwin.campaign import FAILURES_IN_A_ROW, Budget, StopRule
+from frugaltwin.errors import CampaignError, InvalidInput, OutOfBounds, Stopped, UnknownName
+from frugaltwin.goals import Goal, MatchColor, Minimize
+from frugaltwin.plugins import Driver, Strategy
+from frugaltwin.store import Store
+
+
+class Parabola:
+    """A lab in one line: y = (x - 0.3)², a second and a cent a run."""
+
+    experiment = Experiment("parabola", (Continuous("x", 0, 1),), (Outcome("y"),))
+
+    def __init__(self, fails: Sequence[int] = ()) -> None:
+        self.performed: list[Settings] = []
+        self.fails = fails
+        self.is_open = False
+        self.is_stopped = False
+
+    def __enter__(self) -> Self:
+        self.is_open = True
+        return self
+
+    def perform(self, settings: Settings) -> Measurement:
+        self.performed.append(settings)
+        if self.is_stopped:
+            raise Stopped("somebody stopped it")
+        if len(self.performed) in self.fails:
+            error = DriverError("bubbles")
+            error.cost = Cost(seconds=5)
+            raise error
+        return Measurement({"y": (float(settings["x"]) - 0.3) ** 2}, Cost(1.0, 0.01, 2.0))
+
+    def stop(self) -> None:
+        self.is_stopped = True
+
+    def __exit__(self, *failure: object) -> None:
+        self.is_open = False
+
+
+class Walk:
+    """Tries 0.0, 0.1, 0.2 …"""
+
+    def suggest(
+        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
+    ) -> list[Settings]:
+        return [{"x": (len(history) + k) % 11 / 10} for k in range(count)]
+
+
+def campaign(
+    driver: Driver, store: Store, runs: int = 6, stop: StopRule | None = None, budget: Budget | None = None, strategy: Strategy | None = None
+) -> Campaign:
+    return Campaign("c", driver, Minimize(driver.experiment, "y"), strategy or Walk(), store, budget or Budget(runs=runs), stop)
+
+
+def opened(**fields: Any) -> Campaign:
+    return Campaign.open(**({"strategy": "random", "store": ":memory:", "budget": 4} | fields))
+
+
+def test_a_campaign_yields_what_it_stored_and_says_why_it_ended() -> None:
+    store = Store(":memory:")
+    that = campaign(Parabola(), store)
+    trials = list(that.run())
+    assert [t.number for t in trials] == [1, 2, 3, 4, 5, 6]
+    assert trials == store.trials("c")
+    assert that.stopped_because == "budget: 6 of 6 runs"
+    best = that.best()
+    assert best is not None
+    assert best[0].settings == {"x": 0.3}
+    assert that.recommendation() == {"x": 0.3}
+
+
+def test_an_interrupted_campaign_goes_on_with_the_next_number() -> None:
+    whole, broken = Store(":memory:"), Store(":memory:")
+    list(campaign(Parabola(), whole).run())
+    driver = Parabola()
+    run = campaign(driver, broken).run()
+    list(itertools.islice(run, 2))
+    run.close()
+    assert not driver.is_open
+    list(campaign(Parabola(), broken).run())
+    assert [(t.number, t.settings) for t in broken.trials("c")] == [(t.number, t.settings) for t in whole.trials("c")]
+
+
+def test_a_finished_campaign_does_not_touch_the_rig() -> None:
+    store = Store(":memory:")
+    list(campaign(Parabola(), store).run())
+    driver = Parabola()
+    driver.__enter__ = None  # type: ignore[assignment, method-assign]
+    assert list(campaign(driver, store).run()) == []
+
+
+def test_a_failed_trial_is_stored_with_its_cost_and_passed_over() -> None:
+    that = campaign(Parabola(fails=[2]), Store(":memory:"))
+    trials = list(that.run())
+    assert (trials[1].measurement, trials[1].error, trials[1].cost) == (None, "bubbles", Cost(seconds=5))
+    assert that.score(trials[1]) is None
+    assert len(trials) == 6
+
+
+def test_a_rig_that_only_fails_ends_the_campaign() -> None:
+    that = campaign(Parabola(fails=range(100)), Store(":memory:"), budget=Budget(money=5))
+    assert len(list(that.run())) == FAILURES_IN_A_ROW
+    assert that.stopped_because == "5 failed trials in a row, the last one: bubbles"
+
+
+def test_a_suggestion_outside_the_bounds_never_reaches_the_rig() -> None:
+    class Bold(Walk):
+        def suggest(self, *arguments: Any, **named: Any) -> list[Settings]:
+            return [{"x": 7.0}]
+
+    driver = Parabola()
+    with pytest.raises(OutOfBounds, match=r"x = 7 is outside \[0, 1\]"):
+        list(campaign(driver, Store(":memory:"), strategy=Bold()).run())
+    assert driver.performed == []
+    assert not driver.is_open
+
+
+@pytest.mark.parametrize(("budget", "runs"), [(Budget(seconds=3), 3), (Budget(money=0.045), 5), (Budget(volume=7.9), 4), (Budget(9, 2.5), 3)])
+def test_every_budget_ends_a_campaign(budget: Budget, runs: int) -> None:
+    that = campaign(Parabola(), Store(":memory:"), budget=budget)
+    assert len(list(that.run())) == runs
+    assert str(that.stopped_because).startswith("budget: ")
+
+
+def test_a_budget_counts_what_earlier_sessions_used_and_estimates_the_next_trial() -> None:
+    spec: dict[str, Any] = {"budget": {"seconds": 300.0}, "option": None}
+    del spec["option"]
+    that = opened(**spec)
+    trials = list(that.run())
+    assert sum(t.cost.seconds for t in trials) <= 300
+    assert sum(t.cost.seconds for t in trials) > 200
+
+
+def test_the_stop_rule_ends_a_campaign_at_its_goal() -> None:
+    that = campaign(Parabola(), Store(":memory:"), stop=StopRule(0.02))
+    assert [t.settings["x"] for t in that.run()] == [0.0, 0.1, 0.2]
+    assert that.stopped_because == "goal: 0.01 reached, 0.02 wanted"
+
+
+@pytest.mark.parametrize("limits", [{}, {"runs": 0}, {"seconds": -1.0}, {"money": float("nan")}])
+def test_an_impossible_budget_is_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="budget"):
+        Budget(**limits)
+
+
+def test_stop_ends_a_run_and_keeps_what_was_under_way_as_a_failed_trial() -> None:
+    that = campaign(Parabola(), Store(":memory:"))
+    trials = []
+    for trial in that.run():
+        trials.append(trial)
+        that.stop()
+    assert len(trials) == 1
+    assert that.stopped_because == "stopped by the user"
+
+
+def test_ask_and_tell_mix_with_run(tmp_path: Path) -> None:
+    that = opened(name="bench", store=tmp_path / "s.db", budget=3)
+    (settings,) = that.suggest()
+    told = that.tell(settings, dict(that.driver.truth(settings)), Cost(60, 0.1, 8))  # type: ignore[attr-defined]
+    assert (told.number, told.source) == (1, "told")
+    failed = that.tell(settings, None, error="spilled")
+    assert (failed.number, failed.measurement, failed.error) == (2, None, "spilled")
+    list(that.run())
+    assert [(t.number, t.source) for t in that.trials] == [(1, "told"), (2, "told"), (3, "driver")]
+    assert len({tuple(s.values()) for s in that.suggest(4)}) == 4
+
+
+def test_told_outcomes_are_checked(tmp_path: Path) -> None:
+    that = opened()
+    (settings,) = that.suggest()
+    with pytest.raises(OutOfBounds, match=r"t_445, .*t_630 missing"):
+        that.tell(settings, {"t_415": 1.0, "t_680": 0.5})
+    with pytest.raises(OutOfBounds, match="red = 9 mL is outside"):
+        that.tell({**settings, "red": 9.0}, {})
+    assert that.trials == []
+
+
+def test_a_campaign_that_was_started_with_other_words_is_not_continued(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"name": "c", "store": tmp_path / "s.db"}
+    list(opened(**fields, goal="match-color:teal").run())
+    with pytest.raises(CampaignError, match="was started with seed 0, not 3"):
+        opened(**fields, seed=3)
+    with pytest.raises(CampaignError, match="was started with strategy random, not sobol"):
+        opened(**fields | {"strategy": "sobol"})
+    with pytest.raises(CampaignError, match="was started with goal"):
+        opened(**fields, goal="match-color:red")
+    again = opened(**fields, goal="match-color:teal", budget=6) if False else opened(**fields | {"goal": "match-color:teal", "budget": 6})
+    assert [t.number for t in again.run()] == [5, 6]
+
+
+def test_a_new_campaign_gets_a_new_name(tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    for name in ("color-mixing-1", "color-mixing-2"):
+        that = opened(store=store, budget=1)
+        list(that.run())
+        assert that.name == name
+
+
+def test_a_resumed_twin_draws_other_noise_but_has_the_same_target(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"name": "c", "store": tmp_path / "s.db"}
+    one = opened(**fields, budget=2)
+    first = list(one.run())
+    two = opened(**fields, budget=4)
+    assert two.goal == one.goal
+    performed = [opened(budget=1).driver for _ in range(1)]
+    with performed[0] as fresh:
+        assert fresh.perform(first[0].settings).outcomes == first[0].measurement.outcomes  # type: ignore[union-attr]
+    with two.driver as resumed:
+        assert resumed.perform(first[0].settings).outcomes != first[0].measurement.outcomes  # type: ignore[union-attr]
+
+
+def test_a_reachable_target_depends_on_the_seed_alone_and_is_no_gift_to_the_random_strategy() -> None:
+    def target(**fields: Any) -> Any:
+        goal = opened(**fields).goal
+        assert isinstance(goal, MatchColor)
+        return goal.target
+
+    assert target(seed=4) == target(goal="match-color:reachable:4") == target(goal="match-color:reachable:4", seed=9)
+    assert target(seed=4) != target(seed=5)
+    that = opened(seed=4, budget=1)
+    (trial,) = that.run()
+    score = that.score(trial)
+    assert score is not None
+    assert score > 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "sentence"),
+    [
+        ({"driver": "color-mixin"}, UnknownName, "there is no driver 'color-mixin'; did you mean 'color-mixing'"),
+        ({"strategy": "bayes"}, UnknownName, "there is no strategy 'bayes'"),
+        ({"goal": "maximise:t_415"}, UnknownName, "did you mean 'maximize'"),
+        ({"goal": "maximize:t_416"}, UnknownName, "color-mixing has no outcome 't_416' to maximize; did you mean 't_4"),
+        ({"goal": "match-color:tael"}, InvalidInput, "did you mean 'teal'"),
+        ({"driver": {"name": "color-mixing", "options": {"sensr": 1}}}, UnknownName, "did you mean 'sensor'"),
+        ({"budget": 0}, InvalidInput, "budget.runs = 0"),
+        ({"budget": {"minutes": 3}}, InvalidInput, "budget.minutes: there is no such field; there are runs, seconds, money, volume"),
+        ({"seed": -1}, InvalidInput, "seed = -1"),
+        ({"name": "../up"}, InvalidInput, "name = '../up'"),
+        ({"gaol": "match-color"}, InvalidInput, "gaol: there is no such field; did you mean 'goal'"),
+    ],
+)
+def test_bad_words_get_one_clear_sentence(fields: dict[str, Any], error: type[Exception], sentence: str) -> None:
+    with pytest.raises(error) as refused:
+        opened(**fields)
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_results_are_a_table_and_a_picture_in_a_notebook() -> None:
+    that = opened(budget=3)
+    assert "nothing measured yet" in that._repr_html_()
+    list(that.run())
+    frame = that.to_pandas()
+    assert list(frame["number"]) == [1, 2, 3]
+    assert {"red", "t_415", "L", "a", "b", "score", "seconds", "money", "volume"} <= set(frame.columns)
+    page = that._repr_html_()
+    assert page.count("background:#") == 4
+    assert "<svg" in page

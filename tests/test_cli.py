@@ -1,0 +1,363 @@
+"""Stories through the command line: what a user types and what comes back."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from frugaltwin.color import delta_e
+from tests.conftest import Cli, command, events
+
+RANDOM = ("--strategy", "random")
+RECIPE = "red=0.1,yellow=0.2,blue=0.3,water=3.4"
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_run_without_arguments_matches_a_color_and_recommends_a_recipe(cli: Cli, tmp_path: Path) -> None:
+    done = cli("run")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    trials = [line for line in lines if re.match(r" *\d+ ", line)]
+    assert len(trials) == 10
+    assert all(len(re.findall(r"#[0-9a-f]{6}", line)) == 2 for line in trials)
+    assert "recommended recipe (by the model, not the luckiest reading): red " in done.stdout
+    assert "report: color-mixing-1.html" in done.stdout
+    assert "\x1b" not in done.stdout
+    settings = tmp_path / "recommended.csv"
+    shown = events(cli("show", "color-mixing-1", "--json"))[-1]
+    names = list(shown["recommended"])
+    settings.write_text(",".join(names) + "\n" + ",".join(str(shown["recommended"][n]) for n in names) + "\n")
+    assert cli("simulate", "color-mixing", "--settings", settings, "--out", tmp_path / "truth.csv", "--noise-free").returncode == 0
+    (truth,) = table(tmp_path / "truth.csv")
+    found = np.array([float(truth[k]) for k in "Lab"])
+    assert float(delta_e(found, np.array(list(shown["target"].values())))) < 1.0
+
+
+def test_json_is_one_event_a_line_and_nothing_else(cli: Cli) -> None:
+    done = cli("run", "--json", "--budget", 4, *RANDOM, "--goal", "match-color:#3a7bd5", "--name", "blue")
+    rows = events(done)
+    assert done.stderr == ""
+    assert [r["event"] for r in rows] == ["trial"] * 4 + ["summary"]
+    for number, row in enumerate(rows[:-1], start=1):
+        assert row["number"] == number
+        assert {"settings", "outcomes", "score", "cost", "best", "spent", "color", "error"} <= set(row)
+        assert sum(row["settings"].values()) == pytest.approx(4.0, abs=1e-12)
+        assert row["best"] == min(r["score"] for r in rows[:number])
+    assert rows[-1]["stopped_because"] == "budget: 4 of 4 runs"
+    assert set(rows[-1]["recommended"]) == {"red", "yellow", "blue", "water"}
+    assert rows[-1]["name"] == "blue"
+
+
+def test_a_campaign_file_is_read_and_flags_override_it(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "sea.toml").write_text(
+        'goal = "match-color:teal"\nseed = 3\nstop = 0.5\nstore = "sea.db"\nstrategy = "sobol"\n'
+        '[driver]\nname = "color-mixing"\noptions = { sensor = "tcs34725", pump_error = 0.5 }\n[budget]\nruns = 9\nseconds = 3600\n'
+    )
+    rows = events(cli("run", "sea.toml", "--json", "--budget", 3))
+    assert rows[-1]["name"] == "sea"
+    assert rows[-1]["runs"] == 3
+    assert set(rows[0]["outcomes"]) == {"t_red", "t_green", "t_blue"}
+    listed = cli("list", "--store", "sea.db").stdout
+    assert "sobol" in listed
+    rows = events(cli("run", "sea.toml", "--json", "--budget", "runs=5"))
+    assert [r["number"] for r in rows[:-1]] == [4, 5]
+
+
+def test_the_report_is_one_file_that_loads_nothing(cli: Cli, tmp_path: Path) -> None:
+    assert cli("run", "--budget", 3, *RANDOM, "--report", "r.html").returncode == 0
+    page = (tmp_path / "r.html").read_text()
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", page.replace('xlink:href="#', ""))
+    assert "@import" not in page
+    assert "<script" not in page
+    for heading in ("Target and measured", "Best so far against experiments", "Best so far against cost", "a*b* plane", "Channels", "Recipes"):
+        assert heading in page
+    for word in ("version of numpy", "seed", "driver", "store", "ΔE00"):
+        assert word in page
+
+
+def test_list_show_plot_and_export_read_the_store(cli: Cli, tmp_path: Path) -> None:
+    cli("run", "--budget", 3, *RANDOM, "--name", "one")
+    assert "one" in cli("list").stdout
+    assert "recommended recipe (the best reading)" in cli("show", "one").stdout
+    assert cli("plot", "one").stdout.strip() == "one.svg"
+    assert (tmp_path / "one.svg").read_text().startswith("<?xml")
+    assert cli("plot", "one", "--out", "one.png").returncode == 0
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+    cli("export", "one", "--format", "csv", "--out", "one.csv")
+    rows = table(tmp_path / "one.csv")
+    assert (tmp_path / "one.csv").read_text() == cli("export", "one").stdout
+    assert [r["number"] for r in rows] == ["1", "2", "3"]
+    assert {"red", "t_415", "L", "a", "b", "score", "seconds", "money", "volume"} <= set(rows[0])
+    body = json.loads(cli("export", "one", "--format", "json").stdout)
+    assert len(body["trials"]) == 3
+    assert body["trials"][0]["raw"]["counts_415"] >= 0
+    assert body["versions"]["numpy"]
+
+
+def test_catalog_lists_everything_and_prints_data_sheets(cli: Cli) -> None:
+    listed = cli("catalog").stdout
+    for name in ("color-mixing", "light-mixing", "table", "random", "sobol", "bayesian", "composite", "match-color", "minimize", "maximize"):
+        assert name in listed
+        sheet = cli("catalog", name).stdout
+        assert len(sheet.splitlines()) >= 3
+    assert "mL" in cli("catalog", "color-mixing").stdout
+    assert "did you mean 'color-mixing'" in cli("catalog", "color-mixng").stderr
+
+
+def test_simulate_performs_every_row_in_order(cli: Cli, tmp_path: Path) -> None:
+    rows = ["red,note,yellow,blue,water", "0.1,a,0.2,0.3,3.4", "1,b,1,1,1", "0,c,0,0,4"]
+    (tmp_path / "in.csv").write_text("\n".join(rows) + "\n")
+    assert cli("simulate", "color-mixing", "--settings", "in.csv", "--out", "a.csv", "--seed", 1).returncode == 0
+    assert cli("simulate", "color-mixing", "--settings", "in.csv", "--out", "b.csv", "--seed", 1).returncode == 0
+    assert cli("simulate", "color-mixing", "--settings", "in.csv", "--out", "c.csv", "--noise-free").returncode == 0
+    read, truth = table(tmp_path / "a.csv"), table(tmp_path / "c.csv")
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+    assert [r["red"] for r in read] == ["0.1", "1.0", "0.0"]
+    assert set(read[0]) == {"red", "yellow", "blue", "water", *(f"t_{c}" for c in (415, 445, 480, 515, 555, 590, 630, 680)), *"Lab"}
+    assert float(truth[2]["L"]) == pytest.approx(100)
+    assert read[0]["L"] != truth[0]["L"]
+    assert abs(float(read[0]["L"]) - float(truth[0]["L"])) < 3
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("red,yellow,blue,water\n0.1,0.2,0.3,3.4\n0.1,nan,0.3,3.4\n", "in.csv, row 2, column yellow: yellow = nan is not a finite number"),
+        ("red,yellow,blue,water\n0.1,0.2,1.3,2.4\n", "in.csv, row 1, column blue: blue = 1.3 mL is outside [0, 1] mL"),
+        ("red,yellow,blue,water\n0.1,,0.3,3.4\n", "in.csv, row 1, column yellow: yellow = '' is not a number"),
+        ("red,yellow,blue,water\n0.1,0.2,0.3,3.5\n", "in.csv, row 1: red + yellow + blue + water = 4.1 mL, but they must add up to 4 mL"),
+        ("red,yellow,blue\n0.1,0.2,0.3\n", "in.csv has no column water"),
+        ("", "in.csv has no rows"),
+    ],
+)
+def test_simulate_refuses_bad_rows_before_anything_runs(cli: Cli, tmp_path: Path, table: str, sentence: str) -> None:
+    (tmp_path / "in.csv").write_text(table)
+    done = cli("simulate", "color-mixing", "--settings", "in.csv", "--out", "out.csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_suggest_and_tell_by_hand_mix_with_run(cli: Cli) -> None:
+    suggested = cli("suggest", "bench", "--goal", "match-color:teal", *RANDOM).stdout.strip()
+    outcomes = "t_415=0.5,t_445=0.5,t_480=0.5,t_515=0.5,t_555=0.5,t_590=0.5,t_630=0.5,t_680=0.5"
+    told = cli("tell", "bench", "--settings", suggested, "--outcomes", outcomes, "--goal", "match-color:teal", *RANDOM, "--cost", "seconds=60")
+    assert told.returncode == 0, told.stderr
+    assert "stored as experiment 1 of bench" in told.stdout
+    assert cli("tell", "bench", "--settings", RECIPE, "--failed", "spilled").returncode == 0
+    as_json = json.dumps({"red": 0.5, "yellow": 0.5, "blue": 0, "water": 3})
+    assert cli("tell", "bench", "--settings", as_json, "--outcomes", outcomes).returncode == 0
+    rows = events(cli("run", "--name", "bench", "--budget", 5, "--json"))
+    assert [r["number"] for r in rows[:-1]] == [4, 5]
+    assert [r["source"] for r in events(cli("show", "bench", "--json"))[:-1]] == ["told"] * 3 + ["driver"] * 2
+    assert len(cli("suggest", "bench", "--count", 3, "--json").stdout.splitlines()) == 3
+
+
+def test_a_table_of_real_records_is_a_driver(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "records.csv").write_text("x,y,cost\n" + "".join(f"{k / 10},{k % 3},{(k - 7) ** 2}\n" for k in range(11)))
+    rows = events(cli("run", "--driver", "table", "--option", "path=records.csv", "--goal", "minimize:cost", "--budget", 8, "--json"))
+    assert rows[-1]["best"]["score"] == 0
+
+
+BAD = [
+    (("run", "--driver", "color-mixin"), "did you mean 'color-mixing'"),
+    (("run", "--strategy", "composit"), "did you mean 'composite'"),
+    (("run", "--goal", "match-colour:teal"), "did you mean 'match-color'"),
+    (("run", "--goal", "match-color:#12"), "is no color"),
+    (("run", "--goal", "match-color:lab(nan,0,0)"), "is no color"),
+    (("run", "--option", "pump_eror=2"), "did you mean 'pump_error'"),
+    (("run", "--option", "pump_error=nan"), "pump_error"),
+    (("run", "--option", "pump_error=inf"), "pump_error"),
+    (("run", "--option", "pump_error"), "write KEY=VALUE"),
+    (("run", "--budget", "0"), "budget.runs = 0"),
+    (("run", "--budget", "seconds=0"), "budget.seconds = 0"),
+    (("run", "--budget", "seconds=nan"), "budget.seconds = nan"),
+    (("run", "--budget", "runs=2.5"), "budget.runs = 2.5"),
+    (("run", "--budget", "minutes=3"), "budget.minutes: there is no such field"),
+    (("run", "--budget", "lots"), "budget.runs = 'lots'"),
+    (("run", "--seed", "-1"), "seed = -1"),
+    (("run", "--seed", "one"), "--seed"),
+    (("run", "--stop", "nan"), "stop.score = nan"),
+    (("run", "--name", "a b"), "name = 'a b'"),
+    (("run", "--name", ""), "name = ''"),
+    (("run", "--store", "nowhere/s.db"), "nowhere"),
+    (("run", "--report", "nowhere/r.html"), "there is no folder"),
+    (("run", "--report", "."), "it is a folder"),
+    (("run", "no.toml"), "cannot read no.toml"),
+    (("run", "broken.toml"), "line 2"),
+    (("run", "field.toml"), "budget.rums: there is no such field; did you mean 'runs'"),
+    (("run", "--store", "text.db"), "is not a database"),
+    (("run", "--store", "foreign.db"), "of another program"),
+    (("run", "--driver", "table", "--goal", "minimize:x"), "--option path="),
+    (("run", "--driver", "table", "--option", "path=no.csv", "--goal", "minimize:x"), "cannot read no.csv"),
+    (("run", "--wrong"), "--wrong"),
+    (("show", "nothing"), "there is no campaign 'nothing'"),
+    (("plot", "nothing"), "there is no campaign 'nothing'"),
+    (("export", "nothing"), "there is no campaign 'nothing'"),
+    (("catalog", "nothing"), "there is no plug-in 'nothing'"),
+    (("tell", "t", "--settings", "red=nan,yellow=0,blue=0,water=4", "--outcomes", "t_415=1"), "red = nan is not a finite number"),
+    (("tell", "t", "--settings", "red=2,yellow=0,blue=0,water=2", "--outcomes", "t_415=1"), "red = 2 mL is outside [0, 1] mL"),
+    (("tell", "t", "--settings", "red=1,yellow=0,blue=0,water=2", "--outcomes", "t_415=1"), "must add up to 4 mL"),
+    (("tell", "t", "--settings", "red=1", "--outcomes", "t_415=1"), "yellow, blue, water missing"),
+    (("tell", "t", "--settings", RECIPE, "--outcomes", "t_415=1"), "t_445, t_480, t_515, t_555, t_590, t_630, t_680 missing"),
+    (("tell", "t", "--settings", RECIPE), "tell needs --outcomes, or --failed"),
+    (("tell", "t", "--settings", "red", "--failed", "x"), "write KEY=VALUE"),
+    (("tell", "t", "--settings", "{red", "--failed", "x"), "--settings is not JSON"),
+    (("tell", "t", "--settings", "[1]", "--failed", "x"), "--settings"),
+    (("simulate", "color-mixing", "--settings", "no.csv", "--out", "o.csv"), "cannot read no.csv"),
+    (("simulate", "color-mixing", "--settings", "good.csv", "--out", "nowhere/o.csv"), "there is no folder"),
+    (("simulate", "table", "--settings", "good.csv", "--out", "o.csv", "--noise-free"), "--option path="),
+    (("nonsense",), "nonsense"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD, ids=[" ".join(a) for a, _ in BAD])
+def test_bad_input_gets_one_clear_sentence_and_exit_code_2(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    (tmp_path / "broken.toml").write_text('goal = "match-color:teal"\nseed = = 3\n')
+    (tmp_path / "field.toml").write_text("[budget]\nrums = 3\n")
+    (tmp_path / "good.csv").write_text("red,yellow,blue,water\n0,0,0,4\n")
+    (tmp_path / "text.db").write_text("no database at all, and long enough to be noticed by SQLite when it reads the header" * 20)
+    with sqlite3.connect(tmp_path / "foreign.db") as db:
+        db.execute("create table t (x)")
+    db.close()
+    done = cli(*arguments)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert sentence in done.stderr
+    assert not list(tmp_path.glob("*.html"))
+
+
+@pytest.mark.parametrize("module", ["simulator", "optimizers"])
+def test_a_file_that_hides_one_of_our_packages_is_named(cli: Cli, tmp_path: Path, module: str) -> None:
+    (tmp_path / f"{module}.py").write_text("x = 1\n")
+    script = Path(sys.executable).with_name("frugaltwin")
+    for done in (cli("run", "--budget", 1), subprocess.run([script, "run"], cwd=tmp_path, capture_output=True, text=True, check=False)):
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(rf"frugaltwin: .*{module}\.py hides our package '{module}'; rename that file.*\n", done.stderr)
+    assert "hides our package" in cli("doctor").stdout
+
+
+def test_a_read_only_store_can_be_read_but_not_written(cli: Cli, tmp_path: Path) -> None:
+    cli("run", "--budget", 2, *RANDOM, "--name", "one")
+    for path in tmp_path.rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    tmp_path.chmod(0o555)
+    # Root may write everywhere, unless it gives up just that right.
+    humble = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    if humble and not shutil.which("setpriv"):
+        pytest.skip("running as root, and setpriv (util-linux) is not installed")
+
+    def ask(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*humble, *command(*arguments)], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    shown = ask("show", "one", "--json")
+    assert shown.returncode == 0, shown.stderr
+    assert len(events(shown)) == 3
+    for refused in (ask("run", "--name", "one", "--budget", 4), ask("run"), ask("tell", "one", "--settings", RECIPE, "--failed", "x")):
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert len(refused.stderr.splitlines()) == 1
+    assert "--store" in ask("run", "--name", "one", "--budget", 4, "--report", "/dev/null").stderr
+    assert "problem  store" in ask("doctor").stdout
+    tmp_path.chmod(0o755)
+
+
+def test_a_second_process_on_the_same_campaign_is_refused(cli: Cli, tmp_path: Path) -> None:
+    first = subprocess.Popen(command("run", "--json", "--name", "c", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE)
+    try:
+        assert first.stdout is not None
+        first.stdout.readline()
+        second = cli("run", "--name", "c", "--budget", 100000, "--json")
+        assert (second.returncode, second.stdout) == (2, "")
+        assert second.stderr == (
+            "frugaltwin: campaign 'c' is open in another process; wait until it ends, or choose another name with --name\n"
+        )
+        assert cli("tell", "c", "--settings", RECIPE, "--failed", "x").returncode == 2
+        assert cli("export", "c").returncode == 0
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_ctrl_c_leaves_a_campaign_that_can_go_on_and_says_how(cli: Cli, tmp_path: Path) -> None:
+    run = subprocess.Popen(
+        command("run", "--name", "c", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None
+    while not run.stdout.readline().startswith("  3"):
+        pass
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in err
+    assert err.strip().endswith("Go on with: frugaltwin run --name c")
+    assert "report: c.html" in out
+    numbers = [r["number"] for r in events(cli("show", "c", "--json"))[:-1]]
+    assert numbers == list(range(1, len(numbers) + 1))
+    rows = events(cli("run", "--name", "c", "--budget", len(numbers) + 2, "--json"))
+    assert [r["number"] for r in rows[:-1]] == [len(numbers) + 1, len(numbers) + 2]
+
+
+def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: Cli, tmp_path: Path) -> None:
+    acknowledged: dict[int, object] = {}
+    kills = int(os.environ.get("FRUGALTWIN_KILLS", "8"))
+    for round_ in range(kills):
+        run = subprocess.Popen(command("run", "--json", "--name", "k", "--budget", 10**6, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE)
+        assert run.stdout is not None
+        lines = [run.stdout.readline()]
+        deadline = time.monotonic() + 0.013 * (round_ % 7)
+        while time.monotonic() < deadline:
+            lines.append(run.stdout.readline())
+        run.kill()
+        lines += run.communicate()[0].splitlines(keepends=True)
+        for line in lines:
+            if not line.endswith(b"\n"):
+                continue  # cut off in the middle: not acknowledged
+            event = json.loads(line)
+            assert event["number"] not in acknowledged
+            acknowledged[event["number"]] = event["settings"]
+    stored = {r["number"]: r["settings"] for r in events(cli("show", "k", "--json"))[:-1]}
+    assert sorted(stored) == list(range(1, len(stored) + 1))
+    assert acknowledged.items() <= stored.items()
+    assert len(stored) - len(acknowledged) <= kills  # at most the one trial a kill that was stored and not yet printed
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    run = subprocess.Popen(
+        command("run", "--json", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None
+    assert run.stderr is not None
+    run.stdout.readline()
+    run.stdout.close()
+    assert "Traceback" not in run.stderr.read()
+    assert run.wait(60) != 0
+    run.stderr.close()
+
+
+def test_doctor_reports_versions_store_and_optional_parts(cli: Cli) -> None:
+    done = cli("doctor", "--json")
+    rows = {r["about"]: r for r in events(done)}
+    assert done.returncode == 0, done.stdout
+    assert {"Python", "numpy", "torch", "botorch", "SQLite", "store", "pyserial", "fastapi", "your files"} <= set(rows)
+    old = sqlite3.sqlite_version_info < (3, 51, 3)
+    assert rows["SQLite"]["status"] == ("warning" if old else "ok")
+
+
+def test_the_import_is_light_and_help_needs_nothing_heavy() -> None:
+    code = "import sys, frugaltwin, frugaltwin.cli; print([m for m in ('torch', 'botorch', 'scipy', 'matplotlib', 'pandas') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = "import sys, frugaltwin as f; f.Campaign; f.make_driver('color-mixing'); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

@@ -1,0 +1,115 @@
+"""Color against the reference implementation and against published numbers."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frugaltwin.color import cie_table, delta_e, hex_code, lab, lab_of_hex, parse_color, transmitted_weights, xyz
+from frugaltwin.errors import InvalidInput
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the reference warns about optional packages that it does not find
+    import colour
+
+WHITE = np.array([0.95047, 1.0, 1.08883])
+
+
+def colors(n: int, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return np.column_stack([random.uniform(0, 100, n), random.uniform(-110, 110, (n, 2))])
+
+
+def test_lab_agrees_with_the_reference_from_black_to_white() -> None:
+    given_xyz = np.vstack([np.random.default_rng(0).random((1000, 3)), np.geomspace(1e-6, 1, 50)[:, None] * WHITE])
+    xy = WHITE[:2] / WHITE.sum()
+    assert np.abs(lab(given_xyz, WHITE) - colour.XYZ_to_Lab(given_xyz, xy)).max() < 1e-4
+
+
+def test_ciede2000_agrees_with_the_reference_near_and_far() -> None:
+    one = colors(5000)
+    for distance in (0.01, 1, 30):
+        two = one + distance * np.random.default_rng(1).standard_normal(one.shape)
+        assert np.abs(delta_e(one, two) - colour.delta_E(one, two, method="CIE 2000")).max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "published"),
+    [
+        ((50.0, 2.6772, -79.7751), (50.0, 0.0, -82.7485), 2.0425),
+        ((50.0, -1.0, 2.0), (50.0, 0.0, 0.0), 2.3669),
+        ((50.0, 2.5, 0.0), (73.0, 25.0, -18.0), 27.1492),
+        ((2.0776, 0.0795, -1.1350), (0.9033, -0.0636, -0.5514), 0.9082),
+    ],
+)
+def test_ciede2000_gives_the_published_pairs(one: tuple[float, ...], two: tuple[float, ...], published: float) -> None:
+    """Pairs 1, 7, 17 and 34 of Sharma, Wu & Dalal (2005), table 1."""
+    assert round(float(delta_e(np.array(one), np.array(two))), 4) == published
+
+
+def test_the_differentiable_form_agrees_with_the_reference_to_1e_6() -> None:
+    one, two = colors(2000), colors(2000, seed=1)
+    found = delta_e(torch.tensor(one), torch.tensor(two)).numpy()
+    assert np.abs(found - colour.delta_E(one, two, method="CIE 2000")).max() < 1e-6
+    given_xyz = np.random.default_rng(0).random((1000, 3))
+    assert np.abs(lab(torch.tensor(given_xyz), WHITE).numpy() - lab(given_xyz, WHITE)).max() < 1e-9
+
+
+def test_gradients_are_right_and_finite_even_for_equal_and_gray_colors() -> None:
+    def total(x: torch.Tensor) -> torch.Tensor:
+        distance: torch.Tensor = delta_e(lab(x, WHITE), torch.tensor([50.0, 20.0, -30.0], dtype=torch.double))
+        return distance
+
+    x = torch.tensor(np.random.default_rng(0).uniform(0.05, 1, (20, 3)), requires_grad=True)
+    assert torch.autograd.gradcheck(total, (x,), atol=1e-4)
+    for special in ((50.0, 0.0, 0.0), (50.0, 20.0, -30.0), (0.0, 0.0, 0.0)):
+        at = torch.tensor(special, dtype=torch.double, requires_grad=True)
+        delta_e(at, torch.tensor((50.0, 20.0, -30.0), dtype=torch.double)).backward()
+        assert at.grad is not None
+        assert torch.isfinite(at.grad).all()
+
+
+@given(st.tuples(st.floats(0, 100), st.floats(-100, 100), st.floats(-100, 100)))
+def test_lab_and_xyz_are_inverse(color: tuple[float, float, float]) -> None:
+    assert np.allclose(lab(xyz(np.array(color), WHITE), WHITE), color, atol=1e-8)
+
+
+@given(st.integers(0, 2**24 - 1))
+def test_a_hex_code_survives_the_way_to_lab_and_back(number: int) -> None:
+    code = f"#{number:06x}"
+    assert hex_code(lab_of_hex(code)) == code
+
+
+def test_the_tables_of_the_cie_are_the_published_ones() -> None:
+    table = cie_table()
+    shape = colour.SpectralShape(380, 780, 5)
+    bars = colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"].copy().align(shape).values
+    assert np.allclose(np.column_stack([table["x_bar"], table["y_bar"], table["z_bar"]]), bars)
+    assert np.allclose(table["d65"], colour.SDS_ILLUMINANTS["D65"].copy().align(shape).values)
+    assert np.allclose(table["led_b4"], colour.SDS_ILLUMINANTS["LED-B4"].copy().align(shape).values)
+
+
+def test_spectra_become_the_xyz_that_the_reference_integrates() -> None:
+    shape = colour.SpectralShape(380, 780, 5)
+    spectrum = 0.5 + 0.4 * np.sin(cie_table()["wavelength_nm"] / 50)
+    reference = colour.sd_to_XYZ(
+        colour.SpectralDistribution(spectrum, shape.wavelengths),
+        cmfs=colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"].copy().align(shape),
+        illuminant=colour.SDS_ILLUMINANTS["D65"].copy().align(shape),
+        method="Integration",
+    )
+    assert np.allclose(spectrum @ transmitted_weights(), reference / 100, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["#12345", "#gggggg", "lab(1,2)", "lab(101, 0, 0)", "lab(nan,0,0)", "reed", "", "rgb(1,2,3)"])
+def test_what_is_no_color_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="is no color"):
+        parse_color(text)
+
+
+def test_colors_are_read_from_hex_lab_and_names_alike() -> None:
+    assert parse_color("Teal") == parse_color("#008080")
+    assert parse_color("lab(-0, 1.5, -2)") == (0.0, 1.5, -2.0)

@@ -1,0 +1,181 @@
+"""The physics and the imperfections of the liquid twin."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from frugaltwin.color import delta_e, reading_lab
+from frugaltwin.errors import DriverError, InvalidInput, RigFault, Stopped
+from frugaltwin.experiment import Settings
+from simulator.color_mixing import TOTAL, ColorMixingTwin, calibration, channels, spectral_lab
+from simulator.dyes import DYES, absorptivity, transmittance
+from simulator.mixer import STOCKS, Imperfections, SimulatedMixer
+from simulator.sensors import SENSORS, as7341, make_sensor
+
+WATER: Settings = {"red": 0.0, "yellow": 0.0, "blue": 0.0, "water": 4.0}
+GREEN: Settings = {"red": 0.05, "yellow": 0.4, "blue": 0.5, "water": 3.05}
+
+
+def recipes(n: int, seed: int = 0) -> NDArray[np.float64]:
+    doses = np.random.default_rng(seed).random((n, 3))
+    return np.column_stack([doses, TOTAL - doses.sum(axis=1)])
+
+
+def reading(twin: ColorMixingTwin, settings: Settings = GREEN) -> NDArray[np.float64]:
+    return np.array(list(twin.perform(settings).outcomes.values()), dtype=float)
+
+
+def truth(twin: ColorMixingTwin, settings: Settings = GREEN) -> NDArray[np.float64]:
+    return np.array(list(twin.truth(settings).values()))
+
+
+@pytest.mark.parametrize(("dye", "low", "high"), [("red", 500, 512), ("yellow", 423, 433), ("blue", 626, 634)])
+def test_dyes_absorb_where_the_literature_says(dye: str, low: float, high: float) -> None:
+    peak = 380 + 5 * int(absorptivity(dye).argmax())
+    assert low <= peak <= high
+
+
+def test_absorbances_of_dyes_add_up() -> None:
+    one, two = np.array([0.02, 0.0, 0.01]), np.array([0.0, 0.03, 0.01])
+    assert np.allclose(transmittance(one) * transmittance(two), transmittance(one + two))
+    assert np.allclose(transmittance(one, path=2.0), transmittance(one) ** 2)
+
+
+def test_clean_water_is_white_and_more_dye_is_never_brighter() -> None:
+    none = Imperfections().scaled(0)
+    for name in SENSORS:
+        sensor = make_sensor(name, {})
+        assert np.allclose(channels(np.array([0.0, 0.0, 0.0, 4.0]), sensor, none), 1)
+        color = calibration(name)
+        assert np.allclose(np.array(color.to_xyz).sum(axis=1), color.white)
+        lighter = recipes(200)
+        darker = np.minimum(lighter + 0.1, 1.0)
+        darker[:, 3] = TOTAL - darker[:, :3].sum(axis=1)
+        assert (channels(darker, sensor, none) <= channels(lighter, sensor, none) + 1e-12).all()
+
+
+@pytest.mark.parametrize(("sensor", "median", "worst"), [("as7341", 0.05, 0.2), ("tcs34725", 1.2, 10)])
+def test_a_sensors_color_is_close_to_the_color_that_an_eye_sees(sensor: str, median: float, worst: float) -> None:
+    volumes = recipes(2000, seed=1)
+    spectra = transmittance(volumes[:, :3] * np.array(list(STOCKS.values())) / TOTAL)
+    read = channels(volumes, make_sensor(sensor, {}), Imperfections().scaled(0))
+    difference = delta_e(reading_lab(calibration(sensor), read), spectral_lab(spectra))
+    assert np.median(difference) < median
+    assert difference.max() < worst
+
+
+def test_without_imperfections_a_reading_is_the_truth_but_for_whole_counts() -> None:
+    with ColorMixingTwin(imperfections=0) as twin:
+        for row in recipes(20).tolist():
+            settings = dict(zip((*DYES, "water"), row, strict=True))
+            measurement = twin.perform(settings)
+            whites = np.array([float(measurement.raw[f"white_{o.name.removeprefix('t_')}"]) for o in twin.experiment.outcomes])
+            read = np.array(list(measurement.outcomes.values()), dtype=float)
+            assert (np.abs(read - truth(twin, settings)) < 2 / whites).all()
+
+
+@pytest.mark.parametrize("name", list(vars(Imperfections())))
+def test_every_imperfection_alone_changes_what_is_read_and_can_be_turned_off(name: str) -> None:
+    with ColorMixingTwin(imperfections=0) as perfect:
+        before = [reading(perfect) for _ in range(12)]
+    off = dict.fromkeys(vars(Imperfections()), 0.0)
+    with ColorMixingTwin(**(off | {name: 3.0})) as flawed:  # type: ignore[arg-type]
+        after = [reading(flawed) for _ in range(12)]
+    assert np.abs(np.array(before) - np.array(after)).max() > 1e-4
+    assert np.ptp(np.array(before), axis=0).max() < 1e-12
+
+
+def test_the_same_seed_gives_the_same_readings_and_another_seed_others() -> None:
+    def three(seed: int) -> list[list[float]]:
+        with ColorMixingTwin(seed=seed) as twin:
+            return [reading(twin).tolist() for _ in range(3)]
+
+    assert three(1) == three(1)
+    assert three(1) != three(2)
+
+
+def test_pump_errors_scatter_doses_by_two_percent() -> None:
+    mixer = SimulatedMixer(as7341(), Imperfections(pump_bias=0))
+    delivered = []
+    with mixer:
+        mixer.dispense("red", 1.0)
+        for _ in range(2000):
+            mixer.drain()
+            before = mixer.used["red"]
+            mixer.dispense("red", 1.0)
+            delivered.append(mixer.used["red"] - before)
+    assert np.mean(delivered) == pytest.approx(1.0, abs=0.002)
+    assert np.std(delivered) == pytest.approx(0.0201, rel=0.08)
+
+
+def test_a_dark_color_creeps_into_the_next_one_and_a_rinse_thins_it() -> None:
+    dark: Settings = {"red": 1.0, "yellow": 1.0, "blue": 1.0, "water": 1.0}
+    off = dict.fromkeys(vars(Imperfections()), 0.0)
+    with ColorMixingTwin(**(off | {"carry_over": 1.0})) as twin:  # type: ignore[arg-type]
+        clean = reading(twin, WATER)
+        reading(twin, dark)
+        after_dark = reading(twin, WATER)
+        again = reading(twin, WATER)
+    assert (after_dark < clean - 0.002).any()
+    assert np.abs(again - clean).max() < 0.2 * np.abs(after_dark - clean).max()
+
+
+def test_tubes_that_are_not_primed_swallow_the_first_dose() -> None:
+    mixer = SimulatedMixer(as7341(), Imperfections().scaled(0))
+    with mixer:
+        mixer.dispense("red", 0.2)
+        assert mixer._volume == 0
+        mixer.dispense("red", 0.2)
+        assert mixer._volume == pytest.approx(0.15)
+
+
+def test_a_saturated_sensor_is_refused_and_says_what_to_lower() -> None:
+    with pytest.raises(RigFault, match="saturated on clean water at 18000 counts; lower the sensor's gain"), ColorMixingTwin(gain=256):
+        pass
+
+
+def test_a_blind_sensor_is_refused_and_says_what_to_raise() -> None:
+    with pytest.raises(RigFault, match="sees no light on clean water"), ColorMixingTwin(gain=0.5):
+        pass
+
+
+def test_counts_are_whole_numbers_between_zero_and_full_scale() -> None:
+    with ColorMixingTwin(sensor_noise=50) as twin:
+        raw = twin.perform(GREEN).raw
+    counts = [v for k, v in raw.items() if k.startswith("counts_")]
+    assert counts
+    assert all(isinstance(v, int) and 0 <= v <= 18000 for v in counts)
+
+
+def test_a_color_takes_about_a_minute_and_every_drop_is_paid_for() -> None:
+    with ColorMixingTwin() as twin:
+        twin.perform(GREEN)
+        measured, expected = twin.perform(GREEN).cost, twin.estimate(GREEN)
+    assert 45 < measured.seconds < 70
+    assert measured.volume == pytest.approx(8, abs=0.2)
+    assert measured.seconds == pytest.approx(expected.seconds, rel=0.02)
+    assert measured.money == pytest.approx(expected.money, rel=0.05)
+
+
+def test_stop_ends_what_is_under_way_and_the_cell_cannot_overflow() -> None:
+    with ColorMixingTwin() as twin:
+        twin.stop()
+        with pytest.raises(Stopped):
+            twin.perform(GREEN)
+    mixer = SimulatedMixer(as7341())
+    with mixer, pytest.raises(DriverError, match="does not fit into the cell"):
+        mixer.rinse(9.0)
+    with pytest.raises(Stopped):
+        mixer.rinse(1.0)
+
+
+def test_truth_keeps_what_is_systematic_and_leaves_out_what_is_random() -> None:
+    assert truth(ColorMixingTwin(seed=1)).tolist() == truth(ColorMixingTwin(seed=2)).tolist()
+    assert truth(ColorMixingTwin()).tolist() != truth(ColorMixingTwin(pump_bias=0)).tolist()
+    assert truth(ColorMixingTwin()).tolist() == truth(ColorMixingTwin(pump_error=0, sensor_noise=0, lamp_drift=9, room_light=9)).tolist()
+
+
+@pytest.mark.parametrize("options", [{"pump_error": -1.0}, {"imperfections": float("nan")}, {"gain": 3.0}, {"cycles": 3}, {"atime": 256}])
+def test_impossible_options_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(InvalidInput):
+        ColorMixingTwin(**options)  # type: ignore[arg-type]

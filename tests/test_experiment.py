@@ -1,0 +1,75 @@
+"""The words: what is allowed and what is refused, with one sentence that names value, limit and unit."""
+
+import math
+
+import pytest
+
+from frugaltwin.errors import OutOfBounds
+from frugaltwin.experiment import Categorical, Continuous, Discrete, Experiment, LinearConstraint, MixtureSum, Outcome
+
+EXPERIMENT = Experiment(
+    "demo",
+    (
+        Continuous("a", 0, 1, "mL"),
+        Continuous("b", 0, 1, "mL"),
+        Discrete("speed", (1.0, 2.0, 4.0), "rpm"),
+        Categorical("acid", ("HCl", "HNO3")),
+    ),
+    (Outcome("yield", "%"), Outcome("phase", labels=("solid", "liquid"))),
+    (MixtureSum(("a", "b"), 1.0, "mL"), LinearConstraint({"a": 1.0, "speed": 0.5}, high=2.2)),
+)
+GOOD: dict[str, object] = {"a": 0.25, "b": 0.75, "speed": 2, "acid": "HCl"}
+
+
+def test_good_settings_come_back_in_order_as_floats() -> None:
+    assert EXPERIMENT.check(dict(reversed(GOOD.items()))) == {"a": 0.25, "b": 0.75, "speed": 2.0, "acid": "HCl"}
+    assert list(EXPERIMENT.check(dict(reversed(GOOD.items())))) == ["a", "b", "speed", "acid"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"a": 1.5}, r"a = 1.5 mL is outside \[0, 1\] mL"),
+        ({"a": math.nan}, "a = nan is not a finite number"),
+        ({"a": math.inf}, "a = inf is not a finite number"),
+        ({"a": "much"}, "a = 'much' is not a number"),
+        ({"a": True}, "a = True is not a number"),
+        ({"b": 0.5}, r"a \+ b = 0.75 mL, but they must add up to 1 mL"),
+        ({"speed": 3}, r"speed = 3 rpm is not one of \{1, 2, 4\} rpm"),
+        ({"acid": "HBr"}, r"acid = 'HBr' is not one of \{HCl, HNO3\}"),
+        ({"a": 0.5, "b": 0.5, "speed": 4}, r"a \+ 0.5·speed = 2.5 is outside \[-inf, 2.2\]"),
+        ({"c": 1.0}, "c unknown: demo takes a, b, speed, acid"),
+    ],
+)
+def test_bad_settings_are_refused_with_value_limit_and_unit(change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(OutOfBounds, match=f"^{sentence}$"):
+        EXPERIMENT.check(GOOD | change)
+
+
+def test_a_missing_setting_is_named() -> None:
+    with pytest.raises(OutOfBounds, match=r"^speed, acid missing: demo takes a, b, speed, acid$"):
+        EXPERIMENT.check({"a": 0.5, "b": 0.5})
+
+
+def test_outcomes_are_checked_too() -> None:
+    assert EXPERIMENT.check_outcomes({"phase": "solid", "yield": 3}) == {"yield": 3.0, "phase": "solid"}
+    with pytest.raises(OutOfBounds, match="phase = 'gas' is not one of"):
+        EXPERIMENT.check_outcomes({"phase": "gas", "yield": 3})
+    with pytest.raises(OutOfBounds, match=r"^yield = nan is not a finite number$"):
+        EXPERIMENT.check_outcomes({"phase": "solid", "yield": math.nan})
+
+
+def test_candidates_are_the_only_settings_allowed() -> None:
+    experiment = Experiment("list", (Discrete("x", (1.0, 2.0)), Discrete("y", (1.0, 2.0))), (), candidates=({"x": 1.0, "y": 2.0},))
+    assert experiment.check({"x": 1, "y": 2}) == {"x": 1.0, "y": 2.0}
+    with pytest.raises(OutOfBounds, match=r"^x 1, y 1 is not one of the 1 candidates of list$"):
+        experiment.check({"x": 1, "y": 1})
+
+
+def test_a_malformed_experiment_is_the_programmers_mistake() -> None:
+    with pytest.raises(ValueError, match="named twice"):
+        Experiment("twice", (Continuous("x", 0, 1),), (Outcome("x"),))
+    with pytest.raises(ValueError, match="must lie below"):
+        Continuous("x", 1, 0)
+    with pytest.raises(ValueError, match="which are not numeric parameters"):
+        Experiment("c", (Categorical("x", ("a",)),), (), (MixtureSum(("x",), 1),))

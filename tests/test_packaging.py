@@ -1,0 +1,109 @@
+"""What a stranger gets: the wheel, the files beside the code, and documents that say what is true."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import frugaltwin
+
+HOME = Path(__file__).parents[1]
+PACKAGES = {"frugaltwin", "simulator", "optimizers", "hardware", "api"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=HOME, check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_the_wheel_holds_exactly_our_packages(wheel: Path) -> None:
+    names = [n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n]
+    assert {n.split("/")[0] for n in names} == PACKAGES
+    for needed in ("frugaltwin/py.typed", "frugaltwin/cie.csv", "frugaltwin/templates/report.html", "frugaltwin/__init__.pyi"):
+        assert needed in names
+
+
+def test_the_wheel_runs_away_from_its_sources(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from frugaltwin.cli import main; main()"
+    arguments = ["run", "--strategy", "random", "--budget", "2"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "installed", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "color-mixing-1.html").exists()
+
+
+def test_every_public_name_can_be_imported_and_says_what_it_is() -> None:
+    for name in frugaltwin.__all__:
+        assert getattr(frugaltwin, name).__doc__, name
+    assert set(frugaltwin.__all__) <= set(dir(frugaltwin))
+    with pytest.raises(AttributeError):
+        frugaltwin.nothing  # noqa: B018
+
+
+def test_every_error_is_drawn_in_the_tree() -> None:
+    from frugaltwin import errors
+
+    tree = str(errors.__doc__)
+    for name, value in vars(errors).items():
+        if isinstance(value, type) and issubclass(value, Exception):
+            assert re.search(rf"\b{name}\b", tree), name
+
+
+def test_every_command_and_every_flag_has_help_and_stands_in_the_docs() -> None:
+    import typer.main
+
+    from frugaltwin.cli import app
+
+    text = (HOME / "docs" / "commands.md").read_text()
+    commands = typer.main.get_group(app).commands
+    assert len(commands) >= 10
+    for name, command in commands.items():
+        assert command.help
+        assert f"frugaltwin {name}" in text
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+            for flag in parameter.opts:
+                assert not flag.startswith("--") or flag in text, f"{name} {flag}"
+
+
+def test_everything_in_the_catalog_stands_in_the_docs() -> None:
+    from frugaltwin.catalog import KINDS
+
+    text = "\n".join(path.read_text() for path in [HOME / "README.md", *(HOME / "docs").glob("*.md")])
+    for table in KINDS.values():
+        for name in table:
+            assert f"`{name}" in text, name
+
+
+def test_the_examples_of_readme_and_folder_run(tmp_path: Path) -> None:
+    readme = (HOME / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
+    assert blocks
+    scripts = blocks + [path.read_text() for path in sorted((HOME / "examples").glob("*.py"))]
+    for script in scripts:
+        done = subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
+def test_readme_has_two_setup_commands_and_ci_calls_the_second() -> None:
+    setup = (HOME / "README.md").read_text().split("## Set up")[1].split("##")[0]
+    commands = [line for line in re.findall(r"```(?:sh|bash)\n(.*?)```", setup, re.S) for line in line.strip().splitlines()]
+    assert len(commands) == 2
+    assert all("-m venv .venv" in line and "-c constraints.txt" in line for line in commands)
+    assert commands[0].endswith("frugaltwin run")
+    assert commands[1] in (HOME / ".ci" / "run").read_text()
+
+
+def test_links_between_our_documents_lead_somewhere() -> None:
+    for page in [HOME / "README.md", HOME / "CHANGELOG.md", *(HOME / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

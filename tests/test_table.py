@@ -1,0 +1,77 @@
+"""Recorded experiments, replayed."""
+
+from pathlib import Path
+
+import pytest
+
+from frugaltwin.campaign import Campaign
+from frugaltwin.errors import DriverError, InvalidInput
+from simulator.table import Table
+
+RECORDS = "temperature,solvent,yield\n20,water,0.3\n40,water,0.5\n40,water,0.7\n40,ethanol,\n60,ethanol,0.9\n"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "records.csv"
+    path.write_text(RECORDS)
+    return path
+
+
+def test_the_rows_are_the_only_settings_and_columns_keep_their_kind(path: Path) -> None:
+    experiment = Table(path, outcomes="yield").experiment
+    assert [p.name for p in experiment.parameters] == ["temperature", "solvent"]
+    assert len(experiment.candidates) == 4
+    with pytest.raises(InvalidInput, match="is not one of the 4 candidates"):
+        experiment.check({"temperature": 20, "solvent": "ethanol"})
+
+
+def test_a_repeat_draws_another_of_the_recorded_readings_until_all_were_drawn(path: Path) -> None:
+    with Table(path, outcomes="yield") as table:
+        drawn = [table.perform({"temperature": 40.0, "solvent": "water"}).outcomes["yield"] for _ in range(4)]
+    assert sorted(drawn[:2]) == [0.5, 0.7]
+    assert drawn[2:] == drawn[:2]
+
+
+def test_a_missing_outcome_is_a_failed_trial(path: Path) -> None:
+    with Table(path, outcomes="yield") as table, pytest.raises(DriverError, match="row 4: yield was not measured"):
+        table.perform({"temperature": 40.0, "solvent": "ethanol"})
+
+
+@pytest.mark.parametrize("strategy", ["random", "sobol", "bayesian", "composite"])
+def test_a_campaign_over_a_table_finds_its_best_row(path: Path, strategy: str) -> None:
+    campaign = Campaign.open(
+        driver={"name": "table", "options": {"path": str(path)}}, goal="maximize:yield", strategy=strategy, budget=8, store=":memory:"
+    )
+    trials = list(campaign.run())
+    best = campaign.best()
+    assert len(trials) == 8
+    assert best is not None
+    assert best[0].settings == {"temperature": 60.0, "solvent": "ethanol"}
+    assert campaign.recommendation() in [dict(c) for c in campaign.driver.experiment.candidates]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "sentence"),
+    [
+        (RECORDS, {}, "say which columns of the table were measured"),
+        (RECORDS, {"outcomes": "yeild"}, "has no column 'yeild'; it has temperature, solvent, yield"),
+        ("a,b\n", {"outcomes": "b"}, "has no rows"),
+        ("", {"outcomes": "b"}, "has no rows"),
+        ("a,b\n,1\n", {"outcomes": "b"}, "row 1, column a: a setting is missing"),
+        ("a,b\n1,2,3\n", {"outcomes": "b"}, "row 1: it has not as many cells"),
+        ("a,b\ninf,1\n", {"outcomes": "b"}, "row 1, column a: inf is not a finite number"),
+        ("a,b\n1,inf\n", {"outcomes": "b"}, "row 1, column b: inf is not a finite number"),
+        ("a,b\n1,\n", {"outcomes": "b"}, "column b: nothing was measured"),
+        ("a,a\n1,2\n", {"outcomes": "a"}, "names a column twice"),
+        ("a,b\n1,2\n", {"outcomes": "a,b"}, "has no column left to be a setting"),
+        ("a,b\n1,2\n", {"outcomes": "b", "settings": "a,b"}, "cannot be a setting and an outcome"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused_by_row_and_column(
+    tmp_path: Path, text: str, options: dict[str, str], sentence: str
+) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match=sentence):
+        Table(path, **options)  # type: ignore[arg-type]
