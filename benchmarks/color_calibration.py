@@ -1,6 +1,6 @@
 """How far a sensor's color is from the color that an eye sees, over random recipes of the liquid twin without noise.
 
-    python benchmarks/color_calibration.py
+python benchmarks/color_calibration.py
 """
 
 import numpy as np

@@ -14,7 +14,8 @@ from time import perf_counter
 
 import numpy as np
 
-from simulator.color_mixing import TOTAL, ColorMixingTwin, channels
+from frugaltwin.catalog import make_driver
+from simulator.color_mixing import TOTAL, channels
 from simulator.dyes import DYES
 from simulator.mixer import Imperfections
 from simulator.sensors import SENSORS, make_sensor
@@ -37,7 +38,7 @@ def main() -> None:
             for _ in range(50):
                 channels(volumes, sensor, Imperfections())
             mixing.append((perf_counter() - start) / (50 * BATCH))
-            with ColorMixingTwin(sensor=name) as twin:
+            with make_driver("color-mixing", {"sensor": name}) as twin:
                 start = perf_counter()
                 for k in range(EXPERIMENTS):
                     twin.perform(recipes[k % BATCH])

@@ -1,6 +1,6 @@
 """How long it takes until something happens: `import frugaltwin` and `frugaltwin --help`, as whole processes, beside a bare `python`.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 import subprocess

@@ -6,7 +6,7 @@ import logging
 import math
 import platform
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -142,7 +142,7 @@ class Campaign:
         """All trials so far, in order."""
         return self.store.trials(self.name)
 
-    def run(self) -> Iterator[Trial]:
+    def run(self) -> Generator[Trial]:
         """Yield each trial as soon as it is stored, until the budget is used, the goal is reached, or `stop` is called.
 
         Afterwards `stopped_because` says why.

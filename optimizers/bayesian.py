@@ -1,7 +1,8 @@
 """Model the score alone, whatever the outcomes mean: the strategy that needs no knowledge."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,7 @@ class Bayesian:
     ) -> list[Settings]:
         space = Space.of(experiment)
         X, scores = _scored(space, goal, history)
-        model = _fitted(X, scores) if len(X) else None
+        model = _fitted(X, scores) if X.size else None
         chance = log_chance(space, history)
         chosen: list[Settings] = []
         while len(chosen) < count:
@@ -70,7 +71,7 @@ class Bayesian:
     def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
         space = Space.of(experiment)
         X, scores = _scored(space, goal, history)
-        if not len(X):
+        if not X.size:
             return space.decode(space.sample(1, self.seed)[0])
         model, chance = _fitted(X, scores), log_chance(space, history)
         return space.decode(best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, X[:_NEAR])[0])
@@ -100,7 +101,7 @@ def _fitted(X: Floats, scores: Floats) -> SingleTaskGP:
 
 def _improvement(model: SingleTaskGP, X: Floats, busy: Floats, seed: int) -> Acquisition:
     """Logarithm of the expected improvement on points X [n, D] and on those busy [p, D]."""
-    with manual_seed(seed):
+    with manual_seed(seed), _singular_is_fine():
         acquisition = qLogNoisyExpectedImprovement(
             model,
             torch.from_numpy(X),
@@ -110,13 +111,19 @@ def _improvement(model: SingleTaskGP, X: Floats, busy: Floats, seed: int) -> Acq
         )
 
     def improvement(x: Tensor) -> Tensor:
-        with warnings.catch_warnings():
-            # Where x is one of the points X, their joint covariance is singular; a jitter of 1e-8 is what that takes.
-            warnings.filterwarnings("ignore", message="A not p.d., added jitter", category=NumericalWarning)
+        with _singular_is_fine():
             value: Tensor = acquisition(x[:, None, :])
         return value
 
     return improvement
+
+
+@contextmanager
+def _singular_is_fine() -> Iterator[None]:
+    """The joint covariance of points that were measured twice, or are looked at again, is singular: a tiny jitter is what it takes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="A not p.d., added jitter", category=NumericalWarning)
+        yield
 
 
 def _mean(model: SingleTaskGP, X: Tensor) -> Tensor:

@@ -46,6 +46,39 @@ def test_run_without_arguments_matches_a_color_and_recommends_a_recipe(cli: Cli,
     assert float(delta_e(found, np.array(list(shown["target"].values())))) < 1.0
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo terminal")
+def test_on_a_terminal_there_are_swatches_in_true_color_and_a_progress_bar(tmp_path: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    look = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "120", "LINES": "30"}
+    look = {k: v for k, v in look.items() if k not in ("CI", "NO_COLOR")}
+    run = subprocess.Popen(
+        command("run", "--budget", 3, *RANDOM, "--goal", "match-color:#3a7bd5"),
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=look,
+    )
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # how Linux says that the other end has closed
+            break
+        if not part:
+            break
+        seen += part
+    os.close(ours)
+    assert run.wait(60) == 0
+    text = seen.decode()
+    assert text.count("\x1b[48;2;58;123;213m") == 4  # the target: in the headline and beside three readings
+    assert "experimenting" in text
+    assert "3/3" in text
+
+
 def test_json_is_one_event_a_line_and_nothing_else(cli: Cli) -> None:
     done = cli("run", "--json", "--budget", 4, *RANDOM, "--goal", "match-color:#3a7bd5", "--name", "blue")
     rows = events(done)
@@ -82,7 +115,14 @@ def test_the_report_is_one_file_that_loads_nothing(cli: Cli, tmp_path: Path) -> 
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", page.replace('xlink:href="#', ""))
     assert "@import" not in page
     assert "<script" not in page
-    for heading in ("Target and measured", "Best so far against experiments", "Best so far against cost", "a*b* plane", "Channels", "Recipes"):
+    for heading in (
+        "Target and measured",
+        "Best so far against experiments",
+        "Best so far against cost",
+        "a*b* plane",
+        "Channels",
+        "Recipes",
+    ):
         assert heading in page
     for word in ("version of numpy", "seed", "driver", "store", "ΔE00"):
         assert word in page
@@ -109,7 +149,18 @@ def test_list_show_plot_and_export_read_the_store(cli: Cli, tmp_path: Path) -> N
 
 def test_catalog_lists_everything_and_prints_data_sheets(cli: Cli) -> None:
     listed = cli("catalog").stdout
-    for name in ("color-mixing", "light-mixing", "table", "random", "sobol", "bayesian", "composite", "match-color", "minimize", "maximize"):
+    for name in (
+        "color-mixing",
+        "light-mixing",
+        "table",
+        "random",
+        "sobol",
+        "bayesian",
+        "composite",
+        "match-color",
+        "minimize",
+        "maximize",
+    ):
         assert name in listed
         sheet = cli("catalog", name).stdout
         assert len(sheet.splitlines()) >= 3
@@ -154,7 +205,9 @@ def test_simulate_refuses_bad_rows_before_anything_runs(cli: Cli, tmp_path: Path
 def test_suggest_and_tell_by_hand_mix_with_run(cli: Cli) -> None:
     suggested = cli("suggest", "bench", "--goal", "match-color:teal", *RANDOM).stdout.strip()
     outcomes = "t_415=0.5,t_445=0.5,t_480=0.5,t_515=0.5,t_555=0.5,t_590=0.5,t_630=0.5,t_680=0.5"
-    told = cli("tell", "bench", "--settings", suggested, "--outcomes", outcomes, "--goal", "match-color:teal", *RANDOM, "--cost", "seconds=60")
+    told = cli(
+        "tell", "bench", "--settings", suggested, "--outcomes", outcomes, "--goal", "match-color:teal", *RANDOM, "--cost", "seconds=60"
+    )
     assert told.returncode == 0, told.stderr
     assert "stored as experiment 1 of bench" in told.stdout
     assert cli("tell", "bench", "--settings", RECIPE, "--failed", "spilled").returncode == 0
@@ -357,7 +410,8 @@ def test_doctor_reports_versions_store_and_optional_parts(cli: Cli) -> None:
 
 
 def test_the_import_is_light_and_help_needs_nothing_heavy() -> None:
-    code = "import sys, frugaltwin, frugaltwin.cli; print([m for m in ('torch', 'botorch', 'scipy', 'matplotlib', 'pandas') if m in sys.modules])"
+    heavy = "'torch', 'botorch', 'scipy', 'matplotlib', 'pandas'"
+    code = f"import sys, frugaltwin, frugaltwin.cli; print([m for m in ({heavy}) if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     code = "import sys, frugaltwin as f; f.Campaign; f.make_driver('color-mixing'); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

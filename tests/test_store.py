@@ -11,7 +11,9 @@ from frugaltwin.experiment import Measurement, Trial
 from frugaltwin.store import CampaignRecord, Store
 
 RECORD = CampaignRecord("demo", "2026-11-22T00:00:00+00:00", {"goal": "match-color:teal", "seed": 1})
-TRIAL = Trial(1, {"red": 0.1 + 0.2, "acid": "HCl"}, Measurement({"y": 1e-300}, Cost(1, 2, 3), {"raw": 7}), None, Cost(1, 2, 3), "told", "now")
+TRIAL = Trial(
+    1, {"red": 0.1 + 0.2, "acid": "HCl"}, Measurement({"y": 1e-300}, Cost(1, 2, 3), {"raw": 7}), None, Cost(1, 2, 3), "told", "now"
+)
 FAILED = Trial(2, {"red": 0.5, "acid": "HNO3"}, None, "the pump is silent", Cost(4))
 
 
@@ -92,10 +94,17 @@ def test_a_full_store_says_so_and_hands_the_measurement_back(tmp_path: Path) -> 
     assert store._db is not None
     pages = store._db.execute("pragma page_count").fetchone()[0]
     store._db.execute(f"pragma max_page_count = {pages}")
-    with pytest.raises(StoreError, match=r"no space left.*its record is \{.*\"number\": "):
+    stored = 0
+
+    def fill() -> None:
+        nonlocal stored
         for number in range(1, 10000):
             store.append("demo", Trial(number, {"red": 0.5}, Measurement({"y": 1.0}, raw={"note": "x" * 500})))
-    assert len(store.trials("demo")) == number - 1
+            stored = number
+
+    with pytest.raises(StoreError, match=r"no space left.*its record is \{.*\"number\": "):
+        fill()
+    assert len(store.trials("demo")) == stored
 
 
 def test_a_locked_store_says_so(tmp_path: Path) -> None:
