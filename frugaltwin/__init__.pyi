@@ -1,4 +1,5 @@
-from .campaign import Budget, Campaign, StopRule
+from .budget import Budget, StopRule
+from .campaign import Campaign
 from .catalog import make_driver, make_goal, make_strategy
 from .costs import Cost
 from .errors import (

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-import math
 import platform
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Self
 
+from frugaltwin.budget import Budget, StopRule
 from frugaltwin.costs import Cost
-from frugaltwin.errors import CampaignError, DriverError, InvalidInput, Stopped
-from frugaltwin.experiment import Measurement, Settings, Trial, quantity, total_cost
+from frugaltwin.errors import CampaignError, DriverError, Stopped
+from frugaltwin.experiment import Measurement, Settings, Trial
 from frugaltwin.goals import Goal
 from frugaltwin.plugins import Driver, Estimates, Recommends, Strategy
 from frugaltwin.store import CampaignRecord, Store
@@ -25,54 +24,10 @@ if TYPE_CHECKING:
 
     from frugaltwin.spec import CampaignSpec
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 FAILURES_IN_A_ROW = 5
 """So many failed trials one after another end a campaign: the rig needs a person."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much a campaign may use in all, over every session; None is no limit."""
-
-    runs: int | None = None
-    seconds: float | None = None
-    money: float | None = None
-    volume: float | None = None
-
-    def __post_init__(self) -> None:
-        limits = {name: limit for name, limit in vars(self).items() if limit is not None}
-        if not limits:
-            raise InvalidInput("a budget needs at least one of runs, seconds, money, volume")
-        for name, limit in limits.items():
-            if not (math.isfinite(limit) and limit > 0):
-                raise InvalidInput(f"budget {name} = {limit:g} leaves nothing to do; it must be above 0")
-
-    def exhausted(self, trials: list[Trial], next_cost: Cost = Cost()) -> str | None:
-        """Why no further trial of `next_cost` is affordable, or None when one is."""
-        if self.runs is not None and len(trials) >= self.runs:
-            return f"budget: {len(trials)} of {self.runs} runs"
-        spent = total_cost(trials)
-        for name, unit in (("seconds", "s"), ("money", "USD"), ("volume", "mL")):
-            limit, used, more = getattr(self, name), getattr(spent, name), getattr(next_cost, name)
-            if limit is not None and (used >= limit or used + more > limit):
-                return f"budget: {quantity(used, unit)} of {quantity(limit, unit)} used, the next trial takes {quantity(more, unit)}"
-        return None
-
-
-@dataclass(frozen=True)
-class StopRule:
-    """Ends a campaign as soon as a reading is this good or better."""
-
-    score: float
-
-    def reason(self, goal: Goal, trials: list[Trial]) -> str | None:
-        """Why the campaign is done, or None when it is not."""
-        best = goal.best(trials)
-        if best is None or goal.is_better(self.score, than=best[1]):
-            return None
-        return f"goal: {quantity(round(best[1], 6), goal.unit)} reached, {quantity(self.score, goal.unit)} wanted"
 
 
 class Campaign:
@@ -227,7 +182,7 @@ class Campaign:
             import pandas as pd
         except ModuleNotFoundError as error:
             raise MissingPart("to_pandas needs pandas; install it with pip install pandas") from error
-        return pd.DataFrame(trial_rows(self.goal, self.trials))
+        return pd.DataFrame(trial_rows(self.driver.experiment, self.trials, self.score))
 
     def _repr_html_(self) -> str:
         from frugaltwin.report import notebook_html

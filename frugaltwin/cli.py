@@ -228,7 +228,7 @@ def export(
     if form not in ("csv", "json"):
         raise InvalidInput(f"--format {form}: it is csv or json")
     campaign = _stored(name, store)
-    rows = trial_rows(campaign.goal, campaign.trials)
+    rows = trial_rows(campaign.driver.experiment, campaign.trials, campaign.score)
     if form == "csv":
         text = format_rows(rows)
     else:

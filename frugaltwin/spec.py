@@ -7,8 +7,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from frugaltwin.campaign import NAME_PATTERN, Budget, StopRule
+from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import InvalidInput
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""A campaign's name is a file's name too."""
 
 
 class _Strict(BaseModel):

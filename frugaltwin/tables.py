@@ -1,12 +1,10 @@
 """Settings and outcomes as arrays and as tables: columns by name, rows in order."""
 
-from __future__ import annotations
-
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +12,6 @@ from numpy.typing import NDArray
 from frugaltwin.color import Array, reading_lab
 from frugaltwin.errors import InvalidInput, OutOfBounds
 from frugaltwin.experiment import Categorical, Experiment, Exposure, Outcomes, Settings, Trial
-
-if TYPE_CHECKING:
-    from frugaltwin.goals import Goal
 
 
 def settings_array(experiment: Experiment, settings: Sequence[Settings]) -> NDArray[np.float64]:
@@ -152,15 +147,14 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
 
 
-def trial_rows(goal: Goal, trials: Sequence[Trial]) -> list[dict[str, Any]]:
+def trial_rows(experiment: Experiment, trials: Sequence[Trial], score: Callable[[Trial], float | None]) -> list[dict[str, Any]]:
     """One flat row a trial: number, settings, outcomes, derived color, score, cost, source, time and error; None where there is none."""
-    experiment = goal.experiment
     empty = dict.fromkeys([o.name for o in experiment.outcomes] + (["L", "a", "b"] if experiment.color else []))
     return [
         {"number": t.number}
         | dict(t.settings)
         | (dict(t.measurement.outcomes) | color_of(experiment, t.settings, t.measurement.outcomes) if t.measurement else empty)
-        | {"score": goal.score_of_trial(t), "seconds": t.cost.seconds, "money": t.cost.money, "volume": t.cost.volume}
+        | {"score": score(t), "seconds": t.cost.seconds, "money": t.cost.money, "volume": t.cost.volume}
         | {"source": t.source, "finished_at": t.finished_at, "error": t.error}
         for t in trials
     ]

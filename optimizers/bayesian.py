@@ -60,7 +60,7 @@ class Bayesian:
         while len(chosen) < count:
             busy = [*pending, *chosen]
             turn = len(history) + len(busy)
-            if model is None or len(X) + len(busy) < (self.starts or 2 * space.size):
+            if model is None or len(X) + len(busy) < (self.starts or 3):
                 found = space.sample(turn + _AHEAD, self.seed)[turn:]
             else:
                 improvement = _improvement(model, X, space.encode(busy), self.seed + turn)

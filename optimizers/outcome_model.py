@@ -34,7 +34,7 @@ _WAVES = 256  # random Fourier features of a prior path
 _EVERYWHERE = 128  # points that stand for the whole space
 _JITTER = 1e-8  # variance, of 1
 
-# Log-normal priors, as median and standard deviation of the logarithm: amplitude, error in proportion, error of the reading.
+# Log-normal priors, as likeliest value and standard deviation of the logarithm: amplitude, error in proportion, error of the reading.
 _WITH_LAW = ((0.3, 1.0), (0.02, 0.7), (0.005, 1.0))
 _WITHOUT_LAW = ((1.0, 0.5), (1e-6, 1e-3), (0.05, 1.5))
 
@@ -60,13 +60,13 @@ class Inputs:
 
     @property
     def priors(self) -> tuple[tuple[float, float], ...]:
-        """Median and standard deviation of the logarithm: amplitude, error in proportion, error of the reading, length scales.
+        """Likeliest value and standard deviation of the logarithm: amplitude, error in proportion, error of the reading, length scales.
 
-        Source: length scales without a law, Hvarfner, Hellsten & Nardi, ICML (2024), arXiv:2402.02229.
+        Source: length scales without a law, the mode of Hvarfner, Hellsten & Nardi, ICML (2024), arXiv:2402.02229.
         """
         D = self.space.size
         if self.law is None:
-            return (*_WITHOUT_LAW, *((math.exp(math.sqrt(2)) * math.sqrt(D), math.sqrt(3)),) * D)
+            return (*_WITHOUT_LAW, *((math.exp(math.sqrt(2) - 3) * math.sqrt(D), math.sqrt(3)),) * D)
         return (*_WITH_LAW, *((1.65, 0.7),) * D)
 
     def amounts(self, X: Tensor) -> Tensor:
@@ -144,11 +144,8 @@ class LawModel:
             value: Tensor = ((theta - mean) / spread).square().sum() / 2 - likelihood
             return value
 
-        start = mean.clone()
-        if self._inputs.law is None:
-            start[3:] = math.log(0.5 * math.sqrt(max(self._X.shape[1], 1)))
         box = [(m - 4 * s, m + 4 * s) for m, s in zip(mean.tolist(), spread.tolist(), strict=True)]
-        values = torch.from_numpy(lowest_point(loss, start.numpy(), box)).exp()
+        values = torch.from_numpy(lowest_point(loss, mean.numpy(), box)).exp()
         self._amplitude, self._length = values[0], values[3:]
         self._noise = self._noise_variance(values)
         self._L = torch.linalg.cholesky(self._covariance(values))

@@ -8,7 +8,8 @@ from typing import Any, Self
 import pytest
 
 from frugaltwin import Campaign, Continuous, Cost, DriverError, Experiment, Measurement, Outcome, Settings, Trial
-from frugaltwin.campaign import FAILURES_IN_A_ROW, Budget, StopRule
+from frugaltwin.budget import Budget, StopRule
+from frugaltwin.campaign import FAILURES_IN_A_ROW
 from frugaltwin.errors import CampaignError, InvalidInput, OutOfBounds, Stopped, UnknownName
 from frugaltwin.goals import Goal, MatchColor, Minimize
 from frugaltwin.plugins import Driver, Strategy

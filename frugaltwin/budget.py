@@ -1,0 +1,52 @@
+"""When a campaign ends: its budget is used, or its goal is reached."""
+
+import math
+from dataclasses import dataclass
+
+from frugaltwin.costs import Cost
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Trial, quantity, total_cost
+from frugaltwin.goals import Goal
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a campaign may use in all, over every session; None is no limit."""
+
+    runs: int | None = None
+    seconds: float | None = None
+    money: float | None = None
+    volume: float | None = None
+
+    def __post_init__(self) -> None:
+        limits = {name: limit for name, limit in vars(self).items() if limit is not None}
+        if not limits:
+            raise InvalidInput("a budget needs at least one of runs, seconds, money, volume")
+        for name, limit in limits.items():
+            if not (math.isfinite(limit) and limit > 0):
+                raise InvalidInput(f"budget {name} = {limit:g} leaves nothing to do; it must be above 0")
+
+    def exhausted(self, trials: list[Trial], next_cost: Cost = Cost()) -> str | None:
+        """Why no further trial of `next_cost` is affordable, or None when one is."""
+        if self.runs is not None and len(trials) >= self.runs:
+            return f"budget: {len(trials)} of {self.runs} runs"
+        spent = total_cost(trials)
+        for name, unit in (("seconds", "s"), ("money", "USD"), ("volume", "mL")):
+            limit, used, more = getattr(self, name), getattr(spent, name), getattr(next_cost, name)
+            if limit is not None and (used >= limit or used + more > limit):
+                return f"budget: {quantity(used, unit)} of {quantity(limit, unit)} used, the next trial takes {quantity(more, unit)}"
+        return None
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """Ends a campaign as soon as a reading is this good or better."""
+
+    score: float
+
+    def reason(self, goal: Goal, trials: list[Trial]) -> str | None:
+        """Why the campaign is done, or None when it is not."""
+        best = goal.best(trials)
+        if best is None or goal.is_better(self.score, than=best[1]):
+            return None
+        return f"goal: {quantity(round(best[1], 6), goal.unit)} reached, {quantity(self.score, goal.unit)} wanted"
