@@ -28,7 +28,7 @@ app = typer.Typer(
     "A self-driving lab on a desk, and its faithful simulator. Begin with: frugaltwin run"
 )  # fmt: skip
 
-File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A campaign file (TOML); flags override it.")]
+File = Annotated[Path | None, typer.Argument(metavar="FILE", help="A campaign file (TOML); flags override it.")]
 DriverName = Annotated[str | None, typer.Option("--driver", metavar="NAME", help="Who performs; see `frugaltwin catalog`.")]
 Options = Annotated[list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the driver; may be repeated.")]
 GoalWords = Annotated[
@@ -192,7 +192,6 @@ def show(name: CampaignName, store: StorePath = None, as_json: AsJson = False) -
     trials = campaign.trials
     display = terminal.JsonDisplay(campaign) if as_json else terminal.PeopleDisplay(campaign, Console())
     display.trials = []
-    campaign.stopped_because = f"{len(trials)} experiments so far"
     with display:
         for trial in trials:
             display.show(trial)

@@ -148,7 +148,8 @@ class PeopleDisplay(Display):
     def end(self, recommended: Settings | None, report: Path | None) -> None:
         self._progress.stop()
         campaign = self.campaign
-        self._print(f"ended by {campaign.stopped_because or 'an interruption'}")
+        if campaign.stopped_because:
+            self._print(f"ended by {campaign.stopped_because}")
         best = campaign.best()
         if best:
             self._print(f"best reading: {best[1]:.3g} {campaign.goal.unit} in experiment {best[0].number}")

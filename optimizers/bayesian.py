@@ -28,6 +28,7 @@ with warnings.catch_warnings():
     from gpytorch.mlls import ExactMarginalLogLikelihood
     from linear_operator.utils.warnings import NumericalWarning
 
+_STARTS = 5
 _SAMPLES = 64
 _AHEAD = 64  # points of the sequence to choose from, in case some were tried
 _NEAR = 3  # of the best settings so far: the search looks around them
@@ -60,7 +61,7 @@ class Bayesian:
         while len(chosen) < count:
             busy = [*pending, *chosen]
             turn = len(history) + len(busy)
-            if model is None or len(X) + len(busy) < (self.starts or 3):
+            if model is None or len(X) + len(busy) < (self.starts or _STARTS):
                 found = space.sample(turn + _AHEAD, self.seed)[turn:]
             else:
                 improvement = _improvement(model, X, space.encode(busy), self.seed + turn)
