@@ -1,6 +1,6 @@
 """How many experiments each optimizer needs to match a color on the liquid twin, with the imperfections of a rig.
 
-    python benchmarks/sample_efficiency.py --only ours
+    python -m benchmarks.sample_efficiency --only ours
 
 Every seed draws a recipe; its true color is the target, the same for all. Ours gets the experiment and the goal; the others get the
 score, CIEDE2000 of the reading, over the box of the three doses (water fills up). A run counts from when the best recipe *tried* is

@@ -193,6 +193,7 @@ class Campaign:
     def _opened(self) -> Iterator[None]:
         """The campaign is locked, and in the store."""
         with self.store.locked(self.name):
+            self.store.check_writable()
             if self.store.find(self.name) is None:
                 self.store.create(CampaignRecord(self.name, _now(), self.words | {"versions": versions()}))
             yield

@@ -119,7 +119,7 @@ def check_packages() -> None:
     Raises:
         ShadowedPackage: It does; the message says which file.
     """
-    for package in ("simulator", "optimizers", "hardware", "api"):
+    for package in ("frugaltwin", "simulator", "optimizers", "hardware", "api"):
         _check_package(package)
 
 

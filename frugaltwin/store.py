@@ -80,6 +80,17 @@ class Store:
                     (record.name, record.created_at, json.dumps(dict(record.body), allow_nan=False, ensure_ascii=False)),
                 )
 
+    def check_writable(self) -> None:
+        """Find out before anything is performed whether its result could be stored.
+
+        Raises:
+            StoreError: It could not.
+        """
+        with self._translated("write"):
+            db = self._db or self._open()
+            db.execute("begin immediate")
+            db.rollback()
+
     def find(self, name: str) -> CampaignRecord | None:
         """The campaign of that name, if there is one."""
         return next((r for r in self.campaigns() if r.name == name), None)

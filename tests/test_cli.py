@@ -293,7 +293,7 @@ def test_bad_input_gets_one_clear_sentence_and_exit_code_2(cli: Cli, tmp_path: P
     assert not list(tmp_path.glob("*.html"))
 
 
-@pytest.mark.parametrize("module", ["simulator", "optimizers"])
+@pytest.mark.parametrize("module", ["simulator", "optimizers", "api"])
 def test_a_file_that_hides_one_of_our_packages_is_named(cli: Cli, tmp_path: Path, module: str) -> None:
     (tmp_path / f"{module}.py").write_text("x = 1\n")
     script = Path(sys.executable).with_name("frugaltwin")

@@ -122,6 +122,21 @@ def test_a_locked_store_says_so(tmp_path: Path) -> None:
     store.append("demo", TRIAL)
 
 
+def test_what_could_not_be_stored_is_not_performed(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    store = Store(path)
+    store.create(RECORD)
+    store.check_writable()
+    assert store._db is not None
+    store._db.execute("pragma busy_timeout = 10")
+    other = sqlite3.connect(path)
+    other.execute("begin exclusive")
+    with pytest.raises(StoreError, match="another program has locked it"):
+        store.check_writable()
+    other.close()
+    store.check_writable()
+
+
 def test_a_store_in_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no such folder"):
         Store(tmp_path / "nowhere" / "s.db").create(RECORD)
