@@ -81,7 +81,7 @@ def run(name: str, seed: int, runs: int, twin: Any) -> dict[str, Any]:
     L, a, b = color_of(twin.experiment, target, twin.truth(target)).values()
     goal = MatchColor(twin.experiment, (L, a, b))
     ours = catalog.make_strategy(name, seed=seed) if name in OURS else None
-    peer = PEERS[name](3, seed) if ours is None else None
+    peer: Any = PEERS[name](3, seed) if ours is None else None
     history: list[Trial] = []
     result: dict[str, Any] = {"strategy": name, "seed": seed, "true": [], "seconds": [], "recommended": {}}
     with twin:

@@ -130,10 +130,14 @@ class Campaign:
         self.driver.stop()
 
     def suggest(self, count: int = 1) -> list[Settings]:
-        """What to try next, for a person to perform and `tell`. Nothing is stored."""
-        return [
-            self.driver.experiment.check(s) for s in self.strategy.suggest(self.driver.experiment, self.goal, self.trials, count)
-        ]  # fmt: skip
+        """What to try next, for a person to perform and `tell`. Asked twice, it says the same.
+
+        Raises:
+            CampaignError: Another process has this campaign open.
+        """
+        experiment = self.driver.experiment
+        with self._opened():
+            return [experiment.check(s) for s in self.strategy.suggest(experiment, self.goal, self.trials, count)]
 
     def tell(
         self, settings: Mapping[str, object], outcomes: Mapping[str, object] | None, cost: Cost = Cost(), error: str | None = None

@@ -155,7 +155,8 @@ def tell(
     for key, amount in spent.items():
         if key not in ("seconds", "money", "volume") or not isinstance(amount, float) or not 0 <= amount < float("inf"):
             raise InvalidInput(f"--cost {key}={amount}: it takes seconds, money and volume, each a number from 0 up")
-    campaign = _campaign(_spec(None, driver, option, goal, strategy, None, None, seed, name, store))
+    begins = any(word is not None for word in (driver, option, goal, strategy, seed))
+    campaign = _campaign(_spec(None, driver, option, goal, strategy, None, None, seed, name, store)) if begins else _stored(name, store)
     trial = campaign.tell(_pairs("--settings", settings), _pairs("--outcomes", outcomes) if outcomes else None, Cost(**spent), failed)
     if as_json:
         _print(json.dumps(trial_event(campaign, trial, campaign.trials), allow_nan=False, ensure_ascii=False))

@@ -1,17 +1,15 @@
 """What a campaign is asked to be, as a file, as flags and (later) as a request: one schema for all of them."""
 
 import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import InvalidInput
-
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-"""A campaign's name is a file's name too."""
 
 
 class _Strict(BaseModel):
@@ -40,6 +38,13 @@ class StopSpec(_Strict):
     score: float = Field(description="As soon as a reading is this good or better.")
 
 
+def _file_name(value: str) -> str:
+    """A campaign's name is a file's name too."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise ValueError("a name has up to 64 letters, digits, '.', '_' and '-', and begins with a letter or digit")
+    return value
+
+
 def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
@@ -55,7 +60,7 @@ def _scored(value: object) -> object:
 class CampaignSpec(_Strict):
     """A campaign in words: ``driver = "color-mixing"``, ``goal = "match-color:teal"``, ``budget = 12``."""
 
-    name: str | None = Field(None, pattern=NAME_PATTERN, description="A new one is made up when there is none.")
+    name: Annotated[str, AfterValidator(_file_name)] | None = Field(None, description="A new one is made up when there is none.")
     driver: Annotated[Choice, BeforeValidator(_named)] = Choice(name="color-mixing")
     goal: str | None = Field(None, description="What the driver is for, when there is none.")
     strategy: Annotated[Choice | None, BeforeValidator(_named)] = Field(None, description="The goal's own, when there is none.")
@@ -81,7 +86,8 @@ class CampaignSpec(_Strict):
             path = ".".join(str(part) for part in first["loc"])
             if first["type"] == "extra_forbidden":
                 raise InvalidInput(f"{where}{path}: there is no such field{_nearest(str(first['loc'][-1]), first['loc'][:-1])}") from error
-            raise InvalidInput(f"{where}{path} = {_shown(first['input'])}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
+            reason = first["msg"].removeprefix("Value error, ")
+            raise InvalidInput(f"{where}{path} = {_shown(first['input'])}: {reason[0].lower()}{reason[1:]}") from error
 
     @property
     def budget_or_default(self) -> Budget:

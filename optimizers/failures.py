@@ -1,5 +1,6 @@
 """Where experiments fail: what keeps a strategy from asking for the same failure again."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,7 +10,7 @@ from frugaltwin.experiment import Trial
 from optimizers.search import Acquisition
 from optimizers.space import Space
 
-_REACH = 0.2  # how far a failure is believed to reach, per root of the dimension of the unit box
+_REACH = 0.3  # how far a failure is believed to reach, per root of the dimension of the unit box
 _DOUBT = 0.1  # how far a regression value must lie from 1/2 to be trusted
 
 
@@ -26,7 +27,8 @@ def log_chance(space: Space, history: Sequence[Trial]) -> Acquisition:
     known = torch.from_numpy(space.encode([t.settings for t in history]))
 
     def kernel(A: Tensor, B: Tensor) -> Tensor:
-        return torch.exp(-(A[:, None] - B).square().sum(-1) / (2 * _REACH**2 * max(space.size, 1)))
+        # Not a smooth kernel: that would swing past a cliff between success and failure.
+        return torch.exp(-((A[:, None] - B).square().sum(-1) + 1e-12).sqrt() / (_REACH * math.sqrt(max(space.size, 1))))
 
     weights = torch.linalg.solve(kernel(known, known) + 1e-3 * torch.eye(len(known), dtype=torch.double), failed)
     return lambda X: torch.special.log_ndtr((0.5 - kernel(X, known) @ weights) / _DOUBT)

@@ -425,7 +425,7 @@ def _eliminate(experiment: Experiment) -> tuple[tuple[Equality, ...], tuple[tupl
             row, total = row - row[pivot] * other, total - row[pivot] * value
         weight = np.where(can_pivot, np.abs(row) * spans, 0.0)
         pivot = int(weight.argmax())
-        if weight[pivot] <= _TINY:
+        if weight[pivot] <= _TINY * (np.abs(coefficients) * spans).max():
             kept.append((row, total, total))
             continue
         row, total = row / row[pivot], total / row[pivot]
@@ -444,7 +444,7 @@ def _inequalities(
     own = [(np.eye(len(origin))[j], *_spans(experiment)[j]) for j in sorted(pivots)]
     for row, low, high in [*kept, *own]:
         a, shift = row @ slope, float(row @ origin)
-        scale = max(1.0, float(np.abs(a).max(initial=0.0)))
+        scale = float(np.abs(a).max(initial=0.0)) or 1.0
         for sign, limit in ((1.0, high - shift), (-1.0, shift - low)):
             if np.maximum(sign * a, 0).sum() > limit + _TINY * scale:
                 if np.minimum(sign * a, 0).sum() > limit + _TINY * scale:
