@@ -23,18 +23,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import PEERS, require
+from benchmarks.stock_composite import StockComposite
 from frugaltwin import catalog
 from frugaltwin.color import cie_table
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import MatchColor
-from frugaltwin.plugins import Recommends
+from frugaltwin.plugins import Recommends, Strategy
 from frugaltwin.tables import color_of
 from simulator.color_mixing import ColorMixing, ColorMixingTwin
 from simulator.dyes import absorptivities
 from simulator.mixer import PATH, STOCKS, Imperfections, SimulatedMixer
 from simulator.sensors import SENSORS
 
-OURS = ("composite", "bayesian", "random")
+OURS = ("composite", "stock-composite", "bayesian", "random")
 DYES = ("red", "yellow", "blue")
 LIMITS = (2.3, 1.0)
 ASKED = (10, 25)
@@ -75,12 +76,17 @@ def recipe(x: list[float]) -> dict[str, float | str]:
     return {**doses, "water": 4.0 - sum(doses.values())}
 
 
+def strategy(name: str, seed: int) -> Strategy:
+    """One of ours, or the same knowledge from botorch's stock parts."""
+    return StockComposite(seed) if name == "stock-composite" else catalog.make_strategy(name, seed=seed)
+
+
 def run(name: str, seed: int, runs: int, twin: Any) -> dict[str, Any]:
     """True differences of the recipes tried and recommended, and seconds per suggestion."""
     target = recipe(np.random.default_rng([77, seed]).random(3).tolist())
     L, a, b = color_of(twin.experiment, target, twin.truth(target)).values()
     goal = MatchColor(twin.experiment, (L, a, b))
-    ours = catalog.make_strategy(name, seed=seed) if name in OURS else None
+    ours = strategy(name, seed) if name in OURS else None
     peer: Any = PEERS[name](3, seed) if ours is None else None
     history: list[Trial] = []
     result: dict[str, Any] = {"strategy": name, "seed": seed, "true": [], "seconds": [], "recommended": {}}

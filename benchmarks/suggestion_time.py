@@ -16,12 +16,13 @@ import sys
 from time import perf_counter
 
 from benchmarks.peers import PEERS, require
+from benchmarks.stock_composite import StockComposite
 from frugaltwin import catalog
 from frugaltwin.experiment import Trial
 from frugaltwin.goals import MatchColor
 from simulator.color_mixing import ColorMixingTwin
 
-OURS = ("composite", "bayesian")
+OURS = ("composite", "stock-composite", "bayesian")
 SIZES = (5, 10, 25, 50)
 BAR = 0.5  # s at n = 25
 WALK = 6  # Ax proposes its center and Sobol points before its model
@@ -39,7 +40,7 @@ def history(n: int, seed: int) -> tuple[MatchColor, list[Trial]]:
 def seconds(name: str, n: int, seed: int) -> float:
     goal, trials = history(n, seed)
     if name in OURS:
-        strategy = catalog.make_strategy(name, seed=seed)
+        strategy = StockComposite(seed) if name == "stock-composite" else catalog.make_strategy(name, seed=seed)
         begin = perf_counter()
         strategy.suggest(goal.experiment, goal, trials)
         return perf_counter() - begin

@@ -48,6 +48,7 @@ CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of
 
 def main() -> NoReturn:
     """Run the command line; errors become one sentence, the whole story goes to the log."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # matrices of tens of rows: more threads halve the speed
     try:
         _start_log()
         code = app(standalone_mode=False)

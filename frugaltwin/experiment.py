@@ -162,8 +162,9 @@ class LinearConstraint:
         Raises:
             OutOfBounds: The weighted sum is not in [low, high].
         """
-        total = math.fsum(c * float(settings[name]) for name, c in self.coefficients.items())
-        slack = SUM_TOLERANCE * max(1.0, *(abs(c) for c in self.coefficients.values()))
+        parts = [c * float(settings[name]) for name, c in self.coefficients.items()]
+        total = math.fsum(parts)
+        slack = SUM_TOLERANCE * max(abs(v) for v in (*parts, self.low, self.high) if math.isfinite(v))
         if not self.low - slack <= total <= self.high + slack:
             terms = " + ".join(name if c == 1 else f"{c:g}·{name}" for name, c in self.coefficients.items())
             raise OutOfBounds(f"{terms} = {total:g} is outside [{self.low:g}, {self.high:g}]")
@@ -183,8 +184,9 @@ class MixtureSum:
         Raises:
             OutOfBounds: The sum is not `total`.
         """
-        got = math.fsum(float(settings[name]) for name in self.parameters)
-        if abs(got - self.total) > SUM_TOLERANCE * max(1.0, abs(self.total)):
+        parts = [float(settings[name]) for name in self.parameters]
+        got = math.fsum(parts)
+        if abs(got - self.total) > SUM_TOLERANCE * max(abs(v) for v in (*parts, self.total)):
             raise OutOfBounds(
                 f"{' + '.join(self.parameters)} = {quantity(got, self.unit)}, but they must add up to {quantity(self.total, self.unit)}"
             )

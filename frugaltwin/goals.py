@@ -57,6 +57,11 @@ class Goal(ABC):
         """The unit of the score."""
 
     @property
+    @abstractmethod
+    def outcomes(self) -> tuple[str, ...]:
+        """The names of the outcomes that the score depends on."""
+
+    @property
     def is_minimized(self) -> bool:
         """Whether a low score is a good one."""
         return True
@@ -131,6 +136,11 @@ class MatchColor(Goal):
         return "ΔE00"
 
     @property
+    def outcomes(self) -> tuple[str, ...]:
+        assert self.experiment.color is not None
+        return self.experiment.color.channels
+
+    @property
     def hex_code(self) -> str:
         """The target as the nearest ``#rrggbb``."""
         return hex_code(self.target)
@@ -166,6 +176,10 @@ class _Extreme(Goal):
     @property
     def unit(self) -> str:
         return next(o.unit for o in self.experiment.outcomes if o.name == self.outcome)
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        return (self.outcome,)
 
     def score(self, outcomes: Array, settings: Array) -> Array:
         return outcomes[..., [o.name for o in self.experiment.outcomes].index(self.outcome)]

@@ -1,12 +1,10 @@
 """Model what is measured, and push it through the goal, which is known."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.functional import softplus
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial, measured
@@ -15,6 +13,11 @@ from optimizers.failures import log_chance
 from optimizers.outcome_model import OutcomeModel, Paths, natural
 from optimizers.search import Acquisition, best_points
 from optimizers.space import Floats, Space
+
+with warnings.catch_warnings():
+    # linear_operator 0.6 decorates with torch.jit.script, which torch has deprecated.
+    warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
+    from botorch.utils.safe_math import log_softplus, logmeanexp
 
 _PATHS = 64
 _SOFT = 0.01  # of the spread of the scores: what smooths the kink of an improvement
@@ -52,7 +55,7 @@ class Composite:
         self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
     ) -> list[Settings]:
         space = Space.of(experiment)
-        model = OutcomeModel.of(space, needed_outcomes(space, goal))
+        model = OutcomeModel.of(space, needed_outcomes(experiment, goal))
         turn = self.seed + len(history) + len(pending)
         known = measured(history)
         # The same paths serve all suggestions of one call: each improves on what the paths say of those before it.
@@ -72,7 +75,7 @@ class Composite:
 
     def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
         space = Space.of(experiment)
-        model = OutcomeModel.of(space, needed_outcomes(space, goal))
+        model = OutcomeModel.of(space, needed_outcomes(experiment, goal))
         known = space.encode([s for s, _ in measured(history)])
         if not len(known):
             return space.decode(space.sample(1, self.seed)[0])
@@ -84,18 +87,14 @@ class Composite:
         return space.decode(X[0])
 
 
-def needed_outcomes(space: Space, goal: Goal) -> list[int]:
+def needed_outcomes(experiment: Experiment, goal: Goal) -> list[int]:
     """The numbers of the outcomes that the score depends on.
 
     Raises:
         InvalidInput: One of them is a label.
     """
-    outcomes = space.experiment.outcomes
-    Y = np.full((len(outcomes), len(outcomes)), 0.5)
-    np.fill_diagonal(Y, np.nan)  # what is not a number stays none, wherever it goes
-    settings = np.tile(space.slope @ np.full(space.size, 0.5) + space.origin, (len(outcomes), 1))
-    needed: list[int] = np.flatnonzero(np.isnan(goal.score(Y, settings))).tolist()
-    if labels := [outcomes[j].name for j in needed if outcomes[j].labels]:
+    needed = [j for j, o in enumerate(experiment.outcomes) if o.name in goal.outcomes]
+    if labels := [experiment.outcomes[j].name for j in needed if experiment.outcomes[j].labels]:
         raise InvalidInput(f"composite models numbers, but {goal.text} needs the label {labels[0]}; try --strategy bayesian")
     return needed
 
@@ -108,16 +107,10 @@ def _score(model: OutcomeModel, goal: Goal, history: Sequence[Trial], seed: int)
 
 
 def _improvement(score: Paths, done: Floats) -> tuple[Acquisition, Floats]:
-    """Logarithm of the expected improvement on the points done [n, D], up to a constant, and the best of these."""
+    """Logarithm of the expected improvement on the points done [n, D], and the best of these."""
     with torch.no_grad():
         reached = score(torch.from_numpy(done))
     best = reached.max(dim=1, keepdim=True).values
     softness = _SOFT * float(reached.std(correction=0)) + 1e-9
     order = reached.mean(0).argsort(descending=True)
-    return lambda X: torch.logsumexp(_log_softplus((score(X) - best) / softness), dim=0), done[order[:_NEAR]]
-
-
-def _log_softplus(x: Tensor) -> Tensor:
-    """log log(1 + e^x), which is x where the exponential would underflow."""
-    far = x < -30
-    return torch.where(far, x, softplus(torch.where(far, 0.0, x)).log())
+    return lambda X: logmeanexp(log_softplus(score(X) - best, tau=softness), dim=0), done[order[:_NEAR]]
