@@ -28,13 +28,13 @@ class StockComposite:
     def suggest(
         self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
     ) -> list[Settings]:
-        from botorch.acquisition import qLogNoisyExpectedImprovement
+        from botorch.acquisition.logei import qLogNoisyExpectedImprovement
         from botorch.acquisition.objective import GenericMCObjective
         from botorch.fit import fit_gpytorch_mll
         from botorch.models import SingleTaskGP
         from botorch.models.transforms import Standardize
-        from botorch.optim import optimize_acqf
-        from botorch.sampling import SobolQMCNormalSampler
+        from botorch.optim.optimize import optimize_acqf
+        from botorch.sampling.normal import SobolQMCNormalSampler
         from botorch.utils.sampling import manual_seed
         from gpytorch.means import LinearMean
         from gpytorch.mlls import ExactMarginalLogLikelihood
