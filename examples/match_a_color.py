@@ -2,7 +2,7 @@
 
 import frugaltwin
 
-campaign = frugaltwin.Campaign.open(name="first", driver="color-mixing", goal="match-color:teal", budget=10, store=":memory:")
+campaign = frugaltwin.Campaign.open(name="first", driver="color-mixing", goal="match-color:coral", budget=10, store=":memory:")
 for trial in campaign.run():
     print(trial.number, dict(trial.settings), campaign.score(trial))
 print(campaign.stopped_because, campaign.recommendation())

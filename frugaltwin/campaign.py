@@ -63,7 +63,7 @@ class Campaign:
         """A campaign in words, new or as it is in the store.
 
         Args:
-            spec: What is wanted; or its fields, one by one: ``Campaign.open(driver="color-mixing", goal="match-color:teal")``.
+            spec: What is wanted; or its fields, one by one: ``Campaign.open(driver="color-mixing", goal="match-color:coral")``.
 
         Raises:
             UnknownName: A driver, goal, strategy or option has another name.

@@ -60,7 +60,7 @@ def make_strategy(name: str, options: Options | None = None, **defaults: object)
 
 
 def make_goal(text: str, driver: Driver, seed: int = 0) -> Goal:
-    """The goal of words such as ``match-color:teal`` or ``minimize:cost``.
+    """The goal of words such as ``match-color:coral`` or ``minimize:cost``.
 
     Args:
         driver: What it is a goal for; a twin is asked for its truth when a reachable color is to be drawn.

@@ -32,7 +32,7 @@ File = Annotated[Path | None, typer.Argument(metavar="FILE", help="A campaign fi
 DriverName = Annotated[str | None, typer.Option("--driver", metavar="NAME", help="Who performs; see `frugaltwin catalog`.")]
 Options = Annotated[list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the driver; may be repeated.")]
 GoalWords = Annotated[
-    str | None, typer.Option("--goal", metavar="GOAL", help="match-color:#3a7bd5, match-color:teal, minimize:COLUMN, maximize:COLUMN …")
+    str | None, typer.Option("--goal", metavar="GOAL", help="match-color:#8fb04a, match-color:coral, minimize:COLUMN, maximize:COLUMN …")
 ]
 StrategyName = Annotated[str | None, typer.Option("--strategy", metavar="NAME", help="Who chooses; see `frugaltwin catalog`.")]
 BudgetWords = Annotated[

@@ -170,7 +170,7 @@ def lab_of_hex(code: str) -> Lab:
 
 
 def parse_color(text: str) -> Lab:
-    """Lab of ``#rrggbb``, ``lab(50, 20, -30)`` or a CSS name such as ``teal``.
+    """Lab of ``#rrggbb``, ``lab(50, 20, -30)`` or a CSS name such as ``coral``.
 
     Raises:
         InvalidInput: It is none of these.
@@ -195,5 +195,5 @@ def parse_color(text: str) -> Lab:
         from difflib import get_close_matches
 
         near = get_close_matches(word, webcolors.names(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "write #rrggbb, lab(L, a, b) or a CSS color name such as teal"
+        hint = f"did you mean {near[0]!r}?" if near else "write #rrggbb, lab(L, a, b) or a CSS color name such as coral"
         raise InvalidInput(f"{text!r} is no color; {hint}") from None

@@ -154,12 +154,14 @@ def draw_settings(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
     from matplotlib.colors import is_color_like
 
     markers = "osD^vP*X"
-    for k, p in enumerate(p for p in campaign.driver.experiment.parameters if not isinstance(p, Categorical)):
+    numeric = [p for p in campaign.driver.experiment.parameters if not isinstance(p, Categorical)]
+    has_dyes = any(is_color_like(p.name) for p in numeric)
+    for k, p in enumerate(numeric):
         values = [float(t.settings[p.name]) for t in trials]
         (line,) = axes.plot([t.number for t in trials], values, linewidth=1.2, label=p.name)
         line.set(marker=markers[k % len(markers)], markersize=5, markeredgecolor=INK, markeredgewidth=0.5)
-        if is_color_like(p.name):  # a dye called red is drawn in red
-            line.set_color(p.name)
+        if has_dyes:  # a dye called red is drawn in red, what has no color in gray
+            line.set_color(p.name if is_color_like(p.name) else QUIET)
     axes.set_xlabel("experiment")
     axes.set_ylabel("setting")
     if trials:

@@ -98,7 +98,7 @@ class Goal(ABC):
 class MatchColor(Goal):
     """Match a target color: the score is the CIEDE2000 difference, to be made small.
 
-    ``match-color:#3a7bd5``, ``match-color:teal``, ``match-color:lab(52, 10, -30)``, or ``match-color:reachable:7``, a color
+    ``match-color:#8fb04a``, ``match-color:coral``, ``match-color:lab(52, 10, -30)``, or ``match-color:reachable:7``, a color
     that the twin can make, drawn with the seed 7 (without a number: with the campaign's seed).
     Differences: about 1 is just noticeable, 2.3 is a good match.
     Source: Sharma, Wu & Dalal, Color Res. Appl. 30 (2005) 21, doi:10.1002/col.20070.

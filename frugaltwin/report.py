@@ -79,7 +79,7 @@ def notebook_html(campaign: Campaign) -> str:
     best = goal.best(trials)
     words = f"best {best[1]:.3g} {goal.unit} (experiment {best[0].number})" if best else "nothing measured yet"
     plot = figures.svg(figures.figure([figures.draw_best_against_runs], campaign, 4.0, 2.2)) if best else ""
-    title = f"<b>{escape(campaign.name)}</b>: {escape(goal.text)}, {len(trials)} experiments, {escape(words)}"
+    title = f"<b>{escape(campaign.name)}</b>: {escape(goal.title)}, {len(trials)} experiments, {escape(words)}"
     return f"<div>{title}<br>{target}{swatches}<br>{plot}</div>"
 
 

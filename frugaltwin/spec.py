@@ -58,7 +58,7 @@ def _scored(value: object) -> object:
 
 
 class CampaignSpec(_Strict):
-    """A campaign in words: ``driver = "color-mixing"``, ``goal = "match-color:teal"``, ``budget = 12``."""
+    """A campaign in words: ``driver = "color-mixing"``, ``goal = "match-color:coral"``, ``budget = 12``."""
 
     name: Annotated[str, AfterValidator(_file_name)] | None = Field(None, description="A new one is made up when there is none.")
     driver: Annotated[Choice, BeforeValidator(_named)] = Choice(name="color-mixing")
