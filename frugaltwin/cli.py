@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -49,6 +50,9 @@ CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of
 def main() -> NoReturn:
     """Run the command line; errors become one sentence, the whole story goes to the log."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # matrices of tens of rows: more threads halve the speed
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console without a Δ shows a question mark
     try:
         _start_log()
         code = app(standalone_mode=False)

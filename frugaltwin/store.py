@@ -171,6 +171,8 @@ class Store:
             lock.release()
 
     def _open(self) -> sqlite3.Connection:
+        if Path(self.path).is_dir():
+            raise StoreError(f"cannot open the store {self.path}: it is a folder; name a file with --store")
         with self._translated("open"):
             read_only = self.path != ":memory:" and Path(self.path).exists() and not _is_writable(Path(self.path))
             target = f"{Path(self.path).absolute().as_uri()}?mode=ro&immutable=1" if read_only else self.path

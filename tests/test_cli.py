@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +252,7 @@ BAD = [
     (("run", "broken.toml"), "line 2"),
     (("run", "field.toml"), "budget.rums: there is no such field; did you mean 'runs'"),
     (("run", "--store", "text.db"), "is not a database"),
+    (("run", "--store", "."), "is a folder"),
     (("run", "--store", "foreign.db"), "of another program"),
     (("run", "--driver", "table", "--goal", "minimize:x"), "--option path="),
     (("run", "--driver", "table", "--option", "path=no.csv", "--goal", "minimize:x"), "cannot read no.csv"),
@@ -375,26 +375,27 @@ def test_ctrl_c_leaves_a_campaign_that_can_go_on_and_says_how(cli: Cli, tmp_path
 
 def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: Cli, tmp_path: Path) -> None:
     acknowledged: dict[int, object] = {}
-    kills = int(os.environ.get("FRUGALTWIN_KILLS", "8"))
+    kills = int(os.environ.get("FRUGALTWIN_KILLS", "20"))
     for round_ in range(kills):
-        run = subprocess.Popen(command("run", "--json", "--name", "k", "--budget", 10**6, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE)
-        assert run.stdout is not None
-        lines = [run.stdout.readline()]
-        deadline = time.monotonic() + 0.013 * (round_ % 7)
-        while time.monotonic() < deadline:
-            lines.append(run.stdout.readline())
-        run.kill()
-        lines += run.communicate()[0].splitlines(keepends=True)
-        for line in lines:
+        with (tmp_path / "out").open("wb") as out:
+            run = subprocess.Popen(command("run", "--json", "--name", "k", "--budget", 10**6, *RANDOM), cwd=tmp_path, stdout=out)
+            with pytest.raises(subprocess.TimeoutExpired):  # from before the store is made to some hundred trials
+                run.wait(0.4 + 1.2 * (round_ * 0.618 % 1))
+            run.kill()
+            run.wait()
+        for line in (tmp_path / "out").read_bytes().splitlines(keepends=True):
             if not line.endswith(b"\n"):
                 continue  # cut off in the middle: not acknowledged
             event = json.loads(line)
             assert event["number"] not in acknowledged
             acknowledged[event["number"]] = event["settings"]
     stored = {r["number"]: r["settings"] for r in events(cli("show", "k", "--json"))[:-1]}
+    assert len(acknowledged) > kills
     assert sorted(stored) == list(range(1, len(stored) + 1))
     assert acknowledged.items() <= stored.items()
     assert len(stored) - len(acknowledged) <= kills  # at most the one trial a kill that was stored and not yet printed
+    last = events(cli("run", "--name", "k", "--budget", len(stored) + 1, "--json"))[0]
+    assert last["number"] == len(stored) + 1
 
 
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
