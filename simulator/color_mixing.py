@@ -205,7 +205,7 @@ class ColorMixingTwin(ColorMixing):
     gain           64 (4)        the sensor's gain: 0.5 … 512 (1, 4, 16, 60)
     atime, astep   29, 599       AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)
     cycles         21            TCS34725: integration time cycles · 2.4 ms, full scale 1024·cycles
-    imperfections  1             scales all of the next seven at once; 0 turns them off
+    imperfections  1             scales all of the next eight at once; 0 turns them off
     pump_bias      1             slope and offset that the pump calibration left over (up to 1.3 % and 6 µL)
     pump_error     1             repeat error of a dose: 2 % of it and 2 µL, rms
     carry_over     1             0.3 mL of the last liquid stay in the drained cell; one rinse of 4 mL thins it
@@ -213,6 +213,7 @@ class ColorMixingTwin(ColorMixing):
     lamp_drift     1             3 % warm-up in 10 min and a random walk of 0.1 % per root minute
     room_light     1             0.5 % of the lamp's light, changing by a third with a period of 20 min
     evaporation    1             stock solutions get stronger by 0.5 % per hour
+    dead_volume    1             0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more
     seed           0             of everything random
     ============== ============= =================================================================================
 
@@ -244,11 +245,12 @@ class ColorMixingTwin(ColorMixing):
         lamp_drift: float = 1.0,
         room_light: float = 1.0,
         evaporation: float = 1.0,
+        dead_volume: float = 1.0,
         seed: int | tuple[int, ...] = 0,
     ) -> None:
         registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
         self._sensor = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
-        each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation)
+        each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
         self._imperfections = each.scaled(imperfections)
         super().__init__(SimulatedMixer(self._sensor, self._imperfections, seed), self._sensor)
 

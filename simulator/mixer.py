@@ -71,6 +71,7 @@ class Imperfections:
     lamp_drift       3 % warm-up with a time constant of 10 min, and a random walk of 0.1 % per root minute
     room_light       0.5 % of the lamp's light comes from the room, and changes by a third of it with a period of 20 min
     evaporation      stock solutions get stronger by 0.5 % per hour
+    dead_volume      0.25 mL of tube per pump that the first doses after connecting fill; priming makes up for 1, not for more
     ================ ===================================================================================================
     """
 
@@ -81,6 +82,7 @@ class Imperfections:
     lamp_drift: float = 1.0
     room_light: float = 1.0
     evaporation: float = 1.0
+    dead_volume: float = 1.0
 
     def __post_init__(self) -> None:
         for name, scale in vars(self).items():
@@ -115,7 +117,7 @@ class SimulatedMixer:
         self._room_phase = self._random.uniform(0, 2 * math.pi)
         self._lamp_walk = 0.0
         self._lamp_walked_at = 0.0
-        self._dead = {name: pump.dead_volume for name, pump in PUMPS.items()}
+        self._dead = {name: pump.dead_volume * self.imperfections.dead_volume for name, pump in PUMPS.items()}
         self.used = dict.fromkeys(PUMPS, 0.0)
         self._amounts = dict.fromkeys(DYES, 0.0)  # µL of color in the cell
         self._volume = RESIDUE * self.imperfections.carry_over  # mL in the cell

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)  # machines are shared, and CI is no lottery
+hypothesis.settings.load_profile("repeatable")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run side by side
 

@@ -1,5 +1,7 @@
 """The physics and the imperfections of the liquid twin."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -121,7 +123,7 @@ def test_a_dark_color_creeps_into_the_next_one_and_a_rinse_thins_it() -> None:
 
 
 def test_tubes_that_are_not_primed_swallow_the_first_dose() -> None:
-    mixer = SimulatedMixer(as7341(), Imperfections().scaled(0))
+    mixer = SimulatedMixer(as7341(), replace(Imperfections().scaled(0), dead_volume=1.0))
     with mixer:
         mixer.dispense("red", 0.2)
         assert mixer._volume == 0
