@@ -46,7 +46,7 @@ class OddMixer(SimulatedMixer):
 
     def _transmittance(self) -> NDArray[np.float64]:
         if not self._volume:
-            return np.ones(self._absorptivity.shape[1])
+            return np.ones(absorptivities().shape[1])
         red, yellow, blue = doses = np.array([4 * amount / self._volume / STOCKS[dye] for dye, amount in self._amounts.items()])
         full = absorptivities() * (np.array(list(STOCKS.values())) / 4 * PATH)[:, None]
         interaction = 1.2 * red * blue * np.exp(-(((cie_table()["wavelength_nm"] - 560) / 40) ** 2) / 2) - 0.8 * yellow * blue * full[2]

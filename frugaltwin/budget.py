@@ -8,6 +8,9 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Trial, quantity, total_cost
 from frugaltwin.goals import Goal
 
+IDLE = 10
+"""So many trials that use nothing of what is limited show that the budget would never end."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -30,11 +33,15 @@ class Budget:
         """Why no further trial of `next_cost` is affordable, or None when one is."""
         if self.runs is not None and len(trials) >= self.runs:
             return f"budget: {len(trials)} of {self.runs} runs"
-        spent = total_cost(trials)
-        for name, unit in (("seconds", "s"), ("money", "USD"), ("volume", "mL")):
+        limits = [(name, unit) for name, unit in (("seconds", "s"), ("money", "USD"), ("volume", "mL")) if getattr(self, name) is not None]
+        spent, lately = total_cost(trials), total_cost(trials[-IDLE:])
+        for name, unit in limits:
             limit, used, more = getattr(self, name), getattr(spent, name), getattr(next_cost, name)
-            if limit is not None and (used >= limit or used + more > limit):
-                return f"budget: {quantity(used, unit)} of {quantity(limit, unit)} used, the next trial takes {quantity(more, unit)}"
+            if used >= limit or used + more > limit:
+                reason = f"budget: {quantity(used, unit)} of {quantity(limit, unit)} used"
+                return f"{reason}, the next trial would take {quantity(more, unit)}" if more else reason
+        if self.runs is None and len(trials) >= IDLE and not any(getattr(lately, name) for name, _ in limits):
+            return f"budget: {IDLE} trials used no {' or '.join(name for name, _ in limits)}, so it would never end; limit the runs"
         return None
 
 

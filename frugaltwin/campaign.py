@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
+import math
 import platform
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Self
 
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.costs import Cost
-from frugaltwin.errors import CampaignError, DriverError, Stopped
-from frugaltwin.experiment import Measurement, Settings, Trial
+from frugaltwin.errors import CampaignError, DriverError, OutOfBounds, Stopped, UnknownName
+from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
 from frugaltwin.goals import Goal
-from frugaltwin.plugins import Driver, Estimates, Recommends, Strategy
-from frugaltwin.store import CampaignRecord, Store
+from frugaltwin.plugins import Driver, Estimates, Fingerprints, Recommends, Resumes, Strategy
+from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +59,8 @@ class Campaign:
         self.words = dict(words or {"goal": goal.text})
         self.stopped_because: str | None = None
         self._stop = threading.Event()
+        self._n_before = 0
+        self._failures: str | None = None
 
     @classmethod
     def open(cls, spec: CampaignSpec | None = None, **fields: Any) -> Self:
@@ -77,20 +81,47 @@ class Campaign:
         spec = spec or CampaignSpec.parse(fields)
         store = Store(spec.store)
         stored = store.find(spec.name) if spec.name else None
+        if stored and not store.trials(stored.name):
+            stored = None  # nothing was measured: it may still become another campaign
         words = _agreed(spec, stored.body) if stored else _words(spec)
-        seed = int(words["seed"])
-        session = len(store.trials(stored.name)) if stored else 0
-        driver = catalog.make_driver(
-            words["driver"]["name"], words["driver"]["options"], seed=_session_seed(seed, session), goal=words["goal"] or ""
-        )
+        seed, choice = int(words["seed"]), words["driver"]
+        driver = catalog.make_driver(choice["name"], choice["options"], seed=seed, goal=words["goal"] or "")
+        fingerprint = driver.fingerprint if isinstance(driver, Fingerprints) else None
+        if stored and fingerprint != stored.body.get("fingerprint"):
+            raise CampaignError(
+                f"{describe(choice['options'])}: this has changed since campaign {stored.name!r} was started; choose another --name"
+            )
         goal = catalog.make_goal(words["goal"] or catalog.default_goal(driver), driver, seed)
         if stored and goal.text != stored.body["goal"]:
             raise CampaignError(_other_words(stored.name, "goal", stored.body["goal"], goal.text))
-        choice = words["strategy"] or {"name": goal.default_strategy, "options": {}}
-        strategy = catalog.make_strategy(choice["name"], choice["options"], seed=seed)
-        name = spec.name or _new_name(words["driver"]["name"], store)
-        words = words | {"goal": goal.text, "strategy": choice}
+        chosen = words["strategy"] or {"name": goal.default_strategy, "options": {}}
+        strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
+        name = spec.name or _new_name(choice["name"], store)
+        words = words | {"goal": goal.text, "strategy": chosen, "fingerprint": fingerprint}
         return cls(name, driver, goal, strategy, store, spec.budget_or_default, spec.stop_rule, words)
+
+    @classmethod
+    def stored(cls, name: str, store: Store) -> Self:
+        """A campaign of the store for reading: nothing that it was measured on has to be there any more.
+
+        Raises:
+            UnknownName: The store has no campaign of that name; the message says what comes nearest.
+        """
+        from frugaltwin import catalog
+
+        record = store.find(name)
+        if record is None:
+            names = [r.name for r in store.campaigns()]
+            near = get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else (f"there are {', '.join(names)}" if names else "there is none yet")
+            raise UnknownName(f"there is no campaign {name!r} in {store.path}; {hint}")
+        driver = Absent(experiment_from_json(record.body["experiment"]))
+        strategy = catalog.make_strategy(record.body["strategy"]["name"], record.body["strategy"]["options"], seed=int(record.body["seed"]))
+        words = {k: v for k, v in record.body.items() if k not in ("experiment", "versions")}
+        return cls(name, driver, catalog.make_goal(record.body["goal"], driver), strategy, store, words=words)
+
+    def __repr__(self) -> str:
+        return f"<Campaign {self.name!r}: {self.goal.title}, {len(self.trials)} trials>"
 
     @property
     def trials(self) -> list[Trial]:
@@ -108,21 +139,21 @@ class Campaign:
             DriverError: The driver could not connect.
         """
         self._stop.clear()
-        with self._opened():
+        with self._locked():
             trials = self.trials
-            if self._is_done(trials):
+            self._n_before = len(trials)
+            if trials and isinstance(self.driver, Resumes):
+                self.driver.resume(trials)
+            settings = self._next(trials)
+            if settings is None:
                 return
             with self.driver:
-                while not self._is_done(trials):
-                    (settings,) = self.strategy.suggest(self.driver.experiment, self.goal, trials)
-                    settings = self.driver.experiment.check(settings)
-                    if isinstance(self.driver, Estimates) and (reason := self.budget.exhausted(trials, self.driver.estimate(settings))):
-                        self.stopped_because = reason
-                        return
+                while settings is not None:
                     trial = self._attempt(len(trials) + 1, settings)
-                    self.store.append(self.name, trial)
+                    self._keep(trial)
                     trials.append(trial)
                     yield trial
+                    settings = self._next(trials)
 
     def stop(self) -> None:
         """End `run` now, from any thread or signal handler: the rig comes to rest and what is under way becomes a failed trial."""
@@ -136,7 +167,8 @@ class Campaign:
             CampaignError: Another process has this campaign open.
         """
         experiment = self.driver.experiment
-        with self._opened():
+        with self._locked():
+            self._begin()
             return [experiment.check(s) for s in self.strategy.suggest(experiment, self.goal, self.trials, count)]
 
     def tell(
@@ -150,10 +182,10 @@ class Campaign:
         """
         experiment = self.driver.experiment
         checked = experiment.check(settings)
-        measurement = None if outcomes is None else Measurement(experiment.check_outcomes(outcomes), cost)
-        with self._opened():
+        measurement = None if outcomes is None else self._checked(checked, Measurement(outcomes, cost))  # type: ignore[arg-type]
+        with self._locked():
             trial = Trial(len(self.trials) + 1, checked, measurement, error, cost, "told", _now())
-            self.store.append(self.name, trial)
+            self._keep(trial)
         return trial
 
     def score(self, trial: Trial) -> float | None:
@@ -180,44 +212,102 @@ class Campaign:
             MissingPart: pandas is not installed.
         """
         from frugaltwin.errors import MissingPart
-        from frugaltwin.tables import trial_rows
+        from frugaltwin.tables import trial_columns, trial_rows
 
         try:
             import pandas as pd
         except ModuleNotFoundError as error:
             raise MissingPart("to_pandas needs pandas; install it with pip install pandas") from error
-        return pd.DataFrame(trial_rows(self.driver.experiment, self.trials, self.score))
+        return pd.DataFrame(trial_rows(self.driver.experiment, self.trials, self.score), columns=trial_columns(self.driver.experiment))
 
     def _repr_html_(self) -> str:
         from frugaltwin.report import notebook_html
 
         return notebook_html(self)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last trials of this session all failed: the rig needs a person."""
+        return self._failures is not None
+
     @contextmanager
-    def _opened(self) -> Iterator[None]:
-        """The campaign is locked, and in the store."""
+    def _locked(self) -> Iterator[None]:
+        """Nobody else works on the campaign, and its trials can be stored."""
         with self.store.locked(self.name):
             self.store.check_writable()
-            if self.store.find(self.name) is None:
-                self.store.create(CampaignRecord(self.name, _now(), self.words | {"versions": versions()}))
             yield
 
-    def _is_done(self, trials: list[Trial]) -> bool:
+    def _begin(self) -> None:
+        """Make sure that the campaign is in the store."""
+        if self.store.find(self.name) is None or not self.trials:
+            body = self.words | {"experiment": experiment_to_json(self.driver.experiment), "versions": versions()}
+            self.store.create(CampaignRecord(self.name, _now(), body))
+
+    def _keep(self, trial: Trial) -> None:
+        if trial.number == 1:
+            self._begin()
+        self.store.append(self.name, trial)
+
+    def _next(self, trials: list[Trial]) -> Settings | None:
+        """What to perform next; None when the campaign has ended, and `stopped_because` says why."""
+        self._failures = _failing(trials[self._n_before :])
         self.stopped_because = (
             ("stopped by the user" if self._stop.is_set() else None)
             or (self.stop_rule.reason(self.goal, trials) if self.stop_rule else None)
             or self.budget.exhausted(trials)
-            or _failing(trials)
+            or self._failures
         )
-        return self.stopped_because is not None
+        if self.stopped_because:
+            return None
+        (settings,) = self.strategy.suggest(self.driver.experiment, self.goal, trials)
+        settings = self.driver.experiment.check(settings)
+        if isinstance(self.driver, Estimates):
+            self.stopped_because = self.budget.exhausted(trials, self.driver.estimate(settings))
+        return None if self.stopped_because else settings
 
     def _attempt(self, number: int, settings: Settings) -> Trial:
+        cost = Cost()
         try:
             measurement = self.driver.perform(settings)
+            cost = measurement.cost
+            return Trial(number, settings, self._checked(settings, measurement), None, cost, finished_at=_now())
+        except Stopped as error:
+            return Trial(number, settings, None, str(error), error.cost, "stopped", _now())
         except DriverError as error:  # a failed attempt is a result too: it is stored, not hidden
-            _log.warning("trial %d of %s failed", number, self.name, exc_info=not isinstance(error, Stopped))
+            _log.warning("trial %d of %s failed", number, self.name, exc_info=True)
             return Trial(number, settings, None, str(error), error.cost, finished_at=_now())
-        return Trial(number, settings, measurement, cost=measurement.cost, finished_at=_now())
+        except OutOfBounds as error:
+            _log.warning("trial %d of %s failed", number, self.name, exc_info=True)
+            return Trial(number, settings, None, f"the reading makes no sense: {error}", cost, finished_at=_now())
+
+    def _checked(self, settings: Settings, measurement: Measurement) -> Measurement:
+        """The measurement with outcomes that are the experiment's, and a score that is a number.
+
+        Raises:
+            OutOfBounds: They are not.
+        """
+        outcomes = self.driver.experiment.check_outcomes(measurement.outcomes)
+        score = self.goal.score_of(settings, outcomes)
+        if not math.isfinite(score):
+            raise OutOfBounds(f"the outcomes give the score {score}, which is not a finite number")
+        return Measurement(outcomes, measurement.cost, measurement.raw)
+
+
+class Absent:
+    """The driver of a campaign that is only read: it knows its experiment and performs nothing."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+
+    def __enter__(self) -> Self:
+        raise DriverError("this campaign was opened for reading; go on with it by Campaign.open")
+
+    def perform(self, settings: Settings) -> Measurement:
+        raise DriverError("this campaign was opened for reading; go on with it by Campaign.open")
+
+    def stop(self) -> None: ...
+
+    def __exit__(self, *failure: object) -> None: ...
 
 
 def versions() -> dict[str, str]:
@@ -232,7 +322,7 @@ def versions() -> dict[str, str]:
 
 
 def _failing(trials: list[Trial]) -> str | None:
-    last = trials[-FAILURES_IN_A_ROW:]
+    last = [t for t in trials if t.source == "driver"][-FAILURES_IN_A_ROW:]
     if len(last) == FAILURES_IN_A_ROW and all(t.measurement is None for t in last):
         return f"{FAILURES_IN_A_ROW} failed trials in a row, the last one: {last[-1].error}"
     return None
@@ -242,17 +332,14 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _session_seed(seed: int, trials: int) -> int:
-    """A resumed twin draws other noise than it drew before."""
-    if not trials:
-        return seed
-    import numpy as np
-
-    return int(np.random.SeedSequence((seed, trials)).generate_state(1)[0])
-
-
 def _words(spec: CampaignSpec) -> dict[str, Any]:
-    return spec.model_dump(mode="json", include={"driver", "goal", "strategy", "seed"})
+    from frugaltwin.catalog import resolved_options
+
+    words = spec.model_dump(mode="json", include={"driver", "goal", "strategy", "seed"})
+    for kind in ("driver", "strategy"):
+        if words[kind]:
+            words[kind]["options"] = resolved_options(kind, words[kind]["name"], words[kind]["options"])
+    return words
 
 
 def _agreed(spec: CampaignSpec, stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,6 +54,17 @@ def make_driver(name: str, options: Options | None = None, **defaults: object) -
     return cast(Driver, _make("driver", name, options or {}, defaults))
 
 
+def resolved_options(kind: str, name: str, options: Options) -> dict[str, str | int | float | bool]:
+    """The options as the constructor takes them, ready for a store: numbers as numbers, paths absolute.
+
+    Raises:
+        UnknownName: There is no such option.
+        InvalidInput: One has an impossible value.
+    """
+    _, given = _understood(kind, name, options, {})
+    return {k: str(v.absolute()) if isinstance(v, Path) else cast(str | int | float | bool, v) for k, v in given.items()}
+
+
 def make_strategy(name: str, options: Options | None = None, **defaults: object) -> Strategy:
     """The strategy of that name; arguments and errors as for `make_driver`."""
     return cast(Strategy, _make("strategy", name, options or {}, defaults))
@@ -153,6 +164,14 @@ def _unknown(kind: str, name: str, names: list[str]) -> str:
 
 
 def _make(kind: str, name: str, options: Options, defaults: Options) -> object:
+    factory, given = _understood(kind, name, options, defaults)
+    if missing := [k for k, p in inspect.signature(factory).parameters.items() if p.default is inspect.Parameter.empty and k not in given]:
+        raise InvalidInput(f"the {kind} {name} needs {', '.join(f'--option {k}=…' for k in missing)}")
+    return factory(**given)
+
+
+def _understood(kind: str, name: str, options: Options, defaults: Options) -> tuple[Any, dict[str, object]]:
+    """The constructor of a plug-in and its arguments, converted."""
     entry = _entry(kind, name)
     _check_package(entry.partition(".")[0])
     try:
@@ -164,19 +183,29 @@ def _make(kind: str, name: str, options: Options, defaults: Options) -> object:
         if option not in parameters:
             raise UnknownName(_unknown(f"option of {name}", option, list(parameters)))
     given = {k: v for k, v in defaults.items() if k in parameters} | dict(options)
-    if missing := [k for k, p in parameters.items() if p.default is inspect.Parameter.empty and k not in given]:
-        raise InvalidInput(f"the {kind} {name} needs {', '.join(f'--option {k}=…' for k in missing)}")
     hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
-    return factory(**{k: _converted(name, k, v, hints[k]) for k, v in given.items()})
+    converted = {k: _converted(name, k, v, hints[k]) for k, v in given.items()}
+    seed = converted.get("seed")
+    if isinstance(seed, int) and seed < 0:
+        raise InvalidInput(f"seed = {seed} of {name}: it is a whole number from 0 up")
+    return factory, converted
 
 
 def _converted(name: str, option: str, value: object, hint: Any) -> object:
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+    if isinstance(value, bool) and hint is not bool:
+        raise InvalidInput(f"option {option} = {str(value).lower()} of {name}: it is no yes-or-no option")
     try:
         return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
     except ValidationError as error:
-        raise InvalidInput(f"option {option} = {value!r} of {name}: {error.errors()[0]['msg']}") from error
+        raise InvalidInput(f"option {option} = {value!r} of {name}: {in_words(error.errors()[0]['msg'])}") from error
+
+
+def in_words(message: str) -> str:
+    """A message of pydantic's as the end of a sentence."""
+    text = message.removeprefix("Value error, ")
+    return text[0].lower() + text[1:]
 
 
 def _reachable_color(driver: Driver, seed: int) -> Lab:

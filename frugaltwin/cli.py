@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from frugaltwin.errors import FrugalTwinError, InvalidInput, UnknownName
+from frugaltwin.errors import FrugalTwinError, InvalidInput
 
 if TYPE_CHECKING:
     from frugaltwin.campaign import Campaign
@@ -64,12 +65,18 @@ def main() -> NoReturn:
         _fail(error.format_message(), BAD_INPUT)
     except FrugalTwinError as error:
         logging.getLogger("frugaltwin").info("refused", exc_info=True)
-        from frugaltwin.errors import DriverError
+        from frugaltwin.errors import DriverError, StoreError
 
+        if isinstance(error, StoreError) and error.record:
+            _rescue(error.record)
         _fail(str(error), FAILED if isinstance(error, DriverError) else BAD_INPUT)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing to say, and nowhere
+        _mute()  # the reader has gone: nothing to say, and nowhere
         sys.exit(FAILED)
+    except OSError as error:
+        logging.getLogger("frugaltwin").info("the system refused", exc_info=True)
+        _mute()
+        _fail(f"cannot write {error.filename or 'the output'}: {error.strerror}", BAD_INPUT)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
@@ -95,6 +102,7 @@ def run(
     campaign = _campaign(_spec(file, driver, option, goal, strategy, budget, stop, seed, name, store))
     report = report or Path(campaign.store.path).with_name(f"{campaign.name}.html")
     _check_writable(report)
+    campaign.store.check_writable()
     from rich.console import Console
 
     from frugaltwin import terminal
@@ -111,7 +119,7 @@ def run(
     if interrupted:
         _say(f"Stopped; every trial is kept. Go on with: frugaltwin run --name {campaign.name}{_store_flag(store)}")
         return INTERRUPTED
-    return 0
+    return FAILED if campaign.is_failing else 0
 
 
 @app.command()
@@ -152,22 +160,28 @@ def tell(
 ) -> None:
     """Add an experiment that was done by hand."""
     from frugaltwin.costs import Cost
+    from frugaltwin.experiment import quantity
     from frugaltwin.terminal import trial_event
 
-    if (outcomes is None) == (failed is None):
+    if (outcomes is None) == (failed is None) or (failed is not None and not failed.strip()):
         raise InvalidInput("tell needs --outcomes, or --failed and why")
     spent = _pairs("--cost", cost) if cost else {}
     for key, amount in spent.items():
         if key not in ("seconds", "money", "volume") or not isinstance(amount, float) or not 0 <= amount < float("inf"):
             raise InvalidInput(f"--cost {key}={amount}: it takes seconds, money and volume, each a number from 0 up")
-    begins = any(word is not None for word in (driver, option, goal, strategy, seed))
-    campaign = _campaign(_spec(None, driver, option, goal, strategy, None, None, seed, name, store)) if begins else _stored(name, store)
-    trial = campaign.tell(_pairs("--settings", settings), _pairs("--outcomes", outcomes) if outcomes else None, Cost(**spent), failed)
+    if all(word is None for word in (driver, option, goal, strategy, seed)):
+        _stored(name, store)  # a misspelled name begins no campaign
+    campaign = _campaign(_spec(None, driver, option, goal, strategy, None, None, seed, name, store))
+    trial = campaign.tell(
+        _pairs("--settings", settings), None if outcomes is None else _pairs("--outcomes", outcomes), Cost(**spent), failed
+    )
     if as_json:
         _print(json.dumps(trial_event(campaign, trial, campaign.trials), allow_nan=False, ensure_ascii=False))
         return
     score = campaign.score(trial)
-    _print(f"stored as experiment {trial.number} of {name}" + (f", score {score:.4g} {campaign.goal.unit}" if score is not None else ""))
+    _print(
+        f"stored as experiment {trial.number} of {name}" + (f", score {quantity(score, campaign.goal.unit)}" if score is not None else "")
+    )
 
 
 @app.command("list")
@@ -228,14 +242,14 @@ def export(
     """Write a campaign as a table (csv) or with raw readings and provenance (json)."""
     from dataclasses import asdict
 
-    from frugaltwin.tables import format_rows, trial_rows
+    from frugaltwin.tables import format_rows, trial_columns, trial_rows
 
     if form not in ("csv", "json"):
         raise InvalidInput(f"--format {form}: it is csv or json")
     campaign = _stored(name, store)
     rows = trial_rows(campaign.driver.experiment, campaign.trials, campaign.score)
     if form == "csv":
-        text = format_rows(rows)
+        text = format_rows(trial_columns(campaign.driver.experiment), rows)
     else:
         record = campaign.store.find(name)
         body: dict[str, Any] = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}
@@ -285,6 +299,8 @@ def simulate(
     experiment = performer.experiment
     rows = read_settings(settings, experiment)
     _check_writable(out)
+    if out.exists() and out.samefile(settings):
+        raise InvalidInput(f"--out {out} would overwrite the settings; name another file")
     empty = dict.fromkeys([o.name for o in experiment.outcomes] + (["L", "a", "b"] if experiment.color else []))
     written: list[dict[str, Any]] = []
     failures = 0
@@ -354,18 +370,13 @@ def _campaign(spec: CampaignSpec) -> Campaign:
 
 
 def _stored(name: str, store: Path | None) -> Campaign:
-    from difflib import get_close_matches
-
-    from frugaltwin.spec import CampaignSpec
+    """A campaign of the store, for reading."""
+    from frugaltwin.campaign import Campaign
+    from frugaltwin.catalog import check_packages
     from frugaltwin.store import Store
 
-    path = store or Path("frugaltwin.db")
-    names = [r.name for r in Store(path).campaigns()]
-    if name not in names:
-        near = get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else (f"there are {', '.join(names)}" if names else "there is none yet")
-        raise UnknownName(f"there is no campaign {name!r} in {path}; {hint}")
-    return _campaign(CampaignSpec.parse({"name": name, "store": path}))
+    check_packages()
+    return Campaign.stored(name, Store(store or Path("frugaltwin.db")))
 
 
 def _options(pairs: list[str] | None) -> dict[str, str]:
@@ -384,10 +395,10 @@ def _pairs(flag: str, text: str) -> dict[str, Any]:
 
     if text.lstrip().startswith("{"):
         try:
-            body = json.loads(text)
-        except json.JSONDecodeError as error:
+            body: dict[str, Any] = json.loads(text, parse_int=float)
+        except (json.JSONDecodeError, RecursionError) as error:
             raise InvalidInput(f"{flag} is not JSON: {error}") from error
-        return {key: float(v) if isinstance(v, int) and not isinstance(v, bool) else v for key, v in body.items()}
+        return body
     pairs = [part.partition("=") for part in text.split(",")]
     if any(not key.strip() or not equals for key, equals, _ in pairs):
         raise InvalidInput(f"{flag} {text!r}: write KEY=VALUE,KEY=VALUE")
@@ -468,11 +479,32 @@ def _check_writable(path: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     _check_writable(path)
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
 
 
 def _store_flag(store: Path | None) -> str:
     return f" --store {store}" if store else ""
+
+
+def _mute() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _rescue(record: str) -> None:
+    """A trial that could not be stored goes into a file, or else onto standard error."""
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        path = folder / f"trial-{os.getpid()}.json"
+        try:
+            path.write_text(record + "\n", encoding="utf-8")
+        except OSError:
+            path.unlink(missing_ok=True)
+            continue
+        _say(f"frugaltwin: the trial that could not be stored is in {path}")
+        return
+    _say(record)
 
 
 def _start_log() -> None:

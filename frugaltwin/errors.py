@@ -40,6 +40,9 @@ class CampaignError(FrugalTwinError):
 class StoreError(FrugalTwinError):
     """The store cannot be read or written."""
 
+    record: str = ""
+    """The trial that was measured and could not be stored, as JSON, so that it is not lost."""
+
 
 class ShadowedPackage(FrugalTwinError):
     """A file of the user's hides one of our packages."""

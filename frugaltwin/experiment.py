@@ -24,6 +24,10 @@ SUM_TOLERANCE = 1e-6
 """How far, relative to its scale, a constraint may be missed by settings that a person typed."""
 
 
+LARGEST = 1e100
+"""No setting and no outcome is larger: squares and sums of such numbers are still numbers."""
+
+
 def quantity(value: float, unit: str) -> str:
     """A number with its unit, as people write it.
 
@@ -36,8 +40,9 @@ def quantity(value: float, unit: str) -> str:
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise OutOfBounds(f"{name} = {value!r} is not a number")
-    if not math.isfinite(value):
-        raise OutOfBounds(f"{name} = {value} is not a finite number")
+    if not abs(value) <= LARGEST:  # also false for NaN
+        kind = "a finite number" if isinstance(value, float) and not math.isfinite(value) else f"a number up to {LARGEST:g}"
+        raise OutOfBounds(f"{name} = {value:.4g} is not {kind}" if isinstance(value, float) else f"{name} is not {kind}")
     return float(value)
 
 
@@ -359,7 +364,7 @@ class Trial:
     cost: Cost = Cost()
     """What the attempt took, measured or not."""
     source: str = "driver"
-    """``driver``, or ``told`` when a person performed it."""
+    """``driver``, ``told`` when a person performed it, or ``stopped`` when somebody interrupted the driver."""
     finished_at: str = ""
     """UTC, ISO 8601."""
 

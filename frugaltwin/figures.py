@@ -68,7 +68,9 @@ def save(campaign: Campaign, path: Path) -> None:
 def draws_for(campaign: Campaign) -> list[Draw]:
     """The pictures that fit a campaign."""
     color = [draw_ab_plane] if campaign.driver.experiment.color else []
-    return [draw_best_against_runs, draw_best_against_cost, *color, draw_channels]
+    spent = total_cost(campaign.trials)
+    cost = [draw_best_against_cost] if spent.seconds or spent.money else []
+    return [draw_best_against_runs, *cost, *color, draw_channels]
 
 
 def draw_best_against_runs(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:

@@ -163,9 +163,12 @@ class _Extreme(Goal):
     @classmethod
     def parse(cls, argument: str, experiment: Experiment, draw: Callable[[int], Lab], seed: int) -> Self:
         numeric = [o.name for o in experiment.outcomes if not o.labels]
+        if labels := next((o.labels for o in experiment.outcomes if o.name == argument and o.labels), None):
+            shown = ", ".join(labels[:5])
+            raise InvalidInput(f"{argument} of {experiment.name} is no number to {cls.name}: it takes the labels {shown}")
         if argument not in numeric:
             near = get_close_matches(argument, numeric, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(numeric)}"
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(numeric) or 'only labels'}"
             raise UnknownName(f"{experiment.name} has no outcome {argument!r} to {cls.name}; {hint}")
         return cls(experiment, argument)
 

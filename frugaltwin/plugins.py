@@ -86,6 +86,25 @@ class KnowsTruth(Protocol):
 
 
 @runtime_checkable
+class Resumes(Protocol):
+    """A driver that answers differently for what was done before, in earlier sessions: other noise, other recorded readings."""
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        """Take note of the campaign's earlier trials; called before connecting."""
+        ...
+
+
+@runtime_checkable
+class Fingerprints(Protocol):
+    """A driver that depends on something outside the project, such as a file."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when that changes."""
+        ...
+
+
+@runtime_checkable
 class Estimates(Protocol):
     """A driver that can price settings before it performs them."""
 

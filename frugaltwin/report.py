@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from frugaltwin import figures
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Trial, describe, total_cost
+from frugaltwin.experiment import Outcome, Parameter, Trial, describe, quantity, total_cost
 from frugaltwin.goals import MatchColor
 from frugaltwin.plugins import Recommends
 from frugaltwin.tables import color_of
@@ -58,7 +58,8 @@ def html(campaign: Campaign) -> str:
         target={"hex": goal.hex_code, "lab": goal.target} if isinstance(goal, MatchColor) else None,
         best=best and {"number": best[0].number, "score": best[1], "hex": _hex(campaign, best[0]), "lab": _lab(campaign, best[0])},
         charts=[{"title": TITLES[draw], "svg": figures.svg(figures.figure([draw], campaign))} for draw in draws],
-        columns=[{"name": c.name, "unit": "" if c.unit == "1" else c.unit} for c in (*experiment.parameters, *experiment.outcomes)],
+        settings=[_column(p) for p in experiment.parameters],
+        outcomes=[_column(o) for o in experiment.outcomes],
         score_unit="" if goal.unit == "1" else goal.unit,
         rows=[_row(campaign, t) for t in trials],
         cost=total_cost(trials),
@@ -77,7 +78,7 @@ def notebook_html(campaign: Campaign) -> str:
         if (code := _hex(campaign, t))
     )
     best = goal.best(trials)
-    words = f"best {best[1]:.3g} {goal.unit} (experiment {best[0].number})" if best else "nothing measured yet"
+    words = f"best {quantity(float(f'{best[1]:.3g}'), goal.unit)} (experiment {best[0].number})" if best else "nothing measured yet"
     plot = figures.svg(figures.figure([figures.draw_best_against_runs], campaign, 4.0, 2.2)) if best else ""
     title = f"<b>{escape(campaign.name)}</b>: {escape(goal.title)}, {len(trials)} experiments, {escape(words)}"
     return f"<div>{title}<br>{target}{swatches}<br>{plot}</div>"
@@ -98,15 +99,23 @@ def _hex(campaign: Campaign, trial: Trial) -> str | None:
 def _row(campaign: Campaign, trial: Trial) -> dict[str, Any]:
     experiment = campaign.driver.experiment
     outcomes = trial.measurement.outcomes if trial.measurement else {}
-    values = [trial.settings[p.name] for p in experiment.parameters] + [outcomes.get(o.name, "") for o in experiment.outcomes]
     return {
         "number": trial.number,
-        "cells": [f"{v:.4g}" if isinstance(v, int | float) else v for v in values],
+        "settings": [_cell(trial.settings[p.name]) for p in experiment.parameters],
+        "outcomes": [_cell(outcomes.get(o.name, "")) for o in experiment.outcomes],
         "hex": _hex(campaign, trial),
         "score": campaign.score(trial),
         "cost": trial.cost,
         "note": trial.error or ("told by a person" if trial.source == "told" else ""),
     }
+
+
+def _column(of: Parameter | Outcome) -> dict[str, str]:
+    return {"name": of.name, "unit": "" if of.unit == "1" else of.unit}
+
+
+def _cell(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _strategy(campaign: Campaign) -> str:
@@ -120,10 +129,13 @@ def _provenance(campaign: Campaign) -> list[tuple[str, str]]:
     versions = body.pop("versions", {})
     rows = [("store", campaign.store.path)] + ([("started", record.created_at)] if record else [])
     for key, value in body.items():
+        if key == "experiment" or value is None:
+            continue
         if isinstance(value, dict):
             options = ", ".join(f"{k} = {v}" for k, v in value["options"].items()) or "default options"
             rows.append((key, f"{value['name']} ({options})"))
         else:
             rows.append((key, str(value)))
     budget = ", ".join(f"{k} {v:g}" for k, v in vars(campaign.budget).items() if v is not None)
-    return [*rows, ("budget", budget), *((f"version of {k}", v) for k, v in versions.items())]
+    stop = [("stop rule", f"score {campaign.stop_rule.score:g}")] if campaign.stop_rule else []
+    return [*rows, ("budget", budget), *stop, *((f"version of {k}", v) for k, v in versions.items())]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from frugaltwin.budget import Budget, StopRule
+from frugaltwin.catalog import in_words
 from frugaltwin.errors import InvalidInput
 
 
@@ -20,13 +21,13 @@ class Choice(_Strict):
     """A driver or a strategy of the catalog, with its options."""
 
     name: str
-    options: dict[str, str | float | bool] = {}
+    options: dict[str, bool | int | float | str] = {}
 
 
 class BudgetSpec(_Strict):
     """How much a campaign may use in all; what is not named is not limited."""
 
-    runs: int | None = Field(None, ge=1, description="Trials, failed ones included.")
+    runs: int | None = Field(None, ge=1, le=1_000_000, description="Trials, failed ones included.")
     seconds: float | None = Field(None, gt=0, description="Lab time, s (virtual on a twin).")
     money: float | None = Field(None, gt=0, description="USD.")
     volume: float | None = Field(None, gt=0, description="Liquid, rinses included, mL.")
@@ -50,11 +51,23 @@ def _named(value: object) -> object:
 
 
 def _counted(value: object) -> object:
+    if isinstance(value, Budget):
+        return {name: limit for name, limit in vars(value).items() if limit is not None}
     return {"runs": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _scored(value: object) -> object:
     return {"score": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+_UNION_TAGS = {"bool", "int", "float", "str"}
+_KINDS = {
+    "model_type": "it takes a name, a number or a table of fields, see docs/commands.md",
+    "dict_type": 'it takes a table of fields, such as { sensor = "as7341" }',
+    "path_type": "it takes the name of a file",
+    "bool_type": "it takes a number, a text, true or false",
+}
+"""What a field takes, for the types of pydantic's errors whose own words are about Python."""
 
 
 class CampaignSpec(_Strict):
@@ -83,11 +96,12 @@ class CampaignSpec(_Strict):
             return cls.model_validate(fields)
         except ValidationError as error:
             first = error.errors()[0]
-            path = ".".join(str(part) for part in first["loc"])
+            parts = [str(part) for part in first["loc"] if str(part) not in _UNION_TAGS]
+            path = ".".join(parts)
             if first["type"] == "extra_forbidden":
-                raise InvalidInput(f"{where}{path}: there is no such field{_nearest(str(first['loc'][-1]), first['loc'][:-1])}") from error
-            reason = first["msg"].removeprefix("Value error, ")
-            raise InvalidInput(f"{where}{path} = {_shown(first['input'])}: {reason[0].lower()}{reason[1:]}") from error
+                raise InvalidInput(f"{where}{path}: there is no such field{_nearest(parts[-1], tuple(parts[:-1]))}") from error
+            reason = _KINDS.get(first["type"], in_words(first["msg"]))
+            raise InvalidInput(f"{where}{path} = {_shown(first['input'])}: {reason}") from error
 
     @property
     def budget_or_default(self) -> Budget:
@@ -107,22 +121,23 @@ def read_fields(path: Path) -> dict[str, Any]:
         InvalidInput: The file cannot be read or is no TOML; the message names the line.
     """
     try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        fields = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} is not a campaign file: {error}") from error
-    return {"name": path.stem} | fields
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:64]
+    return ({"name": stem} if stem else {}) | fields
 
 
 def _shown(value: object) -> str:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
 
-def _nearest(name: str, path: tuple[int | str, ...]) -> str:
+def _nearest(name: str, path: tuple[str, ...]) -> str:
     from difflib import get_close_matches
 
-    models: dict[tuple[int | str, ...], type[BaseModel]] = {(): CampaignSpec, ("budget",): BudgetSpec, ("stop",): StopSpec}
+    models: dict[tuple[str, ...], type[BaseModel]] = {(): CampaignSpec, ("budget",): BudgetSpec, ("stop",): StopSpec}
     fields = list(models.get(path, Choice).model_fields)
     near = get_close_matches(name, fields, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(fields)}"

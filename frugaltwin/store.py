@@ -5,6 +5,7 @@ A trial is acknowledged when `append` returns: by then it is on disk (`synchrono
 
 import json
 import logging
+import math
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -14,7 +15,7 @@ from typing import Any
 
 from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, StoreError
-from frugaltwin.experiment import Measurement, Trial
+from frugaltwin.experiment import Experiment, Measurement, Trial
 
 APPLICATION_ID = 0x46547769  # "FTwi": says that a SQLite file is ours
 SCHEMA_VERSION = 1
@@ -36,6 +37,27 @@ class CampaignRecord:
     created_at: str
     body: Mapping[str, Any]
     """The resolved words it was started with (driver, goal, strategy, seed …) and its provenance."""
+
+
+def experiment_to_json(experiment: Experiment) -> Any:
+    """An experiment as JSON values."""
+    from pydantic import TypeAdapter
+
+    def finite(value: Any) -> Any:  # JSON has no infinity: a constraint without a limit says "inf"
+        if isinstance(value, dict):
+            return {k: finite(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [finite(v) for v in value]
+        return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+    return finite(TypeAdapter(Experiment).dump_python(experiment, mode="json"))
+
+
+def experiment_from_json(body: Any) -> Experiment:
+    """The inverse of `experiment_to_json`."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Experiment).validate_python(body)
 
 
 def trial_json(trial: Trial) -> str:
@@ -61,20 +83,30 @@ class Store:
         Raises:
             StoreError: It cannot be opened, or it is no store.
         """
-        self.path = str(path)
+        self.path = str(path) if str(path) == ":memory:" else str(Path(path).absolute())
         self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        if self.path != ":memory:":
+            if Path(self.path).is_dir():
+                raise StoreError(f"cannot open the store {path}: it is a folder; name a file with --store")
+            if not Path(self.path).parent.is_dir():
+                raise StoreError(f"cannot open the store {path}: there is no folder {Path(self.path).parent}; choose another with --store")
         if self.path == ":memory:" or Path(self.path).exists():
             self._open()
 
     def create(self, record: CampaignRecord) -> None:
-        """Keep a new campaign.
+        """Keep a new campaign; one of that name without trials makes way.
 
         Raises:
-            StoreError: There is one of that name, or the store cannot be written.
+            StoreError: There is one of that name with trials, or the store cannot be written.
         """
         with self._translated("write"):
-            db = self._db or self._open()
+            db = self._connected()
             with db:
+                db.execute(
+                    "delete from campaign where name = ? and not exists (select 1 from trial where campaign = ?)",
+                    (record.name, record.name),
+                )
                 db.execute(
                     "insert into campaign values (?, ?, ?)",
                     (record.name, record.created_at, json.dumps(dict(record.body), allow_nan=False, ensure_ascii=False)),
@@ -87,7 +119,7 @@ class Store:
             StoreError: It could not.
         """
         with self._translated("write"):
-            db = self._db or self._open()
+            db = self._connected()
             db.execute("begin immediate")
             db.rollback()
 
@@ -105,22 +137,25 @@ class Store:
             return []
         with self._translated("read"):
             rows = self._db.execute("select name, created_at, body from campaign order by created_at, rowid").fetchall()
-        return [CampaignRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
+            return [CampaignRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
 
     def append(self, name: str, trial: Trial) -> None:
         """Keep a trial for ever; it is on disk when this returns. A number can be used once per campaign.
 
         Raises:
-            StoreError: It could not be written; the message holds the trial, so that it is not lost.
+            StoreError: It could not be written; `record` of the error holds the trial, so that it is not lost.
         """
         body = trial_json(trial)
         try:
             with self._translated("write"):
-                assert self._db is not None, "a campaign is created before its trials"
-                with self._db:
-                    self._db.execute("insert into trial values (?, ?, ?)", (name, trial.number, body))
+                db = self._connected()
+                with db:
+                    db.execute("insert into trial values (?, ?, ?)", (name, trial.number, body))
         except StoreError as error:
-            raise StoreError(f"{error}; trial {trial.number} of {name!r} is not stored, its record is {body}") from error
+            lost = StoreError(f"{error}; trial {trial.number} of {name!r} was measured but is not stored")
+            lost.record = body
+            lost.add_note(body)
+            raise lost from error
 
     def trials(self, name: str) -> list[Trial]:
         """The trials of a campaign in the order of their numbers.
@@ -131,8 +166,10 @@ class Store:
         if self._db is None:
             return []
         with self._translated("read"):
-            rows = self._db.execute("select body from trial where campaign = ? order by number", (name,)).fetchall()
-        return [trial_from_json(body) for (body,) in rows]
+            rows = self._db.execute("select number, body from trial where campaign = ? order by number", (name,)).fetchall()
+            if missing := set(range(1, len(rows) + 1)) - {number for number, _ in rows}:
+                raise StoreError(f"the store {self.path} is damaged: trial {min(missing)} of {name!r} is missing; restore a copy")
+            return [trial_from_json(body) for _, body in rows]
 
     def close(self) -> None:
         """Close the file."""
@@ -170,9 +207,14 @@ class Store:
         finally:
             lock.release()
 
+    def _connected(self) -> sqlite3.Connection:
+        """The database, open, and still the file of that name."""
+        db = self._db or self._open()
+        if self.path != ":memory:" and self._file != _identity(Path(self.path)):
+            raise StoreError(f"the store {self.path} was removed or replaced while it was open; start again")
+        return db
+
     def _open(self) -> sqlite3.Connection:
-        if Path(self.path).is_dir():
-            raise StoreError(f"cannot open the store {self.path}: it is a folder; name a file with --store")
         with self._translated("open"):
             read_only = self.path != ":memory:" and Path(self.path).exists() and not _is_writable(Path(self.path))
             target = f"{Path(self.path).absolute().as_uri()}?mode=ro&immutable=1" if read_only else self.path
@@ -195,6 +237,7 @@ class Store:
                 db.close()
                 raise
         self._db = db
+        self._file = None if self.path == ":memory:" else _identity(Path(self.path))
         return db
 
     @contextmanager
@@ -202,6 +245,9 @@ class Store:
         """One clear sentence for the user; the whole story in the log."""
         try:
             yield
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            _log.exception("cannot %s the store %s", verb, self.path)
+            raise StoreError(f"the store {self.path} is damaged: a record in it cannot be read; restore a copy") from error
         except sqlite3.Error as error:
             _log.exception("cannot %s the store %s", verb, self.path)
             code = getattr(error, "sqlite_errorname", "")
@@ -219,6 +265,15 @@ class Store:
             }
             reason = next((text for prefix, text in reasons.items() if code.startswith(prefix)), str(error))
             raise StoreError(f"cannot {verb} the store {self.path}: {reason}") from error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file that is, whatever its name; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_writable(path: Path) -> bool:

@@ -126,10 +126,10 @@ def read_settings(path: Path, experiment: Experiment) -> list[dict[str, float | 
     return checked
 
 
-def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV with the names of the first row as its header; missing values are empty cells."""
+def format_rows(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV with these columns; missing values are empty cells."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
@@ -142,9 +142,19 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         InvalidInput: The file cannot be written.
     """
     try:
-        path.write_text(format_rows(rows), encoding="utf-8")
+        path.write_text(format_rows(list(rows[0]), rows), encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
+
+
+BOOKKEEPING = ("number", "score", "seconds", "money", "volume", "source", "finished_at", "error")
+"""The columns that every trial has, whatever the experiment."""
+
+
+def trial_columns(experiment: Experiment) -> list[str]:
+    """The names of the columns of `trial_rows`, in order."""
+    derived = list("Lab") if experiment.color else []
+    return ["number", *(p.name for p in experiment.parameters), *(o.name for o in experiment.outcomes), *derived, *BOOKKEEPING[1:]]
 
 
 def trial_rows(experiment: Experiment, trials: Sequence[Trial], score: Callable[[Trial], float | None]) -> list[dict[str, Any]]:

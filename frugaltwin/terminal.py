@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from frugaltwin.color import hex_code
-from frugaltwin.experiment import Settings, Trial, describe, total_cost
+from frugaltwin.experiment import Settings, Trial, describe, quantity, total_cost
 from frugaltwin.goals import MatchColor
 from frugaltwin.plugins import Recommends
 from frugaltwin.tables import color_of
@@ -108,21 +109,17 @@ class PeopleDisplay(Display):
             console=console, transient=True, disable=not self._is_terminal,
         )  # fmt: skip
         self._task = self._progress.add_task("experimenting", total=campaign.budget.runs, completed=len(self.trials))
-        self._names = [p.name for p in campaign.driver.experiment.parameters]
-        self._is_color = isinstance(campaign.goal, MatchColor)
+        self._has_headline = False
+        unit = campaign.goal.unit if campaign.goal.unit not in ("", "1") else "score"
+        self._settings = {p.name: max(6, min(len(p.name), 12)) for p in campaign.driver.experiment.parameters}
+        self._swatches = {"measured": 8, "target": 8} if isinstance(campaign.goal, MatchColor) else {}
+        self._scores = {unit: 6, "best": 6}
+        self._costs = {"lab time": 8, "USD": 5, "mL": 5}
+        room = console.width if self._is_terminal else 10**6
+        while self._costs and len(self._row(self._names())) + 4 > room:
+            self._costs.popitem()  # one line an experiment: what it took stands in the report too
 
     def __enter__(self) -> Self:
-        goal, words = self.campaign.goal, self.campaign.words
-        strategy = words["strategy"]["name"] if "strategy" in words else type(self.campaign.strategy).__name__
-        swatch = f" {self._swatch(goal.hex_code)}" if isinstance(goal, MatchColor) else ""
-        self._print(f"{self._bold(self.campaign.name)}: {self.campaign.driver.experiment.name}, strategy {strategy}")
-        self._print(f"goal: {goal.title}{swatch}")
-        if self.trials:
-            self._print(f"going on after experiment {len(self.trials)}")
-        color = f"  {'measured':>8} {'target':>8}" if self._is_color else ""
-        unit = goal.unit if goal.unit not in ("", "1") else "score"
-        costs = f"  {'lab time':>8} {'USD':>6} {'mL':>6}"
-        self._print(f"{'#':>3} {' '.join(f'{n:>7}' for n in self._names)}{color}  {unit:>7} {'best':>7}{costs}")
         self._progress.start()
         return self
 
@@ -130,34 +127,59 @@ class PeopleDisplay(Display):
         self._progress.stop()
 
     def _line(self, trial: Trial) -> None:
+        self._headline()
         goal = self.campaign.goal
-        recipe = " ".join(f"{_cell(trial.settings[n]):>7}" for n in self._names)
         score, best, spent = self.campaign.score(trial), goal.best(self.trials), total_cost(self.trials)
-        costs = f"  {clock(spent.seconds):>8} {spent.money:>6.2f} {spent.volume:>6.0f}"
+        cells = {name: _cell(trial.settings[name]) for name in self._settings}
+        cells |= {"lab time": clock(spent.seconds), "USD": f"{spent.money:.2f}", "mL": f"{spent.volume:.0f}"}
         if score is None:
-            middle = f"  failed: {trial.error}"
+            self._print(f"{trial.number:>3} {self._row(cells, self._settings)} failed: {trial.error}")
         else:
             color = _color(self.campaign, trial)
-            shown = ""
             if isinstance(goal, MatchColor):
-                shown = f"  {self._swatch(hex_code((color['L'], color['a'], color['b'])))} {self._swatch(goal.hex_code)}"
-            middle = f"{shown}  {score:>7.3g} {best[1] if best else 0:>7.3g}"
-        self._print(f"{trial.number:>3} {recipe}{middle}{costs}")
+                cells |= {"measured": hex_code((color["L"], color["a"], color["b"])), "target": goal.hex_code}
+            cells |= dict(zip(self._scores, (f"{score:.3g}", f"{best[1]:.3g}" if best else ""), strict=True))
+            self._print(f"{trial.number:>3} {self._row(cells)}")
         self._progress.update(self._task, completed=trial.number)
 
     def end(self, recommended: Settings | None, report: Path | None) -> None:
         self._progress.stop()
+        self._headline()
         campaign = self.campaign
         if campaign.stopped_because:
             self._print(f"ended by {campaign.stopped_because}")
         best = campaign.best()
         if best:
-            self._print(f"best reading: {best[1]:.3g} {campaign.goal.unit} in experiment {best[0].number}")
+            self._print(f"best reading: {quantity(float(f'{best[1]:.3g}'), campaign.goal.unit)} in experiment {best[0].number}")
         if recommended:
             by = "by the model, not the luckiest reading" if isinstance(campaign.strategy, Recommends) else "the best reading"
             self._print(f"{self._bold('recommended recipe')} ({by}): {describe(recommended)}")
         if report:
             self._print(f"report: {report}")
+
+    def _headline(self) -> None:
+        """What this is, and the names of the columns; once, and not before something is to be said below it."""
+        if self._has_headline:
+            return
+        self._has_headline = True
+        goal, words = self.campaign.goal, self.campaign.words
+        strategy = words["strategy"]["name"] if "strategy" in words else type(self.campaign.strategy).__name__
+        swatch = f" {self._swatch(goal.hex_code)}" if isinstance(goal, MatchColor) else ""
+        self._print(f"{self._bold(self.campaign.name)}: {self.campaign.driver.experiment.name}, strategy {strategy}")
+        self._print(f"goal: {goal.title}{swatch}")
+        self._print(f"  # {self._row(self._names())}")
+
+    def _names(self) -> dict[str, str]:
+        return {name: name for group in (self._settings, self._swatches, self._scores, self._costs) for name in group}
+
+    def _row(self, cells: Mapping[str, str], *groups: Mapping[str, int]) -> str:
+        """Cells under their names; a color as a swatch where the output can show one."""
+        shown = []
+        for widths in groups or (self._settings, self._swatches, self._scores, self._costs):
+            texts = (self._swatch(cells[n]) if cells[n].startswith("#") else f"{cells[n][:w]:>{w}}" for n, w in widths.items())
+            if widths:
+                shown.append(" ".join(texts))
+        return "  ".join(shown)
 
     def _print(self, text: str) -> None:
         from rich.text import Text
@@ -194,7 +216,16 @@ def _color(campaign: Campaign, trial: Trial) -> dict[str, float]:
 
 
 def _cell(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+    """A setting in about six characters.
+
+    >>> _cell(0.59231), _cell(201.0), _cell(3.2), _cell(0.0000123), _cell("water")
+    ('0.592', '201', '3.200', '1e-05', 'water')
+    """
+    if isinstance(value, str):
+        return value
+    if value == round(value) and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.3f}" if 0.001 <= abs(value) < 100 else f"{value:.1g}" if abs(value) < 0.001 else f"{value:.5g}"
 
 
 def _print_json(event: dict[str, Any]) -> None:

@@ -83,7 +83,7 @@ class Composite:
         chance = log_chance(space, history)
         with torch.no_grad():
             order = score(torch.from_numpy(known)).mean(0).argsort(descending=True)
-        X = best_points(lambda X: score(X).mean(0) + chance(X), space, self.seed, known[order[:_NEAR]])
+        X = best_points(lambda X: score(X).mean(0) + chance(X), space, self.seed, known[order[:_NEAR].numpy()])
         return space.decode(X[0])
 
 
@@ -113,4 +113,4 @@ def _improvement(score: Paths, done: Floats) -> tuple[Acquisition, Floats]:
     best = reached.max(dim=1, keepdim=True).values
     softness = _SOFT * float(reached.std(correction=0)) + 1e-9
     order = reached.mean(0).argsort(descending=True)
-    return lambda X: logmeanexp(log_softplus(score(X) - best, tau=softness), dim=0), done[order[:_NEAR]]
+    return lambda X: logmeanexp(log_softplus(score(X) - best, tau=softness), dim=0), done[order[:_NEAR].numpy()]

@@ -4,6 +4,7 @@
 the truth. Its docstring is the data sheet.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Literal, Self
 
@@ -14,7 +15,7 @@ from scipy.stats import qmc
 from frugaltwin.color import cie_table, lab, transmitted_weights
 from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError, RigFault
-from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experiment, Measurement, MixtureSum, Outcome, Settings
+from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experiment, Measurement, MixtureSum, Outcome, Settings, Trial
 from frugaltwin.instruments import Mixer, Reading
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from simulator.dyes import DYES, transmittance
@@ -116,6 +117,7 @@ class ColorMixing:
         self._mixer = mixer
         self._channels = sensor.color_channels
         self._performed = 0
+        self._is_connected = False
         self._before = mixer.spent
         self._references: tuple[Reading, Reading] | None = None
 
@@ -124,6 +126,7 @@ class ColorMixing:
         self._mixer.identify()
         PRIME.perform(self._mixer, {})
         self._read_references()
+        self._is_connected = True
         return self
 
     def perform(self, settings: Settings) -> Measurement:
@@ -135,7 +138,7 @@ class ColorMixing:
         return Measurement(outcomes, self._cost_since_last(), raw)
 
     def _outcomes(self, settings: Settings) -> tuple[dict[str, float], dict[str, float | str]]:
-        if self._performed and self._performed % REFERENCE_EVERY == 0:
+        if self._is_reference_due:
             self._read_references()
         self._performed += 1
         (reading,) = ONE_COLOR.perform(self._mixer, settings)
@@ -158,12 +161,20 @@ class ColorMixing:
         return cost
 
     def estimate(self, settings: Settings) -> Cost:
-        return ONE_COLOR.estimate(self._mixer, settings)
+        color = ONE_COLOR.estimate(self._mixer, settings)
+        if not self._is_connected:
+            return PRIME.estimate(self._mixer, {}) + REFERENCES.estimate(self._mixer, {}) + color
+        return REFERENCES.estimate(self._mixer, {}) + color if self._is_reference_due else color
+
+    @property
+    def _is_reference_due(self) -> bool:
+        return self._performed > 0 and self._performed % REFERENCE_EVERY == 0
 
     def stop(self) -> None:
         self._mixer.stop()
 
     def __exit__(self, *failure: object) -> None:
+        self._is_connected = False
         self._mixer.__exit__(*failure)
 
     def _read_references(self) -> None:
@@ -246,13 +257,18 @@ class ColorMixingTwin(ColorMixing):
         room_light: float = 1.0,
         evaporation: float = 1.0,
         dead_volume: float = 1.0,
-        seed: int | tuple[int, ...] = 0,
+        seed: int = 0,
     ) -> None:
         registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
         self._sensor = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
         each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
         self._imperfections = each.scaled(imperfections)
+        self._seed = seed
         super().__init__(SimulatedMixer(self._sensor, self._imperfections, seed), self._sensor)
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        """Draw other random numbers than the earlier sessions did."""
+        super().__init__(SimulatedMixer(self._sensor, self._imperfections, (self._seed, len(trials))), self._sensor)
 
     def truth(self, settings: Settings) -> dict[str, float]:
         """The noise-free outcomes: see the data sheet for what stays and what is off."""

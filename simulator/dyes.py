@@ -1,5 +1,7 @@
 """What dissolved dyes do to light: Beer-Lambert absorption of food colors in water."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,9 +25,12 @@ def absorptivity(dye: str) -> NDArray[np.float64]:
     return total
 
 
+@cache
 def absorptivities() -> NDArray[np.float64]:
-    """All dyes in the order of `DYES`, [3, 81]."""
-    return np.stack([absorptivity(dye) for dye in DYES])
+    """All dyes in the order of `DYES`, [3, 81]; not to be written to."""
+    stacked = np.stack([absorptivity(dye) for dye in DYES])
+    stacked.flags.writeable = False
+    return stacked
 
 
 def transmittance(concentrations: NDArray[np.float64], path: float = 1.0) -> NDArray[np.float64]:

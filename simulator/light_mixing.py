@@ -5,6 +5,7 @@ docstring is the data sheet.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
-from frugaltwin.experiment import Additive, Colorimetry, Discrete, Experiment, Exposure, Measurement, Outcome, Settings
+from frugaltwin.experiment import Additive, Colorimetry, Discrete, Experiment, Exposure, Measurement, Outcome, Settings, Trial
 
 CHANNELS = ("ch410", "ch440", "ch470", "ch510", "ch550", "ch583", "ch620", "ch670")
 LEDS = ("red", "green", "blue")
@@ -255,12 +256,12 @@ class LightMixing:
 
     experiment = LIGHT_MIXING
 
-    def __init__(self, seed: int | tuple[int, ...] = 0, imperfections: float = 1.0) -> None:
-        for part in seed if isinstance(seed, tuple) else (seed,):
-            if isinstance(part, bool) or not isinstance(part, int) or part < 0:
-                raise InvalidInput(f"seed = {seed!r}: needs a whole number, 0 or more")
+    def __init__(self, seed: int = 0, imperfections: float = 1.0) -> None:
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise InvalidInput(f"seed = {seed!r}: needs a whole number, 0 or more")
         if isinstance(imperfections, bool) or not isinstance(imperfections, (int, float)) or not 0 <= imperfections < math.inf:
             raise InvalidInput(f"imperfections = {imperfections!r}: needs a number, 0 (none) or more; 1 is the rig as measured")
+        self._seed = seed
         self._random = np.random.default_rng(seed)
         self._imperfections = float(imperfections)
         self._is_stopped = True
@@ -284,7 +285,7 @@ class LightMixing:
         if self._imperfections:
             read = read + self._imperfections * self._errors(read, steps, gain)
         limit = min(steps, COUNTER)
-        values = np.rint(read).clip(0, limit).tolist()
+        values = (np.rint(read).clip(0, limit) + 0.0).tolist()  # no -0.0
         _refuse_saturated(values, limit, steps)
         raw = {"full_scale": limit, "integration_ms": 1e3 * steps * STEP_SECONDS}
         return Measurement(dict(zip(CHANNELS, values, strict=True)), _cost(steps), raw)
@@ -295,6 +296,10 @@ class LightMixing:
 
     def __exit__(self, *failure: object) -> None:
         """Nothing is left on: a twin has no LEDs."""
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        """Draw other random numbers than the earlier sessions did."""
+        self._random = np.random.default_rng((self._seed, len(trials)))
 
     def truth(self, settings: Settings) -> dict[str, float]:
         """The mean counts of a rig without random errors, not rounded.

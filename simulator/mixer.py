@@ -15,7 +15,7 @@ from frugaltwin.color import cie_table
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.instruments import Reading
-from simulator.dyes import DYES, absorptivities
+from simulator.dyes import DYES, transmittance
 from simulator.sensors import Sensor
 
 CELL_VOLUME = 8.0  # mL: what fits in before it spills
@@ -86,8 +86,8 @@ class Imperfections:
 
     def __post_init__(self) -> None:
         for name, scale in vars(self).items():
-            if not (math.isfinite(scale) and 0 <= scale <= 100):
-                raise InvalidInput(f"{name} = {scale:g} is no scale of an imperfection: 0 is none, 1 as on a rig, 100 the most")
+            if not 0 <= scale <= 10:
+                raise InvalidInput(f"{name} = {scale:g} is no scale of an imperfection: 0 is none, 1 as on a rig, 10 the most")
 
     def scaled(self, factor: float) -> "Imperfections":
         """All of them times `factor`."""
@@ -111,7 +111,6 @@ class SimulatedMixer:
         self._random = np.random.default_rng(self.seed)
         self._stop = threading.Event()
         self._stop.set()  # until somebody connects
-        self._absorptivity = absorptivities() * (-math.log(10) * PATH)
         self._light = self.sensor.counts_per_light(cie_table()["led_b4"])
         self._room = self._light.sum(axis=1) * 0.005 * self.imperfections.room_light
         self._room_phase = self._random.uniform(0, 2 * math.pi)
@@ -198,10 +197,8 @@ class SimulatedMixer:
             raise RigFault(f"{volume:g} mL does not fit into the cell: {self._volume:.2f} of {CELL_VOLUME:g} mL are in it")
 
     def _transmittance(self) -> NDArray[np.float64]:
-        if not self._volume:
-            return np.ones(self._absorptivity.shape[1])
-        concentrations = np.array([amount / self._volume for amount in self._amounts.values()])
-        return np.exp(concentrations @ self._absorptivity)
+        volume = self._volume or 1.0  # an empty cell holds no dye either
+        return transmittance(np.array([amount / volume for amount in self._amounts.values()]), PATH)
 
     def _lamp(self) -> float:
         scale = self.imperfections.lamp_drift

@@ -1,23 +1,26 @@
 """Recorded experiments as a driver: every row of a table is a candidate that was measured once."""
 
+import hashlib
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
-from frugaltwin.experiment import Categorical, Discrete, Experiment, Measurement, Outcome, Parameter, Settings
-from frugaltwin.tables import read_rows
+from frugaltwin.experiment import Categorical, Discrete, Experiment, Measurement, Outcome, Parameter, Settings, Trial
+from frugaltwin.tables import BOOKKEEPING, read_rows
 
 
 class Table:
     """Replays a CSV table of real, recorded experiments: its rows are the only settings allowed.
 
     **How it answers.** Performing settings gives the reading that was recorded for them. Rows may repeat: a repeat draws another
-    of the readings recorded for the same settings, in an order drawn from the seed, and starts over when all were drawn. An
-    empty outcome is a failed trial. There is no truth besides the readings, so there is no noise-free form.
+    of the readings recorded for the same settings, in an order drawn from the seed, and starts over when all were drawn, also
+    when a campaign goes on later. An outcome that is empty, NaN, NA, N/A, none, null, - or ? is a failed trial. There is no
+    truth besides the readings, so there is no noise-free form.
 
     ============== ============= =================================================================================
     option         default       meaning
@@ -50,6 +53,8 @@ class Table:
             raise InvalidInput(f"{', '.join(sorted(twice))} cannot be a setting and an outcome of {path} at once")
         if not chosen:
             raise InvalidInput(f"{path} has no column left to be a setting")
+        if taken := sorted(set(measured + chosen) & set(BOOKKEEPING)):
+            raise InvalidInput(f"{path} has a column {taken[0]!r}, as every trial has; rename it")
         parameters = tuple(_parameter(path, column, [row[column].strip() for row in rows]) for column in chosen)
         keys = [tuple(_setting(p, row[p.name].strip()) for p in parameters) for row in rows]
         self.experiment = Experiment(
@@ -65,8 +70,16 @@ class Table:
         self._readings = [{o.name: _reading(o, row[o.name].strip()) for o in self.experiment.outcomes} for row in rows]
         random = np.random.default_rng(seed)
         self._order = {key: random.permutation(numbers).tolist() for key, numbers in self._rows.items()}
+        self.fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()
         self._drawn: dict[tuple[float | str, ...], int] = defaultdict(int)
         self._stopped = True
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        """Go on with the readings that earlier sessions have not drawn."""
+        self._drawn.clear()
+        for trial in trials:
+            if trial.source == "driver":
+                self._drawn[self.experiment.key(trial.settings)] += 1
 
     def __enter__(self) -> Self:
         self._stopped = False
@@ -103,7 +116,7 @@ def _number(text: str) -> float | None:
 
 
 def _is_missing(text: str) -> bool:
-    return text.lower() in ("", "nan", "na", "none", "null")
+    return text.lower() in ("", "nan", "na", "n/a", "none", "null", "-", "?")
 
 
 def _parameter(path: Path, column: str, cells: list[str]) -> Parameter:

@@ -142,7 +142,7 @@ def test_a_blind_sensor_is_refused_and_says_what_to_raise() -> None:
 
 
 def test_counts_are_whole_numbers_between_zero_and_full_scale() -> None:
-    with ColorMixingTwin(sensor_noise=50) as twin:
+    with ColorMixingTwin(sensor_noise=10) as twin:
         raw = twin.perform(GREEN).raw
     counts = [v for k, v in raw.items() if k.startswith("counts_")]
     assert counts

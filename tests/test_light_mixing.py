@@ -264,7 +264,7 @@ def test_imperfections_that_are_no_scale_are_refused(wrong: object) -> None:
         LightMixing(imperfections=wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("wrong", [-1, 0.5, "1", True, (1, -2)])
+@pytest.mark.parametrize("wrong", [-1, 0.5, "1", True])
 def test_a_seed_that_is_no_whole_number_is_refused(wrong: object) -> None:
     with pytest.raises(InvalidInput, match="seed"):
         LightMixing(seed=wrong)  # type: ignore[arg-type]
