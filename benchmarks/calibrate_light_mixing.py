@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from frugaltwin.color import cie_table
-from simulator.light_mixing import CHANNELS, CLSLAB, GAINS, LIGHT_MIXING, PWM_BEAT, STEP_SECONDS, Calibration, counts, integration_steps
+from simulator.light_mixing import CHANNELS, CLSLAB, LIGHT_MIXING, PWM_BEAT, Calibration, counts, integration_steps
+from simulator.sensors import AS7341_GAINS, AS7341_STEP_SECONDS
 
 Numbers = NDArray[np.float64]
 
@@ -45,7 +46,7 @@ def led_xyz() -> Numbers:
 
 
 def _calibration(x: Numbers) -> Calibration:
-    steps = np.insert(x[32:42], GAINS.index(128.0), 1.0)
+    steps = np.insert(x[32:42], AS7341_GAINS.index(128.0), 1.0)
     bends = (float(x[45]), float(x[46])) if len(x) > 45 else CLSLAB.bends
     return Calibration(x[:24].reshape(8, 3) * 1e-3, x[24:32] * 1e-5, steps, x[42:45], bends)
 
@@ -56,7 +57,7 @@ def fit(settings: Numbers, read: Numbers, has_free_bends: bool = False) -> Calib
     Args:
         has_free_bends: Fit the bends of the LED's duty too, instead of keeping those of the twin.
     """
-    seconds = integration_steps(settings[:, 3], settings[:, 4])[:, None] * STEP_SECONDS
+    seconds = integration_steps(settings[:, 3], settings[:, 4])[:, None] * AS7341_STEP_SECONDS
     error = np.sqrt(ROUNDING**2 + (MODEL_ERROR**2 + (PWM_BEAT / seconds) ** 2) * read**2)
 
     def residuals(x: Numbers) -> Numbers:
@@ -90,7 +91,7 @@ def cross_validated(settings: Numbers, read: Numbers, folds: int = FOLDS, seed: 
 
 def _print_what_is_left(settings: Numbers, read: Numbers, predicted: Numbers) -> None:
     """What the imperfections of the twin were set to."""
-    milliseconds = 1e3 * integration_steps(settings[:, 3], settings[:, 4]) * STEP_SECONDS
+    milliseconds = 1e3 * integration_steps(settings[:, 3], settings[:, 4]) * AS7341_STEP_SECONDS
     relative = np.where(read > 50, read / predicted - 1, np.nan)
     enough = (read > 50).sum(axis=1) >= 3
     common = np.nanmedian(relative[enough], axis=1)  # what all channels of a record have in common

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.light_mixing import GAINS, LightMixing, counts
+from simulator.light_mixing import LightMixing, counts
+from simulator.sensors import AS7341_GAINS
 
 BATCH = 4096
 ROUNDS = 7
@@ -57,7 +58,7 @@ def main() -> None:
     random = np.random.default_rng(0)
     red, green, blue = random.integers(0, 90, (3, BATCH))  # what the records cover; nothing saturates there
     atime, astep = random.integers(0, 101, BATCH), random.integers(0, 1000, BATCH)
-    gain = random.choice(GAINS, BATCH)
+    gain = random.choice(AS7341_GAINS, BATCH)
     names = ("R", "G", "B", "atime", "astep", "gain")
     rows = zip(red.tolist(), green.tolist(), blue.tolist(), atime.tolist(), astep.tolist(), gain.tolist(), strict=True)
     asked = [dict(zip(names, row, strict=True)) for row in rows]

@@ -99,8 +99,9 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run a campaign to its end, or go on with one. Without arguments: match a color on the color-mixing twin."""
-    campaign = _campaign(_spec(file, driver, option, goal, strategy, budget, stop, seed, name, store))
-    report = report or Path(campaign.store.path).with_name(f"{campaign.name}.html")
+    spec = _spec(file, driver, option, goal, strategy, budget, stop, seed, name, store)
+    campaign = _campaign(spec)
+    report = report or spec.store.with_name(f"{campaign.name}.html")
     _check_writable(report)
     campaign.store.check_writable()
     from rich.console import Console

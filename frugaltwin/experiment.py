@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from frugaltwin.costs import Cost
 from frugaltwin.errors import OutOfBounds
@@ -55,6 +55,7 @@ class Continuous:
     high: float
     unit: str = "1"
     description: str = ""
+    kind: Literal["continuous"] = field(default="continuous", repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
@@ -85,6 +86,7 @@ class Discrete:
     values: tuple[float, ...]
     unit: str = "1"
     description: str = ""
+    kind: Literal["discrete"] = field(default="discrete", repr=False)
 
     def __post_init__(self) -> None:
         if not self.values or any(a >= b for a, b in zip(self.values, self.values[1:], strict=False)):
@@ -125,6 +127,7 @@ class Categorical:
     values: tuple[str, ...]
     description: str = ""
     unit: str = ""
+    kind: Literal["categorical"] = field(default="categorical", repr=False)
 
     def __post_init__(self) -> None:
         if not self.values or len(set(self.values)) != len(self.values):
@@ -339,7 +342,7 @@ def describe(values: Mapping[str, float | str]) -> str:
     >>> describe({"red": 0.25, "solvent": "water"})
     'red 0.25, solvent water'
     """
-    return ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
+    return ", ".join(f"{name} {round(value, 6):.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
 
 
 @dataclass(frozen=True)

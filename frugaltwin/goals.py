@@ -72,7 +72,8 @@ class Goal(ABC):
 
     def score_of(self, settings: Settings, outcomes: Outcomes) -> float:
         """The score of one measurement."""
-        return float(self.score(outcomes_array(self.experiment, [outcomes]), settings_array(self.experiment, [settings]))[0])
+        with np.errstate(over="ignore", invalid="ignore"):  # absurd outcomes have no score: NaN says so
+            return float(self.score(outcomes_array(self.experiment, [outcomes]), settings_array(self.experiment, [settings]))[0])
 
     def score_of_trial(self, trial: Trial) -> float | None:
         """The score of a trial; None when it failed."""

@@ -15,14 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.experiment import Additive, Colorimetry, Discrete, Experiment, Exposure, Measurement, Outcome, Settings, Trial
+from simulator.sensors import AS7341_GAINS, AS7341_PASSES, AS7341_STEP_SECONDS, COUNTER
 
 CHANNELS = ("ch410", "ch440", "ch470", "ch510", "ch550", "ch583", "ch620", "ch670")
 LEDS = ("red", "green", "blue")
-GAINS = tuple(2.0**k for k in range(-1, 10))
 
-STEP_SECONDS = 2.78e-6  # s, one integration step. Source: ams-OSRAM AS7341 data sheet
-COUNTER = 65535  # what a 16-bit counter holds
-PASSES = 2  # six converters serve eleven channels
 OVERHEAD = 1.0  # s: the message, the LED, the sensor's registers and its two channel maps. The rig's fastest runs take 1.3 s
 
 PWM_BEAT = 0.15e-3  # s: rms of the light that a pass gains or loses because it cuts through a period of the LED's PWM
@@ -41,7 +38,7 @@ class Calibration:
     background: NDArray[np.float64]
     """Counts per integration step at gain 1 with the LEDs off, [8]."""
     gain_steps: NDArray[np.float64]
-    """True over nominal gain for each of `GAINS`, [11]; 1 at 128."""
+    """True over nominal gain for each of `AS7341_GAINS`, [11]; 1 at 128."""
     dimming: NDArray[np.float64]
     """Share of its light that each LED loses when another one is fully on, [3]."""
     bends: tuple[float, float] = (9.0, 21.0)
@@ -101,7 +98,7 @@ def light(red: ArrayLike, green: ArrayLike, blue: ArrayLike, calibration: Calibr
 def integration_steps(atime: ArrayLike, astep: ArrayLike) -> NDArray[np.float64]:
     """How many steps the AS7341 integrates, [...]. Source: ams-OSRAM AS7341 data sheet.
 
-    >>> float(integration_steps(29, 599)) * STEP_SECONDS  # s
+    >>> float(integration_steps(29, 599)) * AS7341_STEP_SECONDS  # s
     0.05004
     """
     steps: NDArray[np.float64] = (np.asarray(atime, dtype=float) + 1) * (np.asarray(astep, dtype=float) + 1)
@@ -129,7 +126,7 @@ def collected(
     *,
     calibration: Calibration = CLSLAB,
 ) -> NDArray[np.float64]:
-    """Mean counts of a sensor that cannot saturate, [..., 8], for settings [...]; `gain` is one of `GAINS`."""
+    """Mean counts of a sensor that cannot saturate, [..., 8], for settings [...]; `gain` is one of `AS7341_GAINS`."""
     nominal = np.asarray(gain, dtype=float)
     # The gains are powers of two, from 2^-1: frexp finds the place in the table without a search.
     true_gain = nominal * calibration.gain_steps[np.frexp(nominal)[1]]
@@ -148,7 +145,7 @@ def counts(
     *,
     calibration: Calibration = CLSLAB,
 ) -> NDArray[np.float64]:
-    """Mean counts of the eight channels, [..., 8], for settings [...]; `gain` is one of `GAINS`.
+    """Mean counts of the eight channels, [..., 8], for settings [...]; `gain` is one of `AS7341_GAINS`.
 
     >>> counts(red=[0, 85, 255], green=0, blue=0, atime=29, astep=599, gain=128)[:, 6].round().tolist()  # channel at 620 nm
     [0.0, 1976.0, 6626.0]
@@ -190,7 +187,7 @@ LIGHT_MIXING = Experiment(
         *(Discrete(led, tuple(float(v) for v in range(256)), "1", f"setting of the {led} LED") for led in LEDS),
         Discrete("atime", tuple(float(v) for v in range(256)), "1", "ATIME register: integration cycles, less one"),
         Discrete("astep", tuple(float(v) for v in range(1001)), "1", "ASTEP register: steps in a cycle, less one"),
-        Discrete("gain", GAINS, "1", "gain of the sensor"),
+        Discrete("gain", AS7341_GAINS, "1", "gain of the sensor"),
     ),
     outcomes=tuple(
         Outcome(c, "counts", f"light in the channel at {c[2:]} nm", law=Additive(sources=LEDS, exposure=EXPOSURE)) for c in CHANNELS
@@ -287,7 +284,7 @@ class LightMixing:
         limit = min(steps, COUNTER)
         values = (np.rint(read).clip(0, limit) + 0.0).tolist()  # no -0.0
         _refuse_saturated(values, limit, steps)
-        raw = {"full_scale": limit, "integration_ms": 1e3 * steps * STEP_SECONDS}
+        raw = {"full_scale": limit, "integration_ms": 1e3 * steps * AS7341_STEP_SECONDS}
         return Measurement(dict(zip(CHANNELS, values, strict=True)), _cost(steps), raw)
 
     def stop(self) -> None:
@@ -320,7 +317,7 @@ class LightMixing:
 
     def _errors(self, read: NDArray[np.float64], steps: float, gain: float) -> NDArray[np.float64]:
         draws = self._random.standard_normal((4, 8))
-        seconds = steps * STEP_SECONDS
+        seconds = steps * AS7341_STEP_SECONDS
         # The four channels of a pass are exposed at the same time: they share the phase of the PWM.
         beat = PWM_BEAT / (PWM_BEAT + seconds) * draws[0, :2].repeat(4)
         errors: NDArray[np.float64] = read * (beat + FLICKER * draws[1]) + ROOM_LIGHT * steps * gain * draws[2] + READ_NOISE * draws[3]
@@ -341,4 +338,4 @@ def _refuse_saturated(values: list[float], limit: float, steps: float) -> None:
 
 
 def _cost(steps: float) -> Cost:
-    return Cost(seconds=OVERHEAD + PASSES * steps * STEP_SECONDS)
+    return Cost(seconds=OVERHEAD + AS7341_PASSES * steps * AS7341_STEP_SECONDS)

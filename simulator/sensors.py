@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 from frugaltwin.color import cie_table
 from frugaltwin.errors import InvalidInput
 
+# AS7341. Source: ams-OSRAM AS7341 data sheet.
+AS7341_GAINS = tuple(2.0**k for k in range(-1, 10))
+AS7341_STEP_SECONDS = 2.78e-6  # s, one integration step
+AS7341_PASSES = 2  # six converters serve eleven channels
+COUNTER = 65535  # what a 16-bit counter holds
+
 _FWHM = 2 * np.sqrt(2 * np.log(2))
 
 
@@ -80,8 +86,8 @@ def as7341(gain: float = 64.0, atime: int = 29, astep: int = 599) -> Sensor:
     Raises:
         InvalidInput: A register has no such value.
     """
-    if gain not in (gains := tuple(2.0**k for k in range(-1, 10))):
-        raise InvalidInput(f"gain = {gain:g} is none of the AS7341's: {', '.join(f'{g:g}' for g in gains)}")
+    if gain not in AS7341_GAINS:
+        raise InvalidInput(f"gain = {gain:g} is none of the AS7341's: {', '.join(f'{g:g}' for g in AS7341_GAINS)}")
     if not (0 <= atime <= 255 and 0 <= astep <= 65534):
         raise InvalidInput(f"atime = {atime}, astep = {astep}: the AS7341 takes 0 to 255 and 0 to 65534")
     steps = (atime + 1) * (astep + 1)
@@ -89,9 +95,17 @@ def as7341(gain: float = 64.0, atime: int = 29, astep: int = 599) -> Sensor:
     bands |= {"680": (680, 52), "clear": (0, 0)}
     color_channels = tuple(c for c in bands if c != "clear")
     return Sensor(
-        "as7341", {k: (float(c), float(w)) for k, (c, w) in bands.items()}, color_channels, gain, steps, 2.78e-6, min(65535, steps), 2,
-        reference_exposure=64 * 18000, reference_counts=18000,
-    )  # fmt: skip
+        name="as7341",
+        bands={k: (float(c), float(w)) for k, (c, w) in bands.items()},
+        color_channels=color_channels,
+        gain=gain,
+        steps=steps,
+        step_seconds=AS7341_STEP_SECONDS,
+        full_scale=min(COUNTER, steps),
+        passes=AS7341_PASSES,
+        reference_exposure=64 * 18000,
+        reference_counts=18000,
+    )
 
 
 def tcs34725(gain: float = 4.0, cycles: int = 21) -> Sensor:
@@ -109,9 +123,17 @@ def tcs34725(gain: float = 4.0, cycles: int = 21) -> Sensor:
         raise InvalidInput(f"cycles = {cycles}: the TCS34725 integrates 1 to 256 cycles")
     bands = {"red": (615.0, 70.0), "green": (525.0, 80.0), "blue": (465.0, 60.0), "clear": (0.0, 0.0)}
     return Sensor(
-        "tcs34725", bands, ("red", "green", "blue"), gain, cycles, 2.4e-3, min(65535, 1024 * cycles), 1,
-        reference_exposure=4 * 21, reference_counts=1024 * 21,
-    )  # fmt: skip
+        name="tcs34725",
+        bands=bands,
+        color_channels=("red", "green", "blue"),
+        gain=gain,
+        steps=cycles,
+        step_seconds=2.4e-3,
+        full_scale=min(COUNTER, 1024 * cycles),
+        passes=1,
+        reference_exposure=4 * 21,
+        reference_counts=1024 * 21,
+    )
 
 
 SENSORS: dict[str, Callable[..., Sensor]] = {"as7341": as7341, "tcs34725": tcs34725}

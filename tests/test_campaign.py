@@ -221,6 +221,7 @@ def test_a_resumed_twin_draws_other_noise_but_has_the_same_target(tmp_path: Path
     assert two.goal == one.goal
     with opened().driver as fresh:
         assert fresh.perform(first[0].settings).outcomes == first[0].measurement.outcomes  # type: ignore[union-attr]
+    two.driver.resume(two.trials)  # type: ignore[attr-defined]
     with two.driver as resumed:
         assert resumed.perform(first[0].settings).outcomes != first[0].measurement.outcomes  # type: ignore[union-attr]
 
@@ -273,3 +274,79 @@ def test_results_are_a_table_and_a_picture_in_a_notebook() -> None:
     page = that._repr_html_()
     assert page.count("background:#") == 4
     assert "<svg" in page
+
+
+@pytest.mark.parametrize("strategy", ["composite", "bayesian"])
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_model_recommends_after_one_reading_already(strategy: str, runs: int) -> None:
+    that = opened(strategy=strategy, budget=runs)
+    list(that.run())
+    recommended = that.recommendation()
+    assert recommended is not None
+    assert that.driver.experiment.check(recommended) == recommended
+
+
+def test_failed_trials_of_earlier_sessions_or_told_by_a_person_do_not_end_a_campaign(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"name": "c", "store": tmp_path / "s.db", "budget": 8}
+    that = opened(**fields)
+    for settings in that.suggest(6):
+        that.tell(settings, None, error="spilled")
+    assert len(list(opened(**fields).run())) == 2
+
+
+def test_interrupted_trials_are_marked_and_say_nothing_about_the_settings() -> None:
+    that = campaign(Parabola(), Store(":memory:"))
+    that.driver.stop()
+    trial = next(that.run())
+    assert (trial.source, trial.measurement) == ("stopped", None)
+
+
+def test_an_option_seed_draws_other_noise_in_every_session_too(tmp_path: Path) -> None:
+    driver = {"name": "color-mixing", "options": {"seed": 7}}
+    readings = []
+    for budget in (1, 2, 3):
+        (trial,) = opened(name="c", store=tmp_path / "s.db", driver=driver, budget=budget).run()
+        assert trial.measurement is not None
+        readings.append(tuple(trial.measurement.raw.values()))
+    assert len(set(readings)) == 3
+
+
+def test_a_budget_that_the_priming_alone_would_exceed_performs_nothing() -> None:
+    that = opened(budget={"volume": 10.0})
+    assert list(that.run()) == []
+    assert str(that.stopped_because).startswith("budget: 0 mL of 10 mL used, the next trial would take 2")
+
+
+def test_a_budget_that_nothing_uses_ends_the_campaign() -> None:
+    that = opened(driver="light-mixing", budget={"volume": 1.0})
+    assert len(list(that.run())) == 10
+    assert "it would never end" in str(that.stopped_because)
+
+
+def test_a_reading_that_makes_no_sense_is_a_failed_trial() -> None:
+    class Broken(Parabola):
+        def perform(self, settings: Settings) -> Measurement:
+            return Measurement({"y": float("nan")}, Cost(seconds=3))
+
+    (trial, *_) = campaign(Broken(), Store(":memory:"), runs=1).run()
+    assert trial.error == "the reading makes no sense: y = nan is not a finite number"
+    assert trial.cost == Cost(seconds=3)
+
+
+def test_a_connection_that_fails_binds_no_name(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"name": "c", "store": tmp_path / "s.db", "budget": 1}
+    with pytest.raises(DriverError, match="saturated"):
+        list(opened(**fields, driver={"name": "color-mixing", "options": {"gain": 512}}).run())
+    assert len(list(opened(**fields).run())) == 1
+
+
+def test_an_empty_campaign_has_the_columns_of_a_full_one() -> None:
+    that = opened(budget=1)
+    empty = list(that.to_pandas().columns)
+    list(that.run())
+    assert empty == list(that.to_pandas().columns)
+
+
+def test_a_budget_object_is_as_good_as_its_fields() -> None:
+    assert opened(budget=Budget(runs=3, seconds=500)).budget == Budget(runs=3, seconds=500)
+    assert repr(opened(name="c", goal="match-color:coral")) == "<Campaign 'c': match-color #ff7f50 (L 67.3, a 45.3, b 47.5), 0 trials>"

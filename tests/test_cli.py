@@ -255,7 +255,7 @@ BAD = [
     (("run", "--store", "."), "is a folder"),
     (("run", "--store", "foreign.db"), "of another program"),
     (("run", "--driver", "table", "--goal", "minimize:x"), "--option path="),
-    (("run", "--driver", "table", "--option", "path=no.csv", "--goal", "minimize:x"), "cannot read no.csv"),
+    (("run", "--driver", "table", "--option", "path=no.csv", "--goal", "minimize:x"), "no.csv: No such file"),
     (("run", "--wrong"), "--wrong"),
     (("show", "nothing"), "there is no campaign 'nothing'"),
     (("plot", "nothing"), "there is no campaign 'nothing'"),
@@ -283,6 +283,14 @@ BAD = [
     (("simulate", "color-mixing", "--settings", "no.csv", "--out", "o.csv"), "cannot read no.csv"),
     (("simulate", "color-mixing", "--settings", "good.csv", "--out", "nowhere/o.csv"), "there is no folder"),
     (("simulate", "table", "--settings", "good.csv", "--out", "o.csv", "--noise-free"), "--option path="),
+    (("tell", "t", "--seed", "1", "--settings", RECIPE, "--outcomes", ""), "write KEY=VALUE"),
+    (("tell", "t", "--seed", "1", "--settings", RECIPE, "--failed", " "), "tell needs --outcomes, or --failed"),
+    (("tell", "t", "--seed", "1", "--settings", '{"red": 1' + "0" * 400 + "}", "--failed", "x"), "yellow, blue, water missing"),
+    (("simulate", "color-mixing", "--settings", "good.csv", "--out", "o.csv", "--seed", "-5"), "seed = -5"),
+    (("simulate", "color-mixing", "--settings", "good.csv", "--out", "good.csv"), "would overwrite the settings"),
+    (("run", "--option", "seed=-1"), "seed = -1"),
+    (("run", "--budget", "1e300"), "budget.runs"),
+    (("run", "kind.toml"), "driver = 3: it takes a name"),
     (("nonsense",), "nonsense"),
 ]
 
@@ -291,6 +299,7 @@ BAD = [
 def test_bad_input_gets_one_clear_sentence_and_exit_code_2(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
     (tmp_path / "broken.toml").write_text('goal = "match-color:teal"\nseed = = 3\n')
     (tmp_path / "field.toml").write_text("[budget]\nrums = 3\n")
+    (tmp_path / "kind.toml").write_text("driver = 3\n")
     (tmp_path / "good.csv").write_text("red,yellow,blue,water\n0,0,0,4\n")
     (tmp_path / "text.db").write_text("no database at all, and long enough to be noticed by SQLite when it reads the header" * 20)
     with sqlite3.connect(tmp_path / "foreign.db") as db:

@@ -13,7 +13,8 @@ from frugaltwin.color import reading_lab
 from frugaltwin.errors import InvalidInput, OutOfBounds, RigFault, Stopped
 from frugaltwin.experiment import Settings
 from frugaltwin.plugins import Driver, Estimates, KnowsTruth
-from simulator.light_mixing import CHANNELS, CLSLAB, GAINS, LIGHT_MIXING, Calibration, LightMixing, collected, counts, duty, light
+from simulator.light_mixing import CHANNELS, CLSLAB, LIGHT_MIXING, Calibration, LightMixing, collected, counts, duty, light
+from simulator.sensors import AS7341_GAINS
 
 MIDDLE: Settings = {"red": 60, "green": 40, "blue": 50, "atime": 50, "astep": 500, "gain": 64}
 
@@ -126,8 +127,8 @@ def test_below_saturation_counts_are_proportional_to_the_exposure() -> None:
 
 
 def test_gain_multiplies_the_counts_by_its_true_step() -> None:
-    read = collected(80, 30, 50, 50, 500, np.array(GAINS))
-    np.testing.assert_allclose(read / read[8], (np.array(GAINS) / 128 * CLSLAB.gain_steps)[:, None] * np.ones(8))
+    read = collected(80, 30, 50, 50, 500, np.array(AS7341_GAINS))
+    np.testing.assert_allclose(read / read[8], (np.array(AS7341_GAINS) / 128 * CLSLAB.gain_steps)[:, None] * np.ones(8))
     assert np.abs(CLSLAB.gain_steps - 1).max() < 0.06
 
 

@@ -1,5 +1,6 @@
 """What the store promises."""
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -7,8 +8,22 @@ import pytest
 
 from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, StoreError
-from frugaltwin.experiment import Measurement, Trial
-from frugaltwin.store import CampaignRecord, Store
+from frugaltwin.experiment import (
+    Additive,
+    BeerLambert,
+    Categorical,
+    Colorimetry,
+    Continuous,
+    Discrete,
+    Experiment,
+    Exposure,
+    LinearConstraint,
+    Measurement,
+    MixtureSum,
+    Outcome,
+    Trial,
+)
+from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json, trial_from_json
 
 RECORD = CampaignRecord("demo", "2026-11-22T00:00:00+00:00", {"goal": "match-color:teal", "seed": 1})
 TRIAL = Trial(
@@ -34,8 +49,9 @@ def test_what_is_stored_comes_back_to_the_last_bit(store: Store) -> None:
 def test_a_number_can_be_used_once(store: Store) -> None:
     store.create(RECORD)
     store.append("demo", TRIAL)
-    with pytest.raises(StoreError, match=r"has this already.*trial 1 of 'demo' is not stored, its record is \{"):
+    with pytest.raises(StoreError, match=r"has this already.*trial 1 of 'demo' was measured but is not stored") as refused:
         store.append("demo", TRIAL)
+    assert trial_from_json(refused.value.record) == TRIAL
     with pytest.raises(StoreError, match="has this already"):
         store.create(RECORD)
 
@@ -102,9 +118,10 @@ def test_a_full_store_says_so_and_hands_the_measurement_back(tmp_path: Path) -> 
             store.append("demo", Trial(number, {"red": 0.5}, Measurement({"y": 1.0}, raw={"note": "x" * 500})))
             stored = number
 
-    with pytest.raises(StoreError, match=r"no space left.*its record is \{.*\"number\": "):
+    with pytest.raises(StoreError, match=r"no space left") as refused:
         fill()
     assert len(store.trials("demo")) == stored
+    assert trial_from_json(refused.value.record).number == stored + 1
 
 
 def test_a_locked_store_says_so(tmp_path: Path) -> None:
@@ -138,5 +155,60 @@ def test_what_could_not_be_stored_is_not_performed(tmp_path: Path) -> None:
 
 
 def test_a_store_in_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="there is no such folder"):
+    with pytest.raises(StoreError, match="there is no folder"):
         Store(tmp_path / "nowhere" / "s.db").create(RECORD)
+
+
+def test_a_store_that_is_removed_or_replaced_under_a_campaign_is_noticed(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    store.create(RECORD)
+    store.append("demo", TRIAL)
+    (tmp_path / "s.db").rename(tmp_path / "moved.db")
+    with pytest.raises(StoreError, match="was removed or replaced while it was open") as refused:
+        store.append("demo", FAILED)
+    assert trial_from_json(refused.value.record) == FAILED
+    Store(tmp_path / "s.db").create(RECORD)
+    with pytest.raises(StoreError, match="was removed or replaced"):
+        store.check_writable()
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    store.create(RECORD)
+    for number in (1, 2, 3):
+        store.append("demo", Trial(number, {"red": 0.5}, None))
+    assert store._db is not None
+    with store._db:
+        store._db.execute("delete from trial where number = 2")
+    with pytest.raises(StoreError, match="is damaged: trial 2 of 'demo' is missing"):
+        store.trials("demo")
+    with store._db:
+        store._db.execute("update trial set number = 2, body = '{' where number = 3")
+    with pytest.raises(StoreError, match="is damaged: a record in it cannot be read"):
+        store.trials("demo")
+
+
+def test_a_campaign_without_trials_makes_way_for_another_and_one_with_trials_does_not(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    store.create(RECORD)
+    other = CampaignRecord("demo", "2026-11-23T00:00:00+00:00", {"goal": "minimize:y"})
+    store.create(other)
+    assert store.campaigns() == [other]
+    store.append("demo", TRIAL)
+    with pytest.raises(StoreError, match="has this already"):
+        store.create(RECORD)
+
+
+def test_an_experiment_survives_the_way_through_json() -> None:
+    experiment = Experiment(
+        "demo",
+        (Continuous("a", 0, 1, "mL"), Continuous("b", 0, 1, "mL"), Discrete("n", (1.0, 2.0)), Categorical("acid", ("1", "2"))),
+        (
+            Outcome("t", law=BeerLambert(("a",))),
+            Outcome("c", law=Additive(("a",), Exposure((("n", 1.0),)))),
+            Outcome("p", labels=("x", "y")),
+        ),
+        (MixtureSum(("a", "b"), 1.0, "mL"), LinearConstraint({"a": 1.0, "n": 0.5}, high=2.2)),
+        color=Colorimetry(("t",), ((1.0,), (1.0,), (1.0,)), (1.0, 1.0, 1.0)),
+    )
+    assert experiment_from_json(json.loads(json.dumps(experiment_to_json(experiment), allow_nan=False))) == experiment

@@ -1,11 +1,13 @@
 """Recorded experiments, replayed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from frugaltwin.campaign import Campaign
-from frugaltwin.errors import DriverError, InvalidInput
+from frugaltwin.errors import CampaignError, DriverError, InvalidInput
+from frugaltwin.store import Store
 from simulator.table import Table
 
 RECORDS = "temperature,solvent,yield\n20,water,0.3\n40,water,0.5\n40,water,0.7\n40,ethanol,\n60,ethanol,0.9\n"
@@ -66,6 +68,7 @@ def test_a_campaign_over_a_table_finds_its_best_row(path: Path, strategy: str) -
         ("a,a\n1,2\n", {"outcomes": "a"}, "names a column twice"),
         ("a,b\n1,2\n", {"outcomes": "a,b"}, "has no column left to be a setting"),
         ("a,b\n1,2\n", {"outcomes": "b", "settings": "a,b"}, "cannot be a setting and an outcome"),
+        ("number,b\n1,2\n", {"outcomes": "b"}, "has a column 'number', as every trial has; rename it"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused_by_row_and_column(
@@ -75,3 +78,30 @@ def test_a_table_that_cannot_be_used_is_refused_by_row_and_column(
     path.write_text(text)
     with pytest.raises(InvalidInput, match=sentence):
         Table(path, **options)  # type: ignore[arg-type]
+
+
+def test_repeats_go_on_with_new_readings_in_a_later_session(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("x,y\n1,2\n1,3\n1,4\n")
+    driver = {"name": "table", "options": {"path": str(tmp_path / "one.csv")}}
+    drawn = []
+    for budget in range(1, 7):
+        fields: dict[str, Any] = {"name": "c", "store": tmp_path / "s.db", "strategy": "random", "goal": "minimize:y", "budget": budget}
+        (trial,) = Campaign.open(driver=driver, **fields).run()
+        assert trial.measurement is not None
+        drawn.append(trial.measurement.outcomes["y"])
+    assert sorted(drawn[:3]) == [2, 3, 4]
+    assert drawn[3:] == drawn[:3]
+
+
+def test_a_table_that_changed_is_refused_and_one_that_is_gone_can_still_be_read_about(path: Path, tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"name": "c", "store": tmp_path / "s.db", "strategy": "random", "goal": "maximize:yield"}
+    list(Campaign.open(driver={"name": "table", "options": {"path": str(path)}}, **fields, budget=3).run())
+    path.write_text(RECORDS + "80,water,0.1\n")
+    with pytest.raises(CampaignError, match="this has changed since campaign 'c' was started"):
+        Campaign.open(name="c", store=tmp_path / "s.db")
+    path.unlink()
+    read = Campaign.stored("c", Store(tmp_path / "s.db"))
+    assert len(read.to_pandas()) == 3
+    assert read.recommendation() is not None
+    with pytest.raises(DriverError, match="opened for reading"):
+        list(read.run())
