@@ -116,6 +116,8 @@ class PeopleDisplay(Display):
         self._scores = {unit: 6, "best": 6}
         self._costs = {"lab time": 8, "USD": 5, "mL": 5}
         room = console.width if self._is_terminal else 10**6
+        if self._swatches and len(self._row(self._names())) + 4 > room:
+            self._swatches = {"got": 4, "goal": 4}
         while self._costs and len(self._row(self._names())) + 4 > room:
             self._costs.popitem()  # one line an experiment: what it took stands in the report too
 
@@ -137,7 +139,8 @@ class PeopleDisplay(Display):
         else:
             color = _color(self.campaign, trial)
             if isinstance(goal, MatchColor):
-                cells |= {"measured": hex_code((color["L"], color["a"], color["b"])), "target": goal.hex_code}
+                codes = hex_code((color["L"], color["a"], color["b"])), goal.hex_code
+                cells |= dict(zip(self._swatches, codes, strict=True))
             cells |= dict(zip(self._scores, (f"{score:.3g}", f"{best[1]:.3g}" if best else ""), strict=True))
             self._print(f"{trial.number:>3} {self._row(cells)}")
         self._progress.update(self._task, completed=trial.number)
@@ -176,7 +179,7 @@ class PeopleDisplay(Display):
         """Cells under their names; a color as a swatch where the output can show one."""
         shown = []
         for widths in groups or (self._settings, self._swatches, self._scores, self._costs):
-            texts = (self._swatch(cells[n]) if cells[n].startswith("#") else f"{cells[n][:w]:>{w}}" for n, w in widths.items())
+            texts = (self._swatch(cells[n], w) if cells[n].startswith("#") else f"{cells[n][:w]:>{w}}" for n, w in widths.items())
             if widths:
                 shown.append(" ".join(texts))
         return "  ".join(shown)
@@ -190,11 +193,11 @@ class PeopleDisplay(Display):
             self._console.file.write(text + "\n")
             self._console.file.flush()
 
-    def _swatch(self, code: str) -> str:
+    def _swatch(self, code: str, width: int = 8) -> str:
         if not self._is_terminal or self._console.color_system is None:
-            return f"{code:>8}"
+            return f"{code:>{width}}"
         red, green, blue = (int(code[k : k + 2], 16) for k in (1, 3, 5))
-        return f"\x1b[48;2;{red};{green};{blue}m        \x1b[0m"
+        return f"\x1b[48;2;{red};{green};{blue}m{' ' * width}\x1b[0m"
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self._is_terminal else text
