@@ -85,8 +85,9 @@ def test_everything_in_the_catalog_stands_in_the_docs() -> None:
 
 def test_the_examples_of_readme_and_folder_run(tmp_path: Path) -> None:
     readme = (HOME / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
-    assert blocks
+    pages = [readme, *(page.read_text() for page in (HOME / "docs").glob("*.md"))]
+    blocks = [block for page in pages for block in re.findall(r"```python\n(.*?)```", page, re.S)]
+    assert len(blocks) >= 2
     scripts = blocks + [path.read_text() for path in sorted((HOME / "examples").glob("*.py"))]
     for script in scripts:
         done = subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
