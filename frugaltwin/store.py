@@ -8,7 +8,7 @@ import logging
 import math
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -186,8 +186,7 @@ class Store:
             StoreError: No lock can be made beside the store.
         """
         if self.path == ":memory:":
-            with nullcontext():
-                yield
+            yield
             return
         from filelock import FileLock, Timeout
 
