@@ -56,7 +56,13 @@ class Campaign:
         """
         self.name, self.driver, self.goal, self.strategy, self.store = name, driver, goal, strategy, store
         self.budget, self.stop_rule = budget, stop_rule
-        self.words = dict(words or {"goal": goal.text})
+        made_by_hand = {
+            "driver": {"name": driver.experiment.name, "options": {}},
+            "goal": goal.text,
+            "strategy": {"name": type(strategy).__name__, "options": {}},
+            "seed": 0,
+        }
+        self.words = dict(words or made_by_hand)
         self.stopped_because: str | None = None
         self._stop = threading.Event()
         self._n_before = 0
@@ -81,18 +87,17 @@ class Campaign:
         spec = spec or CampaignSpec.parse(fields)
         store = Store(spec.store)
         stored = store.find(spec.name) if spec.name else None
-        if stored and not store.trials(stored.name):
-            stored = None  # nothing was measured: it may still become another campaign
-        words = _agreed(spec, stored.body) if stored else _words(spec)
+        is_begun = stored is not None and bool(store.trials(stored.name))
+        words = _agreed(spec, stored.body, is_begun) if stored else _words(spec)
         seed, choice = int(words["seed"]), words["driver"]
         driver = catalog.make_driver(choice["name"], choice["options"], seed=seed, goal=words["goal"] or "")
         fingerprint = driver.fingerprint if isinstance(driver, Fingerprints) else None
-        if stored and fingerprint != stored.body.get("fingerprint"):
+        if stored and is_begun and fingerprint != stored.body.get("fingerprint"):
             raise CampaignError(
                 f"{describe(choice['options'])}: this has changed since campaign {stored.name!r} was started; choose another --name"
             )
         goal = catalog.make_goal(words["goal"] or catalog.default_goal(driver), driver, seed)
-        if stored and goal.text != stored.body["goal"]:
+        if stored and is_begun and goal.text != stored.body["goal"]:
             raise CampaignError(_other_words(stored.name, "goal", stored.body["goal"], goal.text))
         chosen = words["strategy"] or {"name": goal.default_strategy, "options": {}}
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
@@ -116,7 +121,10 @@ class Campaign:
             hint = f"did you mean {near[0]!r}?" if near else (f"there are {', '.join(names)}" if names else "there is none yet")
             raise UnknownName(f"there is no campaign {name!r} in {store.path}; {hint}")
         driver = Absent(experiment_from_json(record.body["experiment"]))
-        strategy = catalog.make_strategy(record.body["strategy"]["name"], record.body["strategy"]["options"], seed=int(record.body["seed"]))
+        chosen = record.body["strategy"]
+        if chosen["name"] not in catalog.STRATEGIES:
+            chosen = {"name": "random", "options": {}}  # a strategy made by hand: without it the best reading is recommended
+        strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=int(record.body["seed"]))
         words = {k: v for k, v in record.body.items() if k not in ("experiment", "versions")}
         return cls(name, driver, catalog.make_goal(record.body["goal"], driver), strategy, store, words=words)
 
@@ -342,14 +350,19 @@ def _words(spec: CampaignSpec) -> dict[str, Any]:
     return words
 
 
-def _agreed(spec: CampaignSpec, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The stored words, if nothing that was asked for contradicts them; the goal is compared when it is understood."""
-    asked = _words(spec)
-    for field in spec.model_fields_set & {"driver", "strategy", "seed"}:
-        if asked[field] is not None and asked[field] != stored[field]:
-            raise CampaignError(_other_words(str(spec.name), field, _shown(stored[field]), _shown(asked[field])))
-    goal = asked["goal"] if asked["goal"] is not None else stored["goal"]
-    return {field: stored[field] for field in ("driver", "strategy", "seed")} | {"goal": goal}
+def _agreed(spec: CampaignSpec, stored: Mapping[str, Any], is_begun: bool) -> dict[str, Any]:
+    """The stored words, with what was asked for laid over them: nothing may contradict a campaign that has begun.
+
+    The goal of one that has begun is compared when it is understood.
+    """
+    asked = {field: word for field, word in _words(spec).items() if field in spec.model_fields_set and word is not None}
+    if is_begun:
+        for field in asked.keys() & {"driver", "strategy", "seed"}:
+            if asked[field] != stored[field]:
+                raise CampaignError(_other_words(str(spec.name), field, _shown(stored[field]), _shown(asked[field])))
+    elif asked.get("driver", stored["driver"]) != stored["driver"]:
+        stored = _words(spec)  # another lab: its goal and its strategy are others too
+    return {field: stored[field] for field in ("driver", "goal", "strategy", "seed")} | asked
 
 
 def _shown(word: Any) -> str:

@@ -51,7 +51,7 @@ def html(campaign: Campaign) -> str:
         name=campaign.name,
         driver=experiment.name,
         goal=goal.title,
-        strategy=_strategy(campaign),
+        strategy=campaign.words["strategy"]["name"],
         stopped_because=campaign.stopped_because,
         recommended=recommended and describe(recommended),
         recommended_by="by the model" if isinstance(campaign.strategy, Recommends) else "the best reading",
@@ -116,11 +116,6 @@ def _column(of: Parameter | Outcome) -> dict[str, str]:
 
 def _cell(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.4g}"
-
-
-def _strategy(campaign: Campaign) -> str:
-    choice = campaign.words.get("strategy")
-    return str(choice["name"]) if choice else type(campaign.strategy).__name__
 
 
 def _provenance(campaign: Campaign) -> list[tuple[str, str]]:

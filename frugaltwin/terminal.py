@@ -166,7 +166,7 @@ class PeopleDisplay(Display):
             return
         self._has_headline = True
         goal, words = self.campaign.goal, self.campaign.words
-        strategy = words["strategy"]["name"] if "strategy" in words else type(self.campaign.strategy).__name__
+        strategy = words["strategy"]["name"]
         swatch = f" {self._swatch(goal.hex_code)}" if isinstance(goal, MatchColor) else ""
         self._print(f"{self._bold(self.campaign.name)}: {self.campaign.driver.experiment.name}, strategy {strategy}")
         self._print(f"goal: {goal.title}{swatch}")

@@ -350,3 +350,24 @@ def test_an_empty_campaign_has_the_columns_of_a_full_one() -> None:
 def test_a_budget_object_is_as_good_as_its_fields() -> None:
     assert opened(budget=Budget(runs=3, seconds=500)).budget == Budget(runs=3, seconds=500)
     assert repr(opened(name="c", goal="match-color:coral")) == "<Campaign 'c': match-color #ff7f50 (L 67.3, a 45.3, b 47.5), 0 trials>"
+
+
+def test_a_campaign_that_was_only_asked_keeps_its_words_unless_others_are_given(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"name": "bench", "store": tmp_path / "s.db"}
+    asked = Campaign.open(**fields, goal="match-color:coral", strategy="sobol", seed=3)
+    asked.suggest()
+    again = Campaign.open(**fields)
+    assert (again.goal, again.words["strategy"]["name"], again.words["seed"]) == (asked.goal, "sobol", 3)
+    other = Campaign.open(**fields, goal="match-color:gold")
+    assert (other.goal != asked.goal, other.words["strategy"]["name"]) == (True, "sobol")
+    elsewhere = Campaign.open(**fields, driver="light-mixing")
+    assert elsewhere.words["strategy"]["name"] == "composite"
+
+
+def test_a_campaign_of_parts_made_by_hand_can_be_read_from_its_store(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    list(campaign(Parabola(), store).run())
+    read = Campaign.stored("c", Store(tmp_path / "s.db"))
+    assert read.trials == store.trials("c")
+    assert read.recommendation() == {"x": 0.3}
+    assert "best 0 (experiment 4)" in read._repr_html_()
