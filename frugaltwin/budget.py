@@ -34,13 +34,14 @@ class Budget:
         if self.runs is not None and len(trials) >= self.runs:
             return f"budget: {len(trials)} of {self.runs} runs"
         limits = [(name, unit) for name, unit in (("seconds", "s"), ("money", "USD"), ("volume", "mL")) if getattr(self, name) is not None]
-        spent, lately = total_cost(trials), total_cost(trials[-IDLE:])
+        spent = total_cost(trials)
         for name, unit in limits:
             limit, used, more = getattr(self, name), getattr(spent, name), getattr(next_cost, name)
             if used >= limit or used + more > limit:
                 reason = f"budget: {quantity(used, unit)} of {quantity(limit, unit)} used"
                 return f"{reason}, the next trial would take {quantity(more, unit)}" if more else reason
-        if self.runs is None and len(trials) >= IDLE and not any(getattr(lately, name) for name, _ in limits):
+        lately = [t for t in trials if t.source == "driver"][-IDLE:]
+        if self.runs is None and len(lately) == IDLE and not any(getattr(total_cost(lately), name) for name, _ in limits):
             return f"budget: {IDLE} trials used no {' or '.join(name for name, _ in limits)}, so it would never end; limit the runs"
         return None
 

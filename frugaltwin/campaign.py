@@ -143,7 +143,7 @@ class Campaign:
 
         Raises:
             CampaignError: Another process has this campaign open.
-            StoreError: A trial could not be stored; the message holds it.
+            StoreError: A trial could not be stored; `record` of the error holds it.
             DriverError: The driver could not connect.
         """
         self._stop.clear()
@@ -155,13 +155,19 @@ class Campaign:
             settings = self._next(trials)
             if settings is None:
                 return
-            with self.driver:
-                while settings is not None:
-                    trial = self._attempt(len(trials) + 1, settings)
-                    self._keep(trial)
-                    trials.append(trial)
-                    yield trial
-                    settings = self._next(trials)
+            try:
+                with self.driver:
+                    while settings is not None and not self._stop.is_set():
+                        trial = self._attempt(len(trials) + 1, settings)
+                        self._keep(trial)
+                        trials.append(trial)
+                        yield trial
+                        settings = self._next(trials)
+            except Stopped:  # while it was connecting
+                if not self._stop.is_set():
+                    raise
+            if self._stop.is_set():
+                self.stopped_because = "stopped by the user"
 
     def stop(self) -> None:
         """End `run` now, from any thread or signal handler: the rig comes to rest and what is under way becomes a failed trial."""
@@ -260,12 +266,9 @@ class Campaign:
         """What to perform next; None when the campaign has ended, and `stopped_because` says why."""
         self._failures = _failing(trials[self._n_before :])
         self.stopped_because = (
-            ("stopped by the user" if self._stop.is_set() else None)
-            or (self.stop_rule.reason(self.goal, trials) if self.stop_rule else None)
-            or self.budget.exhausted(trials)
-            or self._failures
+            (self.stop_rule.reason(self.goal, trials) if self.stop_rule else None) or self.budget.exhausted(trials) or self._failures
         )
-        if self.stopped_because:
+        if self.stopped_because or self._stop.is_set():
             return None
         (settings,) = self.strategy.suggest(self.driver.experiment, self.goal, trials)
         settings = self.driver.experiment.check(settings)

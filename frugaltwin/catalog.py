@@ -13,7 +13,7 @@ from typing import Any, cast, get_type_hints
 import numpy as np
 
 from frugaltwin.color import Lab
-from frugaltwin.errors import DriverError, InvalidInput, MissingPart, ShadowedPackage, UnknownName
+from frugaltwin.errors import DriverError, InvalidInput, MissingPart, ShadowedPackage, UnknownName, in_words
 from frugaltwin.goals import Goal, MatchColor
 from frugaltwin.plugins import Driver, KnowsTruth, Strategy
 from frugaltwin.tables import color_of
@@ -95,7 +95,7 @@ def default_goal(driver: Driver) -> str:
     if driver.experiment.color is not None:
         return "match-color:reachable"
     names = ", ".join(f"minimize:{o.name}" for o in driver.experiment.outcomes if not o.labels)
-    raise InvalidInput(f"say what is wanted of {driver.experiment.name} with --goal, for example {names}")
+    raise InvalidInput(f"say what is wanted of {driver.experiment.name} with --goal" + (f", for example {names}" if names else ""))
 
 
 def summary(kind: str, name: str) -> str:
@@ -200,12 +200,6 @@ def _converted(name: str, option: str, value: object, hint: Any) -> object:
         return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
     except ValidationError as error:
         raise InvalidInput(f"option {option} = {value!r} of {name}: {in_words(error.errors()[0]['msg'])}") from error
-
-
-def in_words(message: str) -> str:
-    """A message of pydantic's as the end of a sentence."""
-    text = message.removeprefix("Value error, ")
-    return text[0].lower() + text[1:]
 
 
 def _reachable_color(driver: Driver, seed: int) -> Lab:

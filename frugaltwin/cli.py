@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -243,6 +243,7 @@ def export(
     """Write a campaign as a table (csv) or with raw readings and provenance (json)."""
     from dataclasses import asdict
 
+    from frugaltwin.experiment import total_cost
     from frugaltwin.tables import format_rows, trial_columns, trial_rows
 
     if form not in ("csv", "json"):
@@ -256,7 +257,7 @@ def export(
         body: dict[str, Any] = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}
         raws = [dict(t.measurement.raw) if t.measurement else {} for t in campaign.trials]
         body["trials"] = [row | {"raw": raw} for row, raw in zip(rows, raws, strict=True)]
-        body["spent"] = asdict(_total(campaign))
+        body["spent"] = asdict(total_cost(campaign.trials))
         text = json.dumps(body, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     if out is None:
         sys.stdout.write(text)
@@ -335,10 +336,11 @@ def _outcomes(performer: Driver, rows: list[dict[str, float | str]], noise_free:
     from frugaltwin.errors import DriverError
     from frugaltwin.plugins import KnowsTruth
 
-    with performer:
+    is_asked_for_truth = noise_free and isinstance(performer, KnowsTruth)
+    with nullcontext() if is_asked_for_truth else performer:
         for row in rows:
             try:
-                yield performer.truth(row) if noise_free and isinstance(performer, KnowsTruth) else performer.perform(row).outcomes
+                yield performer.truth(row) if is_asked_for_truth else performer.perform(row).outcomes  # type: ignore[attr-defined]
             except DriverError as error:
                 yield error
 
@@ -446,12 +448,6 @@ def _progress(what: str, total: int) -> Iterator[Any]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)
         yield lambda: progress.advance(task)
-
-
-def _total(campaign: Campaign) -> Any:
-    from frugaltwin.experiment import total_cost
-
-    return total_cost(campaign.trials)
 
 
 def _rows(rows: list[dict[str, Any]], as_json: bool) -> None:

@@ -69,3 +69,9 @@ class RigFault(DriverError):
 
 class Stopped(DriverError):
     """Somebody stopped the rig."""
+
+
+def in_words(message: str) -> str:
+    """A message of pydantic's as the end of a sentence."""
+    text = message.removeprefix("Value error, ")
+    return text[0].lower() + text[1:]

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from frugaltwin.budget import Budget, StopRule
-from frugaltwin.catalog import in_words
-from frugaltwin.errors import InvalidInput
+from frugaltwin.errors import InvalidInput, in_words
 
 
 class _Strict(BaseModel):

@@ -137,6 +137,7 @@ class Store:
             return []
         with self._translated("read"):
             rows = self._db.execute("select name, created_at, body from campaign order by created_at, rowid").fetchall()
+        with self._decoded():
             return [CampaignRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
 
     def append(self, name: str, trial: Trial) -> None:
@@ -167,6 +168,7 @@ class Store:
             return []
         with self._translated("read"):
             rows = self._db.execute("select number, body from trial where campaign = ? order by number", (name,)).fetchall()
+        with self._decoded():
             if missing := set(range(1, len(rows) + 1)) - {number for number, _ in rows}:
                 raise StoreError(f"the store {self.path} is damaged: trial {min(missing)} of {name!r} is missing; restore a copy")
             return [trial_from_json(body) for _, body in rows]
@@ -240,13 +242,19 @@ class Store:
         return db
 
     @contextmanager
+    def _decoded(self) -> Iterator[None]:
+        """Records that somebody has damaged are named as that."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError) as error:
+            _log.exception("a record in the store %s cannot be read", self.path)
+            raise StoreError(f"the store {self.path} is damaged: a record in it cannot be read; restore a copy") from error
+
+    @contextmanager
     def _translated(self, verb: str) -> Iterator[None]:
         """One clear sentence for the user; the whole story in the log."""
         try:
             yield
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            _log.exception("cannot %s the store %s", verb, self.path)
-            raise StoreError(f"the store {self.path} is damaged: a record in it cannot be read; restore a copy") from error
         except sqlite3.Error as error:
             _log.exception("cannot %s the store %s", verb, self.path)
             code = getattr(error, "sqlite_errorname", "")

@@ -123,9 +123,13 @@ class ColorMixing:
 
     def __enter__(self) -> Self:
         self._mixer.__enter__()
-        self._mixer.identify()
-        PRIME.perform(self._mixer, {})
-        self._read_references()
+        try:
+            self._mixer.identify()
+            PRIME.perform(self._mixer, {})
+            self._read_references()
+        except BaseException:
+            self.__exit__()  # `with` does not leave what it could not enter
+            raise
         self._is_connected = True
         return self
 

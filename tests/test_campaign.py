@@ -371,3 +371,30 @@ def test_a_campaign_of_parts_made_by_hand_can_be_read_from_its_store(tmp_path: P
     assert read.trials == store.trials("c")
     assert read.recommendation() == {"x": 0.3}
     assert "best 0 (experiment 4)" in read._repr_html_()
+
+
+def test_after_a_stop_nothing_is_dosed_whenever_it_comes() -> None:
+    class StopsWhileChoosing(Walk):
+        def suggest(self, *arguments: Any, **named: Any) -> list[Settings]:
+            that.stop()
+            return super().suggest(*arguments, **named)
+
+    class StopsWhileConnecting(Parabola):
+        def __enter__(self) -> Self:
+            other.stop()
+            raise Stopped("somebody stopped it")
+
+    driver = Parabola()
+    that = campaign(driver, Store(":memory:"), strategy=StopsWhileChoosing())
+    other = campaign(StopsWhileConnecting(), Store(":memory:"))
+    for stopped in (that, other):
+        assert list(stopped.run()) == []
+        assert stopped.stopped_because == "stopped by the user"
+    assert driver.performed == []
+
+
+def test_trials_told_without_a_cost_do_not_end_a_budget_of_time() -> None:
+    that = opened(budget={"seconds": 300.0})
+    for settings in that.suggest(12):
+        that.tell(settings, None, error="spilled")
+    assert len(list(that.run())) > 2

@@ -182,6 +182,13 @@ def test_simulate_performs_every_row_in_order(cli: Cli, tmp_path: Path) -> None:
     assert abs(float(read[0]["L"]) - float(truth[0]["L"])) < 3
 
 
+def test_the_truth_needs_no_connection(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("red,yellow,blue,water\n0,0,0,4\n")
+    blinded = ("simulate", "color-mixing", "--settings", "in.csv", "--out", "out.csv", "--option", "gain=512")
+    assert cli(*blinded).returncode == 1
+    assert cli(*blinded, "--noise-free").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [

@@ -181,3 +181,11 @@ def test_truth_keeps_what_is_systematic_and_leaves_out_what_is_random() -> None:
 def test_impossible_options_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(InvalidInput):
         ColorMixingTwin(**options)  # type: ignore[arg-type]
+
+
+def test_a_connect_that_fails_leaves_the_mixer_at_rest() -> None:
+    twin = ColorMixingTwin(gain=256)
+    with pytest.raises(RigFault, match="saturated on clean water"), twin:
+        pass
+    with pytest.raises(Stopped):
+        twin.perform(GREEN)
