@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from frugaltwin.experiment import Experiment, Settings, Trial, measured
-from frugaltwin.goals import Goal
+from frugaltwin.goals import Goal, scored
 from frugaltwin.tables import outcomes_array
 
 TOTAL = 4.0
@@ -28,6 +28,7 @@ class StockComposite:
     def suggest(
         self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
     ) -> list[Settings]:
+        goal = scored(goal, "stock-composite")
         from botorch.acquisition.logei import qLogNoisyExpectedImprovement
         from botorch.acquisition.objective import GenericMCObjective
         from botorch.fit import fit_gpytorch_mll

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Trial, quantity, total_cost
-from frugaltwin.goals import Goal
+from frugaltwin.goals import Goal, ScoredGoal
 
 IDLE = 10
 """So many trials that use nothing of what is limited show that the budget would never end."""
@@ -55,6 +55,6 @@ class StopRule:
     def reason(self, goal: Goal, trials: list[Trial]) -> str | None:
         """Why the campaign is done, or None when it is not."""
         best = goal.best(trials)
-        if best is None or goal.is_better(self.score, than=best[1]):
+        if best is None or not isinstance(goal, ScoredGoal) or goal.is_better(self.score, than=best[1]):
             return None
         return f"goal: {quantity(round(best[1], 6), goal.unit)} reached, {quantity(self.score, goal.unit)} wanted"

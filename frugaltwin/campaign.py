@@ -17,7 +17,7 @@ from frugaltwin.budget import Budget, StopRule
 from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, DriverError, OutOfBounds, Stopped, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
-from frugaltwin.goals import Goal
+from frugaltwin.goals import Goal, ScoredGoal
 from frugaltwin.plugins import Driver, Estimates, Fingerprints, Recommends, Resumes, Strategy
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
@@ -298,7 +298,7 @@ class Campaign:
             OutOfBounds: They are not.
         """
         outcomes = self.driver.experiment.check_outcomes(measurement.outcomes)
-        score = self.goal.score_of(settings, outcomes)
+        score = self.goal.score_of(settings, outcomes) if isinstance(self.goal, ScoredGoal) else 0.0
         if not math.isfinite(score):
             raise OutOfBounds(f"the outcomes give the score {score}, which is not a finite number")
         return Measurement(outcomes, measurement.cost, measurement.raw)

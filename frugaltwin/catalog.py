@@ -34,6 +34,7 @@ GOALS = {
     "match-color": "frugaltwin.goals:MatchColor",
     "minimize": "frugaltwin.goals:Minimize",
     "maximize": "frugaltwin.goals:Maximize",
+    "map": "frugaltwin.goals:Map",
 }
 KINDS = {"driver": DRIVERS, "strategy": STRATEGIES, "goal": GOALS}
 
@@ -94,6 +95,8 @@ def default_goal(driver: Driver) -> str:
     """
     if driver.experiment.color is not None:
         return "match-color:reachable"
+    if labeled := next((o.name for o in driver.experiment.outcomes if o.labels), None):
+        return f"map:{labeled}"
     names = ", ".join(f"minimize:{o.name}" for o in driver.experiment.outcomes if not o.labels)
     raise InvalidInput(f"say what is wanted of {driver.experiment.name} with --goal" + (f", for example {names}" if names else ""))
 

@@ -12,7 +12,7 @@ import numpy as np
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Categorical, Trial, total_cost
-from frugaltwin.goals import MatchColor
+from frugaltwin.goals import MatchColor, ScoredGoal
 from frugaltwin.tables import color_of
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _draw_best(axes: Axes, campaign: Campaign, trials: list[Trial], xs: list[flo
     scored = [(x, s) for x, t in zip(xs, trials, strict=True) if (s := campaign.score(t)) is not None]
     axes.set_xlabel(label)
     axes.set_ylabel(f"score, {campaign.goal.unit}" if campaign.goal.unit not in ("", "1") else "score")
-    if not scored:
+    if not scored or not isinstance(campaign.goal, ScoredGoal):
         return
     x, y = np.array(scored).T
     best = np.minimum.accumulate(y) if campaign.goal.is_minimized else np.maximum.accumulate(y)

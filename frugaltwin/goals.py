@@ -5,6 +5,7 @@ A new goal is one class here and one line in the catalog.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,18 +16,17 @@ import numpy as np
 
 from frugaltwin.color import Array, Lab, delta_e, hex_code, parse_color
 from frugaltwin.errors import InvalidInput, UnknownName
-from frugaltwin.experiment import Experiment, Outcomes, Settings, Trial
+from frugaltwin.experiment import Experiment, Outcomes, Settings, Trial, quantity
 from frugaltwin.tables import color_array, outcomes_array, settings_array
 
 
 @dataclass(frozen=True)
 class Goal(ABC):
-    """A score for every measurement of `experiment`."""
+    """What is wanted of the outcomes of `experiment`: a good score, or a map."""
 
     experiment: Experiment
 
     name: ClassVar[str]
-    default_strategy: ClassVar[str] = "bayesian"
 
     @classmethod
     @abstractmethod
@@ -53,13 +53,35 @@ class Goal(ABC):
 
     @property
     @abstractmethod
-    def unit(self) -> str:
-        """The unit of the score."""
+    def default_strategy(self) -> str:
+        """The strategy that is made for it."""
 
     @property
     @abstractmethod
     def outcomes(self) -> tuple[str, ...]:
-        """The names of the outcomes that the score depends on."""
+        """The names of the outcomes that it depends on."""
+
+    @property
+    def unit(self) -> str:
+        """The unit of the score."""
+        return ""
+
+    def score_of_trial(self, trial: Trial) -> float | None:
+        """The score of a trial; None when it failed, or when the goal has no score."""
+        return None
+
+    def best(self, trials: Sequence[Trial]) -> tuple[Trial, float] | None:
+        """The trial with the best reading and its score; None when there is none."""
+        return None
+
+
+@dataclass(frozen=True)
+class ScoredGoal(Goal):
+    """A goal that gives every measurement a score, to be made small or large."""
+
+    @property
+    def default_strategy(self) -> str:
+        return "bayesian"
 
     @property
     def is_minimized(self) -> bool:
@@ -76,7 +98,6 @@ class Goal(ABC):
             return float(self.score(outcomes_array(self.experiment, [outcomes]), settings_array(self.experiment, [settings]))[0])
 
     def score_of_trial(self, trial: Trial) -> float | None:
-        """The score of a trial; None when it failed."""
         return None if trial.measurement is None else self.score_of(trial.settings, trial.measurement.outcomes)
 
     def is_better(self, score: float, than: float) -> bool:
@@ -84,7 +105,6 @@ class Goal(ABC):
         return score < than if self.is_minimized else score > than
 
     def best(self, trials: Sequence[Trial]) -> tuple[Trial, float] | None:
-        """The trial with the best reading and its score; None when all failed."""
         done = [(t, t.measurement.outcomes) for t in trials if t.measurement is not None]
         if not done:
             return None
@@ -96,7 +116,7 @@ class Goal(ABC):
 
 
 @dataclass(frozen=True)
-class MatchColor(Goal):
+class MatchColor(ScoredGoal):
     """Match a target color: the score is the CIEDE2000 difference, to be made small.
 
     ``match-color:#8fb04a``, ``match-color:coral``, ``match-color:lab(52, 10, -30)``, or ``match-color:reachable:7``, a color
@@ -108,7 +128,6 @@ class MatchColor(Goal):
     target: Lab
 
     name = "match-color"
-    default_strategy = "composite"
 
     def __post_init__(self) -> None:
         if self.experiment.color is None:
@@ -131,6 +150,10 @@ class MatchColor(Goal):
     @property
     def title(self) -> str:
         return f"match-color {self.hex_code} (L {self.target[0]:.1f}, a {self.target[1]:.1f}, b {self.target[2]:.1f})"
+
+    @property
+    def default_strategy(self) -> str:
+        return "composite"
 
     @property
     def unit(self) -> str:
@@ -158,7 +181,7 @@ def _rounded(lab: Lab) -> Lab:
 
 
 @dataclass(frozen=True)
-class _Extreme(Goal):
+class _Extreme(ScoredGoal):
     outcome: str
 
     @classmethod
@@ -205,3 +228,91 @@ class Maximize(_Extreme):
     @property
     def is_minimized(self) -> bool:
         return False
+
+
+@dataclass(frozen=True)
+class Map(Goal):
+    """Map where an outcome is what: ``map:OUTCOME`` for labels such as phases, ``map:OUTCOME:VALUE`` for where a number passes a value.
+
+    It has no score: what counts is that every corner of the map is right. Strategies ask where the map is least certain.
+    """
+
+    outcome: str
+    threshold: float | None = None
+
+    name = "map"
+
+    @classmethod
+    def parse(cls, argument: str, experiment: Experiment, draw: Callable[[int], Lab], seed: int) -> Self:
+        outcomes = {o.name: o for o in experiment.outcomes}
+        name, _, number = (argument, "", "") if argument in outcomes else argument.rpartition(":")
+        name, number = (name.strip(), number.strip()) if name else (number.strip(), "")
+        if name not in outcomes:
+            near = get_close_matches(name, list(outcomes), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(outcomes)}"
+            raise UnknownName(f"{experiment.name} has no outcome {name!r} to map; {hint}")
+        if outcomes[name].labels:
+            if number:
+                raise InvalidInput(f"{name} of {experiment.name} is a label and has no value {number} to pass; write map:{name}")
+            return cls(experiment, name)
+        if not number:
+            raise InvalidInput(f"{name} of {experiment.name} is a number: say which value divides the map, such as map:{name}:0.5")
+        try:
+            threshold = float(number)
+        except ValueError:
+            threshold = math.nan
+        if not math.isfinite(threshold):
+            raise InvalidInput(f"map:{argument}: {number} is not a finite number")
+        return cls(experiment, name, threshold)
+
+    @property
+    def text(self) -> str:
+        return f"map:{self.outcome}" if self.threshold is None else f"map:{self.outcome}:{self.threshold!r}"
+
+    @property
+    def default_strategy(self) -> str:
+        return "gp-classifier" if self.threshold is None else "straddle"
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        return (self.outcome,)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names that a place of the map can have."""
+        outcome = next(o for o in self.experiment.outcomes if o.name == self.outcome)
+        if self.threshold is None:
+            return outcome.labels
+        border = quantity(self.threshold, outcome.unit)
+        return f"{self.outcome} < {border}", f"{self.outcome} ≥ {border}"
+
+    def label_of(self, outcomes: Outcomes) -> str:
+        """The label of one measurement."""
+        value = outcomes[self.outcome]
+        return str(value) if self.threshold is None else self.labels[int(float(value) >= self.threshold)]
+
+    def label_of_trial(self, trial: Trial) -> str | None:
+        """The label of a trial; None when it failed."""
+        return None if trial.measurement is None else self.label_of(trial.measurement.outcomes)
+
+
+def scored(goal: Goal, strategy: str) -> ScoredGoal:
+    """The goal, for a strategy that works on scores.
+
+    Raises:
+        InvalidInput: It has none.
+    """
+    if not isinstance(goal, ScoredGoal):
+        raise InvalidInput(f"{goal.text} has no score for {strategy} to improve; try --strategy {goal.default_strategy}")
+    return goal
+
+
+def mapped(goal: Goal, strategy: str) -> Map:
+    """The goal, for a strategy that draws maps.
+
+    Raises:
+        InvalidInput: It wants something else.
+    """
+    if not isinstance(goal, Map):
+        raise InvalidInput(f"{strategy} draws maps and cannot work towards {goal.text}; try --strategy {goal.default_strategy}")
+    return goal

@@ -3,10 +3,15 @@
 An ability that only some have is a small protocol of its own, asked for by `isinstance`. What one lacks is never faked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, Self, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from frugaltwin.costs import Cost
+from frugaltwin.diagram import Diagram
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
 from frugaltwin.goals import Goal
 
@@ -72,6 +77,54 @@ class Recommends(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a model expects at n settings: the chance of every label of a map, or mean and standard deviation of numbers, or both."""
+
+    probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
+    """The chance [n] of every label of the goal, in their order; they add up to 1. Empty for goals with a score."""
+    means: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
+    """The mean [n] of each outcome that is modeled, or of ``score``, in its unit."""
+    deviations: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
+    """Their standard deviations [n]: of the quantity itself, without the noise of a reading."""
+
+    @property
+    def labels(self) -> list[str]:
+        """The likeliest label at every setting, [n]."""
+        names = list(self.probabilities)
+        return [names[k] for k in np.argmax(self._table, axis=0)]
+
+    @property
+    def probability(self) -> NDArray[np.float64]:
+        """The chance of the likeliest label, [n]."""
+        highest: NDArray[np.float64] = self._table.max(axis=0)
+        return highest
+
+    @property
+    def uncertainty(self) -> NDArray[np.float64]:
+        """How undecided the model is, [n]: the entropy of the chances, 0 (certain) to 1 (all labels equally likely)."""
+        p = self._table
+        entropy: NDArray[np.float64] = -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=0) / np.log(max(len(p), 2))
+        return np.clip(entropy, 0.0, 1.0)
+
+    @property
+    def _table(self) -> NDArray[np.float64]:
+        return np.stack(list(self.probabilities.values()))
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """A strategy with a model that can say what it expects at any settings."""
+
+    def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
+        """What the model expects at settings that have been checked, after a history in which something was measured.
+
+        Raises:
+            InvalidInput: The goal is not one that the strategy works for.
+        """
+        ...
+
+
 @runtime_checkable
 class KnowsTruth(Protocol):
     """A twin that can say what a rig without random errors and without a past would measure. Never part of a measurement."""
@@ -81,6 +134,35 @@ class KnowsTruth(Protocol):
 
         Raises:
             DriverError: A rig could not measure these settings (a channel would saturate, say).
+        """
+        ...
+
+
+@runtime_checkable
+class KnowsTruths(KnowsTruth, Protocol):
+    """A twin whose truth is much cheaper for many settings at once."""
+
+    def truths(self, settings: Sequence[Settings]) -> list[Outcomes]:
+        """`truth` of each of them.
+
+        Raises:
+            DriverError: A rig could not measure one of them.
+        """
+        ...
+
+
+@runtime_checkable
+class KnowsDiagram(Protocol):
+    """A twin that knows more of its diagram than the truth at single settings."""
+
+    def diagram(self, at: float | None = None) -> Diagram:
+        """The true diagram.
+
+        Args:
+            at: Where its section is cut, in the unit of that axis; the twin chooses without it.
+
+        Raises:
+            InvalidInput: There is nothing to cut there.
         """
         ...
 

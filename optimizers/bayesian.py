@@ -11,7 +11,7 @@ from torch import Tensor
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial
-from frugaltwin.goals import Goal
+from frugaltwin.goals import Goal, ScoredGoal, scored
 from optimizers.failures import log_chance
 from optimizers.search import Acquisition, best_points
 from optimizers.space import Floats, Space
@@ -64,7 +64,7 @@ class Bayesian:
     def suggest(
         self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
     ) -> list[Settings]:
-        space = Space.of(experiment)
+        goal, space = scored(goal, "bayesian"), Space.of(experiment)
         X, scores = _scored(space, goal, history)
         model = _fitted(X, scores) if X.size else None
         chance = log_chance(space, history)
@@ -81,7 +81,7 @@ class Bayesian:
         return chosen
 
     def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
-        space = Space.of(experiment)
+        goal, space = scored(goal, "bayesian"), Space.of(experiment)
         X, scores = _scored(space, goal, history)
         if not X.size:
             return space.decode(space.sample(1, self.seed)[0])
@@ -89,7 +89,7 @@ class Bayesian:
         return space.decode(best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, X[:_NEAR])[0])
 
 
-def _scored(space: Space, goal: Goal, history: Sequence[Trial]) -> tuple[Floats, Floats]:
+def _scored(space: Space, goal: ScoredGoal, history: Sequence[Trial]) -> tuple[Floats, Floats]:
     """Points [n, D] and scores [n] of the trials that did not fail, best first, the larger the better, in units of their spread."""
     pairs = [(t.settings, score) for t in history if (score := goal.score_of_trial(t)) is not None]
     scores = np.array([score for _, score in pairs]) * (-1.0 if goal.is_minimized else 1.0)

@@ -8,7 +8,7 @@ import torch
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial, measured
-from frugaltwin.goals import Goal
+from frugaltwin.goals import Goal, ScoredGoal, scored
 from optimizers.failures import log_chance
 from optimizers.outcome_model import OutcomeModel, Paths, natural
 from optimizers.search import Acquisition, best_points
@@ -54,7 +54,7 @@ class Composite:
     def suggest(
         self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
     ) -> list[Settings]:
-        space = Space.of(experiment)
+        goal, space = scored(goal, "composite"), Space.of(experiment)
         model = OutcomeModel.of(space, needed_outcomes(experiment, goal))
         turn = self.seed + len(history) + len(pending)
         known = measured(history)
@@ -74,7 +74,7 @@ class Composite:
         return chosen
 
     def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
-        space = Space.of(experiment)
+        goal, space = scored(goal, "composite"), Space.of(experiment)
         model = OutcomeModel.of(space, needed_outcomes(experiment, goal))
         known = space.encode([s for s, _ in measured(history)])
         if not len(known):
@@ -99,7 +99,7 @@ def needed_outcomes(experiment: Experiment, goal: Goal) -> list[int]:
     return needed
 
 
-def _score(model: OutcomeModel, goal: Goal, history: Sequence[Trial], seed: int) -> Paths:
+def _score(model: OutcomeModel, goal: ScoredGoal, history: Sequence[Trial], seed: int) -> Paths:
     """Scores [S, b], the larger the better, along sample paths of the outcomes."""
     outcomes = model.paths(measured(history), _PATHS, seed)
     sign = -1.0 if goal.is_minimized else 1.0

@@ -8,7 +8,7 @@ import pytest
 from frugaltwin import catalog
 from frugaltwin.errors import DriverError, OutOfBounds, Stopped
 from frugaltwin.experiment import Settings
-from frugaltwin.plugins import Driver, Estimates, KnowsTruth
+from frugaltwin.plugins import Driver, Estimates, KnowsTruth, KnowsTruths
 from frugaltwin.tables import color_of
 
 NEEDED = {"table": {"path": Path(__file__).parents[1] / "benchmarks" / "data" / "as7341_led_light.csv", "outcomes": "ch410,ch440"}}
@@ -26,7 +26,8 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def allowed(driver: Driver, count: int = 8) -> list[Settings]:
     """Settings that a rig could measure, where the driver can tell."""
-    goal = catalog.make_goal(f"minimize:{driver.experiment.outcomes[0].name}", driver)
+    first = driver.experiment.outcomes[0]
+    goal = catalog.make_goal(f"map:{first.name}" if first.labels else f"minimize:{first.name}", driver)
     drawn = catalog.make_strategy("random", seed=3).suggest(driver.experiment, goal, [], count=8 * count)
     return [s for s in drawn if is_measurable(driver, s)][:count]
 
@@ -69,6 +70,15 @@ def test_the_truth_is_the_same_whatever_the_seed_and_whatever_was_performed(name
         for s in settings:
             one.perform(s)
     assert [one.truth(s) for s in settings] == before == [two.truth(s) for s in settings]
+
+
+def test_the_truth_of_many_settings_is_the_truth_of_each(name: str) -> None:
+    driver = make(name)
+    if not isinstance(driver, KnowsTruths):
+        pytest.skip(f"{name} tells the truth one by one")
+    settings = allowed(driver)
+    for one, many in zip(map(driver.truth, settings), driver.truths(settings), strict=True):
+        assert many == {k: v if isinstance(v, str) else pytest.approx(v, rel=1e-9, abs=1e-9) for k, v in one.items()}
 
 
 def test_bounds_are_refused(name: str) -> None:

@@ -1,0 +1,244 @@
+"""A sample, a furnace and an instrument: the driver that the twins of phase diagrams share.
+
+A twin is a `PhaseLab` that says what is true (`states`). All that a lab adds stands here and at the instrument: time and money,
+ramps, noise, drift, and a label that is inferred from the reading, and so can be wrong.
+"""
+
+import math
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugaltwin.costs import Cost
+from frugaltwin.errors import InvalidInput, Stopped
+from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial, quantity
+from frugaltwin.tables import settings_array
+
+Floats = NDArray[np.float64]
+Labeling = Literal["inferred", "direct"]
+
+ROOM_TEMPERATURE = 298.15  # K
+
+
+@dataclass(frozen=True)
+class State:
+    """What a sample is at equilibrium."""
+
+    label: str
+    fractions: Mapping[str, float]
+    """Phase → its mole fraction of the sample; they add up to 1."""
+    properties: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What else an instrument sees: a contrast, an enthalpy."""
+
+
+class Instrument(Protocol):
+    """What looks at the sample, and how wrongly."""
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The numbers that it reads, m of them."""
+        ...
+
+    @property
+    def cost(self) -> Cost:
+        """Of one reading."""
+        ...
+
+    @property
+    def noise(self) -> Floats:
+        """Standard deviation of a reading, [m]."""
+        ...
+
+    @property
+    def drift(self) -> float:
+        """Random walk of the base line, common to all m: its standard deviation after an hour."""
+        ...
+
+    def signal(self, states: Sequence[State]) -> Floats:
+        """The noise-free readings [n, m] of n states."""
+        ...
+
+    def inferred(self, reading: Floats) -> str:
+        """The label that a reading [m] speaks for."""
+        ...
+
+
+@dataclass
+class Furnace:
+    """Heats and cools at a limited rate, and waits until the sample is at equilibrium.
+
+    A new sample takes its time too; a sample of the same composition stays in. So the order of experiments matters.
+    """
+
+    heating: float = 0.5
+    """K/s."""
+    cooling: float = 0.2
+    """K/s: it only loses heat."""
+    soak: float = 600.0
+    """s at temperature before the reading."""
+    exchange: Cost = Cost(seconds=120.0, money=0.40)
+    """Of making and loading a new sample."""
+    power: float = 0.3 / 3600
+    """USD/s while it is on."""
+    temperature: float = ROOM_TEMPERATURE
+    """K, now."""
+    sample: tuple[float, ...] | None = None
+    """The composition that is in it."""
+
+    def price(self, sample: tuple[float, ...], temperature: float) -> Cost:
+        """What it takes to have this sample at equilibrium at this temperature."""
+        step = temperature - self.temperature
+        seconds = self.soak + (step / self.heating if step > 0 else -step / self.cooling)
+        cost = Cost(seconds, seconds * self.power)
+        return cost if sample == self.sample else cost + self.exchange
+
+    def go(self, sample: tuple[float, ...], temperature: float) -> Cost:
+        """Do it."""
+        cost = self.price(sample, temperature)
+        self.sample, self.temperature = sample, temperature
+        return cost
+
+
+class PhaseLab(ABC):
+    """A twin of a lab that finds out which phases a sample has. Satisfies `Driver`, `KnowsTruths`, `Estimates` and `Resumes`.
+
+    The outcomes are the label `phase`, then what the instrument reads.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parameters: tuple[Parameter, ...],
+        labels: tuple[str, ...],
+        instrument: Instrument,
+        *,
+        constraints: tuple[Constraint, ...] = (),
+        temperature: float | None = None,
+        seed: int = 0,
+        imperfections: float = 1.0,
+        labeling: Labeling = "inferred",
+    ) -> None:
+        """A lab for samples of a composition (all parameters but `temperature`).
+
+        Args:
+            labels: Every name that `phase` can take.
+            temperature: K, of every sample, where no parameter of that name sets it.
+            imperfections: Scales noise and drift; 0 turns them off.
+            labeling: Where `phase` comes from: inferred from the reading, or read directly (an expert who is never wrong).
+        """
+        if not 0 <= imperfections <= 10:
+            raise InvalidInput(f"imperfections = {imperfections:g} is no scale: 0 is none, 1 as on a rig, 10 the most")
+        self.experiment = Experiment(
+            name,
+            parameters,
+            (Outcome("phase", "", "the phases of the sample", labels=labels), *instrument.outcomes),
+            constraints,
+        )
+        self._instrument, self._fixed, self._seed = instrument, temperature, seed
+        self._imperfections, self._labeling = imperfections, labeling
+        self._composition = tuple(p.name for p in parameters if p.name != "temperature")
+        self._stop = threading.Event()
+        self._begin((seed,))
+
+    @abstractmethod
+    def states(self, X: Floats) -> list[State]:
+        """The equilibrium states at settings X [n, d], natural units, in the order of the parameters."""
+
+    def _begin(self, seed: tuple[int, ...]) -> None:
+        """A cold furnace and fresh random numbers."""
+        self._random = np.random.default_rng(seed)
+        self._furnace = Furnace()
+        self._base_line = 0.0
+        self._stop.set()  # until somebody connects
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        """Draw other random numbers than the earlier sessions did."""
+        self._begin((self._seed, len(trials)))
+
+    def __enter__(self) -> Self:
+        self._stop.clear()
+        return self
+
+    def perform(self, settings: Settings) -> Measurement:
+        """Load the sample, heat, soak, read. Takes no real time.
+
+        Raises:
+            Stopped: Somebody stopped the lab; enter it again to go on.
+        """
+        if self._stop.is_set():
+            raise Stopped("the furnace was stopped, or it is not connected")
+        (state,) = self.states(settings_array(self.experiment, [settings]))
+        sample, temperature = self._sample(settings)
+        cost = self._furnace.go(sample, temperature) + self._instrument.cost
+        signal = self._instrument.signal([state])[0]
+        if self._imperfections:
+            hours = cost.seconds / 3600
+            self._base_line += self._imperfections * self._instrument.drift * math.sqrt(hours) * self._random.standard_normal()
+            signal = signal + self._base_line
+            signal = signal + self._imperfections * self._instrument.noise * self._random.standard_normal(signal.shape)
+        label = state.label if self._labeling == "direct" else self._instrument.inferred(signal)
+        return Measurement(self._named(label, signal), cost)
+
+    def truth(self, settings: Settings) -> Outcomes:
+        """The true label and the noise-free reading."""
+        return self.truths([settings])[0]
+
+    def truths(self, settings: Sequence[Settings]) -> list[Outcomes]:
+        """The same for many settings at once."""
+        states = self.states(settings_array(self.experiment, settings))
+        signals = self._instrument.signal(states)
+        return [self._named(state.label, signal) for state, signal in zip(states, signals, strict=True)]
+
+    def estimate(self, settings: Settings) -> Cost:
+        """What `perform` takes from where the furnace is now."""
+        return self._furnace.price(*self._sample(settings)) + self._instrument.cost
+
+    def stop(self) -> None:
+        """The furnace is off; the next `perform` raises `Stopped` until the lab is entered again."""
+        self._stop.set()
+
+    def __exit__(self, *failure: object) -> None:
+        """The furnace is off."""
+        self._stop.set()
+
+    def _sample(self, settings: Settings) -> tuple[tuple[float, ...], float]:
+        temperature = self._fixed if self._fixed is not None else float(settings["temperature"])
+        return tuple(float(settings[name]) for name in self._composition), temperature
+
+    def _named(self, label: str, signal: Floats) -> Outcomes:
+        return {"phase": label} | dict(zip((o.name for o in self._instrument.outcomes), signal.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A parameter of a system that an instructor may set, or draw."""
+
+    default: float
+    drawn: tuple[float, float]
+    """The range that `system=N` draws it from, uniformly."""
+    allowed: tuple[float, float]
+    """What still has a physical meaning, the ends included."""
+    unit: str
+    meaning: str
+
+
+def constants_of(known: Mapping[str, Constant], given: Mapping[str, float | None], system: int | None) -> dict[str, float]:
+    """The constants of a system: those given, the others drawn with the seed `system`, or the defaults without one.
+
+    Raises:
+        InvalidInput: One has no physical meaning.
+    """
+    random = np.random.default_rng((71, system)) if system is not None else None
+    drawn = {name: float(random.uniform(*c.drawn)) if random else c.default for name, c in known.items()}
+    chosen = drawn | {name: value for name, value in given.items() if value is not None}
+    for name, value in chosen.items():
+        low, high = known[name].allowed
+        if not low <= value <= high:
+            shown, limits = quantity(value, known[name].unit), f"{low:g} to {quantity(high, known[name].unit)}"
+            raise InvalidInput(f"{name} = {shown} has no physical meaning here ({known[name].meaning}): it is {limits}")
+    return chosen
