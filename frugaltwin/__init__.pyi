@@ -30,7 +30,8 @@ from .experiment import (
     Trial,
 )
 from .goals import Goal
-from .plugins import Driver, Estimates, KnowsTruth, Recommends, Strategy
+from .plugins import Driver, Estimates, KnowsDiagram, KnowsTruth, Predicts, Recommends, Strategy
+from .prediction import Prediction
 from .spec import CampaignSpec
 from .store import Store
 
@@ -50,6 +51,7 @@ __all__ = [
     "FrugalTwinError",
     "Goal",
     "InvalidInput",
+    "KnowsDiagram",
     "KnowsTruth",
     "LinearConstraint",
     "LinkError",
@@ -59,6 +61,8 @@ __all__ = [
     "OutOfBounds",
     "Outcome",
     "Outcomes",
+    "Prediction",
+    "Predicts",
     "Recommends",
     "RigFault",
     "Settings",

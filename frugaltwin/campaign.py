@@ -6,7 +6,7 @@ import logging
 import math
 import platform
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.costs import Cost
-from frugaltwin.errors import CampaignError, DriverError, OutOfBounds, Stopped, UnknownName
+from frugaltwin.errors import CampaignError, DriverError, InvalidInput, OutOfBounds, Stopped, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
 from frugaltwin.goals import Goal, ScoredGoal
-from frugaltwin.plugins import Driver, Estimates, Fingerprints, Recommends, Resumes, Strategy
+from frugaltwin.plugins import Driver, Estimates, Fingerprints, Predicts, Recommends, Resumes, Strategy
+from frugaltwin.prediction import Prediction
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
 if TYPE_CHECKING:
@@ -53,7 +54,12 @@ class Campaign:
 
         Args:
             words: What the parts were made from, kept in the store.
+
+        Raises:
+            InvalidInput: A stop rule for a goal without a score.
         """
+        if stop_rule and not isinstance(goal, ScoredGoal):
+            raise InvalidInput(f"{goal.text} has no score to stop at; leave --stop out and limit the budget")
         self.name, self.driver, self.goal, self.strategy, self.store = name, driver, goal, strategy, store
         self.budget, self.stop_rule = budget, stop_rule
         made_by_hand = {
@@ -218,6 +224,44 @@ class Campaign:
         if isinstance(self.strategy, Recommends):
             return self.driver.experiment.check(self.strategy.recommend(self.driver.experiment, self.goal, self.trials))
         return best[0].settings
+
+    @property
+    def model(self) -> Predicts:
+        """What `predict` asks: the strategy where it has a model, else the one that is made for the goal."""
+        if isinstance(self.strategy, Predicts):
+            return self.strategy
+        from frugaltwin import catalog
+
+        strategy = catalog.make_strategy(self.goal.default_strategy, seed=int(self.words["seed"]))
+        assert isinstance(strategy, Predicts)
+        return strategy
+
+    def twin(self) -> Driver:
+        """The driver, made again from the campaign's words: for one that was opened for reading.
+
+        Raises:
+            FrugalTwinError: It cannot be made any more.
+        """
+        from frugaltwin import catalog
+
+        choice = self.words["driver"]
+        return catalog.make_driver(choice["name"], choice["options"], seed=int(self.words["seed"]), goal=self.goal.text)
+
+    def predict(self, settings: Sequence[Mapping[str, object]], trials: Sequence[Trial] | None = None) -> Prediction:
+        """What the model expects at other settings.
+
+        Args:
+            trials: What it may know; all that the campaign has without it.
+
+        Raises:
+            OutOfBounds: The experiment does not allow one of the settings.
+            CampaignError: Nothing was measured yet.
+        """
+        trials = self.trials if trials is None else trials
+        if not any(t.measurement for t in trials):
+            raise CampaignError(f"campaign {self.name!r} has measured nothing yet, so nothing can be predicted")
+        experiment = self.driver.experiment
+        return self.model.predict(experiment, self.goal, trials, [experiment.check(s) for s in settings])
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a trial: number, settings, outcomes, derived color, score and cost.

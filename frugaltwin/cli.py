@@ -45,6 +45,7 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Of everything random; 
 Name = Annotated[str | None, typer.Option("--name", help="Of the campaign; one that exists goes on where it stopped.")]
 StorePath = Annotated[Path | None, typer.Option("--store", metavar="FILE", help="The SQLite file; frugaltwin.db by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else.")]
+Truth = Annotated[bool, typer.Option("--truth", help="Lay the truth of the twin over a map, and say how much of it is right.")]
 CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of the store.")]
 
 
@@ -115,7 +116,8 @@ def run(
             display.show(trial)
     if interrupted:
         campaign.stopped_because = "interrupted"
-    write(campaign, report)
+    with _progress("drawing maps", 1) as step:
+        write(campaign, report, step=step)
     display.end(campaign.recommendation(), report)
     if interrupted:
         _say(f"Stopped; every trial is kept. Go on with: frugaltwin run --name {campaign.name}{_store_flag(store)}")
@@ -221,16 +223,67 @@ def show(name: CampaignName, store: StorePath = None, as_json: AsJson = False) -
 
 @app.command()
 def plot(
-    name: CampaignName,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A campaign of the store, or a driver of the catalog.")],
     store: StorePath = None,
+    option: Options = None,
+    at: Annotated[float | None, typer.Option(metavar="N", help="Of a driver: where its section is cut, a temperature say.")] = None,
+    truth: Truth = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="NAME.svg by default; .png and .pdf work too.")] = None,
 ) -> None:
-    """Draw a campaign: best so far against runs and cost, the colors, the readings."""
-    from frugaltwin import figures
+    """Draw a campaign (best so far, colors, readings; or its map), or the true diagram of a driver."""
+    from frugaltwin import catalog as known
+    from frugaltwin import maps, pictures
+    from frugaltwin.store import Store
 
     path = out or Path(f"{name}.svg")
-    figures.save(_stored(name, store), path)
+    _check_writable(path)
+    is_campaign = Store(store or Path("frugaltwin.db")).find(name) is not None
+    if not is_campaign and (name in known.DRIVERS or option or at is not None):
+        if truth:
+            raise InvalidInput(f"{name} is a driver: its diagram is the truth; leave --truth out")
+        drawn = maps.driver_figure(known.make_driver(name, _options(option)), at)
+    elif option or at is not None:
+        raise InvalidInput(f"{name} is a campaign: --option and --at are for drivers")
+    else:
+        campaign = _stored(name, store)
+        drawn = pictures.campaign_figure(campaign, campaign.twin() if truth else None)
+    pictures.save(drawn, path)
     _print(str(path))
+
+
+@app.command()
+def report(
+    name: CampaignName,
+    store: StorePath = None,
+    truth: Truth = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="NAME.html by default.")] = None,
+) -> None:
+    """Write the report of a campaign again, as one HTML file."""
+    from frugaltwin.report import write
+
+    path = out or Path(f"{name}.html")
+    _check_writable(path)
+    campaign = _stored(name, store)
+    with _progress("drawing maps", 1) as step:
+        write(campaign, path, campaign.twin() if truth else None, step)
+    _print(str(path))
+
+
+@app.command()
+def predict(
+    name: CampaignName,
+    settings: Annotated[Path, typer.Option(metavar="IN.csv", help="A table of settings: columns by name.")],
+    out: Annotated[Path, typer.Option(metavar="OUT.csv", help="The settings and what the model expects, in the same order.")],
+    store: StorePath = None,
+) -> None:
+    """Say what a campaign's model expects at other settings: label and chances of a map, else mean and standard deviation."""
+    from frugaltwin.tables import read_settings, write_rows
+
+    campaign = _stored(name, store)
+    rows = read_settings(settings, campaign.driver.experiment)
+    _check_output(out, settings)
+    write_rows(out, [row | dict(more) for row, more in zip(rows, campaign.predict(rows).rows(), strict=True)])
+    _say(f"{len(rows)} rows written to {out}")
 
 
 @app.command()
@@ -300,9 +353,7 @@ def simulate(
         raise InvalidInput(f"{driver} has no noise-free form; leave --noise-free out")
     experiment = performer.experiment
     rows = read_settings(settings, experiment)
-    _check_writable(out)
-    if out.exists() and out.samefile(settings):
-        raise InvalidInput(f"--out {out} would overwrite the settings; name another file")
+    _check_output(out, settings)
     empty = dict.fromkeys([o.name for o in experiment.outcomes] + (["L", "a", "b"] if experiment.color else []))
     written: list[dict[str, Any]] = []
     failures = 0
@@ -314,7 +365,7 @@ def simulate(
                 written.append(dict(rows[number - 1]) | empty)
             else:
                 written.append(dict(rows[number - 1]) | dict(outcomes) | color_of(experiment, rows[number - 1], outcomes))
-            step()
+            step(number, len(rows))
     write_rows(out, written)
     _say(f"{len(written)} rows written to {out}" + (f", {failures} of them without outcomes" if failures else ""))
     return FAILED if failures else 0
@@ -447,7 +498,7 @@ def _progress(what: str, total: int) -> Iterator[Any]:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _rows(rows: list[dict[str, Any]], as_json: bool) -> None:
@@ -472,6 +523,12 @@ def _check_writable(path: Path) -> None:
         raise InvalidInput(f"cannot write {path}: it is a folder")
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise InvalidInput(f"cannot write {path}: it is not yours to write")
+
+
+def _check_output(out: Path, settings: Path) -> None:
+    _check_writable(out)
+    if out.exists() and out.samefile(settings):
+        raise InvalidInput(f"--out {out} would overwrite the settings; name another file")
 
 
 def _write(path: Path, text: str) -> None:

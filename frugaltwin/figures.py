@@ -1,16 +1,14 @@
-"""Pictures of a campaign, drawn with matplotlib: never color alone, numbers and names stand beside it."""
+"""Pictures of a campaign with a score, drawn with matplotlib: never color alone, numbers and names stand beside it."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from frugaltwin.color import hex_code
-from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Categorical, Trial, total_cost
 from frugaltwin.goals import MatchColor, ScoredGoal
 from frugaltwin.tables import color_of
@@ -41,36 +39,13 @@ def figure(draws: list[Draw], campaign: Campaign, width: float = 5.2, height: fl
 
 
 def svg(drawn: Figure) -> str:
-    """A figure as an SVG element that can stand in a page; text stays text."""
+    """A figure as an SVG document; text stays text, and the same picture gives the same document."""
     import matplotlib as mpl
 
     text = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "frugaltwin", "font.family": "sans-serif"}):
         drawn.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
-
-
-def save(campaign: Campaign, path: Path) -> None:
-    """Write all pictures of a campaign as one file, in the format that its ending names.
-
-    Raises:
-        InvalidInput: The ending is no picture format, or the file cannot be written.
-    """
-    drawn = figure(draws_for(campaign), campaign)
-    if path.suffix.lower().lstrip(".") not in drawn.canvas.get_supported_filetypes():
-        raise InvalidInput(f"{path} has no ending of a picture; try {path.stem}.svg, .png or .pdf")
-    try:
-        drawn.savefig(path, dpi=150)
-    except OSError as error:
-        raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
-
-
-def draws_for(campaign: Campaign) -> list[Draw]:
-    """The pictures that fit a campaign."""
-    color = [draw_ab_plane] if campaign.driver.experiment.color else []
-    spent = total_cost(campaign.trials)
-    cost = [draw_best_against_cost] if spent.seconds or spent.money else []
-    return [draw_best_against_runs, *cost, *color, draw_channels]
+    return text.getvalue()
 
 
 def draw_best_against_runs(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:

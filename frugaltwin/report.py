@@ -2,43 +2,62 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import logging
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frugaltwin import figures
+from frugaltwin import figures, pictures
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Outcome, Parameter, Trial, describe, quantity, total_cost
-from frugaltwin.goals import MatchColor
-from frugaltwin.plugins import Recommends
+from frugaltwin.goals import Map, MatchColor
+from frugaltwin.maps import COARSE, MapView
+from frugaltwin.plugins import Driver, Recommends
 from frugaltwin.tables import color_of
+from frugaltwin.terminal import labels_seen
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from frugaltwin.campaign import Campaign
 
-TITLES: dict[figures.Draw, str] = {
-    figures.draw_best_against_runs: "Best so far against experiments",
-    figures.draw_best_against_cost: "Best so far against cost",
-    figures.draw_ab_plane: "Measured colors in the a*b* plane",
-    figures.draw_channels: "Channels: what was measured",
-    figures.draw_settings: "Recipes",
-}
+SLIDER = """
+const maps = JSON.parse(document.getElementById("maps").textContent);
+const slider = document.getElementById("step"), picture = document.getElementById("map"), words = document.getElementById("map-words");
+slider.addEventListener("input", () => {
+  const one = maps[slider.value];
+  picture.src = one.url; picture.alt = one.words; words.textContent = one.words; slider.setAttribute("aria-valuetext", one.words);
+});
+"""
+"""All the script that a report has: it shows the map after another experiment."""
+
+_log = logging.getLogger(__name__)
+
+Step = Callable[[int, int], None]
+"""Told how many of how many pictures are drawn: some reports take their time."""
 
 
-def write(campaign: Campaign, path: Path) -> None:
+def write(campaign: Campaign, path: Path, twin: Driver | None = None, step: Step | None = None) -> None:
     """Write the report.
 
+    Args:
+        twin: Who knows the truth that is to be laid over a map; nobody without it.
+
     Raises:
-        InvalidInput: The file cannot be written.
+        InvalidInput: The file cannot be written, or the twin does not know the truth.
     """
+    text = html(campaign, twin, step)
     try:
-        path.write_text(html(campaign), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"cannot write the report {path}: {error.strerror}; choose another with --report") from error
 
 
-def html(campaign: Campaign) -> str:
+def html(campaign: Campaign, twin: Driver | None = None, step: Step | None = None) -> str:
     """The whole report as text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -46,7 +65,7 @@ def html(campaign: Campaign) -> str:
     experiment, goal, trials = campaign.driver.experiment, campaign.goal, campaign.trials
     recommended = campaign.recommendation()
     best = goal.best(trials)
-    draws = [*figures.draws_for(campaign), figures.draw_settings]
+    draws = [*pictures.draws_for(campaign), figures.draw_settings]
     return page.get_template("report.html").render(
         name=campaign.name,
         driver=experiment.name,
@@ -55,9 +74,13 @@ def html(campaign: Campaign) -> str:
         stopped_because=campaign.stopped_because,
         recommended=recommended and describe(recommended),
         recommended_by="by the model" if isinstance(campaign.strategy, Recommends) else "the best reading",
+        labels=labels_seen(goal, trials) if isinstance(goal, Map) else None,
+        maps=_maps(campaign, twin, step),
+        slider=SLIDER,
+        slider_hash=base64.b64encode(hashlib.sha256(SLIDER.encode()).digest()).decode(),
         target={"hex": goal.hex_code, "lab": goal.target} if isinstance(goal, MatchColor) else None,
         best=best and {"number": best[0].number, "score": best[1], "hex": _hex(campaign, best[0]), "lab": _lab(campaign, best[0])},
-        charts=[{"title": TITLES[draw], "svg": figures.svg(figures.figure([draw], campaign))} for draw in draws],
+        charts=[{"title": pictures.TITLES[draw], "svg": _element(figures.figure([draw], campaign))} for draw in draws],
         settings=[_column(p) for p in experiment.parameters],
         outcomes=[_column(o) for o in experiment.outcomes],
         score_unit="" if goal.unit == "1" else goal.unit,
@@ -79,9 +102,38 @@ def notebook_html(campaign: Campaign) -> str:
     )
     best = goal.best(trials)
     words = f"best {quantity(float(f'{best[1]:.3g}'), goal.unit)} (experiment {best[0].number})" if best else "nothing measured yet"
-    plot = figures.svg(figures.figure([figures.draw_best_against_runs], campaign, 4.0, 2.2)) if best else ""
+    plot = _element(figures.figure([figures.draw_best_against_runs], campaign, 4.0, 2.2)) if best else ""
+    if isinstance(goal, Map) and (seen := labels_seen(goal, trials)):
+        words = ", ".join(f"{label} {n}" for label, n in seen.items())
+        plot = _element(pictures.campaign_figure(campaign))
     title = f"<b>{escape(campaign.name)}</b>: {escape(goal.title)}, {len(trials)} experiments, {escape(words)}"
     return f"<div>{title}<br>{target}{swatches}<br>{plot}</div>"
+
+
+def _element(drawn: Figure) -> str:
+    """A figure as an SVG element that can stand in a page."""
+    text = figures.svg(drawn)
+    return text[text.index("<svg") :]
+
+
+def _maps(campaign: Campaign, twin: Driver | None, step: Step | None) -> list[dict[str, Any]]:
+    """What a mapping campaign believed after each of its steps; empty without a goal to map, a plane to draw, or a reading."""
+    if not isinstance(campaign.goal, Map):
+        return []
+    try:
+        view = MapView.of(campaign, COARSE)
+    except InvalidInput as error:
+        _log.info("no map of %s: %s", campaign.name, error)
+        return []
+    truth = view.truth(twin) if twin else None
+    numbers, shown = view.steps(), []
+    for k, (n, drawn) in enumerate(view.frames(truth), start=1):
+        last = campaign.goal.label_of_trial(view.trials[n - 1]) or "failed"
+        words = f"After {n} experiments; the last one, {describe(view.trials[n - 1].settings)}, gave: {last}"
+        shown.append({"n": n, "words": words, "url": pictures.png_url(drawn)})
+        if step:
+            step(k, len(numbers))
+    return shown
 
 
 def _lab(campaign: Campaign, trial: Trial) -> tuple[float, float, float] | None:

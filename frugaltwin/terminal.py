@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from frugaltwin.color import hex_code
 from frugaltwin.experiment import Settings, Trial, describe, quantity, total_cost
-from frugaltwin.goals import MatchColor
+from frugaltwin.goals import Map, MatchColor
 from frugaltwin.plugins import Recommends
 from frugaltwin.tables import color_of
 
@@ -31,6 +32,7 @@ def trial_event(campaign: Campaign, trial: Trial, trials: list[Trial]) -> dict[s
         "settings": dict(trial.settings),
         "outcomes": dict(trial.measurement.outcomes) if trial.measurement else None,
         "color": _color(campaign, trial) or None,
+        "label": campaign.goal.label_of_trial(trial) if isinstance(campaign.goal, Map) else None,
         "score": campaign.score(trial),
         "best": best and best[1],
         "cost": asdict(trial.cost),
@@ -50,6 +52,7 @@ def summary_event(campaign: Campaign, recommended: Settings | None, report: Path
         "target": dict(zip("Lab", goal.target, strict=True)) if isinstance(goal, MatchColor) else None,
         "recommended": dict(recommended) if recommended else None,
         "best": best and {"number": best[0].number, "score": best[1], "settings": dict(best[0].settings)},
+        "labels": labels_seen(goal, trials) if isinstance(goal, Map) else None,
         "runs": len(trials),
         "failed": sum(t.measurement is None for t in trials),
         "spent": asdict(total_cost(trials)),
@@ -57,6 +60,12 @@ def summary_event(campaign: Campaign, recommended: Settings | None, report: Path
         "store": campaign.store.path,
         "report": str(report) if report else None,
     }
+
+
+def labels_seen(goal: Map, trials: list[Trial]) -> dict[str, int]:
+    """How often every label of a map was measured, in the order of the labels."""
+    counts = Counter(goal.label_of_trial(t) for t in trials)
+    return {label: counts[label] for label in goal.labels if counts[label]}
 
 
 class Display(ABC):
@@ -114,6 +123,8 @@ class PeopleDisplay(Display):
         self._settings = {p.name: max(6, min(len(p.name), 12)) for p in campaign.driver.experiment.parameters}
         self._swatches = {"measured": 8, "target": 8} if isinstance(campaign.goal, MatchColor) else {}
         self._scores = {unit: 6, "best": 6}
+        if isinstance(goal := campaign.goal, Map):
+            self._scores = {goal.outcome: max(len(goal.outcome), *(min(len(label), 24) for label in goal.labels)), "seen": 5}
         self._costs = {"lab time": 8, "USD": 5, "mL": 5}
         room = console.width if self._is_terminal else 10**6
         if self._swatches and len(self._row(self._names())) + 4 > room:
@@ -134,14 +145,18 @@ class PeopleDisplay(Display):
         score, best, spent = self.campaign.score(trial), goal.best(self.trials), total_cost(self.trials)
         cells = {name: _cell(trial.settings[name]) for name in self._settings}
         cells |= {"lab time": clock(spent.seconds), "USD": f"{spent.money:.2f}", "mL": f"{spent.volume:.0f}"}
-        if score is None:
+        if trial.measurement is None:
             self._print(f"{trial.number:>3} {self._row(cells, self._settings)} failed: {trial.error}")
+        elif isinstance(goal, Map):
+            seen = f"{len(labels_seen(goal, self.trials))}/{len(goal.labels)}"
+            cells |= dict(zip(self._scores, (goal.label_of(trial.measurement.outcomes), seen), strict=True))
+            self._print(f"{trial.number:>3} {self._row(cells)}")
         else:
             color = _color(self.campaign, trial)
             if isinstance(goal, MatchColor):
                 codes = hex_code((color["L"], color["a"], color["b"])), goal.hex_code
                 cells |= dict(zip(self._swatches, codes, strict=True))
-            cells |= dict(zip(self._scores, (f"{score:.3g}", f"{best[1]:.3g}" if best else ""), strict=True))
+            cells |= dict(zip(self._scores, (f"{score:.3g}" if score is not None else "", f"{best[1]:.3g}" if best else ""), strict=True))
             self._print(f"{trial.number:>3} {self._row(cells)}")
         self._progress.update(self._task, completed=trial.number)
 
@@ -152,6 +167,8 @@ class PeopleDisplay(Display):
         if campaign.stopped_because:
             self._print(f"ended by {campaign.stopped_because}")
         best = campaign.best()
+        if isinstance(campaign.goal, Map) and (seen := labels_seen(campaign.goal, self.trials)):
+            self._print(f"labels measured: {', '.join(f'{label} {n}' for label, n in seen.items())} (of {len(campaign.goal.labels)})")
         if best:
             self._print(f"best reading: {quantity(float(f'{best[1]:.3g}'), campaign.goal.unit)} in experiment {best[0].number}")
         if recommended:
