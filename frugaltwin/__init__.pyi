@@ -30,6 +30,7 @@ from .experiment import (
     Trial,
 )
 from .goals import Goal
+from .pictures import Picture, picture
 from .plugins import Driver, Estimates, KnowsDiagram, KnowsTruth, Predicts, Recommends, Strategy
 from .prediction import Prediction
 from .spec import CampaignSpec
@@ -61,6 +62,7 @@ __all__ = [
     "OutOfBounds",
     "Outcome",
     "Outcomes",
+    "Picture",
     "Prediction",
     "Predicts",
     "Recommends",
@@ -77,4 +79,5 @@ __all__ = [
     "make_driver",
     "make_goal",
     "make_strategy",
+    "picture",
 ]

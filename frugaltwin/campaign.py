@@ -237,11 +237,13 @@ class Campaign:
         return strategy
 
     def twin(self) -> Driver:
-        """The driver, made again from the campaign's words: for one that was opened for reading.
+        """The driver; made again from the campaign's words where it was opened for reading.
 
         Raises:
             FrugalTwinError: It cannot be made any more.
         """
+        if not isinstance(self.driver, Absent):
+            return self.driver
         from frugaltwin import catalog
 
         choice = self.words["driver"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from frugaltwin.color import Lab
 from frugaltwin.errors import DriverError, InvalidInput, MissingPart, ShadowedPackage, UnknownName, in_words
+from frugaltwin.experiment import Settings
 from frugaltwin.goals import Goal, MatchColor
 from frugaltwin.plugins import Driver, KnowsTruth, Strategy
 from frugaltwin.tables import color_of
@@ -205,6 +206,12 @@ def _converted(name: str, option: str, value: object, hint: Any) -> object:
         raise InvalidInput(f"option {option} = {value!r} of {name}: {in_words(error.errors()[0]['msg'])}") from error
 
 
+def random_settings(driver: Driver, count: int, seed: int = 0) -> list[Settings]:
+    """Different settings that a driver of colors allows, uniformly random."""
+    gray = MatchColor(driver.experiment, (50.0, 0.0, 0.0))
+    return make_strategy("random", seed=seed).suggest(driver.experiment, gray, [], count=count)
+
+
 def _reachable_color(driver: Driver, seed: int) -> Lab:
     """The true color of settings drawn at random."""
     experiment = driver.experiment
@@ -213,7 +220,7 @@ def _reachable_color(driver: Driver, seed: int) -> Lab:
     # Another stream than the campaign's own, whose random strategy would else begin with the answer.
     draws = np.random.SeedSequence((seed, 1931)).generate_state(100)
     for draw in draws:
-        (settings,) = make_strategy("random", seed=int(draw)).suggest(experiment, MatchColor(experiment, (50.0, 0.0, 0.0)), [])
+        (settings,) = random_settings(driver, 1, int(draw))
         try:
             color = color_of(experiment, settings, driver.truth(settings))
         except DriverError:

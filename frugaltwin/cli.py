@@ -231,23 +231,28 @@ def plot(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="NAME.svg by default; .png and .pdf work too.")] = None,
 ) -> None:
     """Draw a campaign (best so far, colors, readings; or its map), or the true diagram of a driver."""
+    from difflib import get_close_matches
+
     from frugaltwin import catalog as known
-    from frugaltwin import maps, pictures
+    from frugaltwin.errors import UnknownName
+    from frugaltwin.pictures import picture
     from frugaltwin.store import Store
 
     path = out or Path(f"{name}.svg")
     _check_writable(path)
-    is_campaign = Store(store or Path("frugaltwin.db")).find(name) is not None
-    if not is_campaign and (name in known.DRIVERS or option or at is not None):
+    campaigns = [record.name for record in Store(store or Path("frugaltwin.db")).campaigns()]
+    if name not in [*campaigns, *known.DRIVERS]:
+        near = get_close_matches(name, [*campaigns, *known.DRIVERS], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "`frugaltwin list` and `frugaltwin catalog` say what there is"
+        raise UnknownName(f"there is no campaign and no driver {name!r}; {hint}")
+    if name not in campaigns:
         if truth:
             raise InvalidInput(f"{name} is a driver: its diagram is the truth; leave --truth out")
-        drawn = maps.driver_figure(known.make_driver(name, _options(option)), at)
-    elif option or at is not None:
-        raise InvalidInput(f"{name} is a campaign: --option and --at are for drivers")
+        picture(known.make_driver(name, _options(option)), at).save(path)
+    elif option:
+        raise InvalidInput(f"{name} is a campaign, and knows its driver's options; leave --option out")
     else:
-        campaign = _stored(name, store)
-        drawn = pictures.campaign_figure(campaign, campaign.twin() if truth else None)
-    pictures.save(drawn, path)
+        picture(_stored(name, store), at, truth).save(path)
     _print(str(path))
 
 
@@ -265,7 +270,7 @@ def report(
     _check_writable(path)
     campaign = _stored(name, store)
     with _progress("drawing maps", 1) as step:
-        write(campaign, path, campaign.twin() if truth else None, step)
+        write(campaign, path, truth, step)
     _print(str(path))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from frugaltwin.color import hex_code
 from frugaltwin.experiment import Categorical, Trial, total_cost
@@ -106,6 +107,23 @@ def draw_ab_plane(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
         )
         axes.legend(frameon=False, fontsize=8)
     axes.margins(0.15)
+
+
+def gamut(name: str, lab: NDArray[np.float64]) -> Figure:
+    """Colors Lab [n, 3] that a twin can make, from above and from the side."""
+    from matplotlib.figure import Figure
+
+    result = Figure(figsize=(10.4, 4.6), layout="constrained")
+    codes = [hex_code(color) for color in lab]
+    sides = ((1, 2, "a* (green – red)", "b* (blue – yellow)"), (1, 0, "a* (green – red)", "L* (dark – light)"))
+    for k, (x, y, x_label, y_label) in enumerate(sides, start=1):
+        axes = result.add_subplot(1, 2, k)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.scatter(lab[:, x], lab[:, y], c=codes, s=14, edgecolor=QUIET, linewidth=0.2, rasterized=True)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+    result.suptitle(f"{name}: {len(lab)} random settings, true colors", fontsize=10, color=INK)
+    return result
 
 
 def draw_channels(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:

@@ -39,7 +39,7 @@ def colors(n: int) -> list[str]:
     return [PALETTE[k % len(PALETTE)] for k in range(n)]
 
 
-def driver_figure(driver: Driver, at: float | None = None) -> Figure:
+def diagram_figure(driver: Driver, at: float | None = None) -> Figure:
     """The true diagram of a twin, with its section beside it where it has one.
 
     Raises:
@@ -70,18 +70,15 @@ def driver_figure(driver: Driver, at: float | None = None) -> Figure:
     return figure
 
 
-def campaign_figure(campaign: Campaign, twin: Driver | None = None) -> Figure:
+def campaign_figure(campaign: Campaign, with_truth: bool) -> Figure:
     """What a mapping campaign believes now: fields, boundary, uncertainty, points in order, the next one.
 
-    Args:
-        twin: Who knows the truth that is to be laid over it; nobody without it.
-
     Raises:
-        InvalidInput: There is no plane to draw, or the twin does not know the truth.
+        InvalidInput: There is no plane to draw, or nobody knows the truth.
         CampaignError: Nothing was measured yet.
     """
     view = MapView.of(campaign, FINE)
-    return view.figure(view.trials, view.next_point(), view.truth(twin) if twin else None)
+    return view.figure(view.trials, view.next_point(), view.truth() if with_truth else None)
 
 
 @dataclass(frozen=True)
@@ -108,12 +105,13 @@ class MapView:
         experiment = self.campaign.driver.experiment
         return experiment.check(self.campaign.strategy.suggest(experiment, self.goal, self.trials)[0])
 
-    def truth(self, driver: Driver) -> NDArray[np.int_]:
+    def truth(self) -> NDArray[np.int_]:
         """The number of the true label at every point of the plane.
 
         Raises:
             InvalidInput: The driver does not know it.
         """
+        driver = self.campaign.twin()
         if not isinstance(driver, KnowsTruth):
             raise InvalidInput(f"{driver.experiment.name} knows no truth to lay over the map; leave --truth out")
         known = truths(driver, self.plane.settings())

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from frugaltwin import figures, maps
-from frugaltwin.errors import InvalidInput
+from frugaltwin.errors import DriverError, InvalidInput
 from frugaltwin.experiment import total_cost
 from frugaltwin.goals import Map
-from frugaltwin.plugins import Driver
+from frugaltwin.plugins import Driver, KnowsDiagram, KnowsTruth
+from frugaltwin.tables import color_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from frugaltwin.campaign import Campaign
+
+GAMUT = 3000  # random settings that stand for all colors of a twin
 
 TITLES: dict[figures.Draw, str] = {
     figures.draw_best_against_runs: "Best so far against experiments",
@@ -26,6 +32,59 @@ TITLES: dict[figures.Draw, str] = {
     figures.draw_settings: "Recipes",
     maps.draw_expected: "What the model expects",
 }
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of matplotlib that notebooks show and `save` writes."""
+
+    figure: Figure
+
+    def save(self, path: Path | str) -> None:
+        """Write it in the format that the file's ending names.
+
+        Raises:
+            InvalidInput: The ending is no picture format, or the file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix.lower().lstrip(".") not in self.figure.canvas.get_supported_filetypes():
+            raise InvalidInput(f"{path} has no ending of a picture; try {path.stem}.svg, .png or .pdf")
+        try:
+            if path.suffix.lower() == ".svg":
+                path.write_text(figures.svg(self.figure), encoding="utf-8")
+            else:
+                self.figure.savefig(path, dpi=150)
+        except OSError as error:
+            raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
+
+    def png_url(self) -> str:
+        """An address that holds the picture itself."""
+        picture = io.BytesIO()
+        self.figure.savefig(picture, format="png", dpi=80, metadata={"Software": None})
+        return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode("ascii")
+
+    def _repr_svg_(self) -> str:
+        return figures.svg(self.figure)
+
+
+def picture(of: Campaign | Driver, at: float | None = None, with_truth: bool = False) -> Picture:
+    """What there is to see of a campaign, or the true diagram of a twin.
+
+    Args:
+        at: Where the section of a twin's diagram is cut, in the unit of that axis; it chooses without it.
+        with_truth: Lay the twin's truth over the map of a campaign.
+
+    Raises:
+        InvalidInput: There is nothing to draw, or nobody knows the truth.
+        CampaignError: The campaign has measured nothing yet.
+    """
+    from frugaltwin.campaign import Campaign
+
+    if not isinstance(of, Campaign):
+        return Picture(_driver_figure(of, at))
+    if at is not None:
+        raise InvalidInput(f"{of.name} is a campaign: only the diagram of a driver is cut, here at {at:g}")
+    return Picture(_campaign_figure(of, with_truth))
 
 
 def draws_for(campaign: Campaign) -> list[figures.Draw]:
@@ -40,41 +99,27 @@ def draws_for(campaign: Campaign) -> list[figures.Draw]:
     return [figures.draw_best_against_runs, *cost, *color, *expected, *channels]
 
 
-def campaign_figure(campaign: Campaign, twin: Driver | None = None) -> Figure:
-    """All pictures of a campaign side by side.
-
-    Args:
-        twin: Who knows the truth that is to be laid over a map; nobody without it.
-
-    Raises:
-        InvalidInput: There is no map to draw, or the twin does not know the truth.
-    """
+def _campaign_figure(campaign: Campaign, with_truth: bool) -> Figure:
+    """All pictures side by side."""
     if isinstance(campaign.goal, Map):
-        return maps.campaign_figure(campaign, twin)
-    if twin is not None:
+        return maps.campaign_figure(campaign, with_truth)
+    if with_truth:
         raise InvalidInput(f"{campaign.goal.text} has no map to lay the truth over; leave --truth out")
     return figures.figure(draws_for(campaign), campaign)
 
 
-def save(drawn: Figure, path: Path) -> None:
-    """Write a figure in the format that the file's ending names.
+def _driver_figure(driver: Driver, at: float | None) -> Figure:
+    """A diagram, or the colors that a twin can make."""
+    if driver.experiment.color is None or isinstance(driver, KnowsDiagram) or not isinstance(driver, KnowsTruth):
+        return maps.diagram_figure(driver, at)
+    if at is not None:
+        raise InvalidInput(f"{driver.experiment.name} has no section to cut at {at:g}; leave --at out")
+    from frugaltwin.catalog import random_settings
 
-    Raises:
-        InvalidInput: The ending is no picture format, or the file cannot be written.
-    """
-    if path.suffix.lower().lstrip(".") not in drawn.canvas.get_supported_filetypes():
-        raise InvalidInput(f"{path} has no ending of a picture; try {path.stem}.svg, .png or .pdf")
-    try:
-        if path.suffix.lower() == ".svg":
-            path.write_text(figures.svg(drawn), encoding="utf-8")
-        else:
-            drawn.savefig(path, dpi=150)
-    except OSError as error:
-        raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
-
-
-def png_url(drawn: Figure) -> str:
-    """A figure as an address that holds the picture itself."""
-    picture = io.BytesIO()
-    drawn.savefig(picture, format="png", dpi=80, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode("ascii")
+    colors = []
+    for settings in random_settings(driver, GAMUT):
+        try:
+            colors.append(color_of(driver.experiment, settings, driver.truth(settings)))
+        except DriverError:
+            continue  # not every setting can be measured
+    return figures.gamut(driver.experiment.name, np.array([[c["L"], c["a"], c["b"]] for c in colors]))

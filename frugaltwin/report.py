@@ -16,7 +16,7 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Outcome, Parameter, Trial, describe, quantity, total_cost
 from frugaltwin.goals import Map, MatchColor
 from frugaltwin.maps import COARSE, MapView
-from frugaltwin.plugins import Driver, Recommends
+from frugaltwin.plugins import Recommends
 from frugaltwin.tables import color_of
 from frugaltwin.terminal import labels_seen
 
@@ -41,23 +41,23 @@ Step = Callable[[int, int], None]
 """Told how many of how many pictures are drawn: some reports take their time."""
 
 
-def write(campaign: Campaign, path: Path, twin: Driver | None = None, step: Step | None = None) -> None:
+def write(campaign: Campaign, path: Path, with_truth: bool = False, step: Step | None = None) -> None:
     """Write the report.
 
     Args:
-        twin: Who knows the truth that is to be laid over a map; nobody without it.
+        with_truth: Lay the twin's truth over the maps.
 
     Raises:
         InvalidInput: The file cannot be written, or the twin does not know the truth.
     """
-    text = html(campaign, twin, step)
+    text = html(campaign, with_truth, step)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"cannot write the report {path}: {error.strerror}; choose another with --report") from error
 
 
-def html(campaign: Campaign, twin: Driver | None = None, step: Step | None = None) -> str:
+def html(campaign: Campaign, with_truth: bool = False, step: Step | None = None) -> str:
     """The whole report as text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -75,7 +75,7 @@ def html(campaign: Campaign, twin: Driver | None = None, step: Step | None = Non
         recommended=recommended and describe(recommended),
         recommended_by="by the model" if isinstance(campaign.strategy, Recommends) else "the best reading",
         labels=labels_seen(goal, trials) if isinstance(goal, Map) else None,
-        maps=_maps(campaign, twin, step),
+        maps=_maps(campaign, with_truth, step),
         slider=SLIDER,
         slider_hash=base64.b64encode(hashlib.sha256(SLIDER.encode()).digest()).decode(),
         target={"hex": goal.hex_code, "lab": goal.target} if isinstance(goal, MatchColor) else None,
@@ -105,7 +105,7 @@ def notebook_html(campaign: Campaign) -> str:
     plot = _element(figures.figure([figures.draw_best_against_runs], campaign, 4.0, 2.2)) if best else ""
     if isinstance(goal, Map) and (seen := labels_seen(goal, trials)):
         words = ", ".join(f"{label} {n}" for label, n in seen.items())
-        plot = _element(pictures.campaign_figure(campaign))
+        plot = _element(pictures.picture(campaign).figure)
     title = f"<b>{escape(campaign.name)}</b>: {escape(goal.title)}, {len(trials)} experiments, {escape(words)}"
     return f"<div>{title}<br>{target}{swatches}<br>{plot}</div>"
 
@@ -116,7 +116,7 @@ def _element(drawn: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _maps(campaign: Campaign, twin: Driver | None, step: Step | None) -> list[dict[str, Any]]:
+def _maps(campaign: Campaign, with_truth: bool, step: Step | None) -> list[dict[str, Any]]:
     """What a mapping campaign believed after each of its steps; empty without a goal to map, a plane to draw, or a reading."""
     if not isinstance(campaign.goal, Map):
         return []
@@ -125,12 +125,12 @@ def _maps(campaign: Campaign, twin: Driver | None, step: Step | None) -> list[di
     except InvalidInput as error:
         _log.info("no map of %s: %s", campaign.name, error)
         return []
-    truth = view.truth(twin) if twin else None
+    truth = view.truth() if with_truth else None
     numbers, shown = view.steps(), []
     for k, (n, drawn) in enumerate(view.frames(truth), start=1):
         last = campaign.goal.label_of_trial(view.trials[n - 1]) or "failed"
         words = f"After {n} experiments; the last one, {describe(view.trials[n - 1].settings)}, gave: {last}"
-        shown.append({"n": n, "words": words, "url": pictures.png_url(drawn)})
+        shown.append({"n": n, "words": words, "url": pictures.Picture(drawn).png_url()})
         if step:
             step(k, len(numbers))
     return shown
