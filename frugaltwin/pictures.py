@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from frugaltwin.campaign import Campaign
 
-GAMUT = 3000  # random settings that stand for all colors of a twin
+GAMUT = 1000  # random settings that stand for all colors of a twin
 
 TITLES: dict[figures.Draw, str] = {
     figures.draw_best_against_runs: "Best so far against experiments",

@@ -83,9 +83,21 @@ def test_everything_in_the_catalog_stands_in_the_docs() -> None:
             assert f"`{name}" in text, name
 
 
+def test_every_twin_has_a_page_with_its_source_a_picture_and_an_example() -> None:
+    from frugaltwin.catalog import DRIVERS
+
+    overview = (HOME / "docs" / "twins.md").read_text()
+    for name in DRIVERS:
+        page = (HOME / "docs" / "twins" / f"{name}.md").read_text()
+        assert page.startswith(f"# `{name}`: "), name
+        assert f"(twins/{name}.md)" in overview
+        for needed in ("```python\n", "Leaves out", "Twin of") + (() if name == "table" else (f"](../pictures/{name}.svg)", "doi")):
+            assert needed.lower() in page.lower(), f"{name}: {needed}"
+
+
 def test_the_examples_of_readme_and_folder_run(tmp_path: Path) -> None:
     readme = (HOME / "README.md").read_text()
-    pages = [readme, *(page.read_text() for page in (HOME / "docs").glob("*.md"))]
+    pages = [readme, *(page.read_text() for page in (HOME / "docs").rglob("*.md"))]
     blocks = [block for page in pages for block in re.findall(r"```python\n(.*?)```", page, re.S)]
     assert len(blocks) >= 2
     scripts = blocks + [path.read_text() for path in sorted((HOME / "examples").glob("*.py"))]
