@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frugaltwin.diagram import Diagram, Section
+from frugaltwin.diagram import Diagram, Line, Section
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Categorical, Settings, Trial, describe
 from frugaltwin.figures import ACCENT, INK, QUIET
@@ -82,6 +82,16 @@ def campaign_figure(campaign: Campaign, with_truth: bool) -> Figure:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """What a twin knows of a map."""
+
+    codes: NDArray[np.int_]
+    """The number of the true label at every point of the plane, [n]."""
+    lines: tuple[Line, ...]
+    """The boundaries, where it knows them exactly."""
+
+
+@dataclass(frozen=True)
 class MapView:
     """A mapping campaign, looked at over its plane."""
 
@@ -105,8 +115,8 @@ class MapView:
         experiment = self.campaign.driver.experiment
         return experiment.check(self.campaign.strategy.suggest(experiment, self.goal, self.trials)[0])
 
-    def truth(self) -> NDArray[np.int_]:
-        """The number of the true label at every point of the plane.
+    def truth(self) -> Truth:
+        """What a map should look like.
 
         Raises:
             InvalidInput: The driver does not know it.
@@ -115,7 +125,10 @@ class MapView:
         if not isinstance(driver, KnowsTruth):
             raise InvalidInput(f"{driver.experiment.name} knows no truth to lay over the map; leave --truth out")
         known = truths(driver, self.plane.settings())
-        return np.array([self.goal.labels.index(self.goal.label_of(y)) for y in known])
+        codes = np.array([self.goal.labels.index(self.goal.label_of(y)) for y in known])
+        diagram = driver.diagram() if isinstance(driver, KnowsDiagram) else None
+        is_same = diagram is not None and diagram.outcome == self.goal.outcome and self.goal.threshold is None
+        return Truth(codes, tuple(line for line in diagram.lines if line.kind == "boundary") if diagram and is_same else ())
 
     def steps(self) -> list[int]:
         """After how many trials the map is worth a look: at most `MOST_STEPS` of them, the last one included."""
@@ -125,13 +138,13 @@ class MapView:
             [int(k) for k in numbers[np.unique(np.linspace(0, len(numbers) - 1, MOST_STEPS).round().astype(int))]] if len(numbers) else []
         )
 
-    def frames(self, truth: NDArray[np.int_] | None = None) -> Iterator[tuple[int, Figure]]:
+    def frames(self, truth: Truth | None = None) -> Iterator[tuple[int, Figure]]:
         """The picture after each of `steps`; the next point is the one that was tried, and at the end the one that would be."""
         for n in self.steps():
             following = self.trials[n].settings if n < len(self.trials) else self.next_point()
             yield n, self.figure(self.trials[:n], following, truth)
 
-    def figure(self, trials: Sequence[Trial], following: Settings | None, truth: NDArray[np.int_] | None = None) -> Figure:
+    def figure(self, trials: Sequence[Trial], following: Settings | None, truth: Truth | None = None) -> Figure:
         """Fields on the left, uncertainty on the right."""
         prediction = self.campaign.predict(self.plane.settings(), trials)
         figure, (left, right) = _canvas([self.plane, self.plane])
@@ -145,8 +158,11 @@ class MapView:
                 axes.scatter(*at, marker="*", s=190, facecolor="white", edgecolor=INK, linewidth=1.4, zorder=6, label="next")
         title = f"believed after {len(trials)} of {len(self.trials)}"
         if truth is not None:
-            _draw_borders(left, self.plane, _one_hot(truth, len(labels)), "--", 1.6)
-            share = np.mean(np.array([labels.index(label) for label in prediction.labels]) == truth)
+            for line in truth.lines:
+                left.plot(*_at(self.plane, line.points), color=INK, linewidth=1.6, linestyle="--", zorder=3)
+            if not truth.lines:
+                _draw_borders(left, self.plane, _one_hot(truth.codes, len(labels)), "--", 1.6)
+            share = np.mean(np.array([labels.index(label) for label in prediction.labels]) == truth.codes)
             title += f"; truth dashed, {share:.1%} of the map right"
         left.set_title(_title(title, self.plane), fontsize=10, color=INK)
         right.set_title("how undecided", fontsize=10, color=INK)
@@ -331,9 +347,9 @@ def _name_fields(axes: Axes, plane: Plane, codes: NDArray[np.int_], labels: Sequ
             if not plane.is_triangle
             else plane.points[codes == k].min(axis=1) / plane.points[0].sum()
         )
-        room = np.minimum(cKDTree(outside).query(inside)[0], 0.05 + edge) if len(outside) else 0.05 + edge
+        room = np.minimum(cKDTree(outside).query(inside)[0], 0.02 + edge) if len(outside) else 0.02 + edge
         best = int(room.argmax())
-        if room[best] < 0.04:
+        if room[best] < 0.03:
             left_out.append(k)
             continue
         place = tuple(c.item() for c in _at(plane, plane.points[codes == k][[best]]))

@@ -95,16 +95,22 @@ def test_every_twin_has_a_page_with_its_source_a_picture_and_an_example() -> Non
             assert needed.lower() in page.lower(), f"{name}: {needed}"
 
 
-def test_the_examples_of_readme_and_folder_run(tmp_path: Path) -> None:
-    readme = (HOME / "README.md").read_text()
-    pages = [readme, *(page.read_text() for page in (HOME / "docs").rglob("*.md"))]
-    blocks = [block for page in pages for block in re.findall(r"```python\n(.*?)```", page, re.S)]
-    assert len(blocks) >= 2
-    scripts = blocks + [path.read_text() for path in sorted((HOME / "examples").glob("*.py"))]
-    for script in scripts:
-        done = subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout
+def scripts() -> dict[str, str]:
+    """Every example in our documents and in the folder of examples, by where it stands."""
+    pages = [HOME / "README.md", *sorted((HOME / "docs").rglob("*.md"))]
+    found = {
+        f"{page.relative_to(HOME)} {k}": block
+        for page in pages
+        for k, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.S), start=1)
+    }
+    return found | {f"examples/{path.name}": path.read_text() for path in sorted((HOME / "examples").glob("*.py"))}
+
+
+@pytest.mark.parametrize("script", scripts().values(), ids=scripts().keys())
+def test_an_example_runs_and_prints(script: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
 
 
 def test_readme_has_two_setup_commands_and_ci_calls_the_second() -> None:
