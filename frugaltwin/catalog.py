@@ -23,6 +23,13 @@ from frugaltwin.tables import color_of
 DRIVERS = {
     "color-mixing": "simulator.color_mixing:ColorMixingTwin",
     "light-mixing": "simulator.light_mixing:LightMixing",
+    "paint-mixing": "simulator.paint_mixing:PaintMixingTwin",
+    "cloud-point": "simulator.cloud_point:CloudPointTwin",
+    "ferroelectric": "simulator.ferroelectric:Ferroelectric",
+    "ising": "simulator.ising:Ising",
+    "wafer": "simulator.wafer:WaferTwin",
+    "ternary-solution": "simulator.ternary_solution:TernarySolution",
+    "flory-huggins": "simulator.flory_huggins:FloryHuggins",
     "table": "simulator.table:Table",
 }
 STRATEGIES = {

@@ -1,11 +1,14 @@
-"""The instrument plane: the few instructions that a color mixer understands, whether it is simulated or plugged in.
+"""The instrument plane: the few instructions that a color mixer or a probe understands, whether it is simulated or plugged in.
 
-Pump error, dead volume, carry-over, sensor gain and saturation, drift and time live below this line, in the twin as in the world.
+Pump error, dead volume, carry-over, sensor gain and saturation, blur, drift and time live below this line, in the twin as in the world.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from frugaltwin.costs import Cost
 
@@ -69,4 +72,71 @@ class Mixer(Protocol):
 
     def __exit__(self, *failure: object) -> None:
         """Everything off, then disconnect. May be called twice."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """What a probe saw of a square field."""
+
+    x: NDArray[np.float64]
+    """Where the columns of pixels lie, mm, [n]."""
+    y: NDArray[np.float64]
+    """Where the rows of pixels lie, mm, [n]."""
+    channels: NDArray[np.float64]
+    """What was read in every pixel, [n, n, m]: row, column, channel."""
+
+    def near(self, x: float, y: float) -> NDArray[np.float64]:
+        """The channels [m] of the pixel nearest to a place, mm."""
+        pixel: NDArray[np.float64] = self.channels[np.abs(self.y - y).argmin(), np.abs(self.x - x).argmin()]
+        return pixel
+
+
+class Probe(Protocol):
+    """A head that moves over a flat sample, takes images of a field and spectra of a spot.
+
+    Every instruction blocks until it is done and leaves the head at rest. All of them raise `Stopped` after `stop`, `LinkError` and
+    `RigFault` as they occur, and `InvalidInput` for what the probe cannot do.
+    """
+
+    @property
+    def spent(self) -> Cost:
+        """All that the probe took since it was made: time and money."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        ...
+
+    def identify(self) -> str:
+        """Who this is: model, version, serial number."""
+        ...
+
+    def scan(self, width: float, pixels: int) -> Image:
+        """An image of a square field of `width` mm around the head, with `pixels` × `pixels` pixels. The head stays where it is."""
+        ...
+
+    def move(self, x: float, y: float) -> None:
+        """Go to a place, mm from the center of the sample."""
+        ...
+
+    def measure(self, dwell: float) -> NDArray[np.float64]:
+        """The spectrum [m] of the spot under the head, collected for `dwell` s."""
+        ...
+
+    def price(self, instruction: str, amount: float = 0.0, place: tuple[float, float] = (0.0, 0.0)) -> Cost:
+        """What an instruction is expected to take from where the head is now. Nothing moves.
+
+        Args:
+            amount: The pixels along the side of an image, or the s of a spectrum.
+            place: Where a move leads, mm.
+        """
+        ...
+
+    def stop(self) -> None:
+        """At rest, now, from any thread. The next `__enter__` clears it."""
+        ...
+
+    def __exit__(self, *failure: object) -> None:
+        """At rest, then disconnect. May be called twice."""
         ...

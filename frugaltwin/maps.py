@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Source: Okabe & Ito, Color Universal Design (2008), https://jfly.uni-koeln.de/color/; the last two are grays of their own lightness.
 PALETTE = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00", "#999999", "#4d4d4d", "#c8c8c8")
+DARK = (ACCENT, "#d55e00", "#009e73", "#8b3a6f", INK)  # lines on white
 MARKERS = "os^DvPX*hp"
 TINT = 0.45  # of the full color: what is written on a field stays readable
 
@@ -60,13 +61,15 @@ def diagram_figure(driver: Driver, at: float | None = None) -> Figure:
         _shade(figure, main, plane, np.array([float(y[shade]) for y in known]), _axis_label(outcomes[shade]))
     if shown.labels:
         codes = np.array([shown.labels.index(str(y[shown.name])) for y in known])
-        _draw_fields(main, plane, _one_hot(codes, len(shown.labels)), shown.labels, is_filled=shade is None, has_lines=not diagram.lines)
+        chances = _softened(plane, _one_hot(codes, len(shown.labels)))
+        marks = np.array([mark.at for mark in diagram.marks]).reshape(-1, len(plane.axes))
+        _draw_fields(main, plane, chances, shown.labels, is_filled=shade is None, has_lines=not diagram.lines, marks=marks)
     _draw_known(main, plane, diagram)
     if diagram.section:
         _draw_section(panels[1], diagram.section)
         if diagram.section.cuts and not plane.is_triangle:
             _draw_cut(main, plane, *diagram.section.cuts)
-    main.set_title(_title(f"{driver.experiment.name}: true diagram", plane), fontsize=10, color=INK)
+    _head(main, plane, f"{driver.experiment.name}: true diagram")
     return figure
 
 
@@ -161,10 +164,10 @@ class MapView:
             for line in truth.lines:
                 left.plot(*_at(self.plane, line.points), color=INK, linewidth=1.6, linestyle="--", zorder=3)
             if not truth.lines:
-                _draw_borders(left, self.plane, _one_hot(truth.codes, len(labels)), "--", 1.6)
+                _draw_borders(left, self.plane, _softened(self.plane, _one_hot(truth.codes, len(labels))), "--", 1.6)
             share = np.mean(np.array([labels.index(label) for label in prediction.labels]) == truth.codes)
             title += f"; truth dashed, {share:.1%} of the map right"
-        left.set_title(_title(title, self.plane), fontsize=10, color=INK)
+        _head(left, self.plane, title)
         right.set_title("how undecided", fontsize=10, color=INK)
         left.legend(loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=3, fontsize=8, frameon=False)
         return figure
@@ -221,7 +224,8 @@ def _plain_diagram(driver: Driver) -> Diagram:
 def _canvas(panels: Sequence[Plane | Section]) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.6 * len(panels), 4.6), layout="constrained")
+    has_triangle = any(isinstance(panel, Plane) and panel.is_triangle for panel in panels)
+    figure = Figure(figsize=(5.6 * len(panels), 5.2 if has_triangle else 4.6), layout="constrained")
     made = []
     for k, panel in enumerate(panels, start=1):
         axes: Axes
@@ -249,8 +253,9 @@ def _axis_label(of: Any) -> str:
     return name if of.unit in ("", "1") else f"{name}, {of.unit}"
 
 
-def _title(text: str, plane: Plane) -> str:
-    return f"{text} (at {describe(plane.fixed)})" if plane.fixed else text
+def _head(axes: Axes, plane: Plane, text: str) -> None:
+    title = f"{text} (at {describe(plane.fixed)})" if plane.fixed else text
+    axes.set_title(title, fontsize=10, color=INK, pad=14 if plane.is_triangle else 6)
 
 
 def _at(plane: Plane, points: Floats) -> tuple[Floats, ...]:
@@ -273,6 +278,15 @@ def _one_hot(codes: NDArray[np.int_], n: int) -> Floats:
     return hot
 
 
+def _softened(plane: Plane, hot: Floats) -> Floats:
+    """Labels on a grid, blurred by one of its steps: a boundary drawn between them is a line and no staircase."""
+    if not plane.shape or min(plane.shape) < 3:
+        return hot
+    from scipy.ndimage import gaussian_filter
+
+    return np.stack([gaussian_filter(one.reshape(plane.shape), 1.0, mode="nearest").ravel() for one in hot])
+
+
 def _margins(chances: Floats) -> Floats:
     """By how much each label [k, n] leads over the best other one: positive inside its field."""
     if len(chances) == 1:
@@ -290,8 +304,16 @@ def _grid(plane: Plane, values: Floats) -> tuple[Floats, Floats, Floats]:
     return plane.points[:, 0].reshape(columns, rows)[:, 0], plane.points[:rows, 1], values.reshape(columns, rows).T
 
 
-def _draw_fields(axes: Axes, plane: Plane, chances: Floats, labels: Sequence[str], is_filled: bool = True, has_lines: bool = True) -> None:
-    """Every label's field in its color, with its name where there is room."""
+def _draw_fields(
+    axes: Axes,
+    plane: Plane,
+    chances: Floats,
+    labels: Sequence[str],
+    is_filled: bool = True,
+    has_lines: bool = True,
+    marks: Floats | None = None,
+) -> None:
+    """Every label's field in its color, with its name where there is room, away from marks [m, k]."""
     codes = chances.argmax(axis=0)
     if is_filled:
         tints = [_tint(c) for c in colors(len(labels))]
@@ -315,7 +337,7 @@ def _draw_fields(axes: Axes, plane: Plane, chances: Floats, labels: Sequence[str
             return
     if has_lines:
         _draw_borders(axes, plane, chances, "-", 1.2)
-    _name_fields(axes, plane, codes, labels)
+    _name_fields(axes, plane, codes, labels, marks)
 
 
 def _draw_borders(axes: Axes, plane: Plane, chances: Floats, style: str, width: float) -> None:
@@ -333,7 +355,7 @@ def _draw_borders(axes: Axes, plane: Plane, chances: Floats, style: str, width: 
             axes.tricontour(*_at(plane, plane.points), margins[k], **look)
 
 
-def _name_fields(axes: Axes, plane: Plane, codes: NDArray[np.int_], labels: Sequence[str]) -> None:
+def _name_fields(axes: Axes, plane: Plane, codes: NDArray[np.int_], labels: Sequence[str], marks: Floats | None) -> None:
     """The name of each field, where it is widest; in a legend where there is no room."""
     from matplotlib.patches import Patch
     from scipy.spatial import cKDTree
@@ -348,6 +370,8 @@ def _name_fields(axes: Axes, plane: Plane, codes: NDArray[np.int_], labels: Sequ
             else plane.points[codes == k].min(axis=1) / plane.points[0].sum()
         )
         room = np.minimum(cKDTree(outside).query(inside)[0], 0.02 + edge) if len(outside) else 0.02 + edge
+        if marks is not None and len(marks):
+            room = np.minimum(room, cKDTree(_unit_box(plane, marks)).query(inside)[0])
         best = int(room.argmax())
         if room[best] < 0.03:
             left_out.append(k)
@@ -361,10 +385,14 @@ def _name_fields(axes: Axes, plane: Plane, codes: NDArray[np.int_], labels: Sequ
 
 
 def _shade(
-    figure: Figure, axes: Axes, plane: Plane, values: Floats, label: str, cmap: str = "cividis", limits: tuple[float, float] | None = None
+    figure: Figure, axes: Axes, plane: Plane, values: Floats, label: str, cmap: str = "", limits: tuple[float, float] | None = None
 ) -> None:
     """A number as color, with its scale."""
-    look: dict[str, Any] = {"cmap": cmap} | (dict(zip(("vmin", "vmax"), limits, strict=True)) if limits else {})
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    light = ListedColormap(colormaps["cividis"](np.linspace(0.3, 1.0, 256)))  # dark lines and words can be read on it
+    look: dict[str, Any] = {"cmap": cmap or light} | (dict(zip(("vmin", "vmax"), limits, strict=True)) if limits else {})
     if plane.shape:
         painted = axes.pcolormesh(*_grid(plane, values), shading="nearest", rasterized=True, **look)
     elif plane.is_triangle:
@@ -378,6 +406,8 @@ def _shade(
 
 def _draw_known(axes: Axes, plane: Plane, diagram: Diagram) -> None:
     """Lines and marks that a twin knows exactly."""
+    from matplotlib.patheffects import withStroke
+
     looks: dict[str, dict[str, Any]] = {
         "boundary": {"color": INK, "linewidth": 1.5, "zorder": 3},
         "spinodal": {"color": INK, "linewidth": 1.2, "linestyle": ":", "zorder": 3},
@@ -392,16 +422,19 @@ def _draw_known(axes: Axes, plane: Plane, diagram: Diagram) -> None:
     for mark in diagram.marks:
         at = tuple(np.array([v]) for v in mark.at)
         axes.scatter(*at, marker="D", s=26, color=INK, zorder=5)
-        axes.text(*mark.at, f"  {mark.name}", fontsize=8, color=INK, va="bottom", zorder=5)
+        is_right = _unit_box(plane, np.array([mark.at]))[0, 0] > 0.7
+        text = axes.text(*mark.at, f"{mark.name}  " if is_right else f"  {mark.name}", fontsize=8, color=INK, va="bottom", zorder=5)
+        text.set(horizontalalignment="right" if is_right else "left", path_effects=[withStroke(linewidth=2.5, foreground="white")])
     if named - {""}:
-        axes.legend(frameon=False, fontsize=8, loc="upper right")
+        corner = {"loc": "upper left", "bbox_to_anchor": (-0.15, 1.0)} if plane.is_triangle else {"loc": "upper right"}
+        axes.legend(fontsize=8, facecolor="white", framealpha=0.75, edgecolor="none", **corner)
 
 
 def _draw_section(axes: Axes, section: Section) -> None:
     styles = ("-", "--", "-.", ":")
     solid = [c for c in section.curves if not c.is_tangent]
     for k, curve in enumerate(solid):
-        axes.plot(curve.x, curve.y, styles[k % len(styles)], color=colors(6)[(k * 5) % 6] if k else ACCENT, linewidth=1.6, label=curve.name)
+        axes.plot(curve.x, curve.y, styles[k % len(styles)], color=DARK[k % len(DARK)], linewidth=1.6, label=curve.name)
     for curve in section.curves:
         if curve.is_tangent:
             axes.plot(curve.x, curve.y, "o-", color=INK, linewidth=1.0, markersize=4, label=curve.name or "common tangent")

@@ -2,10 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Settings
-from frugaltwin.instruments import Mixer, Reading
+from frugaltwin.instruments import Image, Mixer, Probe, Reading
+
+Instrument = TypeVar("Instrument")
+Result = TypeVar("Result")
+Instrument_contra = TypeVar("Instrument_contra", contravariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
+
+
+class Step(Protocol[Instrument_contra, Result_co]):
+    """One instruction to an instrument, with placeholders for settings."""
+
+    def perform(self, instrument: Instrument_contra, settings: Settings, /) -> Result_co | None:
+        """Do it; what was read, if anything was."""
+        ...
+
+    def price(self, instrument: Instrument_contra, settings: Settings, /) -> Cost:
+        """What it is expected to take."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -76,24 +97,77 @@ class Drain:
         return mixer.price("drain")
 
 
-Step = Dispense | Mix | Read | Rinse | Drain
+@dataclass(frozen=True)
+class Move:
+    """Go to a place: mm, or the names of the parameters that say where."""
+
+    x: float | str
+    y: float | str
+
+    def perform(self, probe: Probe, settings: Settings) -> None:
+        probe.move(*self._place(settings))
+
+    def price(self, probe: Probe, settings: Settings) -> Cost:
+        return probe.price("move", place=self._place(settings))
+
+    def _place(self, settings: Settings) -> tuple[float, float]:
+        return _number(self.x, settings), _number(self.y, settings)
 
 
 @dataclass(frozen=True)
-class Procedure:
-    """Steps that are performed in order, on whichever mixer there is."""
+class Scan:
+    """Take an image of a square field around the head: its width in mm, and the pixels along its side."""
 
-    steps: Sequence[Step]
+    width: float
+    pixels: int
 
-    def perform(self, mixer: Mixer, settings: Settings) -> list[Reading]:
+    def perform(self, probe: Probe, settings: Settings) -> Image:
+        return probe.scan(self.width, self.pixels)
+
+    def price(self, probe: Probe, settings: Settings) -> Cost:
+        return probe.price("scan", self.pixels)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Take a spectrum for so many seconds, or for as long as a parameter says."""
+
+    dwell: float | str
+
+    def perform(self, probe: Probe, settings: Settings) -> NDArray[np.float64]:
+        return probe.measure(_number(self.dwell, settings))
+
+    def price(self, probe: Probe, settings: Settings) -> Cost:
+        return probe.price("measure", _number(self.dwell, settings))
+
+
+def _number(given: float | str, settings: Settings) -> float:
+    return float(settings[given]) if isinstance(given, str) else given
+
+
+@dataclass(frozen=True)
+class Steps(Generic[Instrument, Result]):
+    """Steps that are performed in order, on whichever instrument of their kind there is."""
+
+    steps: Sequence[Step[Instrument, Result]]
+
+    def perform(self, instrument: Instrument, settings: Settings) -> list[Result]:
         """Perform every step; the readings in order.
 
         Raises:
             DriverError: An instruction failed; the steps after it were not performed.
         """
-        results = [step.perform(mixer, settings) for step in self.steps]
+        results = [step.perform(instrument, settings) for step in self.steps]
         return [r for r in results if r is not None]
 
-    def estimate(self, mixer: Mixer, settings: Settings) -> Cost:
+    def estimate(self, instrument: Instrument, settings: Settings) -> Cost:
         """What the steps are expected to take together."""
-        return sum((step.price(mixer, settings) for step in self.steps), Cost())
+        return sum((step.price(instrument, settings) for step in self.steps), Cost())
+
+
+class Procedure(Steps[Mixer, Reading]):
+    """The steps of a mixer."""
+
+
+class ProbeProcedure(Steps[Probe, Image | NDArray[np.float64]]):
+    """The steps of a probe: what it reads are images and spectra."""
