@@ -28,13 +28,18 @@ DRIVERS = {
     "ferroelectric": "simulator.ferroelectric:Ferroelectric",
     "ising": "simulator.ising:Ising",
     "wafer": "simulator.wafer:WaferTwin",
+    "structure-map": "simulator.structure_map:StructureMap",
     "ternary-solution": "simulator.ternary_solution:TernarySolution",
     "flory-huggins": "simulator.flory_huggins:FloryHuggins",
+    "calphad": "simulator.calphad:Calphad",
     "table": "simulator.table:Table",
 }
 STRATEGIES = {
     "composite": "optimizers.composite:Composite",
     "bayesian": "optimizers.bayesian:Bayesian",
+    "gp-classifier": "optimizers.gp_classifier:GPClassifier",
+    "straddle": "optimizers.straddle:Straddle",
+    "label-propagation": "optimizers.label_propagation:LabelPropagation",
     "sobol": "optimizers.sobol:Sobol",
     "random": "optimizers.random_search:RandomSearch",
 }

@@ -28,7 +28,7 @@ TITLES: dict[figures.Draw, str] = {
     figures.draw_best_against_runs: "Best so far against experiments",
     figures.draw_best_against_cost: "Best so far against cost",
     figures.draw_ab_plane: "Measured colors in the a*b* plane",
-    figures.draw_channels: "What was measured",
+    figures.draw_channels: "Channels: what was measured",
     figures.draw_settings: "Recipes",
     maps.draw_expected: "What the model expects",
 }

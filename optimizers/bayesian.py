@@ -1,8 +1,7 @@
 """Model the score alone, whatever the outcomes mean: the strategy that needs no knowledge."""
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,9 @@ from torch import Tensor
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, ScoredGoal, scored
+from frugaltwin.plugins import Prediction
 from optimizers.failures import log_chance
+from optimizers.gaussian_process import Scale, fitted, predicted, singular_is_fine
 from optimizers.search import Acquisition, best_points
 from optimizers.space import Floats, Space
 
@@ -20,18 +21,10 @@ with warnings.catch_warnings():
     # linear_operator 0.6 decorates with torch.jit.script, which torch has deprecated.
     warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
     from botorch.acquisition.logei import qLogNoisyExpectedImprovement
-    from botorch.exceptions.warnings import InputDataWarning, OptimizationWarning
     from botorch.models import SingleTaskGP
-    from botorch.optim.fit import fit_gpytorch_mll_scipy
     from botorch.sampling.normal import SobolQMCNormalSampler
     from botorch.utils.sampling import manual_seed
-    from gpytorch.constraints import GreaterThan
-    from gpytorch.likelihoods import GaussianLikelihood
-    from gpytorch.mlls import ExactMarginalLogLikelihood
-    from gpytorch.priors import LogNormalPrior
-    from linear_operator.utils.warnings import NumericalWarning
 
-_NOISE = (-6.0, 1.5)  # log-normal prior of the noise variance; botorch's (-4, 1) is too noisy to end near the optimum of a quiet rig
 _SAMPLES = 64
 _AHEAD = 64  # points of the sequence to choose from, in case some were tried
 _NEAR = 3  # of the best settings so far: the search looks around them
@@ -65,8 +58,8 @@ class Bayesian:
         self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
     ) -> list[Settings]:
         goal, space = scored(goal, "bayesian"), Space.of(experiment)
-        X, scores = _scored(space, goal, history)
-        model = _fitted(X, scores) if X.size else None
+        X, scores, _ = _scored(space, goal, history)
+        model = fitted(X, scores) if X.size else None
         chance = log_chance(space, history)
         chosen: list[Settings] = []
         while len(chosen) < count:
@@ -82,45 +75,35 @@ class Bayesian:
 
     def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
         goal, space = scored(goal, "bayesian"), Space.of(experiment)
-        X, scores = _scored(space, goal, history)
+        X, scores, _ = _scored(space, goal, history)
         if not X.size:
             return space.decode(space.sample(1, self.seed)[0])
-        model, chance = _fitted(X, scores), log_chance(space, history)
+        model, chance = fitted(X, scores), log_chance(space, history)
         return space.decode(best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, X[:_NEAR])[0])
 
+    def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
+        goal, space = scored(goal, "bayesian"), Space.of(experiment)
+        X, scores, scale = _scored(space, goal, history)
+        mean, deviation = predicted(fitted(X, scores), scale, space.encode(settings))
+        return Prediction(means={"score": _sign(goal) * mean}, deviations={"score": deviation})
 
-def _scored(space: Space, goal: ScoredGoal, history: Sequence[Trial]) -> tuple[Floats, Floats]:
-    """Points [n, D] and scores [n] of the trials that did not fail, best first, the larger the better, in units of their spread."""
+
+def _scored(space: Space, goal: ScoredGoal, history: Sequence[Trial]) -> tuple[Floats, Floats, Scale]:
+    """Points [n, D] and scores [n] of the trials that did not fail, best first, the larger the better, in units of their scale."""
     pairs = [(t.settings, score) for t in history if (score := goal.score_of_trial(t)) is not None]
-    scores = np.array([score for _, score in pairs]) * (-1.0 if goal.is_minimized else 1.0)
+    scores = np.array([score for _, score in pairs]) * _sign(goal)
     order = np.argsort(-scores, kind="stable")
-    if pairs:
-        scores = scores - scores.mean()
-        spread = scores.std()
-        scores = scores / spread if spread > 1e-9 * (1 + np.abs(scores).max()) else 0 * scores
-    return space.encode([s for s, _ in pairs])[order], scores[order]
+    scale = Scale.of(scores)
+    return space.encode([s for s, _ in pairs])[order], scale.standard(scores)[order], scale
 
 
-def _fitted(X: Floats, scores: Floats) -> SingleTaskGP:
-    """A Gaussian process that explains scores [n] at points X [n, D]."""
-    with warnings.catch_warnings(), manual_seed(0):
-        # botorch wants scores of unit variance, which a single score and equal scores cannot have.
-        warnings.filterwarnings("ignore", message="Data .* is not standardized", category=InputDataWarning)
-        prior = LogNormalPrior(*_NOISE)
-        constraint = GreaterThan(1e-6, transform=None, initial_value=prior.mode)
-        likelihood = GaussianLikelihood(noise_prior=prior, noise_constraint=constraint).double()
-        model = SingleTaskGP(torch.from_numpy(X), torch.from_numpy(scores)[:, None], likelihood=likelihood, outcome_transform=None)
-        # A line search that ends early, as it does on equal scores, leaves good enough hyperparameters.
-        warnings.filterwarnings("ignore", category=OptimizationWarning)
-        mll = ExactMarginalLogLikelihood(likelihood, model)
-        fit_gpytorch_mll_scipy(mll.train())
-        mll.eval()
-    return model
+def _sign(goal: ScoredGoal) -> float:
+    return -1.0 if goal.is_minimized else 1.0
 
 
 def _improvement(model: SingleTaskGP, X: Floats, busy: Floats, seed: int) -> Acquisition:
     """Logarithm of the expected improvement on points X [n, D] and on those busy [p, D]."""
-    with manual_seed(seed), _singular_is_fine():
+    with manual_seed(seed), singular_is_fine():
         acquisition = qLogNoisyExpectedImprovement(
             model,
             torch.from_numpy(X),
@@ -130,19 +113,11 @@ def _improvement(model: SingleTaskGP, X: Floats, busy: Floats, seed: int) -> Acq
         )
 
     def improvement(x: Tensor) -> Tensor:
-        with _singular_is_fine():
+        with singular_is_fine():
             value: Tensor = acquisition(x[:, None, :])
         return value
 
     return improvement
-
-
-@contextmanager
-def _singular_is_fine() -> Iterator[None]:
-    """The joint covariance of points that were measured twice, or are looked at again, is singular: a tiny jitter is what it takes."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="A not p.d., added jitter", category=NumericalWarning)
-        yield
 
 
 def _mean(model: SingleTaskGP, X: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial, measured
 from frugaltwin.goals import Goal, ScoredGoal, scored
+from frugaltwin.plugins import Prediction
 from optimizers.failures import log_chance
 from optimizers.outcome_model import OutcomeModel, Paths, natural
 from optimizers.search import Acquisition, best_points
@@ -20,6 +21,8 @@ with warnings.catch_warnings():
     from botorch.utils.safe_math import log_softplus, logmeanexp
 
 _PATHS = 64
+_MANY_PATHS = 1024  # a standard deviation to 2 %
+_CHUNK = 64  # settings at once, for many paths
 _SOFT = 0.01  # of the spread of the scores: what smooths the kink of an improvement
 _NEAR = 3  # of the best settings so far: the search looks around them
 
@@ -85,6 +88,21 @@ class Composite:
             order = score(torch.from_numpy(known)).mean(0).argsort(descending=True)
         X = best_points(lambda X: score(X).mean(0) + chance(X), space, self.seed, known[order[:_NEAR].numpy()])
         return space.decode(X[0])
+
+    def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
+        goal, space = scored(goal, "composite"), Space.of(experiment)
+        needed = needed_outcomes(experiment, goal)
+        paths = OutcomeModel.of(space, needed).paths(measured(history), _MANY_PATHS, self.seed)
+        parts = []
+        for X in torch.from_numpy(space.encode(settings)).split(_CHUNK):
+            with torch.no_grad():
+                outcomes = paths(X)
+                score = goal.score(outcomes, natural(space, X))
+            values = torch.cat([outcomes[..., needed], score[..., None]], dim=-1)
+            parts.append(torch.stack([values.mean(0), values.std(0)]))
+        mean, deviation = torch.cat(parts, dim=1).numpy()
+        names = [*(experiment.outcomes[j].name for j in needed), "score"]
+        return Prediction(means=dict(zip(names, mean.T, strict=True)), deviations=dict(zip(names, deviation.T, strict=True)))
 
 
 def needed_outcomes(experiment: Experiment, goal: Goal) -> list[int]:

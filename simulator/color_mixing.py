@@ -4,22 +4,21 @@
 the truth. Its docstring is the data sheet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from frugaltwin.color import cie_table, lab, transmitted_weights
-from frugaltwin.costs import Cost
-from frugaltwin.errors import DriverError, RigFault
-from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experiment, Measurement, MixtureSum, Outcome, Settings, Trial
-from frugaltwin.instruments import Mixer, Reading
+from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
+from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from simulator.dyes import DYES, transmittance
-from simulator.mixer import PATH, PUMPS, RESIDUE, STOCKS, Imperfections, SimulatedMixer
+from simulator.mixer import DYED_WATER, PATH, PUMPS, RESIDUE, STOCKS, Imperfections, SimulatedMixer, dosed
+from simulator.photometry import Photometer, Workflow
 from simulator.sensors import Sensor, make_sensor
 
 DOSE = 1.0  # mL: the most of one dye
@@ -30,7 +29,6 @@ PRIME = Procedure((*(Dispense(pump, PUMPS[pump].dead_volume) for pump in PUMPS),
 ONE_COLOR = Procedure(
     (*(Dispense(pump, pump) for pump in PUMPS), Mix(25.0), Read(lamp=True), Drain(), Rinse(TOTAL), Mix(8.0), Drain())
 )  # fmt: skip
-REFERENCE_EVERY = 5  # colors between two looks at clean water: the lamp drifts
 
 
 def spectral_lab(transmitted: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -54,36 +52,41 @@ def channels(volumes: NDArray[np.float64], sensor: Sensor, imperfections: Imperf
     What is systematic on a rig is in it (what the pump calibration left over, and the clean residue of the last rinse); what is
     random, drifts or remembers is not.
     """
-    slope = np.array([p.slope for p in PUMPS.values()])
-    offset = np.array([p.offset for p in PUMPS.values()])
-    biased = volumes + imperfections.pump_bias * ((slope - 1) * volumes + offset)
-    delivered = np.where(volumes > 0, np.maximum(biased, 0.0), 0.0)
+    delivered = dosed(volumes, DYED_WATER, imperfections)
     total = delivered.sum(axis=-1, keepdims=True) + RESIDUE * imperfections.carry_over
     concentrations = delivered[..., :3] * np.array(list(STOCKS.values())) / total
     result: NDArray[np.float64] = transmittance(concentrations, PATH) @ channel_weights(sensor)
     return result
 
 
+def color_matrix(read: NDArray[np.float64], known: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The matrix M [3, n] that turns channels [m, n] of references into their known XYZ [m, 3], by least squares.
+
+    Weighted by Y^(-2/3), so that dark ones count as much to the eye; where all channels are 1 the color is exactly `reference` [3].
+    """
+    # M·1 = reference is built in: M = reference/n + N with N·1 = 0, that is, N acts on the differences from the mean channel.
+    spread = read - read.mean(axis=1, keepdims=True)
+    weight = known[:, 1:2] ** (-2 / 3)
+    rest = known - read.mean(axis=1, keepdims=True) * reference
+    n = np.linalg.lstsq(
+        np.vstack([spread * weight, np.full((1, read.shape[1]), 1e3)]), np.vstack([rest * weight, np.zeros((1, 3))]), rcond=1e-6
+    )[0]
+    matrix: NDArray[np.float64] = n.T - n.T.mean(axis=1, keepdims=True) + reference[:, None] / read.shape[1]
+    return matrix
+
+
 @cache
 def calibration(name: str) -> Colorimetry:
     """How the channels of a sensor become XYZ, as a lab calibrates it: by least squares on reference liquids of known color.
 
-    512 mixtures of the three dyes (Sobol), weighted by Y^(-2/3) so that dark ones count as much to the eye; clean water is
-    exactly white.
+    512 mixtures of the three dyes (Sobol); clean water is exactly white.
     """
     sensor = make_sensor(name, {})
     doses = qmc.Sobol(3, seed=0).random(512) * DOSE * np.array(list(STOCKS.values())) / TOTAL
     spectra = transmittance(doses, PATH)
     read, known = spectra @ channel_weights(sensor), spectra @ transmitted_weights()
     white = transmitted_weights().sum(axis=0)
-    # M·1 = white is built in: M = white/n + N with N·1 = 0, that is, N acts on the differences from the mean channel.
-    spread = read - read.mean(axis=1, keepdims=True)
-    weight = known[:, 1:2] ** (-2 / 3)
-    rest = known - read.mean(axis=1, keepdims=True) * white
-    n = np.linalg.lstsq(
-        np.vstack([spread * weight, np.full((1, read.shape[1]), 1e3)]), np.vstack([rest * weight, np.zeros((1, 3))]), rcond=1e-6
-    )[0]
-    matrix = n.T - n.T.mean(axis=1, keepdims=True) + white[:, None] / read.shape[1]
+    matrix = color_matrix(read, known, white)
     return Colorimetry(
         tuple(f"t_{c}" for c in sensor.color_channels),
         tuple(tuple(float(v) for v in row) for row in matrix),
@@ -109,88 +112,15 @@ def experiment(sensor: Sensor) -> Experiment:
     )
 
 
-class ColorMixing:
+class ColorMixing(Photometer):
     """Mixes dyes and reads the color, on any `Mixer`. Satisfies `Driver` and `Estimates`."""
 
     def __init__(self, mixer: Mixer, sensor: Sensor) -> None:
-        self.experiment = experiment(sensor)
-        self._mixer = mixer
+        super().__init__(mixer, experiment(sensor), Workflow(PRIME, REFERENCES, ONE_COLOR))
         self._channels = sensor.color_channels
-        self._performed = 0
-        self._is_connected = False
-        self._before = mixer.spent
-        self._references: tuple[Reading, Reading] | None = None
 
-    def __enter__(self) -> Self:
-        self._mixer.__enter__()
-        try:
-            self._mixer.identify()
-            PRIME.perform(self._mixer, {})
-            self._read_references()
-        except BaseException:
-            self.__exit__()  # `with` does not leave what it could not enter
-            raise
-        self._is_connected = True
-        return self
-
-    def perform(self, settings: Settings) -> Measurement:
-        try:
-            outcomes, raw = self._outcomes(settings)
-        except DriverError as error:
-            error.cost = self._cost_since_last()
-            raise
-        return Measurement(outcomes, self._cost_since_last(), raw)
-
-    def _outcomes(self, settings: Settings) -> tuple[dict[str, float], dict[str, float | str]]:
-        if self._is_reference_due:
-            self._read_references()
-        self._performed += 1
-        (reading,) = ONE_COLOR.perform(self._mixer, settings)
-        assert self._references is not None, "a mixer that was never connected performs nothing"
-        dark, white = self._references
-        for channel, count in reading.counts.items():
-            if count >= reading.full_scale:
-                raise RigFault(f"channel {channel} saturated at {count} counts; lower the sensor's gain or integration time")
-        outcomes = {
-            f"t_{c}": (reading.counts[c] - dark.counts[c]) / (white.counts[c] - dark.counts[c]) for c in self._channels
-        }  # fmt: skip
-        raw: dict[str, float | str] = {f"counts_{c}": count for c, count in reading.counts.items()}
-        raw |= {f"dark_{c}": count for c, count in dark.counts.items()}
-        raw |= {f"white_{c}": count for c, count in white.counts.items()}
-        return outcomes, raw
-
-    def _cost_since_last(self) -> Cost:
-        now = self._mixer.spent
-        cost, self._before = now - self._before, now
-        return cost
-
-    def estimate(self, settings: Settings) -> Cost:
-        color = ONE_COLOR.estimate(self._mixer, settings)
-        if not self._is_connected:
-            return PRIME.estimate(self._mixer, {}) + REFERENCES.estimate(self._mixer, {}) + color
-        return REFERENCES.estimate(self._mixer, {}) + color if self._is_reference_due else color
-
-    @property
-    def _is_reference_due(self) -> bool:
-        return self._performed > 0 and self._performed % REFERENCE_EVERY == 0
-
-    def stop(self) -> None:
-        self._mixer.stop()
-
-    def __exit__(self, *failure: object) -> None:
-        self._is_connected = False
-        self._mixer.__exit__(*failure)
-
-    def _read_references(self) -> None:
-        dark, white = REFERENCES.perform(self._mixer, {})
-        for channel, count in white.counts.items():
-            if count >= white.full_scale:
-                raise RigFault(f"channel {channel} saturated on clean water at {count} counts; lower the sensor's gain or integration time")
-            if count - dark.counts[channel] < 20:
-                raise RigFault(
-                    f"channel {channel} sees no light on clean water ({count} counts); raise the sensor's gain or integration time"
-                )
-        self._references = dark, white
+    def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:
+        return {f"t_{c}": light[c] for c in self._channels}
 
 
 class ColorMixingTwin(ColorMixing):

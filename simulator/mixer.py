@@ -1,11 +1,14 @@
 """A color mixer that is not there: pumps, a cell, a lamp and a sensor, as imperfect as a rig for 200 USD.
 
-Satisfies `frugaltwin.instruments.Mixer`. What is modeled, and where its size comes from, stands at `Imperfections` and `Pump`.
+Satisfies `frugaltwin.instruments.Mixer`. What is modeled, and where its size comes from, stands at `Imperfections` and `Pump`; what
+is in the bottles, and what light does in the cell, at `Liquids`.
 """
 
 import math
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -15,7 +18,7 @@ from frugaltwin.color import cie_table
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.instruments import Reading
-from simulator.dyes import DYES, transmittance
+from simulator.dyes import transmittance
 from simulator.sensors import Sensor
 
 CELL_VOLUME = 8.0  # mL: what fits in before it spills
@@ -51,12 +54,41 @@ PUMPS = {
 
 
 @dataclass(frozen=True)
-class Prices:
-    """What liquids and lab time cost, in USD: assumptions of this project, to be replaced by yours."""
+class Bottle:
+    """A liquid at its pump. Prices are assumptions of this project, to be replaced by yours."""
 
-    dye: float = 0.02  # per mL of stock, made up by hand
-    water: float = 0.0005  # per mL, distilled, from a shop
-    waste: float = 0.001  # per mL, disposal
+    pump: Pump
+    price: float
+    """USD per mL."""
+    strength: float = 0.0
+    """How much of what acts on light is in a mL; 0 for water, which only thins."""
+    drying: float = 0.005
+    """How much stronger it gets in an open bottle, per hour."""
+
+
+@dataclass(frozen=True)
+class Liquids:
+    """What is in the bottles, and what light does in the cell."""
+
+    bottles: Mapping[str, Bottle]
+    """By name, in the order in which they are dosed. ``water`` is among them: it rinses."""
+    light: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    """The fraction of the lamp's light that the sensor sees, [..., 81], for how much of each liquid with a strength is in a mL of the
+    cell, [..., k]. An empty cell holds nothing: zeros."""
+    waste: float = 0.001
+    """USD per mL, disposal."""
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """Of the k liquids that act on light."""
+        return {name: bottle.strength for name, bottle in self.bottles.items() if bottle.strength}
+
+
+DYED_WATER = Liquids(
+    {name: Bottle(PUMPS[name], 0.02, strength) for name, strength in STOCKS.items()} | {"water": Bottle(PUMPS["water"], 0.0005)},
+    partial(transmittance, path=PATH),
+)
+"""Stock solutions of dyes, made up by hand, and distilled water from a shop."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +102,7 @@ class Imperfections:
     sensor_noise     shot and read noise, 0.36–1 % rms
     lamp_drift       3 % warm-up with a time constant of 10 min, and a random walk of 0.1 % per root minute
     room_light       0.5 % of the lamp's light comes from the room, and changes by a third of it with a period of 20 min
-    evaporation      stock solutions get stronger by 0.5 % per hour
+    evaporation      what stands open gets stronger, stock solutions by 0.5 % per hour
     dead_volume      0.25 mL of tube per pump that the first doses after connecting fill; priming makes up for 1, not for more
     ================ ===================================================================================================
     """
@@ -94,14 +126,25 @@ class Imperfections:
         return Imperfections(**{name: scale * factor for name, scale in vars(self).items()})
 
 
+def dosed(volumes: NDArray[np.float64], liquids: Liquids, imperfections: Imperfections) -> NDArray[np.float64]:
+    """What arrives in the cell, mL, [..., n], when `volumes` [..., n] of the n bottles are asked for, but for random errors.
+
+    A volume of 0 is not dosed at all.
+    """
+    slope = np.array([b.pump.slope for b in liquids.bottles.values()])
+    offset = np.array([b.pump.offset for b in liquids.bottles.values()])
+    biased = volumes + imperfections.pump_bias * ((slope - 1) * volumes + offset)
+    return np.where(volumes > 0, np.maximum(biased, 0.0), 0.0)
+
+
 @dataclass
 class SimulatedMixer:
-    """Three dyes, water, a stirred cell, a white LED and a color sensor on a virtual clock and with a purse."""
+    """Bottles with pumps, a stirred cell, a white LED and a color sensor on a virtual clock and with a purse."""
 
     sensor: Sensor
     imperfections: Imperfections = Imperfections()
     seed: int | tuple[int, ...] = 0
-    prices: Prices = Prices()
+    liquids: Liquids = DYED_WATER
     clock: float = field(default=0.0, init=False)
     """Virtual time since the mixer was made, s."""
     used: dict[str, float] = field(init=False)
@@ -116,11 +159,12 @@ class SimulatedMixer:
         self._room_phase = self._random.uniform(0, 2 * math.pi)
         self._lamp_walk = 0.0
         self._lamp_walked_at = 0.0
-        self._dead = {name: pump.dead_volume * self.imperfections.dead_volume for name, pump in PUMPS.items()}
-        self.used = dict.fromkeys(PUMPS, 0.0)
-        self._amounts = dict.fromkeys(DYES, 0.0)  # µL of color in the cell
+        bottles = self.liquids.bottles
+        self._dead = {name: bottle.pump.dead_volume * self.imperfections.dead_volume for name, bottle in bottles.items()}
+        self.used = dict.fromkeys(bottles, 0.0)
+        self._amounts = dict.fromkeys(self.liquids.strengths, 0.0)  # of what acts on light, in the cell
         self._volume = RESIDUE * self.imperfections.carry_over  # mL in the cell
-        self._prices = {name: (self.prices.water if name == "water" else self.prices.dye) + self.prices.waste for name in PUMPS}
+        self._prices = {name: bottle.price + self.liquids.waste for name, bottle in bottles.items()}
 
     @property
     def spent(self) -> Cost:
@@ -136,7 +180,8 @@ class SimulatedMixer:
 
     def dispense(self, pump: str, volume: float) -> None:
         self._begin(volume)
-        that, scale = PUMPS[pump], self.imperfections
+        bottle, scale = self.liquids.bottles[pump], self.imperfections
+        that = bottle.pump
         delivered = volume + scale.pump_bias * ((that.slope - 1) * volume + that.offset)
         if scale.pump_error:
             delivered += scale.pump_error * math.hypot(0.02 * volume, 0.002) * self._random.standard_normal()
@@ -146,8 +191,8 @@ class SimulatedMixer:
         if dead := self._dead[pump]:
             self._dead[pump] = max(0.0, dead - delivered)
             delivered = max(0.0, delivered - dead)
-        if pump in DYES:
-            self._amounts[pump] += delivered * STOCKS[pump] * (1 + 0.005 * scale.evaporation * self.clock / 3600)
+        if bottle.strength:
+            self._amounts[pump] += delivered * bottle.strength * (1 + bottle.drying * scale.evaporation * self.clock / 3600)
         self._volume += delivered
 
     def mix(self, seconds: float) -> None:
@@ -174,8 +219,8 @@ class SimulatedMixer:
         self.clock += DRAIN_SECONDS
         left = RESIDUE * self.imperfections.carry_over
         kept = min(1.0, left / self._volume) if self._volume else 0.0
-        for dye in self._amounts:
-            self._amounts[dye] *= kept
+        for liquid in self._amounts:
+            self._amounts[liquid] *= kept
         self._volume *= kept
 
     def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
@@ -197,8 +242,8 @@ class SimulatedMixer:
             raise RigFault(f"{volume:g} mL does not fit into the cell: {self._volume:.2f} of {CELL_VOLUME:g} mL are in it")
 
     def _transmittance(self) -> NDArray[np.float64]:
-        volume = self._volume or 1.0  # an empty cell holds no dye either
-        return transmittance(np.array([amount / volume for amount in self._amounts.values()]), PATH)
+        volume = self._volume or 1.0  # an empty cell holds no liquid either
+        return self.liquids.light(np.array([amount / volume for amount in self._amounts.values()]))
 
     def _lamp(self) -> float:
         scale = self.imperfections.lamp_drift

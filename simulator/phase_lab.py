@@ -55,8 +55,8 @@ class Instrument(Protocol):
         ...
 
     @property
-    def drift(self) -> float:
-        """Random walk of the base line, common to all m: its standard deviation after an hour."""
+    def drift(self) -> float | Floats:
+        """Random walk of the base line, one for all m (scaled for each where it is [m]): its standard deviation after an hour."""
         ...
 
     def signal(self, states: Sequence[State]) -> Floats:
@@ -153,7 +153,7 @@ class PhaseLab(ABC):
         """A cold furnace and fresh random numbers."""
         self._random = np.random.default_rng(seed)
         self._furnace = Furnace()
-        self._base_line = 0.0
+        self._base_line: float | Floats = 0.0
         self._stop.set()  # until somebody connects
 
     def resume(self, trials: Sequence[Trial]) -> None:

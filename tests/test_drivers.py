@@ -15,7 +15,10 @@ from frugaltwin.experiment import Settings
 from frugaltwin.plugins import Driver, Estimates, KnowsTruth, KnowsTruths
 from frugaltwin.tables import color_of
 
-NEEDED = {"table": {"path": Path(__file__).parents[1] / "benchmarks" / "data" / "as7341_led_light.csv", "outcomes": "ch410,ch440"}}
+NEEDED: dict[str, dict[str, object]] = {
+    "table": {"path": Path(__file__).parents[1] / "benchmarks" / "data" / "as7341_led_light.csv", "outcomes": "ch410,ch440"},
+    "calphad": {"path": Path(__file__).parent / "data" / "bi_cd.tdb", "temperature_low": 350.0, "temperature_high": 650.0},
+}
 """What some drivers cannot do without."""
 
 
@@ -32,7 +35,8 @@ def allowed(driver: Driver, count: int = 8) -> list[Settings]:
     """Settings that a rig could measure, where the driver can tell."""
     first = driver.experiment.outcomes[0]
     goal = catalog.make_goal(f"map:{first.name}" if first.labels else f"minimize:{first.name}", driver)
-    drawn = catalog.make_strategy("random", seed=3).suggest(driver.experiment, goal, [], count=8 * count)
+    most = min(8 * count, len(driver.experiment.candidates) or 8 * count)
+    drawn = catalog.make_strategy("random", seed=3).suggest(driver.experiment, goal, [], count=most)
     return [s for s in drawn if is_measurable(driver, s)][:count]
 
 

@@ -1,0 +1,86 @@
+"""How fast the Ising twin sweeps, measures and tells its truth, and how near the truth is to what is known exactly.
+
+    python benchmarks/ising_speed.py
+
+One process, one core; the best round counts.
+"""
+
+import os
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # before numpy starts
+
+from collections.abc import Callable
+from time import perf_counter
+
+import numpy as np
+
+from simulator import ising
+from simulator.ising import Ising, Lattices, Magnet, chance_up, exact_energy, exact_magnetization, expected, needed_table, run, sweeps
+
+ROUNDS = 7
+SWEEP_BAR = 0.005  # s, of 256 x 256 spins
+GRID_BAR = 15.0  # s, of the truth at 41 x 41 settings
+
+
+def best(work: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Seconds of the fastest of some runs."""
+    taken = []
+    for _ in range(rounds):
+        start = perf_counter()
+        work()
+        taken.append(perf_counter() - start)
+    return min(taken)
+
+
+def sweep_seconds(size: int, count: int) -> float:
+    """Of one sweep of one lattice at the critical temperature, random numbers included."""
+    lattices = Lattices(size, np.ones(1, bool))
+    table, random = needed_table(chance_up([ising.CRITICAL], [0.0])), np.random.PCG64(1)
+
+    def work() -> None:
+        for _ in sweeps(lattices, table, 1, count, random):
+            pass
+
+    return best(work) / count
+
+
+def measurements_per_second(count: int = 100) -> float:
+    """Of the driver with its default options, every setting a new one."""
+    draws = np.random.default_rng(0).uniform((1, -1), (4, 1), (count, 2)).tolist()
+    settings = [{"temperature": T, "field": h} for T, h in draws]
+    with Ising() as twin:
+        return count / best(lambda: [twin.perform(s) for s in settings], 3)
+
+
+def grid() -> tuple[float, np.ndarray]:
+    """Seconds for the truth at 41 x 41 settings with the default options, and the standard errors of the magnetization."""
+    T, h = np.meshgrid(np.linspace(1, 4, 41), np.linspace(-1, 1, 41))
+    pairs = list(zip(T.ravel().tolist(), h.ravel().tolist(), strict=True))
+    ising._known.clear()
+    start = perf_counter()
+    found = expected(Magnet(32, 100, 50, 1.0, 0.0), pairs)
+    return perf_counter() - start, np.array([e.error for e in found])
+
+
+def main() -> None:
+    print("| size | ms per sweep | ns per spin |\n|---|---|---|")
+    for size, count in ((16, 400), (32, 400), (64, 200), (256, 50)):
+        seconds = sweep_seconds(size, count)
+        print(f"| {size} | {1e3 * seconds:.3f} | {1e9 * seconds / size**2:.1f} |")
+    print(f"a sweep of 256 x 256: {1e3 * seconds:.2f} ms, bar {1e3 * SWEEP_BAR:g} ms")
+    print(f"measurements a second with default options: {measurements_per_second():.0f}")
+    seconds, errors = grid()
+    print(f"truth at 1,681 settings: {seconds:.1f} s, bar {GRID_BAR:g} s")
+    spread = f"median {np.median(errors):.5f}, worst {errors.max():.3f}, above 0.005 at {(errors > 0.005).sum()} of them"
+    print(f"standard error of the magnetization: {spread}")
+    T = np.array([1.5, 2.0, 2.1, 2.6, 3.0, 4.0])
+    lattices = Lattices(64, np.ones(len(T) * 16, bool))
+    found = run(lattices, needed_table(chance_up(T, 0 * T)), 16, 400, 400, np.random.PCG64(2))
+    print("\n| T, J/k | energy, 64 x 64 | Onsager | magnetization | Yang |\n|---|---|---|---|---|")
+    energy, m = -found.alignment.mean(axis=0), found.magnetization.mean(axis=0)
+    for row in zip(T, energy, exact_energy(T), m, exact_magnetization(T), strict=True):
+        print("| {:g} | {:.4f} | {:.4f} | {:.4f} | {:.4f} |".format(*row))
+
+
+if __name__ == "__main__":
+    main()

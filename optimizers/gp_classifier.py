@@ -1,0 +1,188 @@
+"""Model the chance of every label with a Gaussian process, and look where the likeliest one is least certain."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from frugaltwin.experiment import Experiment, Settings, Trial
+from frugaltwin.goals import Goal, mapped
+from frugaltwin.plugins import Prediction
+from optimizers.descent import lowest_point
+from optimizers.mapping import Integers, borders, check_starts, chosen_settings, elbow_room, known_labels, map_prediction
+from optimizers.search import Acquisition
+from optimizers.space import Floats, Space
+
+_DRAWS = 128  # of the latents; in pairs on either side of their mean
+_NEWTON = 30  # steps at most
+_LEAST = 1e-9  # of a worth, whose logarithm is taken
+_SURE = 1e-6  # change of the log posterior that ends Newton's iterations
+
+# Log-normal priors: likeliest value and standard deviation of the logarithm. The length is per root of the dimension of the unit box.
+_AMPLITUDE = (5.0, 0.5)
+_LENGTH = (0.3, 0.5)
+
+
+@dataclass(frozen=True)
+class GPClassifier:
+    """A Gaussian process classifier, and least confidence: it asks where the likeliest label is least certain.
+
+    Every label has a latent function, a Gaussian process with one length scale per parameter; the chance of a label is the softmax
+    of them, averaged over what the data leave open. A place counts by one minus the chance of its likeliest label, times how much
+    that chance is still in the open (its standard deviation over the model's own draws): on a border that is known well, another
+    label tells nothing. Labels that contradict each other, as readings near a border do, soften the border and do no harm.
+
+    ============== ================ ==========================================================================
+    option         default          meaning
+    ============== ================ ==========================================================================
+    starts         5                evenly spread settings before the model takes over, 1 to 1000
+    seed           0                of everything random
+    ============== ================ ==========================================================================
+
+    As long as all labels are alike it looks as far as possible from everything tried.
+
+    Sources: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press (2006), algorithms 3.3 and 3.4 (Laplace's
+    approximation for several classes); Lewis & Catlett, ICML (1994), doi:10.1016/B978-1-55860-335-6.50026-X (least confidence).
+    """
+
+    seed: int = 0
+    starts: int = 5
+
+    def __post_init__(self) -> None:
+        check_starts(self.starts)
+
+    def suggest(
+        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
+    ) -> list[Settings]:
+        goal, space = mapped(goal, "gp-classifier"), Space.of(experiment)
+        X, labels = known_labels(space, goal, history)
+        if len(set(labels.tolist())) < 2:
+            return chosen_settings(space, history, pending, count, self.seed, self.starts, None, X)
+        model = Classifier(X, labels, len(goal.labels))
+
+        def worth(busy: Floats) -> Acquisition:
+            room = elbow_room(busy)
+            return lambda X: model.doubt(X) + room(X)
+
+        return chosen_settings(space, history, pending, count, self.seed, self.starts, worth, borders(X, labels))
+
+    def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
+        goal, space = mapped(goal, "gp-classifier"), Space.of(experiment)
+        return map_prediction(goal, space, settings, Classifier(*known_labels(space, goal, history), len(goal.labels)).chances)
+
+
+class Classifier:
+    """The posterior of the labels after n measurements, by Laplace's approximation; its hyperparameters maximize their posterior.
+
+    The labels that were seen have a latent each. As long as only one was seen, those that were not share one more: there must be
+    something else somewhere. Afterwards they have no chance until one of them is seen.
+    """
+
+    def __init__(self, X: Floats, labels: Integers, n_labels: int) -> None:
+        """Learn from the labels [n], numbers below n_labels, at points X [n, D]."""
+        self._X, self._n_labels = torch.from_numpy(X), n_labels
+        self._seen = sorted(set(labels.tolist()))
+        n_latents = max(len(self._seen), min(2, n_labels))
+        row = torch.tensor([self._seen.index(k) for k in labels.tolist()])
+        self._is = torch.nn.functional.one_hot(row, n_latents).T.double()  # [C, n]
+        self._weights = torch.zeros_like(self._is)  # the latents' mode is K · weights
+        self._fit()
+        generator = torch.Generator().manual_seed(0)
+        half = torch.randn(_DRAWS // 2, n_latents, generator=generator, dtype=torch.double)
+        self._draws = torch.cat([half, -half])
+
+    def _fit(self) -> None:
+        D = self._X.shape[1]
+        prior = torch.tensor([_AMPLITUDE, *((_LENGTH[0] * math.sqrt(D), _LENGTH[1]),) * D], dtype=torch.double)
+        mean, spread = prior[:, 0].log(), prior[:, 1]
+
+        def loss(theta: Tensor) -> Tensor:
+            value: Tensor = ((theta - mean) / spread).square().sum() / 2 - self._evidence(theta.exp())
+            return value
+
+        box = [(m - 4 * s, m + 4 * s) for m, s in zip(mean.tolist(), spread.tolist(), strict=True)]
+        self._values = torch.from_numpy(lowest_point(loss, mean.numpy(), box)).exp()
+        with torch.no_grad():
+            self._evidence(self._values)
+            K = self._covariance(self._X, self._values)
+            self._residual, self._E, self._M = self._curvature(self._weights @ K, K)[1:]
+
+    def _covariance(self, X: Tensor, values: Tensor) -> Tensor:
+        """Prior covariance [b, n] of a latent between points X [b, D] and those measured."""
+        square = ((X / values[1:])[:, None] - self._X / values[1:]).square().sum(-1)
+        return values[0] ** 2 * torch.exp(-square / 2)
+
+    def _evidence(self, values: Tensor) -> Tensor:
+        """The logarithm of the labels' marginal likelihood; differentiable in the hyperparameters [1 + D]."""
+        K = self._covariance(self._X, values)
+        with torch.no_grad():
+            self._weights = self._mode(K.detach())
+        # One step more, from the mode: there, the derivative of Newton's step is that of the mode itself.
+        weights = self._step(self._weights @ K.detach(), K)
+        latents = weights @ K
+        log_det = self._curvature(latents, K)[0]
+        return self._log_posterior(weights, latents) - log_det
+
+    def _mode(self, K: Tensor) -> Tensor:
+        """The weights [C, n] that maximize the log posterior, from the last ones on."""
+        weights = self._weights
+        reached = self._log_posterior(weights, weights @ K)
+        for _ in range(_NEWTON):
+            step = self._step(weights @ K, K) - weights
+            size = 1.0
+            while (value := self._log_posterior(weights + size * step, (weights + size * step) @ K)) < reached and size > 1e-3:
+                size /= 2
+            weights, gain, reached = weights + size * step, value - reached, value
+            if gain < _SURE:
+                break
+        return weights
+
+    def _log_posterior(self, weights: Tensor, latents: Tensor) -> Tensor:
+        value: Tensor = -(weights * latents).sum() / 2 + (self._is * latents).sum() - latents.logsumexp(0).sum()
+        return value
+
+    def _step(self, latents: Tensor, K: Tensor) -> Tensor:
+        """The weights [C, n] after one step of Newton's method from latents [C, n]."""
+        _, residual, E, M = self._curvature(latents, K)
+        chance = latents.softmax(0)
+        b = chance * latents - chance * (chance * latents).sum(0) + residual
+        c = (E @ (b @ K)[..., None])[..., 0]
+        return b - c + (E @ torch.cholesky_solve(c.sum(0)[:, None], M))[..., 0]
+
+    def _curvature(self, latents: Tensor, K: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Half the log determinant of the evidence, labels less chances [C, n], and E [C, n, n] and M [n, n] of the source."""
+        chance = latents.softmax(0)
+        root = chance.sqrt()
+        L = torch.linalg.cholesky(torch.eye(len(K), dtype=K.dtype) + root[:, :, None] * K * root[:, None, :])
+        V = torch.linalg.solve_triangular(L, torch.diag_embed(root), upper=False)
+        E = V.mT @ V
+        M = torch.linalg.cholesky(E.sum(0))
+        return L.diagonal(dim1=-2, dim2=-1).log().sum() + M.diagonal().log().sum(), self._is - chance, E, M
+
+    def _drawn(self, X: Tensor) -> Tensor:
+        """Equally probable chances [draws, b, C] of the labels with a latent, at points X [b, D]."""
+        k = self._covariance(X, self._values)
+        mean = k @ self._residual.T
+        spent = k @ self._E  # [C, b, n]
+        shared = torch.linalg.solve_triangular(self._M, spent.mT, upper=False)
+        own = self._values[0] ** 2 - (spent * k).sum(-1)
+        covariance = torch.einsum("cnb,dnb->bcd", shared, shared) + torch.diag_embed(own.T + 1e-6)
+        latents = mean + torch.einsum("bcd,sd->sbc", torch.linalg.cholesky(covariance), self._draws)
+        return latents.softmax(-1)
+
+    def doubt(self, X: Tensor) -> Tensor:
+        """The logarithm of least confidence times what is in the open of it, at points X [b, D], [b]."""
+        drawn = self._drawn(X)
+        open_ = drawn.std(0, correction=0).amax(1)
+        return ((1 - drawn.mean(0).amax(1)) * open_ + _LEAST).log()
+
+    def chances(self, X: Tensor) -> Tensor:
+        """The chance [b, n_labels] of every label at points X [b, D]."""
+        mean = self._drawn(X).mean(0)
+        table = X.new_zeros(len(X), self._n_labels)
+        table[:, self._seen] = mean[:, : len(self._seen)]
+        if unseen := [k for k in range(self._n_labels) if k not in self._seen and mean.shape[1] > len(self._seen)]:
+            table[:, unseen] = mean[:, len(self._seen) :] / len(unseen)
+        return table

@@ -1,0 +1,95 @@
+"""Model a number, and look where it may lie on either side of a value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Experiment, Settings, Trial
+from frugaltwin.goals import Goal, Map, mapped
+from frugaltwin.plugins import Prediction
+from optimizers.gaussian_process import Scale, conditioned, expected, fitted, predicted
+from optimizers.mapping import borders, check_starts, chosen_settings, known_labels
+from optimizers.search import Acquisition
+from optimizers.space import Floats, Space
+
+_CONFIDENCE = 1.96  # standard deviations: 95 %, as published
+
+
+@dataclass(frozen=True)
+class Straddle:
+    """A Gaussian process on a number, and the straddle rule: it asks where that may lie on either side of the value of the goal.
+
+    For ``map:OUTCOME:VALUE``. A place counts by 1.96 · standard deviation - |mean - VALUE|. A number says how far away the border
+    is, so it takes fewer experiments than a label.
+
+    ============== ================ ==========================================================================
+    option         default          meaning
+    ============== ================ ==========================================================================
+    starts         5                evenly spread settings before the model takes over, 1 to 1000
+    seed           0                of everything random
+    ============== ================ ==========================================================================
+
+    Source: Bryan et al., Active learning for identifying function threshold boundaries, NIPS 18 (2005) 163.
+    """
+
+    seed: int = 0
+    starts: int = 5
+
+    def __post_init__(self) -> None:
+        check_starts(self.starts)
+
+    def suggest(
+        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
+    ) -> list[Settings]:
+        goal, threshold = _divided(goal)
+        space = Space.of(experiment)
+        X, values, scale = _readings(space, goal, history)
+        if not len(X):
+            return chosen_settings(space, history, pending, count, self.seed, self.starts, None, X)
+        model = fitted(X, values)
+        target = (threshold - scale.center) / scale.spread
+
+        def worth(busy: Floats) -> Acquisition:
+            moments = conditioned(model, busy) if len(busy) else lambda X: expected(model, X)
+
+            def straddle(X: Tensor) -> Tensor:
+                mean, deviation = moments(X)
+                return _CONFIDENCE * deviation - (mean - target).abs()
+
+            return straddle
+
+        near = borders(X, known_labels(space, goal, history)[1])
+        return chosen_settings(space, history, pending, count, self.seed, self.starts, worth, near)
+
+    def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
+        goal, threshold = _divided(goal)
+        space = Space.of(experiment)
+        X, values, scale = _readings(space, goal, history)
+        mean, deviation = predicted(fitted(X, values), scale, space.encode(settings))
+        above = torch.special.ndtr(torch.from_numpy((mean - threshold) / deviation)).numpy()
+        below, at_least = goal.labels
+        return Prediction({below: 1 - above, at_least: above}, {goal.outcome: mean}, {goal.outcome: deviation})
+
+
+def _divided(goal: Goal) -> tuple[Map, float]:
+    """The goal and the value that divides its map.
+
+    Raises:
+        InvalidInput: It maps labels, or nothing.
+    """
+    goal = mapped(goal, "straddle")
+    if goal.threshold is None:
+        raise InvalidInput(f"straddle maps where a number passes a value, but {goal.text} maps labels; try --strategy {goal.default_strategy}")
+    return goal, goal.threshold
+
+
+def _readings(space: Space, goal: Map, history: Sequence[Trial]) -> tuple[Floats, Floats, Scale]:
+    """Points [n, D] and readings [n] of the trials that did not fail, in units of their scale."""
+    pairs = [(t.settings, float(t.measurement.outcomes[goal.outcome])) for t in history if t.measurement is not None]
+    values = np.array([value for _, value in pairs])
+    scale = Scale.of(values)
+    return space.encode([s for s, _ in pairs]), scale.standard(values), scale

@@ -1,0 +1,417 @@
+"""Any thermodynamic database (TDB file) as a lab: pycalphad computes the equilibria, an instrument looks at them.
+
+Needs the package pycalphad (`pip install 'frugaltwin[calphad]'`).
+"""
+
+import hashlib
+import math
+import threading
+import warnings
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycalphad import Database, Workspace
+from pycalphad import variables as v
+from pycalphad.core.utils import filter_phases, unpack_species
+
+from frugaltwin.errors import InvalidInput, RigFault
+from frugaltwin.experiment import Constraint, Continuous, MixtureSum, Outcome, Outcomes, Parameter, Settings
+from frugaltwin.tables import settings_array
+from simulator.phase_instruments import BINS, Diffractometer, spread
+from simulator.phase_lab import Labeling, PhaseLab, State
+
+Floats = NDArray[np.float64]
+
+TRACE = 1e-9
+"""Mole fraction: less of a component, or of a phase, is none. pycalphad's own limit is near."""
+SAME = 1e-3  # mole fraction: phases of one name that differ by less are one
+KEPT = 20_000  # equilibria in memory, of each system
+LINES = 5  # of every solid phase's pattern
+
+
+def pattern_of(phase: str) -> Floats:
+    """Diffracted intensity [12] of a phase in the bins of the diffractometer: made up from its name, always the same.
+
+    A TDB file does not say where the atoms sit. A name that has LIQUID in it gives a broad hump, all others a few lines.
+    """
+    if "LIQUID" in phase:
+        return 0.6 * np.exp(-0.5 * ((BINS - 2.9) / 0.9) ** 2)
+    seed = int.from_bytes(hashlib.sha256(phase.encode()).digest()[:8], "big")
+    random = np.random.default_rng(seed)
+    places, heights = random.uniform(BINS[0], BINS[-1], LINES), random.uniform(0.3, 1.0, LINES)
+    intensity: Floats = (heights * np.exp(-0.5 * ((BINS[:, None] - places) / 0.2) ** 2)).sum(axis=1)
+    return intensity / intensity.max()
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseAnalysis(Diffractometer):
+    """The diffractometer, and `contrast`: how much the composition differs from grain to grain (in an electron micrograph, say).
+
+    Two phases of one structure look alike to X-rays; the contrast tells them apart.
+    """
+
+    visible: float = 0.04
+    """The least contrast that counts: four standard deviations."""
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        return (*super().outcomes, Outcome("contrast", "1", "standard deviation of the composition over the sample, mole fraction"))
+
+    @cached_property
+    def noise(self) -> Floats:
+        return np.array([0.004] * len(BINS) + [0.01])
+
+    @cached_property
+    def patterns(self) -> Floats:
+        return np.array([pattern_of(name) for name in self.lattices])
+
+    def signal(self, states: Sequence[State]) -> Floats:
+        shares = [State("", _by_structure(s)) for s in states]
+        contrast = np.array([[s.properties["contrast"]] for s in states]).reshape(-1, 1)
+        return np.concatenate([super().signal(shares), contrast], axis=1)
+
+    def inferred(self, reading: Floats) -> str:
+        label = super().inferred(reading[: len(BINS)])
+        twice = " + ".join([label, label])
+        return twice if reading[-1] > self.visible and twice in self.labels else label
+
+
+def _by_structure(state: State) -> dict[str, float]:
+    shares: dict[str, float] = defaultdict(float)
+    for name, share in state.fractions.items():
+        shares[name.partition("#")[0]] += share
+    return shares
+
+
+@dataclass(frozen=True)
+class Found:
+    """One equilibrium: phases sorted by name, those of one name by composition."""
+
+    phases: tuple[str, ...]
+    amounts: tuple[float, ...]
+    compositions: tuple[tuple[float, ...], ...]
+
+    @property
+    def label(self) -> str:
+        return " + ".join(self.phases)
+
+
+class System:
+    """Equilibria of one database, chosen components and phases, at one pressure; remembers what it has computed."""
+
+    def __init__(self, text: str, components: tuple[str, ...], phases: tuple[str, ...], pressure: float) -> None:
+        self._database = _database(text)
+        self.components, self._phases, self._pressure = components, phases, pressure
+        self._workspaces: dict[tuple[str, ...], Any] = {}
+        self._known: OrderedDict[tuple[float, ...], Found | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def equilibria(self, X: Floats) -> list[Found | None]:
+        """The equilibria at X [n, k + 1], compositions of all k components and temperature; None where pycalphad finds none."""
+        keys = [tuple(row) for row in X.tolist()]
+        with self._lock:
+            groups: dict[tuple[tuple[str, ...], tuple[float, ...]], dict[float, list[tuple[float, ...]]]]
+            groups = defaultdict(lambda: defaultdict(list))
+            for key in dict.fromkeys(keys):
+                if key not in self._known:
+                    present = tuple(c for c, x in zip(self.components, key, strict=False) if x >= TRACE)
+                    inner = tuple(x for x in key[:-1] if x >= TRACE)
+                    last = inner[-1] if len(inner) > 1 else 1.0
+                    groups[present, (*inner[1:-1], key[-1])][last].append(key)
+            # pycalphad is three times as fast over a row of compositions as over single ones.
+            for (present, fixed), row in groups.items():
+                for same, found in zip(row.values(), self._row(present, fixed, list(row)), strict=True):
+                    self._known |= dict.fromkeys(same, found)
+            result = [self._known[key] for key in keys]
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return result
+
+    def _row(self, present: tuple[str, ...], fixed: tuple[float, ...], last: list[float]) -> list[Found | None]:
+        """Equilibria of a row: the compositions of the inner components and the temperature are `fixed`."""
+        order = np.argsort(last)
+        conditions: dict[Any, Any] = {v.N: 1.0, v.P: self._pressure, v.T: fixed[-1]}
+        conditions |= {v.X(c): x for c, x in zip(present[1:-1], fixed[:-1], strict=True)}
+        if len(present) > 1:
+            conditions[v.X(present[-1])] = np.array(last)[order]
+        with _quiet():
+            if present not in self._workspaces:
+                self._workspaces[present] = Workspace(self._database, [*present, "VA"], list(self._phases), conditions)
+            else:
+                self._workspaces[present].conditions.update(conditions)
+            solved = self._workspaces[present].eq
+        names = solved.Phase.reshape(len(last), -1)
+        amounts = solved.NP.reshape(len(last), -1)
+        places = [list(solved.coords["component"]).index(c) for c in present]
+        shape = solved.X.shape
+        inner = solved.X.reshape(len(last), shape[-2], shape[-1])[:, :, places]
+        compositions = np.zeros((len(last), shape[-2], len(self.components)))
+        compositions[:, :, [self.components.index(c) for c in present]] = inner
+        result: list[Found | None] = [None] * len(last)
+        for k, at in enumerate(order):
+            result[at] = _found(names[k].tolist(), amounts[k], compositions[k])
+        return result
+
+
+def _found(names: list[str], amounts: Floats, compositions: Floats) -> Found | None:
+    phases: list[tuple[str, list[float], float]] = []
+    for name, amount, x in zip(names, amounts.tolist(), compositions, strict=True):
+        if not name or not amount > TRACE:
+            continue
+        for k, (other, y, share) in enumerate(phases):
+            if other == name and np.abs(x - np.array(y)).max() < SAME:
+                phases[k] = (name, y, share + amount)
+                break
+        else:
+            phases.append((name, x.tolist(), amount))
+    total = math.fsum(share for _, _, share in phases)
+    if not phases or not abs(total - 1) < 1e-6:
+        return None
+    phases.sort()
+    return Found(tuple(p[0] for p in phases), tuple(p[2] / total for p in phases), tuple(tuple(p[1]) for p in phases))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of pycalphad's own code, about how databases are written and about logarithms of nothing."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"pycalphad\.")
+        yield
+
+
+@lru_cache(maxsize=8)
+def _database(text: str) -> Any:
+    with _quiet():
+        return Database.from_string(text, fmt="tdb")
+
+
+@lru_cache(maxsize=8)
+def system_of(text: str, components: tuple[str, ...], phases: tuple[str, ...], pressure: float) -> System:
+    """The system of a TDB file's text, shared by all drivers that ask for the same."""
+    return System(text, components, phases, pressure)
+
+
+@lru_cache(maxsize=32)
+def _sets(system: System, low: float, high: float, steps: int) -> tuple[tuple[str, ...], ...]:
+    """Every set of phases on a grid of compositions and temperatures, sorted by size and name."""
+    temperatures = np.linspace(low, high, steps + 1) if high > low else np.array([low])
+    n = len(system.components)
+    counts = [c for c in product(range(steps + 1), repeat=n) if sum(c) == steps]
+    X = np.array([[*(k / steps for k in c), T] for T in temperatures for c in counts])
+    found = {f.phases for f in system.equilibria(X) if f is not None}
+    alone = {(phase,) for phases in found for phase in phases}
+    return tuple(sorted(found | alone, key=lambda s: (len(s), s)))
+
+
+class Calphad(PhaseLab):
+    """CALPHAD: any thermodynamic database (a TDB file) as a lab, two or three components, through pycalphad.
+
+    **Equation.** The phases that together have the lowest Gibbs energy G = Σ n_p G_p(x_p, T, P) for the sample's composition; every
+    G_p is a model of the file (compound energy formalism). pycalphad minimizes it.
+    Source: Otis & Liu, J. Open Res. Softw. 5 (2017) 1, doi:10.5334/jors.140 (pycalphad); Hillert, J. Alloys Compd. 320 (2001) 161,
+    doi:10.1016/S0925-8388(00)01481-X (the formalism); of the numbers: whoever wrote the TDB file.
+
+    ============= ============================== ====== ========================================================================
+    parameter     limits                         unit   meaning
+    ============= ============================== ====== ========================================================================
+    x_b           0 to 1                         1      mole fraction of the second component, of two (``x_cd`` for CD)
+    x_a, x_b, x_c 0 to 1                         1      of all, of three; they add up to 1
+    temperature   temperature_low to …_high      K      no parameter where the option `temperature` fixes it
+    ============= ============================== ====== ========================================================================
+
+    ============= ====== ========================================================================================================
+    outcome       unit   meaning
+    ============= ====== ========================================================================================================
+    phase                the stable phases joined by " + ", as ``HCP_CD + LIQUID``; one with a gap is ``LIQUID + LIQUID``
+    d_1 … d_12    1      a diffraction-like pattern: the phases' own, mixed by their fractions, and a background
+    contrast      1      standard deviation of the composition over the sample
+    ============= ====== ========================================================================================================
+
+    A TDB file has no crystal structures: the lines of a pattern are made up from the phase's name, always the same for the same name.
+    The label is the set of phases that fits the pattern best; where one phase fits and the contrast is above 0.04, it is there twice.
+
+    **Which labels there are** is found when the driver is made, on a grid of compositions and temperatures (`steps`), plus every phase
+    alone. Where the truth is a set that the grid has not met, such as a field between two of its points, the trial fails and says so.
+
+    ================ =========== ==============================================================================================
+    option           default     meaning
+    ================ =========== ==============================================================================================
+    path                         the TDB file
+    components       all         two or three elements, ``AL,ZN``
+    phases           all         the phases that may occur, ``LIQUID,FCC_A1``
+    pressure         101325      Pa
+    temperature      none        K: fixes it
+    temperature_low  300         K
+    temperature_high 1500        K
+    steps            20          of the grid on which the labels are found; a grid of 20 takes some seconds
+    seed             0           of everything random
+    imperfections    1           scales noise and drift; 0 turns them off
+    labeling         inferred    from the reading, or ``direct``: the true phases
+    ================ =========== ==============================================================================================
+
+    **Random errors**, rms: 0.004 of an intensity, 0.01 of the contrast, a base line that all share and that walks by 0.002 in an hour.
+
+    **Time and money.** A new sample 120 s and 0.40 USD, heating 0.5 K/s, cooling 0.2 K/s, 600 s soak at 0.30 USD an hour, a pattern
+    300 s and 0.10 USD.
+
+    **Truth**: pycalphad's equilibrium. A component of which there is less than 1e-9 counts as none.
+
+    **Valid** where the file is. **Leaves out** everything but equilibrium: no kinetics, no metastable phase, no texture; three
+    phases of which two have one structure are read as two.
+
+    **Twin of** a furnace with a diffractometer on the alloy that the file describes. No rig was ever compared with it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        components: str = "",
+        phases: str = "",
+        pressure: float = 101325.0,
+        temperature: float | None = None,
+        temperature_low: float = 300.0,
+        temperature_high: float = 1500.0,
+        steps: int = 20,
+        seed: int = 0,
+        imperfections: float = 1.0,
+        labeling: Labeling = "inferred",
+    ) -> None:
+        if not 0 < pressure <= 1e12:
+            raise InvalidInput(f"pressure = {pressure:g} Pa is none: it lies above 0 and up to 1e12 Pa")
+        if temperature is not None:
+            temperature_low = temperature_high = temperature
+        for name, value in (("temperature_low", temperature_low), ("temperature_high", temperature_high)):
+            if not 1 <= value <= 20_000:
+                shown = "temperature" if temperature is not None else name
+                raise InvalidInput(f"{shown} = {value:g} K is no temperature to have a sample at: it is 1 to 20000 K")
+        if temperature is None and not temperature_low < temperature_high:
+            raise InvalidInput(f"temperature_low = {temperature_low:g} K must lie below temperature_high = {temperature_high:g} K")
+        if not 2 <= steps <= 100:
+            raise InvalidInput(f"steps = {steps} of the grid: it is 2 to 100")
+        text = _read(path)
+        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        chosen, allowed = _chosen(path, text, components, phases)
+        self._system = system_of(text, chosen, allowed, pressure)
+        self._path = path
+        try:
+            sets = _sets(self._system, temperature_low, temperature_high, steps)
+        except Exception as error:  # pycalphad raises whatever its parts raise
+            raise InvalidInput(f"pycalphad cannot compute {'-'.join(chosen)} of {path}: {_sentence(error)}") from error
+        if not sets:
+            raise InvalidInput(
+                f"pycalphad finds no stable phase of {'-'.join(chosen)} in {path} from {temperature_low:g} to {temperature_high:g} K"
+            )
+        structures = sorted({phase for phases_ in sets for phase in phases_})
+        parameters, constraints = _parameters(chosen, None if temperature is not None else (temperature_low, temperature_high))
+        labels = {" + ".join(s): tuple(dict.fromkeys(s)) for s in sets}
+        super().__init__(
+            "calphad",
+            parameters,
+            tuple(labels),
+            PhaseAnalysis(dict.fromkeys(structures), labels),
+            constraints=constraints,
+            temperature=temperature,
+            seed=seed,
+            imperfections=imperfections,
+            labeling=labeling,
+        )
+
+    def states(self, X: Floats) -> list[State]:
+        """The equilibrium states.
+
+        Raises:
+            RigFault: pycalphad finds none, or one whose phases are no label.
+        """
+        T = X[:, -1:] if self._fixed is None else np.full((len(X), 1), self._fixed)
+        x = X[:, :1] if len(self._system.components) == 2 else X[:, :3]
+        x = np.concatenate([1 - x, x], axis=1) if x.shape[1] == 1 else x / np.maximum(x.sum(axis=1, keepdims=True), 1e-300)
+        labels = self.experiment.outcomes[0].labels
+        states = []
+        for row, found in zip(np.concatenate([x, T], axis=1), self._system.equilibria(np.concatenate([x, T], axis=1)), strict=True):
+            at = (
+                ", ".join(f"x({c}) {value:.4g}" for c, value in zip(self._system.components[1:], row[1:], strict=False))
+                + f", {row[-1]:g} K"
+            )
+            if found is None:
+                raise RigFault(f"pycalphad finds no equilibrium at {at}; try a place nearby")
+            if found.label not in labels:
+                raise RigFault(f"{found.label} at {at} was not met on the grid when the labels were found; make the driver with more steps")
+            states.append(_state(found))
+        return states
+
+    def truths(self, settings: Sequence[Settings]) -> list[Outcomes]:
+        """The true labels and noise-free readings; rows of one temperature are computed together."""
+        return super().truths(settings) if len(settings_array(self.experiment, settings)) else []
+
+
+def _state(found: Found) -> State:
+    many = Counter(found.phases)
+    number: Counter[str] = Counter()
+    fractions = {}
+    for name, amount in zip(found.phases, found.amounts, strict=True):
+        number[name] += 1
+        fractions[name if many[name] == 1 else f"{name}#{number[name]}"] = amount
+    contrast = math.sqrt(max(float(spread(found.amounts, found.compositions)), 0.0))
+    return State(found.label, fractions, {"contrast": contrast})
+
+
+def _sentence(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path} is no TDB file: it is not text") from None
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip().upper() for name in text.split(",") if name.strip()]
+
+
+def _chosen(path: Path, text: str, components: str, phases: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Components in their order, and phases."""
+    try:
+        database = _database(text)
+    except Exception as error:  # the reader raises whatever its parts raise
+        raise InvalidInput(f"{path} is no TDB file that pycalphad can read: {_sentence(error)}") from error
+    elements = sorted(str(e) for e in database.elements if e not in ("VA", "/-"))
+    known = sorted(database.phases)
+    if not elements or not known:
+        raise InvalidInput(f"{path} is no TDB file: it defines no {'elements' if not elements else 'phases'}")
+    chosen = [c for c in _names(components) if c != "VA"] or elements
+    if unknown := [c for c in chosen if c not in elements]:
+        raise InvalidInput(f"{path} has no component {unknown[0]}; it has {', '.join(elements)}")
+    if len(set(chosen)) != len(chosen):
+        raise InvalidInput(f"components = {components} names one twice")
+    if not 2 <= len(chosen) <= 3:
+        raise InvalidInput(
+            f"choose two or three components of {', '.join(elements)} with components=…, got {len(chosen)}: {', '.join(chosen)}"
+        )
+    wanted = _names(phases) or known
+    if unknown := [p for p in wanted if p not in known]:
+        raise InvalidInput(f"{path} has no phase {unknown[0]}; it has {', '.join(known)}")
+    possible = filter_phases(database, unpack_species(database, [*chosen, "VA"]), wanted)
+    if not possible:
+        raise InvalidInput(f"no phase of {', '.join(wanted)} can be made of {', '.join(chosen)}")
+    return tuple(chosen), tuple(possible)
+
+
+def _parameters(components: tuple[str, ...], limits: tuple[float, float] | None) -> tuple[tuple[Parameter, ...], tuple[Constraint, ...]]:
+    shown = components[1:] if len(components) == 2 else components
+    parts = tuple(Continuous(f"x_{c.lower()}", 0.0, 1.0, "1", f"mole fraction of {c}") for c in shown)
+    constraints = (MixtureSum(tuple(p.name for p in parts), 1.0),) if len(parts) == 3 else ()
+    if limits is None:
+        return parts, constraints
+    return (*parts, Continuous("temperature", *limits, "K", "temperature of the furnace")), constraints

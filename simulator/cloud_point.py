@@ -1,0 +1,406 @@
+"""Water, ethanol and anise: where the mixture turns cloudy. The driver for every mixer, and its twin.
+
+Equations first, as functions of arrays; then `CloudPoint`, which performs one procedure over whichever mixer it is given, and
+`CloudPointTwin`, which gives it a simulated one and knows the truth. Its docstring is the data sheet.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugaltwin.color import cie_table
+from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
+from frugaltwin.errors import InvalidInput, RigFault
+from frugaltwin.experiment import Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
+from frugaltwin.instruments import Mixer
+from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
+from frugaltwin.tables import settings_array
+from simulator.mixer import PATH, RESIDUE, Bottle, Imperfections, Liquids, Pump, SimulatedMixer, dosed
+from simulator.phase_lab import Constant, Labeling, constants_of
+from simulator.photometry import Photometer, Workflow
+from simulator.sensors import make_sensor
+
+Floats = NDArray[np.float64]
+
+TOTAL = 4.0  # mL: what every mixture adds up to
+TUBE = 0.25  # mL of tube per pump
+WASH = 2.0  # mL of ethanol that take the oil out of the drained cell: water would leave it there
+BOTTLES = ("water", "ethanol", "anise")
+LABELS = ("clear", "cloudy")
+CHANNEL = "clear"  # the sensor's diode without a filter, which has the most light
+
+PRIME = Procedure((*(Dispense(bottle, TUBE) for bottle in BOTTLES), Drain(), Dispense("ethanol", WASH), Drain(), Rinse(TOTAL), Drain()))
+REFERENCES = Procedure((Rinse(TOTAL), Mix(5.0), Read(lamp=False), Read(lamp=True), Drain()))
+ONE_MIXTURE = Procedure(
+    (
+        *(Dispense(bottle, bottle) for bottle in reversed(BOTTLES)),  # water last: the oil is dissolved before it has to come out
+        *(Mix(25.0), Read(lamp=True), Drain()),
+        *(Dispense("ethanol", WASH), Mix(5.0), Drain()),
+        *(Rinse(TOTAL), Mix(5.0), Drain()),
+    )
+)
+WORKFLOW = Workflow(PRIME, REFERENCES, ONE_MIXTURE)
+
+WATER_INDEX, ETHANOL_INDEX = 1.333, 1.361  # refractive indices at 589 nm and 20 °C: CRC Handbook of Chemistry and Physics
+FORWARD = 0.9  # mean cosine of the angle that a droplet scatters light by: droplets of a µm and more scatter forward
+CAUGHT = 0.3  # of the scattered light that leaves the cell, the part that reaches the sensor: a cone of some 35°
+USUAL = 1e-3  # the dispersed fraction at which droplets have the diameter that the option says
+
+PUMPS = {
+    "water": Pump(slope=0.996, offset=0.005, dead_volume=TUBE, rate=1.65),
+    "ethanol": Pump(slope=1.009, offset=0.004, dead_volume=TUBE, rate=1.60),
+    "anise": Pump(slope=0.991, offset=-0.003, dead_volume=TUBE, rate=1.60),
+}
+
+
+def soluble(spirit: Floats, in_water: float, cosolvency: float) -> Floats:
+    """Volume fraction of oil that dissolves, [...], in a solvent of which `spirit` [...] is ethanol, by volume: the rest is water.
+
+    The logarithm of the solubility is a straight line in the fraction of ethanol (log-linear cosolvency).
+    Source: Yalkowsky, Flynn & Amidon, J. Pharm. Sci. 61 (1972) 983, doi:10.1002/jps.2600610637.
+
+    >>> [round(float(s), 6) for s in soluble(np.array([0.0, 0.5]), 1e-4, 4.0)]
+    [0.0001, 0.01]
+    """
+    fraction: Floats = in_water * 10.0 ** (cosolvency * spirit)
+    return fraction
+
+
+def dispersed(oil: Floats, dissolves: Floats) -> Floats:
+    """Volume fraction of droplets, [...], in a mixture of which `oil` [...] is oil: what is more than dissolves. Below 0 it is clear.
+
+    Droplets are pure oil and what surrounds them is saturated, so that d + (1 - d)·s = oil.
+
+    >>> float(dispersed(np.array(0.10), np.array(0.04))).__round__(4)
+    0.0625
+    """
+    excess = oil - dissolves
+    fraction: Floats = excess / np.where(excess > 0, 1 - dissolves, 1.0)  # from s = 1 up they mix in all proportions
+    return fraction
+
+
+def scattering_efficiency(lag: Floats) -> Floats:
+    """How much light a droplet takes out of the beam over its cross section, [...]; `lag` [...] is the phase lag through its middle, rad.
+
+    Source: van de Hulst, Light Scattering by Small Particles (1957), section 11.22 (anomalous diffraction).
+
+    >>> scattering_efficiency(np.array([0.0, 1e6])).round(3).tolist()
+    [0.0, 2.0]
+    """
+    # sin(x)/x instead of the printed form, which loses all digits for small droplets.
+    efficiency: Floats = 2 - 4 * np.sinc(lag / np.pi) + 2 * np.sinc(lag / (2 * np.pi)) ** 2
+    return np.maximum(efficiency, 0.0)
+
+
+def passed(depth: Floats) -> Floats:
+    """The part of the light that reaches the sensor, [...], through a cell of the optical depth `depth` [...] that absorbs nothing.
+
+    Unscattered light, exp(-τ), and what the sensor catches of the rest: 1/(1 + S) leaves a layer that only scatters, S = 3/4 (1-g) τ.
+    Source: Kubelka, J. Opt. Soc. Am. 38 (1948) 448, doi:10.1364/JOSA.38.000448 (K = 0); Brinkworth, Appl. Opt. 11 (1972) 1434,
+    doi:10.1364/AO.11.001434 (S).
+
+    >>> float(passed(np.array(0.0)))
+    1.0
+    """
+    straight = np.exp(-depth)
+    through: Floats = straight + CAUGHT * (1 / (1 + 0.75 * (1 - FORWARD) * depth) - straight)
+    return through
+
+
+@dataclass(frozen=True)
+class Ouzo:
+    """An oil in water and ethanol. Parts are mL of ethanol and of the anise bottle per mL of mixture, [..., 2]; the rest is water."""
+
+    solubility: float
+    cosolvency: float
+    strength: float
+    diameter: float
+    index: float
+
+    def oil(self, parts: Floats) -> Floats:
+        """Volume fraction of oil, [...]."""
+        fraction: Floats = self.strength * parts[..., 1]
+        return fraction
+
+    def spirit(self, parts: Floats) -> Floats:
+        """Volume fraction of ethanol in the solvent, [...]."""
+        fraction: Floats = (parts[..., 0] + (1 - self.strength) * parts[..., 1]) / (1 - self.oil(parts))
+        return np.minimum(fraction, 1.0)  # a bottle that stands open for days would else hold more than pure ethanol
+
+    def dissolves(self, parts: Floats) -> Floats:
+        """Volume fraction of oil that would dissolve, [...]."""
+        return soluble(self.spirit(parts), self.solubility, self.cosolvency)
+
+    def dispersed(self, parts: Floats) -> Floats:
+        """Volume fraction of droplets, [...]; below 0 where the mixture is clear."""
+        return dispersed(self.oil(parts), self.dissolves(parts))
+
+    def light(self, parts: Floats) -> Floats:
+        """The fraction of the lamp's light that the sensor sees, [..., 81]."""
+        droplets = np.maximum(self.dispersed(parts), 0.0)[..., None]
+        if not droplets.any():
+            return np.ones((*parts.shape[:-1], len(cie_table()["wavelength_nm"])))
+        # On as many nuclei, more oil makes larger droplets.
+        diameter = self.diameter * np.cbrt(droplets / USUAL)
+        medium = WATER_INDEX + (ETHANOL_INDEX - WATER_INDEX) * self.spirit(parts)[..., None]
+        lag = 2 * np.pi * diameter * np.abs(self.index - medium) / (1e-3 * cie_table()["wavelength_nm"])
+        over_diameter = np.divide(droplets, diameter, out=np.zeros_like(droplets), where=diameter > 0)
+        return passed(1.5 * scattering_efficiency(lag) * over_diameter * PATH * 1e4)  # 1 cm is 10,000 µm
+
+    @property
+    def liquids(self) -> Liquids:
+        """The bottles of this system at the mixer."""
+        bottles = {
+            "water": Bottle(PUMPS["water"], 0.0005),
+            "ethanol": Bottle(PUMPS["ethanol"], 0.01, 1.0, drying=-0.005),  # it takes up water from the air
+            "anise": Bottle(PUMPS["anise"], 0.02, 1.0),
+        }
+        return Liquids(bottles, self.light, waste=0.002)
+
+
+CONSTANTS = {
+    "solubility": Constant(1.1e-4, (0.8e-4, 3e-4), (1e-7, 1e-2), "1", "volume fraction of oil that dissolves in water"),
+    "cosolvency": Constant(3.66, (3.3, 3.9), (0.5, 8.0), "1", "decades of solubility from water to ethanol"),
+    "strength": Constant(0.05, (0.03, 0.08), (1e-3, 0.1), "1", "volume fraction of oil in the anise bottle; the rest is ethanol"),
+    "diameter": Constant(2.0, (1.0, 4.0), (0.05, 50.0), "µm", "diameter of droplets that are 0.1 % of the volume"),
+    "index": Constant(1.561, (1.47, 1.57), (1.4, 2.0), "1", "refractive index of the oil"),
+}
+
+
+def experiment() -> Experiment:
+    """What a mixer with these three bottles can be asked to do."""
+    meanings = {"water": "water", "ethanol": "ethanol", "anise": "anise: oil dissolved in ethanol"}
+    return Experiment(
+        name="cloud-point",
+        parameters=tuple(Continuous(bottle, 0.0, TOTAL, "mL", meanings[bottle]) for bottle in BOTTLES),
+        outcomes=(
+            Outcome("phase", "", "whether light is scattered by droplets", labels=LABELS),
+            Outcome("turbidity", "1", "absorbance of the mixture against clean water, of white light"),
+        ),
+        constraints=(MixtureSum(BOTTLES, TOTAL, "mL"),),
+    )
+
+
+class CloudPoint(Photometer):
+    """Mixes water, ethanol and anise and reads how cloudy it is, on any `Mixer`. Satisfies `Driver` and `Estimates`."""
+
+    def __init__(self, mixer: Mixer, cloudy_above: float = 0.05) -> None:
+        if not 0 < cloudy_above <= 2:
+            raise InvalidInput(f"cloudy_above = {cloudy_above:g} divides no readings: it is a turbidity above 0 and up to 2")
+        super().__init__(mixer, experiment(), WORKFLOW)
+        self._cloudy_above = cloudy_above
+
+    def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:
+        if light[CHANNEL] <= 0:
+            raise RigFault(f"channel {CHANNEL} sees no more light through the mixture than in the dark: it is too cloudy to read")
+        turbidity = 0.0 - math.log10(light[CHANNEL])  # no -0.0
+        return {"phase": self._phase(settings, turbidity), "turbidity": turbidity}
+
+    def _phase(self, settings: Settings, turbidity: float) -> str:
+        return LABELS[turbidity > self._cloudy_above]
+
+
+class CloudPointTwin(CloudPoint):
+    """Cloud point: water, ethanol and anise in a stirred cell turn cloudy where the oil no longer dissolves (the ouzo effect).
+
+    **Equation.** The oil that dissolves, as a volume fraction, is s = s_w · 10^(σ f), where f is the volume fraction of ethanol in the
+    solvent; of a mixture with the fraction v of oil, d = (v - s)/(1 - s) is droplets. They have the diameter D ∝ d^(1/3) (as many
+    nuclei everywhere) and the optical depth τ = 3/2 Q d · path/D, with Q by anomalous diffraction; a sensor behind the cell sees
+    exp(-τ) + 0.3 · (1/(1 + 3/4 (1-g) τ) - exp(-τ)), g = 0.9. Turbidity is -log10 of that for the lamp's whole light.
+    Source: Yalkowsky, Flynn & Amidon, J. Pharm. Sci. 61 (1972) 983, doi:10.1002/jps.2600610637 (s); van de Hulst, Light Scattering by
+    Small Particles (1957), section 11.22 (Q); Kubelka, J. Opt. Soc. Am. 38 (1948) 448, doi:10.1364/JOSA.38.000448, and Brinkworth,
+    Appl. Opt. 11 (1972) 1434, doi:10.1364/AO.11.001434 (many scatterings).
+    The line s(f) goes through two points: trans-anethole in water, 0.11 g/L (assumed; handbooks only say "practically insoluble"), and
+    1 mL of it in 2 mL of alcohol, f = 0.95 (Merck Index). It is *not* fitted to a measured ternary diagram; for that see Archer et al.,
+    Soft Matter 20 (2024) 5889, doi:10.1039/d4sm00332b. It does keep pastis (45 % vol, 2 g/L) clear and clouds it in water.
+
+    ============== ============= ====== ==========================================================================
+    parameter      limits        unit   meaning
+    ============== ============= ====== ==========================================================================
+    water          0 … 4         mL     water
+    ethanol        0 … 4         mL     ethanol
+    anise          0 … 4         mL     5 % (by volume) of trans-anethole in ethanol; all three add up to 4 mL
+    ============== ============= ====== ==========================================================================
+
+    ============== ======= =======================================================================================
+    outcome        unit    meaning
+    ============== ======= =======================================================================================
+    phase                  clear, or cloudy: the turbidity is above `cloudy_above`
+    turbidity      1       absorbance against clean water, read by the sensor's diode without a filter; 0 is clear
+    ============== ======= =======================================================================================
+
+    ============== ============= =================================================================================
+    option         default       meaning
+    ============== ============= =================================================================================
+    sensor         as7341        or tcs34725
+    gain           64 (4)        the sensor's gain: 0.5 … 512 (1, 4, 16, 60)
+    atime, astep   29, 599       AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)
+    cycles         21            TCS34725: integration time cycles · 2.4 ms, full scale 1024·cycles
+    imperfections  1             scales all of the next eight at once; 0 turns them off
+    pump_bias      1             slope and offset that the pump calibration left over (up to 0.9 % and 5 µL)
+    pump_error     1             repeat error of a dose: 2 % of it and 2 µL, rms
+    carry_over     1             0.3 mL of the last liquid stay in the drained cell; ethanol and water thin it
+    sensor_noise   1             shot noise (0.065 counts² per count) and read noise (0.6 counts)
+    lamp_drift     1             3 % warm-up in 10 min and a random walk of 0.1 % per root minute
+    room_light     1             0.5 % of the lamp's light, changing by a third with a period of 20 min
+    evaporation    1             anise gets stronger, ethanol weaker (it takes up water) by 0.5 % per hour
+    dead_volume    1             0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more
+    labeling       inferred      or direct: `phase` is the true one
+    cloudy_above   0.05          the turbidity above which a mixture is called cloudy
+    solubility     1.1e-4        s_w, volume fraction of oil that dissolves in water (drawn: 0.8e-4 … 3e-4)
+    cosolvency     3.66          σ, decades of solubility from water to ethanol (drawn: 3.3 … 3.9)
+    strength       0.05          volume fraction of oil in the anise bottle (drawn: 0.03 … 0.08; at most 0.1)
+    diameter       2             µm, of droplets that are 0.1 % of the volume (drawn: 1 … 4)
+    index          1.561         refractive index of the oil: 1.561 is trans-anethole (drawn: 1.47 … 1.57)
+    system                       a number that draws the five constants that are not given
+    seed           0             of everything random
+    ============== ============= =================================================================================
+
+    **Time and money.** A mixture takes about 70 s (dose, stir, read, drain, wash with 2 mL of ethanol, drain, rinse with water, drain);
+    on connecting the tubes are filled, and before every fifth mixture but the first clean water is read again. USD per mL: anise 0.02,
+    ethanol 0.01, water 0.0005, waste 0.002 (assumptions).
+
+    **Truth** (`--noise-free`): cloudy where d > 0, and the turbidity; what is systematic stays (pump_bias, the clean residue of the
+    rinse), what is random, drifts or remembers is off. Inferred labels call a mixture cloudy a little late: at some 10 ppm of droplets.
+
+    **Valid** while the oil is at most 10 % of the volume, which the anise bottle sees to: droplets are of oil, never of water, and do
+    not touch. A bottle that could not hold its own oil is refused. **Leaves out** the other half of the diagram (oil with little
+    water in it), ethanol in the droplets, the volume that water and ethanol lose on mixing, metastable mixtures between binodal and
+    spinodal, droplets that grow, rise and merge with time, and temperature.
+
+    **Twin of** an Arduino with peristaltic pumps and a color sensor (as PumpBot and CLSLab:Liquid are) with other liquids in the
+    bottles. No rig was ever compared with it.
+    """
+
+    def __init__(
+        self,
+        sensor: Literal["as7341", "tcs34725"] = "as7341",
+        gain: float | None = None,
+        atime: int | None = None,
+        astep: int | None = None,
+        cycles: int | None = None,
+        imperfections: float = 1.0,
+        pump_bias: float = 1.0,
+        pump_error: float = 1.0,
+        carry_over: float = 1.0,
+        sensor_noise: float = 1.0,
+        lamp_drift: float = 1.0,
+        room_light: float = 1.0,
+        evaporation: float = 1.0,
+        dead_volume: float = 1.0,
+        labeling: Labeling = "inferred",
+        cloudy_above: float = 0.05,
+        solubility: float | None = None,
+        cosolvency: float | None = None,
+        strength: float | None = None,
+        diameter: float | None = None,
+        index: float | None = None,
+        system: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        given = {"solubility": solubility, "cosolvency": cosolvency, "strength": strength, "diameter": diameter, "index": index}
+        self._ouzo = Ouzo(**constants_of(CONSTANTS, given, system))
+        holds = float(self._ouzo.dissolves(np.array([0.0, 1.0])))
+        if self._ouzo.strength > holds:
+            raise InvalidInput(f"strength = {self._ouzo.strength:g} is no solution: ethanol dissolves {holds:.2g} of this oil at most")
+        if labeling not in get_args(Labeling):
+            raise InvalidInput(f"labeling = {labeling!r}: it is {' or '.join(get_args(Labeling))}")
+        registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
+        self._sensor = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
+        each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
+        self._imperfections = each.scaled(imperfections)
+        clear = self._sensor.counts_per_light(cie_table()["led_b4"])[list(self._sensor.bands).index(CHANNEL)]
+        self._weights = clear / clear.sum()
+        self._labeling, self._seed, self._liquids, self._limit = labeling, seed, self._ouzo.liquids, cloudy_above
+        self._connect_to(seed)
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        """Draw other random numbers than the earlier sessions did."""
+        self._connect_to((self._seed, len(trials)))
+
+    def _connect_to(self, seed: int | tuple[int, ...]) -> None:
+        super().__init__(SimulatedMixer(self._sensor, self._imperfections, seed, self._liquids), self._limit)
+
+    def truth(self, settings: Settings) -> Outcomes:
+        """The noise-free outcomes: see the data sheet for what stays and what is off."""
+        return self.truths([settings])[0]
+
+    def truths(self, settings: Sequence[Settings]) -> list[Outcomes]:
+        """The same for many settings at once."""
+        parts = self._parts(settings_array(self.experiment, settings))
+        turbidity = -np.log10(self._ouzo.light(parts) @ self._weights) + 0.0  # no -0.0
+        cloudy = self._ouzo.dispersed(parts) > 0
+        return [{"phase": LABELS[k], "turbidity": t} for k, t in zip(cloudy.tolist(), turbidity.tolist(), strict=True)]
+
+    def diagram(self, at: float | None = None) -> Diagram:
+        """The cloud-point line over the three bottles, and the oil's solubility against ethanol `at` so many mL of anise.
+
+        Raises:
+            InvalidInput: There is no such mixture.
+        """
+        at = 0.2 if at is None else at
+        if not 0 < at < TOTAL:
+            raise InvalidInput(f"anise = {at:g} mL: a section is cut between 0 and {TOTAL:g} mL")
+        marks = [Mark(name, drink) for name, share in (("pastis", 1.0), ("pastis + 5 water", 1 / 6)) if (drink := self._pastis(share))]
+        return Diagram(
+            BOTTLES, "phase", "turbidity", (Line("boundary", self._cloud_points(), "cloud point"),), tuple(marks), self._section(at)
+        )
+
+    def _phase(self, settings: Settings, turbidity: float) -> str:
+        return str(self.truth(settings)["phase"]) if self._labeling == "direct" else super()._phase(settings, turbidity)
+
+    def _parts(self, volumes: Floats) -> Floats:
+        """What volumes [..., 3] of the bottles become in the cell, but for random errors: parts [..., 2]."""
+        arrived = dosed(volumes, self._liquids, self._imperfections)
+        total = arrived.sum(axis=-1, keepdims=True) + RESIDUE * self._imperfections.carry_over
+        parts: Floats = arrived[..., 1:] / total
+        return parts
+
+    def _excess(self, ethanol: Floats, anise: Floats) -> Floats:
+        return self._ouzo.dispersed(self._parts(_volumes(ethanol, anise)))
+
+    def _cloud_points(self) -> Floats:
+        """Volumes [n, 3] on the cloud-point line, from little to much anise."""
+        # Without ethanol a mixture is cloudy between two amounts of anise; in between, ethanol clears it.
+        tried = np.geomspace(1e-5, TOTAL, 400)
+        alone = self._excess(np.zeros_like(tried), tried)
+        if not (alone > 0).any():
+            return np.empty((0, 3))
+        cloudiest = tried[alone.argmax()]
+        first = _root(lambda a: -self._excess(np.zeros_like(a), a), np.array([tried[0]]), np.array([cloudiest]))
+        last = _root(lambda a: self._excess(np.zeros_like(a), a), np.array([cloudiest]), np.array([TOTAL]))
+        anise = np.geomspace(first[0], last[0], 200)
+        ethanol = _root(lambda e: self._excess(e, anise), np.zeros_like(anise), TOTAL - anise)
+        return _volumes(ethanol, anise)
+
+    def _pastis(self, share: float) -> tuple[float, ...] | None:
+        """Asked volumes that make pastis (45 % of ethanol by volume, 2 g/L of anethole) of which `share` is left in water."""
+        anise = TOTAL * share * 2.0 / 988 / self._ouzo.strength  # anethole weighs 988 g/L
+        ethanol = TOTAL * share * 0.45 - (1 - self._ouzo.strength) * anise
+        return (TOTAL - ethanol - anise, ethanol, anise) if ethanol >= 0 else None
+
+    def _section(self, at: float) -> Section:
+        ethanol = np.linspace(0.0, TOTAL - at, 200)
+        parts = self._parts(_volumes(ethanol, np.full_like(ethanol, at)))
+        curves = (
+            Curve("dissolves", ethanol, np.log10(self._ouzo.dissolves(parts))),
+            Curve("is there", ethanol, np.log10(self._ouzo.oil(parts))),
+        )
+        return Section(f"{at:g} mL of anise", "ethanol, mL", "oil, log10 of its volume fraction", curves, ("anise", at))
+
+
+def _volumes(ethanol: Floats, anise: Floats) -> Floats:
+    return np.stack([TOTAL - ethanol - anise, ethanol, anise], axis=-1)
+
+
+def _root(falling: Callable[[Floats], Floats], low: Floats, high: Floats) -> Floats:
+    """Where functions that fall from `low` [n] to `high` [n] pass 0, by bisection to the last digit."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        above = falling(middle) > 0
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return (low + high) / 2

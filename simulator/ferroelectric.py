@@ -1,0 +1,390 @@
+"""A ferroelectric solid solution with a morphotropic phase boundary, by Landau theory.
+
+Equations first, as functions of arrays; then `Ferroelectric`, which puts a furnace and a diffractometer around them and whose
+docstring is the data sheet.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from frugaltwin.costs import Cost
+from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Continuous, Outcome
+from simulator.phase_lab import Constant, Labeling, PhaseLab, State, constants_of
+
+Floats: TypeAlias = NDArray[np.float64]
+
+VACUUM = 8.8541878128e-12  # F/m, CODATA 2018
+REFERENCE = 300.0  # K: where the option `boundary` is meant
+
+LABELS = ("cubic", "tetragonal", "rhombohedral")
+COLDEST, HOTTEST = 300.0, 900.0  # K, of the furnace
+
+
+def free_energy(P: ArrayLike, stiffness: ArrayLike, quartic: ArrayLike, anisotropy: ArrayLike, sextic: ArrayLike) -> Floats:
+    """Free energy density [...] of a polarization vector P [..., 3], J/m³, less that of the cubic phase.
+
+    F = ½ a P² + ¼ b P⁴ + ½ κ (Px²Py² + Py²Pz² + Pz²Px² - P⁴/6) + ⅙ c P⁶: the anisotropy κ sets [001] (where the bracket is
+    -P⁴/6) against [111] (+P⁴/6) and leaves their mean alone.
+    Source: the 2-4-6 polynomial with an orientational anisotropy that vanishes at the morphotropic boundary is that of Rossetti
+    and Khachaturyan, Inherent nanoscale structural instabilities near morphotropic boundaries in ferroelectric solid solutions,
+    Appl. Phys. Lett. 91 (2007) 072909. The -P⁴/6, which only shares the isotropic term out differently, is ours.
+
+    >>> free_energy([[0, 0, 1], [3**-0.5] * 3], stiffness=-4, quartic=2, anisotropy=0.6, sextic=3).round(6).tolist()
+    [-1.05, -0.95]
+    """
+    p = np.asarray(P, dtype=float) ** 2
+    x, y, z = p[..., 0], p[..., 1], p[..., 2]
+    square = x + y + z
+    angular = x * y + y * z + z * x - square**2 / 6
+    even = (np.asarray(stiffness) / 2 + square * (np.asarray(quartic) / 4 + square * np.asarray(sextic) / 6)) * square
+    F: Floats = even + np.asarray(anisotropy) * angular / 2
+    return F
+
+
+def squared_polarization(stiffness: ArrayLike, quartic: ArrayLike, sextic: ArrayLike) -> Floats:
+    """P² [...] at the lower minimum of F = ½ a P² + ¼ b P⁴ + ⅙ c P⁶ with c > 0 that is not at P = 0, (C/m²)²; 0 where there is none.
+
+    Source: Devonshire, Theory of barium titanate, Phil. Mag. 40 (1949) 1040.
+
+    >>> squared_polarization([-8.0, 1.0, 3.0], [2.0, -4.0, -4.0], 3.0).round(6).tolist()
+    [1.333333, 1.0, 0.0]
+    """
+    a, b, c = np.asarray(stiffness, dtype=float), np.asarray(quartic, dtype=float), np.asarray(sextic, dtype=float)
+    inside = b**2 - 4 * a * c
+    square: Floats = (np.sqrt(np.maximum(inside, 0)) - b) / (2 * c)
+    return np.where((inside >= 0) & (square > 0), square, 0.0)
+
+
+def energy_along(stiffness: ArrayLike, quartic: ArrayLike, sextic: ArrayLike) -> Floats:
+    """Free energy density [...] at that minimum, J/m³; 0 where there is none."""
+    square = squared_polarization(stiffness, quartic, sextic)
+    energy: Floats = square * (np.asarray(stiffness) / 2 + square * (np.asarray(quartic) / 4 + square * np.asarray(sextic) / 6))
+    return energy
+
+
+def transition(stiffness_slope: float, quartic: ArrayLike, sextic: float, quartic_slope: ArrayLike = 0.0) -> Floats:
+    """How far above the Curie-Weiss temperature the polarization along one axis appears, [...], K.
+
+    Nothing where the quartic coefficient there, `quartic` [...], is positive (second order); else the first-order transition, at
+    stiffness = 3 b² / 16 c. `quartic_slope` is how b changes with temperature; NaN where it makes the order outlast every one.
+    Source: Devonshire 1949.
+
+    >>> transition(2.0, [1.0, -4.0], 3.0).tolist()
+    [0.0, 0.5]
+    """
+    b, g = np.asarray(quartic, dtype=float), np.asarray(quartic_slope, dtype=float)
+    A = 3 / (16 * sextic)
+    # A (b + g τ)² = slope · τ, the smaller root, written so that g may be 0.
+    half = stiffness_slope - 2 * A * b * g
+    inside = half**2 - (2 * A * b * g) ** 2
+    ends = (inside >= 0) & (half > 0)
+    first = 2 * A * b**2 / np.where(ends, half + np.sqrt(np.maximum(inside, 0)), np.nan)
+    return np.where(b < 0, first, 0.0)
+
+
+@dataclass(frozen=True)
+class SolidSolution:
+    """The constants of one solid solution; the default is of the size of PbZr(1-x)Ti(x)O3."""
+
+    curie_zirconate: float
+    curie_titanate: float
+    curie_bow: float
+    boundary: float
+    tilt: float
+    anisotropy: float
+    quartic: float
+    sextic: float
+    curie_constant: float
+    layer: float
+    electrostriction: float
+    tetragonal_strain: float
+    rhombohedral_strain: float
+
+    @property
+    def stiffness_slope(self) -> float:
+        """Of the stiffness a with temperature, J m/(C² K)."""
+        return 1 / (VACUUM * self.curie_constant)
+
+    def curie(self, x: ArrayLike) -> Floats:
+        """The Curie-Weiss temperature [...], K, where the cubic phase would go soft."""
+        X = np.asarray(x, dtype=float)
+        T: Floats = (1 - X) * self.curie_zirconate + X * self.curie_titanate + 4 * self.curie_bow * X * (1 - X)
+        return T
+
+    def morphotropic(self, T: ArrayLike) -> Floats:
+        """The composition [...] at which tetragonal and rhombohedral have the same free energy at T [...]."""
+        x: Floats = self.boundary + self.tilt * (np.asarray(T, dtype=float) - REFERENCE)
+        return x
+
+    def stiffness(self, x: ArrayLike, T: ArrayLike) -> Floats:
+        """The coefficient a [...], J m/C²."""
+        a: Floats = self.stiffness_slope * (np.asarray(T) - self.curie(x))
+        return a
+
+    def kappa(self, x: ArrayLike, T: ArrayLike) -> Floats:
+        """The anisotropy κ [...], J m⁵/C⁴: positive on the tetragonal side."""
+        k: Floats = self.anisotropy * (np.asarray(x) - self.morphotropic(T))
+        return k
+
+    def transition_temperature(self, x: ArrayLike) -> Floats:
+        """Where the cubic phase ends on cooling at composition x [...], K; NaN where it is never reached."""
+        T = self.curie(x)
+        lean = self.kappa(x, T) / 3
+        slope = self.anisotropy * self.tilt / 3
+        along = [transition(self.stiffness_slope, self.quartic - s * lean, self.sextic, s * slope) for s in (1, -1)]
+        above: Floats = T + np.maximum(*along)
+        return above
+
+    def tricritical(self) -> list[float]:
+        """The compositions in [0, 1] at which the transition out of the cubic phase changes its order, rising."""
+        if self.quartic < 0:
+            return []
+        far = 3 * self.quartic / self.anisotropy
+        return sorted(x for shift in (far, -far) for x in self._meets_curie_line(shift, 0.0))
+
+    def triple(self) -> tuple[float, float] | None:
+        """Composition and temperature at which all three phases are equally stable, if there is such a point."""
+        delay = float(transition(self.stiffness_slope, self.quartic, self.sextic))
+        found = self._meets_curie_line(0.0, delay)
+        return (found[0], float(self.curie(found[0])) + delay) if found else None
+
+    def _meets_curie_line(self, shift: float, delay: float) -> list[float]:
+        """The x in [0, 1] with x = morphotropic(curie(x) + delay) + shift."""
+        bow, t = 4 * self.curie_bow, self.tilt
+        constant = self.boundary + t * (self.curie_zirconate + delay - REFERENCE) + shift
+        linear = 1 - t * (self.curie_titanate - self.curie_zirconate + bow)
+        roots = np.roots([bow * t, linear, -constant] if bow * t else [linear, -constant])
+        return [float(r.real) for r in roots if abs(r.imag) < 1e-12 and 0 <= r.real <= 1]
+
+    def equilibrium(self, x: Floats, T: Floats) -> dict[str, Floats]:
+        """The stable phase (as an index in `LABELS`) and its properties, all [n], at compositions x [n] and temperatures T [n]."""
+        a, kappa = self.stiffness(x, T), self.kappa(x, T)
+        # The stable axis has the lower quartic coefficient, and so the lower energy, at any stiffness.
+        quartic = self.quartic - np.abs(kappa) / 3
+        square = squared_polarization(a, quartic, self.sextic)
+        is_polar = energy_along(a, quartic, self.sextic) < 0
+        square = np.where(is_polar, square, 0.0)
+        is_tetragonal = kappa >= 0
+        along = np.where(is_polar, square * (2 * quartic + 4 * self.sextic * square), a)
+        across = np.where(is_polar, np.where(is_tetragonal, 1.0, 2 / 3) * np.abs(kappa) * square, a)
+        with np.errstate(divide="ignore"):
+            grain = (1 / along + 2 / across) / (3 * VACUUM)
+            permittivity = 1 / (1 / grain + 1 / self.layer)
+        polarization = np.sqrt(square)
+        return {
+            "phase": np.where(is_polar, np.where(is_tetragonal, 1.0, 2.0), 0.0),
+            "tetragonality": np.where(is_polar & is_tetragonal, 100 * self.tetragonal_strain * square, 0.0),
+            "shear": np.where(is_polar & ~is_tetragonal, np.degrees(self.rhombohedral_strain * square / 3), 0.0),
+            "polarization": polarization,
+            "permittivity": permittivity,
+            "piezoelectric": 1e12 * 2 * self.electrostriction * VACUUM * permittivity * polarization,
+        }
+
+
+class Bench:
+    """A diffractometer for the distortion of the lattice, and electrodes for the rest."""
+
+    outcomes = (
+        Outcome("tetragonality", "%", "c/a - 1 of the lattice"),
+        Outcome("shear", "deg", "90° less the angle of the lattice"),
+        Outcome("polarization", "C/m²", "spontaneous polarization"),
+        Outcome("permittivity", "1", "relative permittivity, mean of the three axes"),
+        Outcome("piezoelectric", "pm/V", "piezoelectric response"),
+    )
+    cost = Cost(seconds=180.0, money=0.05)
+    noise = np.array([0.05, 0.01, 0.005, 10.0, 5.0])
+    drift = 0.05 * noise
+    least = 3.0
+    """A distortion smaller than this many times the noise is not seen."""
+
+    def signal(self, states: Sequence[State]) -> Floats:
+        return np.array([[s.properties[o.name] for o in self.outcomes] for s in states]).reshape(len(states), len(self.outcomes))
+
+    def inferred(self, reading: Floats) -> str:
+        tetragonality, shear = (reading[:2] / self.noise[:2]).tolist()
+        if max(tetragonality, shear) < self.least:
+            return "cubic"
+        return "tetragonal" if tetragonality >= shear else "rhombohedral"
+
+
+CONSTANTS = {
+    "curie_zirconate": Constant(510.0, (430.0, 560.0), (100.0, 3000.0), "K", "Curie-Weiss temperature at titanate 0"),
+    "curie_titanate": Constant(760.0, (650.0, 790.0), (100.0, 3000.0), "K", "Curie-Weiss temperature at titanate 1"),
+    "curie_bow": Constant(30.0, (0.0, 50.0), (-50.0, 500.0), "K", "how far it bows up at titanate 0.5"),
+    "boundary": Constant(0.48, (0.3, 0.65), (0.0, 1.0), "1", "morphotropic boundary at 300 K"),
+    "tilt": Constant(1e-4, (-2e-4, 2e-4), (-1e-3, 1e-3), "1/K", "how the boundary moves with temperature"),
+    "anisotropy": Constant(3e9, (2e9, 4e9), (1e7, 1e12), "J m⁵/C⁴", "slope of κ with composition"),
+    "quartic": Constant(3e8, (1e8, 5e8), (-2e9, 1e11), "J m⁵/C⁴", "quartic coefficient at the boundary"),
+    "sextic": Constant(2e9, (1.5e9, 3e9), (1e8, 1e13), "J m⁹/C⁶", "sextic coefficient"),
+    "curie_constant": Constant(2e5, (1.5e5, 3e5), (1e2, 1e8), "K", "Curie constant of the cubic phase"),
+    "layer": Constant(2000.0, (1500.0, 3000.0), (1.0, 1e7), "1", "permittivity that layers in series with the grains allow at most"),
+    "electrostriction": Constant(0.025, (0.02, 0.03), (1e-4, 10.0), "m⁴/C²", "effective electrostriction of the response"),
+    "tetragonal_strain": Constant(0.11, (0.09, 0.13), (1e-4, 10.0), "m⁴/C²", "Q11 - Q12, of the tetragonal distortion"),
+    "rhombohedral_strain": Constant(0.08, (0.06, 0.1), (1e-4, 10.0), "m⁴/C²", "Q44, of the rhombohedral distortion"),
+}
+
+
+class Ferroelectric(PhaseLab):
+    """Ferroelectric solid solution: cubic, tetragonal, rhombohedral; the response peaks at their morphotropic boundary.
+
+    **Equation.** F = ½ a P² + ¼ b P⁴ + ½ κ (Px²Py² + Py²Pz² + Pz²Px² - P⁴/6) + ⅙ c P⁶, a = (T - T_C(x)) / (ε0 C),
+    κ = anisotropy · (x - x_M(T)), T_C(x) = (1-x) curie_zirconate + x curie_titanate + 4 curie_bow x(1-x), x_M = boundary +
+    tilt (T - 300 K). Tetragonal (P along [001], b_T = b - κ/3) and rhombohedral ([111], b_R = b + κ/3) have the same free energy
+    at κ = 0, whatever the temperature: that is the boundary. All minima are closed forms: P² = (-b_d + √(b_d² - 4ac)) / 2c.
+    The transition out of the cubic phase is at T_C where b_d > 0 (second order), else where a = 3 b_d²/16c (first order).
+    Permittivities: 1/(ε0 a) in the cubic phase; along P 1/(ε0 (2 b_d P² + 4cP⁴)); across it 1/(ε0 κP²) in the tetragonal and
+    3/(2 ε0 |κ| P²) in the rhombohedral phase: it grows without limit at the boundary, because nothing holds the direction of
+    P. What is read is the mean ε of the three axes in series with the layers between the grains, 1/(1/ε + 1/layer): finite.
+    Piezoelectric response: 2 · electrostriction · ε0 · ε · P. Distortions: c/a - 1 = tetragonal_strain · P², and
+    90° - α = rhombohedral_strain · P²/3. At κ = 0 exactly, the sample is tetragonal.
+    Source: Rossetti & Khachaturyan, Appl. Phys. Lett. 91 (2007) 072909 (a vanishing anisotropy makes the boundary and softens
+    the rotation of P); Ishibashi & Iwata, Jpn. J. Appl. Phys. 37 (1998) L985 (the transverse instability there); Devonshire,
+    Phil. Mag. 40 (1949) 1040 (2-4-6 expansion, d = 2QεP).
+
+    ============ =========== ===== ==========================================================================
+    parameter    limits      unit  meaning
+    ============ =========== ===== ==========================================================================
+    titanate     0 to 1      1     mole fraction of the tetragonal end member (PbTiO3 in PbZr(1-x)Ti(x)O3)
+    temperature  300 to 900  K     of the furnace
+    ============ =========== ===== ==========================================================================
+
+    ============== ====== ======= ===========================================================================
+    outcome        unit   noise   meaning
+    ============== ====== ======= ===========================================================================
+    phase                         cubic, tetragonal, rhombohedral
+    tetragonality  %      0.05    c/a - 1, from the splitting of a diffraction line
+    shear          deg    0.01    90° less the angle of the lattice
+    polarization   C/m²   0.005   spontaneous polarization
+    permittivity   1      10      relative, mean of the three axes
+    piezoelectric  pm/V   5       response
+    ============== ====== ======= ===========================================================================
+
+    Each base line drifts as a random walk too, all with the same steps: by 0.05 of the noise after an hour, 0.5 after a hundred.
+    `phase` is inferred from the two distortions: cubic where neither is 3 times its noise, else the one that stands out more.
+
+    =================== ======== ================= =========================================================
+    option              default  drawn (`system`)  meaning
+    =================== ======== ================= =========================================================
+    curie_zirconate     510      430 to 560        K, Curie-Weiss temperature at titanate 0
+    curie_titanate      760      650 to 790        K, the same at titanate 1
+    curie_bow           30       0 to 50           K, how far it bows up at titanate 0.5
+    boundary            0.48     0.3 to 0.65       morphotropic boundary at 300 K
+    tilt                1e-4     -2e-4 to 2e-4     1/K, how it moves with temperature
+    anisotropy          3e9      2e9 to 4e9        J m⁵/C⁴, slope of κ with composition
+    quartic             3e8      1e8 to 5e8        J m⁵/C⁴, b; negative: first order everywhere
+    sextic              2e9      1.5e9 to 3e9      J m⁹/C⁶, c
+    curie_constant      2e5      1.5e5 to 3e5      K, C
+    layer               2000     1500 to 3000      the highest permittivity that the ceramic can show
+    electrostriction    0.025    0.02 to 0.03      m⁴/C², of the response
+    tetragonal_strain   0.11     0.09 to 0.13      m⁴/C², of the distortion (Q11 - Q12)
+    rhombohedral_strain 0.08     0.06 to 0.1       m⁴/C², of the distortion (Q44)
+    system              none                       a seed: draws every constant above that is not given
+    labeling            inferred                   `direct`: `phase` is the true one
+    imperfections       1                          scales noise and drift; 0 turns them off
+    seed                0                          of everything random
+    =================== ======== ================= =========================================================
+
+    **Time and money.** A new pellet 120 s and 0.40 USD; heating 0.5 K/s, cooling 0.2 K/s; 600 s of soak; 180 s and 0.05 USD for
+    the reading; 0.30 USD/h of furnace. The same composition at another temperature stays in, so the order matters.
+
+    **Truth**: the equilibrium label and the noise-free readings.
+
+    **Valid** as a lesson in the Landau theory of such systems. The default constants are round numbers of the size of PZT's,
+    fitted to nothing (T_C of PbTiO3 near 760 K, boundary near 0.48, 0.5 C/m², some hundred pm/V).
+    **Leaves out** the antiferroelectric PbZrO3 side, oxygen tilts, the monoclinic phase (it needs an eighth order), two-phase
+    regions and hysteresis at first-order transitions, domains and poling, the tensors (one effective electrostriction), losses.
+
+    **Twin of** the textbook diagram of Pb(Zr,Ti)O3 in a furnace with a diffractometer and an impedance bridge; no rig of that
+    kind was ever compared with it.
+    """
+
+    def __init__(
+        self,
+        curie_zirconate: float | None = None,
+        curie_titanate: float | None = None,
+        curie_bow: float | None = None,
+        boundary: float | None = None,
+        tilt: float | None = None,
+        anisotropy: float | None = None,
+        quartic: float | None = None,
+        sextic: float | None = None,
+        curie_constant: float | None = None,
+        layer: float | None = None,
+        electrostriction: float | None = None,
+        tetragonal_strain: float | None = None,
+        rhombohedral_strain: float | None = None,
+        system: int | None = None,
+        labeling: Labeling = "inferred",
+        imperfections: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        given = {
+            "curie_zirconate": curie_zirconate,
+            "curie_titanate": curie_titanate,
+            "curie_bow": curie_bow,
+            "boundary": boundary,
+            "tilt": tilt,
+            "anisotropy": anisotropy,
+            "quartic": quartic,
+            "sextic": sextic,
+            "curie_constant": curie_constant,
+            "layer": layer,
+            "electrostriction": electrostriction,
+            "tetragonal_strain": tetragonal_strain,
+            "rhombohedral_strain": rhombohedral_strain,
+        }
+        self.solution = SolidSolution(**constants_of(CONSTANTS, given, system))
+        super().__init__(
+            "ferroelectric",
+            (
+                Continuous("titanate", 0.0, 1.0, "1", "mole fraction of the tetragonal end member"),
+                Continuous("temperature", COLDEST, HOTTEST, "K", "of the furnace"),
+            ),
+            LABELS,
+            Bench(),
+            seed=seed,
+            imperfections=imperfections,
+            labeling=labeling,
+        )
+
+    def states(self, X: Floats) -> list[State]:
+        found = self.solution.equilibrium(X[:, 0], X[:, 1])
+        labels = [LABELS[int(k)] for k in found.pop("phase").tolist()]
+        rows = zip(*(values.tolist() for values in found.values()), strict=True)
+        return [State(label, {label: 1.0}, dict(zip(found, row, strict=True))) for label, row in zip(labels, rows, strict=True)]
+
+    def diagram(self, at: float | None = None) -> Diagram:
+        """The boundaries, the points where they meet or change their order, and the free energies at the temperature `at`."""
+        at = COLDEST if at is None else at
+        if not COLDEST <= at <= HOTTEST:
+            raise InvalidInput(f"ferroelectric is cut at a temperature of {COLDEST:g} to {HOTTEST:g} K, not at {at:g} K")
+        x = np.linspace(0.0, 1.0, 401)
+        triple, lines, marks = self.solution.triple(), [], []
+        top = np.column_stack([x, self.solution.transition_temperature(x)])
+        lines.append(Line("boundary", top[np.isfinite(top[:, 1])], "Curie temperature"))
+        temperatures = np.linspace(COLDEST, min(triple[1], HOTTEST) if triple else HOTTEST, 101)
+        across = np.column_stack([self.solution.morphotropic(temperatures), temperatures])
+        across = across[(across[:, 0] >= 0) & (across[:, 0] <= 1)]
+        if len(across) > 1 and (triple is None or triple[1] > COLDEST):
+            lines.append(Line("boundary", across, "morphotropic boundary"))
+        if triple is not None and COLDEST <= triple[1] <= HOTTEST:
+            marks.append(Mark("triple point", triple))
+        marks += [Mark("tricritical point", (t, float(self.solution.curie(t)))) for t in self.solution.tricritical()]
+        return Diagram(("titanate", "temperature"), "phase", "piezoelectric", tuple(lines), tuple(marks), self._section(at, x))
+
+    def _section(self, at: float, x: Floats) -> Section:
+        a, lean = self.solution.stiffness(x, at), self.solution.kappa(x, at) / 3
+        mega = {
+            name: energy_along(a, self.solution.quartic - sign * lean, self.solution.sextic) / 1e6
+            for name, sign in (("tetragonal", 1), ("rhombohedral", -1))
+        }
+        curves = (Curve("cubic", x, np.zeros_like(x)), *(Curve(name, x, y) for name, y in mega.items()))
+        return Section(
+            f"free energy at {at:g} K", "titanate, mole fraction", "F less that of cubic, MJ/m³", curves, cuts=("temperature", at)
+        )

@@ -1,0 +1,245 @@
+"""Mixing three pigment pastes into a white base until the paint has a target color: the driver for every mixer, and its twin.
+
+`PaintMixing` performs one procedure over whichever mixer it is given. `PaintMixingTwin` gives it a simulated one and knows the truth.
+Its docstring is the data sheet. The equations stand in `simulator.paints`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from frugaltwin.color import transmitted_weights
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
+from frugaltwin.instruments import Mixer
+from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
+from frugaltwin.tables import settings_array
+from simulator.color_mixing import channel_weights, color_matrix
+from simulator.mixer import Bottle, Imperfections, Liquids, Pump, SimulatedMixer, dosed
+from simulator.paints import PAINTS, PIGMENTS, absorption, behind_a_surface, ratio_of_mixture, reflectance, scattering
+from simulator.photometry import Photometer, Workflow
+from simulator.sensors import Sensor, make_sensor
+
+Floats = NDArray[np.float64]
+
+DOSE = 1.0  # mL: the most of one paste
+TOTAL = 4.0  # mL: what every mixture adds up to
+TUBE = 0.25  # mL of tube per pump
+
+RINSE = (Rinse(TOTAL), Mix(8.0), Drain())
+PRIME = Procedure((*(Dispense(paint, TUBE) for paint in PAINTS), Drain(), *RINSE))
+# A trace of pigment shows in the white base more than anywhere else: two more rinses before it is looked at.
+REFERENCES = Procedure((*RINSE, *RINSE, Dispense("white", TOTAL), Mix(5.0), Read(lamp=False), Read(lamp=True), Drain(), *RINSE))
+ONE_PAINT = Procedure((*(Dispense(paint, paint) for paint in PAINTS), Mix(40.0), Read(lamp=True), Drain(), *RINSE))
+WORKFLOW = Workflow(PRIME, REFERENCES, ONE_PAINT, clean="the white base")
+
+PUMPS = {
+    "red": Pump(slope=1.012, offset=0.006, dead_volume=TUBE, rate=0.90),
+    "yellow": Pump(slope=0.987, offset=0.003, dead_volume=TUBE, rate=0.95),
+    "blue": Pump(slope=1.006, offset=-0.004, dead_volume=TUBE, rate=0.90),
+    "white": Pump(slope=0.994, offset=0.005, dead_volume=TUBE, rate=0.80),
+}
+WATER = Pump(slope=0.996, offset=0.005, dead_volume=TUBE, rate=1.65)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What lies between paint and sensor; none by default."""
+
+    outside: float = 0.0
+    """The part of the light that does not come in."""
+    inside: float = 0.0
+    """The part of the light that is thrown back into the paint."""
+
+    def __post_init__(self) -> None:
+        for name, part in vars(self).items():
+            if not 0 <= part < 1:
+                raise InvalidInput(f"surface_{name} = {part:g} is no part of the light: it is from 0 up to, but not, 1")
+
+    def seen(self, parts: Floats) -> Floats:
+        """The fraction of the light, [..., 81], that comes back from an opaque layer with parts [..., 4] of the paints, water left out."""
+        return behind_a_surface(reflectance(ratio_of_mixture(parts, absorption(), scattering())), self.outside, self.inside)
+
+
+def liquids(surface: Surface) -> Liquids:
+    """Three pastes, a white base, and the water that rinses. Prices are those of student acrylics, thinned to be pumped."""
+    pastes = {name: Bottle(PUMPS[name], 0.03, 1.0) for name in PIGMENTS}
+    base = {"white": Bottle(PUMPS["white"], 0.01, 1.0, drying=0.002)}  # a larger vessel
+    return Liquids(pastes | base | {"water": Bottle(WATER, 0.0005)}, surface.seen, waste=0.002)
+
+
+def channels(volumes: Floats, sensor: Sensor, imperfections: Imperfections, surface: Surface = Surface()) -> Floats:
+    """Noise-free channel reflectances [..., n] of the color channels, against the white base, for volumes [..., 4] of the paints, mL.
+
+    What is systematic on a rig is in it (what the pump calibration left over); what is random, drifts or remembers is not. The clean
+    residue of a rinse thins a paint but does not color it.
+    """
+    water = np.zeros((*volumes.shape[:-1], 1))
+    arrived = dosed(np.concatenate([volumes, water], axis=-1), liquids(surface), imperfections)[..., :-1]
+    weights = channel_weights(sensor)
+    result: Floats = (surface.seen(arrived) @ weights) / (surface.seen(_base()) @ weights)
+    return result
+
+
+@cache
+def calibration(name: str, surface: Surface = Surface()) -> Colorimetry:
+    """How the channels of a sensor become XYZ, as a lab calibrates it: by least squares on 512 paints (Sobol) of known color.
+
+    The white base has exactly its own color, and L = 100 is what reflects all light. Known colors are those of the paint as it is
+    seen, through the surface.
+    """
+    sensor = make_sensor(name, {})
+    pastes = qmc.Sobol(3, seed=0).random(512) * DOSE
+    volumes = np.column_stack([pastes, TOTAL - pastes.sum(axis=1)])
+    read = channels(volumes, sensor, Imperfections().scaled(0), surface)
+    base = surface.seen(_base()) @ transmitted_weights()
+    matrix = color_matrix(read, surface.seen(volumes) @ transmitted_weights(), base)
+    white = transmitted_weights().sum(axis=0)
+    return Colorimetry(
+        tuple(f"r_{c}" for c in sensor.color_channels),
+        tuple(tuple(float(v) for v in row) for row in matrix),
+        (float(white[0]), float(white[1]), float(white[2])),
+    )
+
+
+def experiment(sensor: Sensor, surface: Surface = Surface()) -> Experiment:
+    """What a paint mixer with this sensor can be asked to do."""
+    return Experiment(
+        name="paint-mixing",
+        parameters=(
+            *(Continuous(paste, 0.0, DOSE, "mL", f"{paste} paste") for paste in PIGMENTS),
+            Continuous("white", TOTAL - DOSE * len(PIGMENTS), TOTAL, "mL", "white base"),
+        ),
+        outcomes=tuple(
+            Outcome(f"r_{c}", "1", f"light that comes back in the channel at {c}{' nm' if c.isdigit() else ''}; the white base is 1")
+            for c in sensor.color_channels
+        ),
+        constraints=(MixtureSum(PAINTS, TOTAL, "mL"),),
+        color=calibration(sensor.name, surface),
+    )
+
+
+class PaintMixing(Photometer):
+    """Mixes pastes into a white base and reads the color, on any `Mixer`. Satisfies `Driver` and `Estimates`."""
+
+    def __init__(self, mixer: Mixer, sensor: Sensor, surface: Surface = Surface()) -> None:
+        super().__init__(mixer, experiment(sensor, surface), WORKFLOW)
+        self._channels = sensor.color_channels
+
+    def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:
+        return {f"r_{c}": light[c] for c in self._channels}
+
+
+class PaintMixingTwin(PaintMixing):
+    """Paint mixing: three pigment pastes in a white base, an opaque layer, a white LED and a color sensor (Kubelka-Munk).
+
+    **Equation.** An opaque layer reflects R = 1 + K/S - sqrt((K/S)² + 2 K/S). Absorption K and scattering S of the paints add up by
+    their volumes: K/S = Σ c_i K_i(λ) / Σ c_i S_i. Nearly all of S is the white base's, so that K/S is nearly linear in the pastes and
+    R is anything but. Behind a surface (off by default) (1-k1)(1-k2) R/(1 - k2 R) is seen. A channel reads the mean of that over its
+    band and the LED's spectrum (CIE LED-B4), against the white base; XYZ = M · channels with M calibrated on known paints; Lab under
+    D65, 2° observer, L = 100 reflects all light; color differences are CIEDE2000.
+    Source: Kubelka & Munk, Z. Tech. Phys. 12 (1931) 593 (R); Duncan, Proc. Phys. Soc. 52 (1940) 390,
+    doi:10.1088/0959-5309/52/3/310 (sums); Saunderson, J. Opt. Soc. Am. 32 (1942) 727, doi:10.1364/JOSA.32.000727 (surface). The
+    spectra of the pigments are *assumptions* (`simulator.paints`): plausible, not measured.
+
+    ============== ============= ====== ==========================================================================
+    parameter      limits        unit   meaning
+    ============== ============= ====== ==========================================================================
+    red            0 … 1         mL     red paste
+    yellow         0 … 1         mL     yellow paste
+    blue           0 … 1         mL     blue paste
+    white          1 … 4         mL     white base; all four add up to 4 mL
+    ============== ============= ====== ==========================================================================
+
+    Outcomes are reflectances against the white base, (x - dark) / (white - dark): ``r_415 … r_680`` (AS7341) or
+    ``r_red r_green r_blue`` (TCS34725). `L`, `a` and `b` are derived from them.
+
+    ================ ============= ===============================================================================
+    option           default       meaning
+    ================ ============= ===============================================================================
+    sensor           as7341        or tcs34725
+    gain             64 (4)        the sensor's gain: 0.5 … 512 (1, 4, 16, 60)
+    atime, astep     29, 599       AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)
+    cycles           21            TCS34725: integration time cycles · 2.4 ms, full scale 1024·cycles
+    imperfections    1             scales all of the next eight at once; 0 turns them off
+    pump_bias        1             slope and offset that the pump calibration left over (up to 1.3 % and 6 µL)
+    pump_error       1             repeat error of a dose: 2 % of it and 2 µL, rms
+    carry_over       1             0.3 mL of the last paint stay in the drained cell; one rinse of 4 mL thins them
+    sensor_noise     1             shot noise (0.065 counts² per count) and read noise (0.6 counts)
+    lamp_drift       1             3 % warm-up in 10 min and a random walk of 0.1 % per root minute
+    room_light       1             0.5 % of the lamp's light, changing by a third with a period of 20 min
+    evaporation      1             pastes get stronger by 0.5 % per hour, the white base by 0.2 %
+    dead_volume      1             0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more
+    surface_outside  0             k1, the part of the light that a window or gloss keeps out (0.04 for n = 1.5)
+    surface_inside   0             k2, the part of the light that it throws back into the paint (0.6 for n = 1.5)
+    seed             0             of everything random
+    ================ ============= ===============================================================================
+
+    **Time and money.** A paint takes about 75 s (dose, stir, read, drain, rinse, drain); on connecting the tubes are filled, and before
+    every fifth paint but the first 4 mL of white base are read again. USD per mL: pastes 0.03, white base 0.01, water 0.0005, waste
+    0.002 (assumptions).
+
+    **Truth** (`--noise-free`): what is systematic stays (pump_bias); what is random, drifts or remembers is off.
+
+    **Valid** for wet paint that is opaque in the depth of the cell, which the white base sees to. **Leaves out** drying (paint dries
+    darker), flocculation, pigments whose scattering depends on the wavelength, layers that are not opaque, glare, and a sensor that
+    sees itself. Dyes in water are no paint: nothing scatters there, and `color-mixing` is their twin.
+
+    **Twin of** an Arduino with peristaltic pumps and a color sensor (as PumpBot and CLSLab:Liquid are), with lamp and sensor on the
+    same side of the cell and paint in the bottles. No rig was ever compared with it.
+    """
+
+    def __init__(
+        self,
+        sensor: Literal["as7341", "tcs34725"] = "as7341",
+        gain: float | None = None,
+        atime: int | None = None,
+        astep: int | None = None,
+        cycles: int | None = None,
+        imperfections: float = 1.0,
+        pump_bias: float = 1.0,
+        pump_error: float = 1.0,
+        carry_over: float = 1.0,
+        sensor_noise: float = 1.0,
+        lamp_drift: float = 1.0,
+        room_light: float = 1.0,
+        evaporation: float = 1.0,
+        dead_volume: float = 1.0,
+        surface_outside: float = 0.0,
+        surface_inside: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
+        self._sensor = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
+        each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
+        self._imperfections = each.scaled(imperfections)
+        self._surface, self._seed = Surface(surface_outside, surface_inside), seed
+        self._connect_to(seed)
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        """Draw other random numbers than the earlier sessions did."""
+        self._connect_to((self._seed, len(trials)))
+
+    def _connect_to(self, seed: int | tuple[int, ...]) -> None:
+        mixer = SimulatedMixer(self._sensor, self._imperfections, seed, liquids(self._surface))
+        super().__init__(mixer, self._sensor, self._surface)
+
+    def truth(self, settings: Settings) -> Outcomes:
+        """The noise-free outcomes: see the data sheet for what stays and what is off."""
+        return self.truths([settings])[0]
+
+    def truths(self, settings: Sequence[Settings]) -> list[Outcomes]:
+        """The same for many settings at once."""
+        values = channels(settings_array(self.experiment, settings), self._sensor, self._imperfections, self._surface)
+        names = [o.name for o in self.experiment.outcomes]
+        return [dict(zip(names, row, strict=True)) for row in values.tolist()]
+
+
+def _base() -> Floats:
+    """A cell full of white base: parts [4]."""
+    return np.array([0.0, 0.0, 0.0, 1.0])

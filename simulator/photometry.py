@@ -1,0 +1,117 @@
+"""A mixer as a photometer: mixtures are dosed, stirred and read one after the other, against the dark and against a clean reference.
+
+`Photometer` is the driver that `simulator.color_mixing`, `simulator.cloud_point` and `simulator.paint_mixing` share. It works on any
+`Mixer` and has no imperfection of its own.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from frugaltwin.costs import Cost
+from frugaltwin.errors import DriverError, RigFault
+from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings
+from frugaltwin.instruments import Mixer, Reading
+from frugaltwin.procedure import Procedure
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """What a photometer does with its mixer. Every procedure leaves the cell drained."""
+
+    prime: Procedure
+    """On connecting, so that the tubes are full."""
+    reference: Procedure
+    """Gives two readings: the dark, then the lamp through the clean reference."""
+    sample: Procedure
+    """Gives one reading, of the mixture that the settings ask for."""
+    clean: str = "clean water"
+    """What the reference is."""
+    reference_every: int = 5
+    """Samples between two looks at the reference: the lamp drifts."""
+
+
+class Photometer(ABC):
+    """Reads mixtures on any `Mixer`. Satisfies `Driver` and `Estimates`."""
+
+    def __init__(self, mixer: Mixer, experiment: Experiment, workflow: Workflow) -> None:
+        self.experiment = experiment
+        self._mixer, self._workflow = mixer, workflow
+        self._performed = 0
+        self._is_connected = False
+        self._before = mixer.spent
+        self._references: tuple[Reading, Reading] | None = None
+
+    @abstractmethod
+    def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:
+        """What a sample's light says: a fraction of the reference's by channel, noise included, so that 1 can be exceeded."""
+
+    def __enter__(self) -> Self:
+        self._mixer.__enter__()
+        try:
+            self._mixer.identify()
+            self._workflow.prime.perform(self._mixer, {})
+            self._read_references()
+        except BaseException:
+            self.__exit__()  # `with` does not leave what it could not enter
+            raise
+        self._is_connected = True
+        return self
+
+    def perform(self, settings: Settings) -> Measurement:
+        try:
+            outcomes, raw = self._read_sample(settings)
+        except DriverError as error:
+            error.cost = self._cost_since_last()
+            raise
+        return Measurement(outcomes, self._cost_since_last(), raw)
+
+    def estimate(self, settings: Settings) -> Cost:
+        workflow = self._workflow
+        cost = workflow.sample.estimate(self._mixer, settings)
+        if not self._is_connected:
+            return workflow.prime.estimate(self._mixer, {}) + workflow.reference.estimate(self._mixer, {}) + cost
+        return workflow.reference.estimate(self._mixer, {}) + cost if self._is_reference_due else cost
+
+    def stop(self) -> None:
+        self._mixer.stop()
+
+    def __exit__(self, *failure: object) -> None:
+        self._is_connected = False
+        self._mixer.__exit__(*failure)
+
+    @property
+    def _is_reference_due(self) -> bool:
+        return self._performed > 0 and self._performed % self._workflow.reference_every == 0
+
+    def _read_sample(self, settings: Settings) -> tuple[Outcomes, dict[str, float | str]]:
+        if self._is_reference_due:
+            self._read_references()
+        self._performed += 1
+        (reading,) = self._workflow.sample.perform(self._mixer, settings)
+        assert self._references is not None, "a mixer that was never connected performs nothing"
+        dark, white = self._references
+        for channel, count in reading.counts.items():
+            if count >= reading.full_scale:
+                raise RigFault(f"channel {channel} saturated at {count} counts; lower the sensor's gain or integration time")
+        light = {c: (count - dark.counts[c]) / (white.counts[c] - dark.counts[c]) for c, count in reading.counts.items()}
+        raw: dict[str, float | str] = {f"counts_{c}": count for c, count in reading.counts.items()}
+        raw |= {f"dark_{c}": count for c, count in dark.counts.items()}
+        raw |= {f"white_{c}": count for c, count in white.counts.items()}
+        return self._outcomes(settings, light), raw
+
+    def _cost_since_last(self) -> Cost:
+        now = self._mixer.spent
+        cost, self._before = now - self._before, now
+        return cost
+
+    def _read_references(self) -> None:
+        clean = self._workflow.clean
+        dark, white = self._workflow.reference.perform(self._mixer, {})
+        for channel, count in white.counts.items():
+            if count >= white.full_scale:
+                raise RigFault(f"channel {channel} saturated on {clean} at {count} counts; lower the sensor's gain or integration time")
+            if count - dark.counts[channel] < 20:
+                raise RigFault(f"channel {channel} sees no light on {clean} ({count} counts); raise the sensor's gain or integration time")
+        self._references = dark, white

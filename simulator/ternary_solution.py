@@ -1,0 +1,116 @@
+"""Three liquids that do not like each other: the regular solution on the triangle."""
+
+from types import MappingProxyType
+
+from simulator.phase_lab import Constant, Labeling, constants_of
+from simulator.settled_layers import SettledMixture
+from simulator.ternary_equilibrium import Mixing
+
+R = 8.314462618  # J/(mol K)
+
+CONSTANTS = MappingProxyType(
+    {
+        "temperature": Constant(300.0, (300.0, 300.0), (1.0, 5000.0), "K", "temperature of every sample"),
+        "omega_ab": Constant(8000.0, (7500.0, 8500.0), (-1e5, 1e5), "J/mol", "interaction of a and b"),
+        "omega_ac": Constant(7500.0, (7500.0, 8500.0), (-1e5, 1e5), "J/mol", "interaction of a and c"),
+        "omega_bc": Constant(6000.0, (6000.0, 7500.0), (-1e5, 1e5), "J/mol", "interaction of b and c"),
+        "omega_abc": Constant(0.0, (-1000.0, 1000.0), (-1e5, 1e5), "J/mol", "interaction of all three"),
+        "density_a": Constant(1.2, (0.7, 1.5), (0.01, 25.0), "g/mL", "density of a"),
+        "density_b": Constant(1.0, (0.7, 1.5), (0.01, 25.0), "g/mL", "density of b"),
+        "density_c": Constant(0.8, (0.7, 1.5), (0.01, 25.0), "g/mL", "density of c"),
+    }
+)
+
+
+class TernarySolution(SettledMixture):
+    """Ternary solution: three liquids that demix into up to three layers, on a triangle at one temperature.
+
+    **Equation.** G/RT = Σ x_i ln x_i + (Ω_ab x_a x_b + Ω_ac x_a x_c + Ω_bc x_b x_c + Ω_abc x_a x_b x_c) / RT. The phases are where a
+    plane touches G from below: every chemical potential is the same in all of them (to 1e-10 RT), and their amounts follow from
+    the lever rule.
+    Source: Hildebrand, J. Am. Chem. Soc. 51 (1929) 66, doi:10.1021/ja01376a009; Meijering, Philips Res. Rep. 5 (1950) 333 (its
+    diagrams, plait points, three-phase triangles).
+
+    ========= ========== ====== =================================================================================
+    parameter limits     unit   meaning
+    ========= ========== ====== =================================================================================
+    a, b, c   0 to 1     1      mole fractions; they add up to 1
+    ========= ========== ====== =================================================================================
+
+    ======================= ====== ===============================================================================
+    outcome                 unit   meaning
+    ======================= ====== ===============================================================================
+    phase                          one phase, two phases or three phases
+    layer_1 … layer_3       1      height of a settled layer from the bottom up, over that of the sample; 0 if there is none
+    ======================= ====== ===============================================================================
+
+    The label is the number of layers that stand higher than 0.03, as a camera sees them: near a boundary the thin layer is missed.
+
+    ============== ============ =====================================================================================
+    option         default      meaning
+    ============== ============ =====================================================================================
+    temperature    300          K, of every sample
+    omega_ab       8000         J/mol; drawn from 7500 to 8500
+    omega_ac       7500         J/mol; drawn from 7500 to 8500
+    omega_bc       6000         J/mol; drawn from 6000 to 7500
+    omega_abc      0            J/mol; drawn from -1000 to 1000
+    density_a      1.2          g/mL; drawn from 0.7 to 1.5: which layer is below
+    density_b      1.0          g/mL; the same
+    density_c      0.8          g/mL; the same
+    system         none         draws all that is not given (but the temperature) with this seed
+    seed           0            of everything random
+    imperfections  1            scales noise and drift; 0 turns them off
+    labeling       inferred     from the reading, or ``direct``: the true phases
+    ============== ============ =====================================================================================
+
+    **Random errors**, rms: 0.0075 of a height, and a base line that all three share and that walks by 0.0005 in an hour.
+
+    **Time and money.** Mixing and loading 120 s and 0.40 USD, 600 s to settle, 30 s and 0.01 USD for the picture; the thermostat
+    heats by 0.5 K/s and takes 0.30 USD an hour.
+
+    **Truth**: the number of phases at equilibrium, and their exact shares as heights.
+
+    **Valid** for Ω from -100 to 100 kJ/mol; compositions down to 1e-130 are told apart, edges and corners are allowed. A region of
+    the diagram that is smaller than about 1/50 of the triangle's side is missed.
+    **Leaves out** molar volumes (equal, so that a height is a mole fraction), emulsions that do not settle, and solids.
+
+    **Twin of** a bench of vials with a camera, as used to screen solvents. No rig of that kind was ever compared with it.
+    """
+
+    def __init__(
+        self,
+        temperature: float | None = None,
+        omega_ab: float | None = None,
+        omega_ac: float | None = None,
+        omega_bc: float | None = None,
+        omega_abc: float | None = None,
+        density_a: float | None = None,
+        density_b: float | None = None,
+        density_c: float | None = None,
+        system: int | None = None,
+        seed: int = 0,
+        imperfections: float = 1.0,
+        labeling: Labeling = "inferred",
+    ) -> None:
+        given = {
+            "temperature": temperature,
+            "omega_ab": omega_ab,
+            "omega_ac": omega_ac,
+            "omega_bc": omega_bc,
+            "omega_abc": omega_abc,
+            "density_a": density_a,
+            "density_b": density_b,
+            "density_c": density_c,
+        }
+        k = constants_of(CONSTANTS, given, system)
+        energy = R * k["temperature"]
+        super().__init__(
+            "ternary-solution",
+            {name: f"mole fraction of {name}" for name in "abc"},
+            Mixing(k["omega_ab"] / energy, k["omega_ac"] / energy, k["omega_bc"] / energy, k["omega_abc"] / energy),
+            (k["density_a"], k["density_b"], k["density_c"]),
+            temperature=k["temperature"],
+            seed=seed,
+            imperfections=imperfections,
+            labeling=labeling,
+        )

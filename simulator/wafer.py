@@ -1,0 +1,718 @@
+"""A composition-spread wafer under a probe that moves: images are cheap and blurred, spectra are dear and sharp.
+
+Equations first, as functions of arrays; then `SimulatedProbe`, the instrument; then `Wafer`, the driver for every probe, and
+`WaferTwin`, which knows the truth and whose docstring is the data sheet.
+"""
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from itertools import combinations
+from typing import Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from frugaltwin.costs import Cost
+from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
+from frugaltwin.errors import DriverError, InvalidInput, Stopped
+from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial, quantity
+from frugaltwin.instruments import Image, Probe
+from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
+from frugaltwin.tables import settings_array
+from simulator.phase_lab import Constant, Labeling, constants_of
+
+Floats = NDArray[np.float64]
+Look = Literal["spectrum", "zoom", "overview"]
+
+HALF = 35.0  # mm: the library is a square of 70 mm in the middle of a wafer of 150 mm
+STAGE = 50.0  # mm from the center: how far the stage goes
+DWELLS = (0.1, 6.0)  # s: the shutter's shortest, and when more light no longer helps
+OVERVIEW = ProbeProcedure((Move(0.0, 0.0), Scan(2 * HALF, 71)))
+ZOOM = ProbeProcedure((Move("x", "y"), Scan(7.0, 13)))
+
+PHASES = ("alpha", "beta", "gamma")
+SETS = tuple(s for n in (1, 2, 3) for s in combinations(range(3), n))
+"""Every set of phases that can coexist: three components have at most three phases at a given temperature and pressure."""
+LABELS = tuple(" + ".join(PHASES[k] for k in s) for s in SETS)
+
+WAVELENGTHS = np.arange(400.0, 751.0, 50.0)  # nm
+CHANNELS = tuple(f"r{w:.0f}" for w in WAVELENGTHS)
+SEEN = 2.0  # standard deviations by which a phase must improve the fit before it counts as seen
+
+SYSTEM = {
+    "distance": Constant(90.0, (80.0, 110.0), (60.0, 500.0), "mm", "distance of the sources from the center"),
+    "azimuth": Constant(90.0, (0.0, 360.0), (-360.0, 360.0), "degree", "direction of the source of A, counterclockwise from +x"),
+    "length_a": Constant(25.0, (21.0, 27.0), (5.0, 500.0), "mm", "length over which the flux of A falls to 1/e"),
+    "length_b": Constant(25.0, (21.0, 27.0), (5.0, 500.0), "mm", "length over which the flux of B falls to 1/e"),
+    "length_c": Constant(25.0, (21.0, 27.0), (5.0, 500.0), "mm", "length over which the flux of C falls to 1/e"),
+    "alpha": Constant(0.62, (0.52, 0.66), (0.5, 0.95), "1", "mole fraction of A in alpha where all three phases coexist"),
+    "beta": Constant(0.60, (0.52, 0.66), (0.5, 0.95), "1", "mole fraction of B in beta there"),
+    "gamma": Constant(0.56, (0.52, 0.66), (0.5, 0.95), "1", "mole fraction of C in gamma there"),
+    "alpha_rest": Constant(0.60, (0.35, 0.65), (0.1, 0.9), "1", "share of B in what is not A of alpha"),
+    "beta_rest": Constant(0.45, (0.35, 0.65), (0.1, 0.9), "1", "share of C in what is not B of beta"),
+    "gamma_rest": Constant(0.50, (0.35, 0.65), (0.1, 0.9), "1", "share of A in what is not C of gamma"),
+}
+
+
+def sources(distance: float, azimuth: float) -> Floats:
+    """Where the sources of A, B and C are, mm, [3, 2]: at 120° around the center.
+
+    >>> sources(90.0, 90.0).round(3).tolist()
+    [[0.0, 90.0], [-77.942, -45.0], [77.942, -45.0]]
+    """
+    angles = np.radians(azimuth + np.array([0.0, 120.0, 240.0]))
+    return distance * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def composition(places: ArrayLike, positions: ArrayLike, lengths: ArrayLike) -> Floats:
+    """Mole fractions [..., 3] of a co-deposited film at places [..., 2], mm.
+
+    The flux of a source falls off as exp(-distance / length) from where the source is; the powers are set so that the center
+    (0, 0) gets equal parts.
+    Source: the method, Hanak, J. Mater. Sci. 5 (1970) 964, doi:10.1007/BF00558177; the exponential is this project's choice of a
+    smooth fall-off, since real profiles depend on pressure and tilt.
+
+    Args:
+        positions: Of the sources, mm, [3, 2].
+        lengths: Of the sources, mm, [3].
+
+    >>> composition([0.0, 0.0], sources(90.0, 90.0), [20.0, 25.0, 30.0]).round(6).tolist()
+    [0.333333, 0.333333, 0.333333]
+    """
+    p, s, length = np.asarray(places, dtype=float), np.asarray(positions, dtype=float), np.asarray(lengths, dtype=float)
+    x, y = p[..., 0], p[..., 1]
+    # One array a source, the sources in front: numpy is slow on last axes of three.
+    exponent = np.stack([(math.hypot(*s[k]) - np.hypot(x - s[k, 0], y - s[k, 1])) / length[k] for k in range(3)])
+    flux = np.exp(exponent - exponent.max(axis=0))
+    fractions: Floats = np.moveaxis(flux / flux.sum(axis=0), 0, -1)
+    return fractions
+
+
+def deviation(dwell: ArrayLike, floor: float = 0.05, short: float = 0.18) -> Floats:
+    """Standard deviation of a channel of a spectrum collected for `dwell` s, [...]: floor + short · exp(-dwell).
+
+    >>> float(deviation(0.0)), round(float(deviation(3.0)), 4)
+    (0.22999999999999998, 0.059)
+    """
+    sigma: Floats = floor + short * np.exp(-np.asarray(dwell, dtype=float))
+    return sigma
+
+
+def reflectances() -> Floats:
+    """Reflectance of pure alpha, beta and gamma at `WAVELENGTHS`, [3, 8]: invented, no particular alloy.
+
+    Alpha is red (an edge at 575 nm), beta blue (an edge at 525 nm), gamma green (a band at 550 nm).
+    """
+    w = WAVELENGTHS
+    alpha = 0.10 + 0.80 / (1 + np.exp(-(w - 575) / 20))
+    beta = 0.90 - 0.80 / (1 + np.exp(-(w - 525) / 25))
+    gamma = 0.10 + 0.80 * np.exp(-(((w - 550) / 70) ** 2))
+    return np.stack([alpha, beta, gamma])
+
+
+@lru_cache
+def spread_matrix(pixels: int, blur: float) -> Floats:
+    """What a row of pixels becomes through a Gaussian point spread, [pixels, pixels], whose deviation is `blur` of the row's length.
+
+    Cut at three deviations; what would fall beyond the edge is mirrored, so rows and columns add up to 1 and the mean is kept.
+    """
+    sigma = blur * (pixels - 1)
+    reach = int(3 * sigma + 0.5)
+    offsets = np.arange(-reach, reach + 1)
+    weights = np.exp(-0.5 * (offsets / sigma) ** 2) if reach else np.ones(1)
+    weights /= weights.sum()
+    matrix = np.zeros((pixels, pixels))
+    for j in range(pixels):
+        folded = (j + offsets) % (2 * pixels)
+        np.add.at(matrix[j], np.minimum(folded, 2 * pixels - 1 - folded), weights)
+    return matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Equilibrium:
+    """Which phases an alloy has, and how much of each.
+
+    The Gibbs energy of a phase k is a well of the same stiffness, a |c - c_k|², about its composition c_k. Minimizing Σ f_k G_k by
+    common tangent and lever rule gives: the fractions f are the barycentric coordinates of the point of the triangle (c_1, c_2, c_3)
+    that is nearest to c. Inside it three phases coexist, beyond an edge two, beyond a corner there is one. Coexisting phases have the
+    compositions c_k + t with one shift t = c - Σ f_k c_k, so all tie lines of two phases are parallel.
+    Source: equal slopes and intercepts, Gibbs, Trans. Connecticut Acad. 3 (1876) 108; wells, Hu et al., Calphad 31 (2007) 303,
+    doi:10.1016/j.calphad.2006.08.005.
+    """
+
+    wells: Floats
+    """The compositions c_k, [3 phases, 3 components]; not on one line."""
+
+    @cached_property
+    def _laws(self) -> tuple[Floats, Floats]:
+        """For every set of phases: fractions [7, 3 phases] and whatever must not be negative [7, 3], linear in the composition [.., 3].
+
+        What must not be negative is, for a phase of the set, its fraction, and for another one, its distance from the common tangent.
+        """
+        shares, slacks = np.zeros((len(SETS), 3, 3)), np.zeros((len(SETS), 3, 3))
+        for n, phases in enumerate(SETS):
+            first, others = phases[0], [k for k in range(3) if k not in phases]
+            edges = self.wells[list(phases[1:])] - self.wells[first]  # [p-1, 3]
+            # A composition adds up to 1, so a constant is linear in it: 1 = c·(1, 1, 1).
+            relative = np.eye(3) - np.outer(self.wells[first], np.ones(3))
+            steps = np.linalg.pinv(edges.T) @ relative if len(edges) else np.zeros((0, 3))
+            shares[n, list(phases[1:])] = steps
+            shares[n, first] = 1 - steps.sum(axis=0)
+            shift = np.eye(3) - self.wells.T @ shares[n]
+            slacks[n, list(phases)] = shares[n, list(phases)]
+            slacks[n, others] = (self.wells[first] - self.wells[others]) @ shift
+        return shares, slacks
+
+    def sets(self, c: Floats) -> NDArray[np.intp]:
+        """Which of `SETS` is stable, [n], at compositions c [n, 3]."""
+        slacks = (self._laws[1].reshape(-1, 3) @ c.T).reshape(len(SETS), 3, -1)
+        stable: NDArray[np.intp] = np.minimum(np.minimum(slacks[:, 0], slacks[:, 1]), slacks[:, 2]).argmax(axis=0)
+        return stable
+
+    def fractions(self, c: Floats) -> Floats:
+        """The mole fractions of the phases, [n, 3], which add up to 1, at compositions c [n, 3]."""
+        shares = (self._laws[0].reshape(-1, 3) @ c.T).reshape(len(SETS), 3, -1)
+        stable = self.sets(c)
+        fractions: Floats = np.maximum(np.take_along_axis(shares, stable[None, None], axis=0)[0], 0.0).T
+        return fractions
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """The noise-free wafer: position → composition → phases → reflectance."""
+
+    positions: Floats
+    """Of the sources, mm, [3, 2]."""
+    lengths: Floats
+    """Of the sources, mm, [3]."""
+    equilibrium: Equilibrium
+
+    @classmethod
+    def of(cls, constants: dict[str, float]) -> Self:
+        """The film with these values of `SYSTEM`."""
+        wells = np.zeros((3, 3))
+        for k, phase in enumerate(PHASES):
+            rich, rest = constants[phase], constants[f"{phase}_rest"]
+            wells[k, [k, (k + 1) % 3, (k + 2) % 3]] = rich, (1 - rich) * rest, (1 - rich) * (1 - rest)
+        lengths = np.array([constants[f"length_{element}"] for element in "abc"])
+        return cls(sources(constants["distance"], constants["azimuth"]), lengths, Equilibrium(wells))
+
+    def composition(self, places: Floats) -> Floats:
+        """Mole fractions [n, 3] at places [n, 2]."""
+        return composition(places, self.positions, self.lengths)
+
+    def places(self, c: Floats) -> Floats:
+        """Where the film has compositions c [n, 3], mm, [n, 2]; NaN where that is not on the library. Newton's method."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            wanted = np.log(c[:, :2] / c[:, 2:])
+        p = np.zeros((len(c), 2))
+        for _ in range(25):
+            apart = p[:, None] - self.positions  # [n, 3, 2]
+            slopes = -apart / (np.hypot(apart[..., 0], apart[..., 1]) * self.lengths)[..., None]
+            there = self.composition(p)
+            missing = wanted - np.log(there[:, :2] / there[:, 2:])
+            step = np.linalg.solve(slopes[:, :2] - slopes[:, 2:], missing[..., None])[..., 0]
+            p = np.clip(p + np.clip(step, -10.0, 10.0), -STAGE, STAGE)
+        is_there = (np.abs(missing).max(axis=1) < 1e-9) & (np.abs(p).max(axis=1) <= HALF)
+        found: Floats = np.where(is_there[:, None], p, np.nan)
+        return found
+
+    def boundaries(self, n: int = 1500) -> list[Floats]:
+        """The lines between the fields, mm, [.., 2] each: three edges of the triangle of wells, and from every corner two lines beyond."""
+        lines, wells = [], self.equilibrium.wells
+        for k, other in ((0, 1), (1, 2), (2, 0)):
+            edge, third = wells[other] - wells[k], wells[3 - k - other]
+            lines.append(wells[k] + np.linspace(0, 1, n)[:, None] * edge)
+            away = wells[k] - third
+            away -= edge * (away @ edge) / (edge @ edge)  # a tie line keeps its direction: the field is a strip across it
+            lines += [corner + np.linspace(0, 1, n)[:, None] * away / np.abs(away).max() for corner in (wells[k], wells[other])]
+        found = [self.places(line[(line > 1e-6).all(axis=1)]) for line in lines]
+        return [line for line in (f[~np.isnan(f[:, 0])] for f in found) if len(line) > 1]
+
+    def labels(self, places: Floats) -> list[str]:
+        """The phases at places [n, 2]."""
+        return [LABELS[k] for k in self.equilibrium.sets(self.composition(places)).tolist()]
+
+    def spectra(self, places: Floats) -> Floats:
+        """Reflectance [n, 8] at places [n, 2]: grains larger than the wavelength reflect side by side."""
+        spectra: Floats = self.equilibrium.fractions(self.composition(places)) @ PURE
+        return spectra
+
+
+PURE = reflectances()
+
+
+@dataclass(frozen=True)
+class Optics:
+    """What a probe takes, and how well it sees."""
+
+    floor: float = 0.05
+    short: float = 0.18
+    image_noise: float = 0.06
+    """Standard deviation of a channel of a pixel."""
+    blur: float = 0.15
+    """Deviation of the point spread, as a share of the width of the field."""
+    pixel_seconds: float = 0.005
+    speed: float = 10.0
+    """mm/s."""
+    settle: float = 0.5
+    """s after every move."""
+    price: float = 0.0
+    """USD per hour of the probe's time."""
+
+    def __post_init__(self) -> None:
+        limits = {
+            "floor": (0.0, 100.0, "1"),
+            "short": (0.0, 100.0, "1"),
+            "image_noise": (0.0, 100.0, "1"),
+            "blur": (0.0, 0.3, "1"),
+            "pixel_seconds": (0.0, 10.0, "s"),
+            "speed": (0.01, 1e4, "mm/s"),
+            "settle": (0.0, 1e4, "s"),
+            "price": (0.0, 1e6, "USD/h"),
+        }
+        for name, (low, high, unit) in limits.items():
+            value = getattr(self, name)
+            if not low <= value <= high:  # also for NaN
+                raise InvalidInput(f"{name} = {quantity(value, unit)} is outside [{low:g}, {high:g}]" + (f" {unit}" if unit != "1" else ""))
+
+    def deviation(self, dwell: float) -> float:
+        """Standard deviation of a channel of a spectrum; see the function `deviation`, which is for arrays."""
+        return self.floor + self.short * math.exp(-dwell)
+
+
+@dataclass
+class SimulatedProbe:
+    """A probe that is not there, over a film that is not there. Satisfies `frugaltwin.instruments.Probe`."""
+
+    film: Film
+    optics: Optics = Optics()
+    seed: int | tuple[int, ...] = 0
+    clock: float = field(default=0.0, init=False)
+    """Virtual time since the probe was made, s."""
+    place: tuple[float, float] = field(default=(0.0, 0.0), init=False)
+    """Where the head is, mm; it starts over the center."""
+
+    def __post_init__(self) -> None:
+        self._random = np.random.default_rng(self.seed)
+        self._stop = threading.Event()
+        self._stop.set()  # until somebody connects
+
+    @property
+    def spent(self) -> Cost:
+        return self._cost(self.clock)
+
+    def __enter__(self) -> Self:
+        self._stop.clear()
+        return self
+
+    def identify(self) -> str:
+        return f"frugaltwin simulated probe, seed {self.seed}"
+
+    def scan(self, width: float, pixels: int) -> Image:
+        if not 0.1 <= width <= 2 * STAGE:
+            raise InvalidInput(f"width = {width:g} mm of an image is outside [0.1, {2 * STAGE:g}] mm")
+        if not 3 <= pixels <= 1000:
+            raise InvalidInput(f"pixels = {pixels:g} along the side of an image is outside [3, 1000]")
+        self._begin(self.price("scan", pixels))
+        image = blurred(self.film, self.place, width, pixels, self.optics.blur)
+        noise = self.optics.image_noise * self._random.standard_normal(image.channels.shape)
+        return Image(image.x, image.y, image.channels + noise)
+
+    def move(self, x: float, y: float) -> None:
+        for name, value in (("x", x), ("y", y)):
+            if not -STAGE <= value <= STAGE:
+                raise InvalidInput(f"{name} = {value:g} mm is off the stage: [{-STAGE:g}, {STAGE:g}] mm")
+        self._begin(self.price("move", place=(x, y)))
+        self.place = (float(x), float(y))
+
+    def measure(self, dwell: float) -> Floats:
+        if not DWELLS[0] <= dwell <= DWELLS[1]:
+            raise InvalidInput(f"dwell = {dwell:g} s is outside [{DWELLS[0]:g}, {DWELLS[1]:g}] s")
+        self._begin(self.price("measure", dwell))
+        true = self.film.spectra(np.array([self.place]))[0]
+        spectrum: Floats = true + self.optics.deviation(dwell) * self._random.standard_normal(len(true))
+        return spectrum
+
+    def price(self, instruction: str, amount: float = 0.0, place: tuple[float, float] = (0.0, 0.0)) -> Cost:
+        if instruction == "move":
+            away = math.dist(place, self.place)
+            return self._cost(away / self.optics.speed + self.optics.settle if away else 0.0)
+        return self._cost({"scan": amount**2 * self.optics.pixel_seconds, "measure": amount}[instruction])
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def __exit__(self, *failure: object) -> None:
+        self._stop.set()
+
+    def _begin(self, cost: Cost) -> None:
+        if self._stop.is_set():
+            raise Stopped("the probe was stopped, or it is not connected")
+        self.clock += cost.seconds
+
+    def _cost(self, seconds: float) -> Cost:
+        return Cost(seconds, seconds * self.optics.price / 3600)
+
+
+def blurred(film: Film, place: tuple[float, float], width: float, pixels: int, blur: float) -> Image:
+    """The noise-free image of a square field around a place: the pixels at its border lie on the field's edge."""
+    along = np.linspace(-width / 2, width / 2, pixels)
+    x, y = place[0] + along, place[1] + along
+    places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    sharp = film.spectra(places).reshape(pixels, pixels, -1)
+    return Image(x, y, _blurred(sharp, spread_matrix(pixels, blur)))
+
+
+def _blurred(sharp: Floats, spread: Floats) -> Floats:
+    rows = np.tensordot(spread, sharp, axes=1)  # [row, column, channel]
+    image: Floats = np.tensordot(spread, rows, axes=(1, 1)).transpose(1, 0, 2)
+    return image
+
+
+def zoomed(film: Film, places: Floats, blur: float) -> Floats:
+    """What the middle pixel of a noise-free zoom shows, [n, 8], at places [n, 2]."""
+    scan = ZOOM.steps[1]
+    assert isinstance(scan, Scan)
+    middle = spread_matrix(scan.pixels, blur)[scan.pixels // 2]
+    seen = np.flatnonzero(middle)
+    along = np.linspace(-scan.width / 2, scan.width / 2, scan.pixels)[seen]
+    around = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
+    weights = np.outer(middle[seen], middle[seen]).ravel()
+    fractions = np.empty((len(places), len(PHASES)))
+    for start in range(0, len(places), 50):  # so that a large batch stays in the cache
+        some = places[start : start + 50]
+        there = film.composition((some[:, None] + around).reshape(-1, 2))
+        fractions[start : start + 50] = weights @ film.equilibrium.fractions(there).reshape(len(some), len(around), -1)
+    values: Floats = fractions @ PURE
+    return values
+
+
+@lru_cache
+def _fits() -> tuple[Floats, Floats]:
+    """What turns a spectrum and a 1 [9] into fractions [7, 3, 9] and residuals [7, 8, 9] for every set of phases."""
+    shares, residuals = np.zeros((len(SETS), 3, 9)), np.zeros((len(SETS), 8, 9))
+    for n, phases in enumerate(SETS):
+        first = phases[0]
+        edges = PURE[list(phases[1:])] - PURE[first]
+        relative = np.column_stack([np.eye(8), -PURE[first]])
+        steps = np.linalg.pinv(edges.T) @ relative if len(edges) else np.zeros((0, 9))
+        shares[n, list(phases[1:])] = steps
+        shares[n, first] = np.append(np.zeros(8), 1.0) - steps.sum(axis=0)
+        residuals[n] = relative - edges.T @ steps
+    return shares.reshape(-1, 9), residuals.reshape(-1, 9)
+
+
+_SIZES = np.array([len(s) for s in SETS])
+
+
+def inferred(spectrum: Floats, sigma: float) -> str:
+    """The label that a spectrum [8] with this standard deviation speaks for.
+
+    The spectra of the pure phases are known. Among the sets of phases that fit with no negative fraction, the one with the least
+    χ² + 4 per phase: a further phase counts as seen when it improves the fit by two standard deviations.
+    """
+    shares, residuals = _fits()
+    extended = np.append(spectrum, 1.0)
+    least = (shares @ extended).reshape(len(SETS), 3).min(axis=1)
+    misfit = (residuals @ extended).reshape(len(SETS), 8)
+    cost = np.einsum("ij,ij->i", misfit, misfit) / sigma**2 + SEEN**2 * _SIZES
+    cost[least < 0] = math.inf
+    return LABELS[int(cost.argmin())]
+
+
+class Wafer:
+    """Maps a composition-spread wafer with any `Probe`. Satisfies `Driver` and `Estimates`."""
+
+    def __init__(self, probe: Probe, optics: Optics, look: Look = "spectrum", dwell: float | None = None) -> None:
+        """The driver of a probe.
+
+        Args:
+            optics: How well the probe sees; what a label is inferred from depends on it.
+            look: What is done at a place: take a spectrum, take a sharp small image, or read the image of the whole wafer.
+            dwell: s, of every spectrum; without it `dwell` is a setting.
+        """
+        if look not in get_args(Look):
+            raise InvalidInput(f"look = {look!r} is no look: it is one of {', '.join(get_args(Look))}")
+        if dwell is not None and look != "spectrum":
+            raise InvalidInput(f"dwell = {dwell:g} s is for look=spectrum; look={look} takes images")
+        if dwell is not None and not DWELLS[0] <= dwell <= DWELLS[1]:
+            raise InvalidInput(f"dwell = {dwell:g} s is outside [{DWELLS[0]:g}, {DWELLS[1]:g}] s")
+        is_set = look == "spectrum" and dwell is None
+        self.experiment = Experiment(
+            name="wafer",
+            parameters=(
+                Continuous("x", -HALF, HALF, "mm", "to the right of the center"),
+                Continuous("y", -HALF, HALF, "mm", "up from the center"),
+                *((Continuous("dwell", *DWELLS, "s", "how long the spectrum is collected"),) if is_set else ()),
+            ),
+            outcomes=(
+                Outcome("phase", "", "the phases of the film there", labels=LABELS),
+                *(Outcome(c, "1", f"reflectance at {c[1:]} nm") for c in CHANNELS),
+            ),
+        )
+        self._probe, self._optics, self._look, self._dwell = probe, optics, look, dwell
+        self._spectrum = ProbeProcedure((Move("x", "y"), Measure("dwell" if dwell is None else dwell)))
+        self._overview: Image | None = None
+        self._is_connected = False
+        self._before = probe.spent
+
+    def __enter__(self) -> Self:
+        self._probe.__enter__()
+        try:
+            self._probe.identify()
+        except BaseException:
+            self.__exit__()  # `with` does not leave what it could not enter
+            raise
+        self._is_connected = True
+        return self
+
+    def perform(self, settings: Settings) -> Measurement:
+        """Go there and look; the head stays where it is, at rest.
+
+        Raises:
+            Stopped: Somebody stopped the probe; enter it again to go on.
+        """
+        try:
+            if not self._is_connected:
+                raise Stopped("the probe is not connected")
+            reading, sigma = self._reading(settings)
+        except DriverError as error:
+            error.cost = self._cost_since_last()
+            raise
+        outcomes = {"phase": self._label(settings, reading, sigma)} | dict(zip(CHANNELS, reading.tolist(), strict=True))
+        return Measurement(outcomes, self._cost_since_last(), {"deviation": sigma})
+
+    def _reading(self, settings: Settings) -> tuple[Floats, float]:
+        """What is read at a place, [8], and the standard deviation that such a reading has."""
+        if self._look == "spectrum":
+            (spectrum,) = self._spectrum.perform(self._probe, settings)
+            assert not isinstance(spectrum, Image)
+            dwell = float(settings["dwell"]) if self._dwell is None else self._dwell
+            return spectrum, self._optics.deviation(dwell)
+        if self._look == "zoom":
+            (image,) = ZOOM.perform(self._probe, settings)
+        else:
+            image = self._overview_image()
+        assert isinstance(image, Image)
+        return image.near(float(settings["x"]), float(settings["y"])), self._optics.image_noise
+
+    def _overview_image(self) -> Image:
+        if self._overview is None:
+            (image,) = OVERVIEW.perform(self._probe, {})
+            assert isinstance(image, Image)
+            self._overview = image
+        return self._overview
+
+    def _label(self, settings: Settings, reading: Floats, sigma: float) -> str:
+        return inferred(reading, max(sigma, 1e-3))  # an option may have turned the noise off
+
+    def _cost_since_last(self) -> Cost:
+        now = self._probe.spent
+        cost, self._before = now - self._before, now
+        return cost
+
+    def estimate(self, settings: Settings) -> Cost:
+        """What `perform` takes from where the head is now."""
+        if self._look == "spectrum":
+            return self._spectrum.estimate(self._probe, settings)
+        if self._look == "zoom":
+            return ZOOM.estimate(self._probe, settings)
+        return Cost() if self._overview else OVERVIEW.estimate(self._probe, {})
+
+    def stop(self) -> None:
+        self._probe.stop()
+
+    def __exit__(self, *failure: object) -> None:
+        self._is_connected = False
+        self._probe.__exit__(*failure)
+
+
+class WaferTwin(Wafer):
+    """Composition-spread wafer: three co-sputtered elements, a moving probe; images are cheap and blurred, spectra sharp.
+
+    **Equation.** Position is composition: the flux of each of three sources at 120° falls off as exp(-distance / length) and is
+    normalized, c_i = w_i exp(-|p - s_i| / length_i) / Σ, with powers w_i that give the center equal parts. Composition is phases:
+    each of alpha (rich in A), beta (B) and gamma (C) has a free energy a |c - c_k|², and common tangents and the lever rule give
+    fractions f that are the barycentric coordinates of the point of the triangle (c_alpha, c_beta, c_gamma) nearest to c: three
+    phases inside the triangle, two beyond an edge, one beyond a corner; seven fields. Phases are a spectrum: Σ f_k R_k, with the
+    reflectance R_k of the pure phases. A spectrum has noise of 0.05 + 0.18·exp(-dwell) (dwell in s) in every channel; an image is
+    blurred by a Gaussian and has noise in every pixel.
+    Source: Hanak, J. Mater. Sci. 5 (1970) 964, doi:10.1007/BF00558177 (the method); Gibbs (1876) and Hu et al., Calphad 31 (2007)
+    303, doi:10.1016/j.calphad.2006.08.005 (common tangent of wells). Fall-off, wells and reflectances are invented.
+
+    ============== ============= ====== ==========================================================================
+    parameter      limits        unit   meaning
+    ============== ============= ====== ==========================================================================
+    x              -35 … 35      mm     place on the library, to the right of the center of the wafer
+    y              -35 … 35      mm     the same, up from the center
+    dwell          0.1 … 6       s      how long a spectrum is collected; only with look=spectrum and no option dwell
+    ============== ============= ====== ==========================================================================
+
+    Outcomes: `phase`, one of alpha, beta, gamma, alpha + beta, alpha + gamma, beta + gamma, alpha + beta + gamma, and the
+    reflectances ``r400 r450 … r750`` (nm), the number 1 for all light; noise may take them beyond 0 and 1. `raw` has `deviation`, the
+    standard deviation of the reading.
+
+    The label is inferred from the reading: among the sets of phases whose known spectra explain it, the one with the least
+    χ² + 4 per phase, so a phase counts as seen at two standard deviations. A blurred or noisy look misses small fractions.
+
+    ================== ============= =============================================================================
+    option             default       meaning
+    ================== ============= =============================================================================
+    look               spectrum      what is done at x, y. spectrum: move there and collect for `dwell`.
+                                     zoom: move there, take an image of 7 mm (13 × 13 pixels), read its middle.
+                                     overview: read the image of the whole library (70 mm, 71 × 71 pixels), which the
+                                     first experiment takes; a place always reads the same, since no light is new
+    dwell                            s, of every spectrum; without it a setting
+    floor              0.05          noise of a spectrum that is collected for ever
+    short              0.18          what a spectrum of no time has more
+    image_noise        0.06          noise of a channel of a pixel
+    blur               0.15          standard deviation of the point spread, as a share of the width of the field:
+                                     10.5 mm in the overview, 1.05 mm in a zoom; 0 … 0.3
+    pixel_seconds      0.005         s per pixel of an image
+    speed              10            mm/s of a move
+    settle             0.5           s after every move
+    price              0             USD per hour of the probe's time
+    distance           90            mm, sources from the center; drawn from 80 … 110
+    azimuth            90            degrees, direction of the source of A from +x; drawn from 0 … 360
+    length_a           25            mm, over which the flux of A falls to 1/e; drawn from 21 … 27, as the next two
+    length_b           25            mm, of B
+    length_c           25            mm, of C
+    alpha              0.62          mole fraction of A in alpha where all three phases coexist; drawn from
+                                     0.52 … 0.66, as the next two
+    beta               0.60          of B in beta
+    gamma              0.56          of C in gamma
+    alpha_rest         0.60          share of B in what is not A of alpha; drawn from 0.35 … 0.65, as the next two
+    beta_rest          0.45          share of C in what is not B of beta
+    gamma_rest         0.50          share of A in what is not C of gamma
+    system                           a number that draws the eleven above, those that are given excepted
+    labeling           inferred      from the reading; or direct, an expert who is never wrong
+    imperfections      1             scales the noise; 0 turns it off. The blur stays: it is how the optics are made
+    seed               0             of everything random
+    ================== ============= =============================================================================
+
+    **Time and money.** A move takes distance / speed + settle, and nothing where the head already is; so the order of
+    experiments matters. A spectrum takes its dwell, an overview 25.2 s once per session, a zoom 0.845 s besides the move. The lab is
+    free of charge unless `price` says otherwise.
+
+    **Truth**: `phase` at equilibrium at that very place; the reflectances as the chosen look would read them without noise, so
+    blurred for images.
+
+    **Valid** for a smooth film at equilibrium, on a square library of 70 mm in the middle of a wafer of 150 mm.
+    **Leaves out** thickness and roughness (reflectance depends on composition alone), peaks that shift with composition, phases
+    that did not form in time, drift of the lamp, errors of the stage, and that a well knows no edge of the composition triangle.
+
+    **Twin of** no one rig: of what combinatorial labs do with co-sputtered libraries, a mapping camera and a spectrometer. It was
+    never compared with one.
+    """
+
+    def __init__(
+        self,
+        look: Look = "spectrum",
+        dwell: float | None = None,
+        floor: float = 0.05,
+        short: float = 0.18,
+        image_noise: float = 0.06,
+        blur: float = 0.15,
+        pixel_seconds: float = 0.005,
+        speed: float = 10.0,
+        settle: float = 0.5,
+        price: float = 0.0,
+        distance: float | None = None,
+        azimuth: float | None = None,
+        length_a: float | None = None,
+        length_b: float | None = None,
+        length_c: float | None = None,
+        alpha: float | None = None,
+        beta: float | None = None,
+        gamma: float | None = None,
+        alpha_rest: float | None = None,
+        beta_rest: float | None = None,
+        gamma_rest: float | None = None,
+        system: int | None = None,
+        labeling: Labeling = "inferred",
+        imperfections: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        if not 0 <= imperfections <= 10:
+            raise InvalidInput(f"imperfections = {imperfections:g} is no scale: 0 is none, 1 as on a rig, 10 the most")
+        if labeling not in get_args(Labeling):
+            raise InvalidInput(f"labeling = {labeling!r} is no way to label: it is one of {', '.join(get_args(Labeling))}")
+        given = {
+            "distance": distance,
+            "azimuth": azimuth,
+            "length_a": length_a,
+            "length_b": length_b,
+            "length_c": length_c,
+            "alpha": alpha,
+            "beta": beta,
+            "gamma": gamma,
+            "alpha_rest": alpha_rest,
+            "beta_rest": beta_rest,
+            "gamma_rest": gamma_rest,
+        }
+        self.film = Film.of(constants_of(SYSTEM, given, system))
+        self._labeling, self._seed = labeling, seed
+        optics = Optics(floor, short, image_noise, blur, pixel_seconds, speed, settle, price)
+        noise = {name: imperfections * getattr(optics, name) for name in ("floor", "short", "image_noise")}
+        self._begin(replace(optics, **noise), look, dwell, seed)
+
+    def _begin(self, optics: Optics, look: Look, dwell: float | None, seed: int | tuple[int, ...]) -> None:
+        super().__init__(SimulatedProbe(self.film, optics, seed), optics, look, dwell)
+
+    @property
+    def probe(self) -> Probe:
+        """The simulated probe, for those who want to give its instructions themselves."""
+        return self._probe
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        """Draw other random numbers than the earlier sessions did."""
+        self._begin(self._optics, self._look, self._dwell, (self._seed, len(trials)))
+
+    def truth(self, settings: Settings) -> Outcomes:
+        """The true phases, and the noise-free reading of the chosen look."""
+        return self.truths([settings])[0]
+
+    def truths(self, settings: Sequence[Settings]) -> list[Outcomes]:
+        """The same for many settings at once."""
+        places = settings_array(self.experiment, settings)[:, :2]
+        if self._look == "spectrum":
+            readings = self.film.spectra(places)
+        elif self._look == "zoom":
+            readings = zoomed(self.film, places, self._optics.blur)
+        else:
+            image = self._true_overview
+            columns = np.abs(image.x - places[:, :1]).argmin(axis=1)
+            rows = np.abs(image.y - places[:, 1:]).argmin(axis=1)
+            readings = image.channels[rows, columns]
+        return [
+            {"phase": label} | dict(zip(CHANNELS, reading, strict=True))
+            for label, reading in zip(self.film.labels(places), readings.tolist(), strict=True)
+        ]
+
+    @cached_property
+    def _true_overview(self) -> Image:
+        scan = OVERVIEW.steps[1]
+        assert isinstance(scan, Scan)
+        return blurred(self.film, (0.0, 0.0), scan.width, scan.pixels, self._optics.blur)
+
+    def diagram(self, at: float | None = None) -> Diagram:
+        """The fields over the wafer, and the reflectances of the pure phases beside them.
+
+        Raises:
+            InvalidInput: There is nothing to cut.
+        """
+        if at is not None:
+            raise InvalidInput(f"the wafer has no section to cut at {at:g}; leave --at out")
+        curves = tuple(Curve(phase, WAVELENGTHS, row) for phase, row in zip(PHASES, PURE, strict=True))
+        section = Section("Pure phases", "wavelength, nm", "reflectance", curves)
+        lines = tuple(Line("boundary", points) for points in self.film.boundaries())
+        return Diagram(("x", "y"), "phase", lines=lines, marks=(Mark("equal parts", (0.0, 0.0)),), section=section)
+
+    def _label(self, settings: Settings, reading: Floats, sigma: float) -> str:
+        if self._labeling == "direct":
+            return self.film.labels(np.array([[float(settings["x"]), float(settings["y"])]]))[0]
+        return super()._label(settings, reading, sigma)
