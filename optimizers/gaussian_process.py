@@ -27,6 +27,7 @@ with warnings.catch_warnings():
 
 _NOISE = (-6.0, 1.5)  # log-normal prior of the noise variance; botorch's (-4, 1) is too noisy to end near the optimum of a quiet rig
 _CHUNK = 512  # points at once: bounds the memory for thousands of settings
+_LEAST = 1e-12  # variance
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ def singular_is_fine() -> Iterator[None]:
 def expected(model: SingleTaskGP, X: Tensor) -> tuple[Tensor, Tensor]:
     """Mean [b] and standard deviation [b] at points X [b, D], in units of the scale, without the noise of a reading."""
     with singular_is_fine():
-        posterior = model.posterior(X[:, None, :])
-        return posterior.mean[:, 0, 0], posterior.variance[:, 0, 0].clamp_min(1e-12).sqrt()
+        posterior = model.posterior(X)
+        return posterior.mean[:, 0], posterior.variance[:, 0].clamp_min(_LEAST).sqrt()
 
 
 def predicted(model: SingleTaskGP, scale: Scale, X: Floats) -> tuple[Floats, Floats]:
@@ -101,10 +102,11 @@ def conditioned(model: SingleTaskGP, busy: Floats) -> Callable[[Tensor], tuple[T
     L = torch.linalg.cholesky(reading)
 
     def moments(X: Tensor) -> tuple[Tensor, Tensor]:
+        n = len(X)
         with singular_is_fine():
-            joint = model.posterior(torch.cat([X[:, None, :], points.expand(len(X), -1, -1)], dim=1))
+            joint = model.posterior(torch.cat([X, points]))
             covariance = joint.distribution.covariance_matrix
-        told = torch.linalg.solve_triangular(L, covariance[:, 1:, :1], upper=False)[..., 0]
-        return joint.mean[:, 0, 0], (covariance[:, 0, 0] - told.square().sum(-1)).clamp_min(1e-12).sqrt()
+        told = torch.linalg.solve_triangular(L, covariance[n:, :n], upper=False)
+        return joint.mean[:n, 0], (covariance.diagonal()[:n] - told.square().sum(0)).clamp_min(_LEAST).sqrt()
 
     return moments

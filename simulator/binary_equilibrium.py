@@ -30,6 +30,7 @@ Integers = NDArray[np.intp]
 R = 8.314462618  # J/(mol K)
 POTENTIAL_TOLERANCE = 1e-7
 """J/mol: how far the chemical potentials at the two ends of a tie line may differ."""
+NOWHERE = np.array([[np.inf], [-np.inf]])
 TERMS = 4  # of Redlich-Kister at most
 DEGREE = TERMS + 2  # coefficients of the polynomial in 1-2x
 POWERS = np.arange(DEGREE, dtype=float)
@@ -282,12 +283,11 @@ def tie_lines(phases: tuple[Phase, ...], T: Floats) -> TieLines:
     gap = (j > i + 1) | (left != right)
     i, j, row = i[gap], j[gap], row[gap]
     ends = np.array([left[gap], right[gap]])  # [2, m]
-    far = grid.u[np.array([i + 1, j - 1])]  # i < j
+    far = np.where(ends[0] == ends[1], grid.u[np.array([i + 1, j - 1])], NOWHERE)
     U = grid.u[np.array([i, j])]
     close = (j == i + 1) & ((i == 0) | (j == N - 1))  # a pure component melts: both ends are beyond the last grid points
     if close.any():
         U[:, close] += np.array([[-0.5], [0.5]])
-        far[:, close] = np.array([[np.inf], [-np.inf]])
     lines = _refined(grid, T, row, ends, U, far)
     for _ in range(12):
         start = _merged(lines) or _split(grid, curves, T, lines)
@@ -350,8 +350,8 @@ def _refined(grid: _Grid, T: Floats, row: Integers, ends: Integers, U: Floats, f
     """Common tangents by Newton's method from log-odds U [2, m] of the compositions.
 
     With the differences F = Δ(∂G/∂x) and H = Δμ_A between the ends, both ends move to where they have the slope of the chord:
-    δx = (σ - G′)/G″. It is done in log-odds, where an ideal solution is linear. A step that would cross the spinodal, or `far`
-    [2, m] (a point inside the gap), is halved.
+    δx = (σ - G′)/G″. It is done in log-odds, where an ideal solution is linear. A step that would cross the spinodal is halved, and
+    one that would cross `far` [2, m] (a point inside the gap of a phase) goes half the way there.
 
     Raises:
         ArithmeticError: The chemical potentials still differ after 200 steps.
@@ -368,6 +368,9 @@ def _refined(grid: _Grid, T: Floats, row: Integers, ends: Integers, U: Floats, f
     slopes = at_zero = np.zeros(len(row))
     for attempt in range(200):
         trial = U + step
+        if attempt:
+            trial[0] = np.where(trial[0] < far[0], trial[0], (U[0] + far[0]) / 2)
+            trial[1] = np.where(trial[1] > far[1], trial[1], (U[1] + far[1]) / 2)
         trial_x = np.where(is_line, line_x, expit(trial)) if has_lines else expit(trial)
         z = 1 - 2 * trial_x
         values = ((z[..., None] ** POWERS)[..., None, :] @ coefficients)[..., 0, :]  # [2, m, 3]
@@ -378,9 +381,8 @@ def _refined(grid: _Grid, T: Floats, row: Integers, ends: Integers, U: Floats, f
         if has_lines:
             s, mu, stiffness = _with_compounds(is_line, trial_x, values[..., 0], s, mu, stiffness)
         F, H = s[0] - s[1], mu[0] - mu[1]
-        allowed = (stiffness.min(axis=0) > 0) & (width > 0) & (trial[0] < far[0]) & (trial[1] > far[1])
-        if has_lines:
-            allowed |= is_line.any(axis=0) & (stiffness.min(axis=0) > 0) & (width > 0)
+        wrong = (stiffness <= 0) | (width <= 0)
+        allowed = ~wrong.any(axis=0)
         if attempt == 0:
             allowed[:] = True
         q = -(H + trial_x[0] * F) / np.where(width > 0, width, 1.0)
@@ -394,7 +396,7 @@ def _refined(grid: _Grid, T: Floats, row: Integers, ends: Integers, U: Floats, f
             if differ < POTENTIAL_TOLERANCE / 4 and (attempt > 50 or float(np.abs(step * x * (1 - x)).max()) < 1e-11):
                 return _Lines(row, ends, x, U, slopes, at_zero)
         else:
-            U, x, step = np.where(allowed, trial, U), np.where(allowed, trial_x, x), np.where(allowed, new, step / 2)
+            U, x, step = np.where(allowed, trial, U), np.where(allowed, trial_x, x), np.where(allowed, new, np.where(wrong, (trial - U) / 2, trial - U))
     raise ArithmeticError(f"no common tangent found at {T[row].min():g} to {T[row].max():g} K")
 
 
@@ -434,9 +436,12 @@ def _tangent(
         ArithmeticError: The chemical potentials still differ after 200 steps.
     """
     RT = R * T
-    (u, v), (a, b), (du, dv) = start, (0.0, 1.0), (0.0, 0.0)
+    (u, v), (du, dv) = start, (0.0, 0.0)
     for attempt in range(200):
-        a, s, mu, stiff = _end(RT, coefficients[0], lines[0], u + du)
+        if attempt:  # a step beyond `far` goes half the way there
+            du = du if u + du < far[0] else (far[0] - u) / 2
+            dv = dv if v + dv > far[1] else (far[1] - v) / 2
+        a, s, mu, stiff_a = _end(RT, coefficients[0], lines[0], u + du)
         b, t, nu, stiff_b = _end(RT, coefficients[1], lines[1], v + dv)
         width = b - a
         if lines[0] is not None and lines[1] is not None:
@@ -446,15 +451,14 @@ def _tangent(
             s, mu = t, mu - a * t
         elif lines[1] is not None:
             t, nu = s, nu - b * s
-        elif not (u + du < far[0] and v + dv > far[1]) and attempt:
-            width = 0.0
-        if attempt and not (width > 0 and stiff > 0 and stiff_b > 0):
-            du, dv = du / 2, dv / 2
+        if attempt and not (width > 0 and stiff_a > 0 and stiff_b > 0):
+            du = du / 2 if stiff_a <= 0 or width <= 0 else du
+            dv = dv / 2 if stiff_b <= 0 or width <= 0 else dv
             continue
         u, v = u + du, v + dv
         F, H = s - t, mu - nu
         q = -(H + a * F) / width if width > 0 else 0.0
-        du = 0.0 if lines[0] is not None else min(max((q - F) / stiff, -2.0), 2.0)
+        du = 0.0 if lines[0] is not None else min(max((q - F) / stiff_a, -2.0), 2.0)
         dv = 0.0 if lines[1] is not None else min(max(q / stiff_b, -2.0), 2.0)
         if abs(H) < POTENTIAL_TOLERANCE / 4 and abs(F + H) < POTENTIAL_TOLERANCE / 4:
             if attempt > 50 or max(abs(du) * a * (1 - a), abs(dv) * b * (1 - b)) < 1e-11:
@@ -497,7 +501,12 @@ def _merged(lines: _Lines) -> _Start | None:
     ends[1, first], U[1, first] = ends[1, 1:][bad], U[1, 1:][bad]
     keep = np.append(True, ~bad)
     U = U[:, keep]
-    return lines.row[keep], ends[:, keep], U, U[::-1].copy()
+    return lines.row[keep], ends[:, keep], U, _far(ends[:, keep], U)
+
+
+def _far(ends: Integers, U: Floats) -> Floats:
+    """What an end may not cross [2, m]: where the other end begins, if both are of one phase."""
+    return np.where(ends[0] == ends[1], U[::-1], NOWHERE)
 
 
 def _split(grid: _Grid, curves: Floats, T: Floats, lines: _Lines) -> _Start | None:
@@ -547,7 +556,7 @@ def _with_dips(grid: _Grid, T: Floats, lines: _Lines, phase: Integers, line: Int
     U[1, first] = U[0, first + 1] = u
     U[0, first] = np.minimum(U[0, first], u - 0.05)
     U[1, first + 1] = np.maximum(U[1, first + 1], u + 0.05)
-    return row, ends, U, U[::-1].copy()
+    return row, ends, U, _far(ends, U)
 
 
 def binary_equilibrium(phases: tuple[Phase, ...], x: ArrayLike, T: ArrayLike) -> Equilibrium:

@@ -23,9 +23,8 @@ from pycalphad import variables as v
 from pycalphad.core.utils import filter_phases, unpack_species
 
 from frugaltwin.errors import InvalidInput, RigFault
-from frugaltwin.experiment import Constraint, Continuous, MixtureSum, Outcome, Outcomes, Parameter, Settings
-from frugaltwin.tables import settings_array
-from simulator.phase_instruments import BINS, Diffractometer, spread
+from frugaltwin.experiment import Constraint, Continuous, MixtureSum, Outcome, Parameter
+from simulator.phase_instruments import BINS, LINE_WIDTH, Diffractometer, liquid_pattern, spread
 from simulator.phase_lab import Labeling, PhaseLab, State
 
 Floats = NDArray[np.float64]
@@ -43,12 +42,13 @@ def pattern_of(phase: str) -> Floats:
     A TDB file does not say where the atoms sit. A name that has LIQUID in it gives a broad hump, all others a few lines.
     """
     if "LIQUID" in phase:
-        return 0.6 * np.exp(-0.5 * ((BINS - 2.9) / 0.9) ** 2)
+        return liquid_pattern()
     seed = int.from_bytes(hashlib.sha256(phase.encode()).digest()[:8], "big")
     random = np.random.default_rng(seed)
     places, heights = random.uniform(BINS[0], BINS[-1], LINES), random.uniform(0.3, 1.0, LINES)
-    intensity: Floats = (heights * np.exp(-0.5 * ((BINS[:, None] - places) / 0.2) ** 2)).sum(axis=1)
-    return intensity / intensity.max()
+    intensity: Floats = (heights * np.exp(-0.5 * ((BINS[:, None] - places) / LINE_WIDTH) ** 2)).sum(axis=1)
+    pattern: Floats = intensity / intensity.max()
+    return pattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +80,7 @@ class PhaseAnalysis(Diffractometer):
 
     def inferred(self, reading: Floats) -> str:
         label = super().inferred(reading[: len(BINS)])
+        # With contrast there is more than one phase, and the pattern has one: how many of it cannot be told; two is the least.
         twice = " + ".join([label, label])
         return twice if reading[-1] > self.visible and twice in self.labels else label
 
@@ -306,9 +307,8 @@ class Calphad(PhaseLab):
         except Exception as error:  # pycalphad raises whatever its parts raise
             raise InvalidInput(f"pycalphad cannot compute {'-'.join(chosen)} of {path}: {_sentence(error)}") from error
         if not sets:
-            raise InvalidInput(
-                f"pycalphad finds no stable phase of {'-'.join(chosen)} in {path} from {temperature_low:g} to {temperature_high:g} K"
-            )
+            span = f"{temperature_low:g} to {temperature_high:g} K"
+            raise InvalidInput(f"pycalphad finds no stable phase of {'-'.join(chosen)} in {path} at {span}")
         structures = sorted({phase for phases_ in sets for phase in phases_})
         parameters, constraints = _parameters(chosen, None if temperature is not None else (temperature_low, temperature_high))
         labels = {" + ".join(s): tuple(dict.fromkeys(s)) for s in sets}
@@ -333,23 +333,23 @@ class Calphad(PhaseLab):
         T = X[:, -1:] if self._fixed is None else np.full((len(X), 1), self._fixed)
         x = X[:, :1] if len(self._system.components) == 2 else X[:, :3]
         x = np.concatenate([1 - x, x], axis=1) if x.shape[1] == 1 else x / np.maximum(x.sum(axis=1, keepdims=True), 1e-300)
-        labels = self.experiment.outcomes[0].labels
-        states = []
-        for row, found in zip(np.concatenate([x, T], axis=1), self._system.equilibria(np.concatenate([x, T], axis=1)), strict=True):
-            at = (
-                ", ".join(f"x({c}) {value:.4g}" for c, value in zip(self._system.components[1:], row[1:], strict=False))
-                + f", {row[-1]:g} K"
-            )
+        known = self.experiment.outcomes[0].labels
+        rows = np.concatenate([x, T], axis=1)
+        try:
+            solved = self._system.equilibria(rows)
+        except Exception as error:  # pycalphad raises whatever its parts raise
+            raise RigFault(f"pycalphad failed: {_sentence(error)}") from error
+        for row, found in zip(rows, solved, strict=True):
             if found is None:
-                raise RigFault(f"pycalphad finds no equilibrium at {at}; try a place nearby")
-            if found.label not in labels:
-                raise RigFault(f"{found.label} at {at} was not met on the grid when the labels were found; make the driver with more steps")
-            states.append(_state(found))
-        return states
+                raise RigFault(f"pycalphad finds no equilibrium at {self._place(row)}; try a place nearby")
+            if found.label not in known:
+                words = "was not met on the grid when the labels were found; make the driver with more steps"
+                raise RigFault(f"{found.label} at {self._place(row)} {words}")
+        return [_state(found) for found in solved if found is not None]
 
-    def truths(self, settings: Sequence[Settings]) -> list[Outcomes]:
-        """The true labels and noise-free readings; rows of one temperature are computed together."""
-        return super().truths(settings) if len(settings_array(self.experiment, settings)) else []
+    def _place(self, row: Floats) -> str:
+        shown = [f"x({c}) = {x:.4g}" for c, x in zip(self._system.components[1:], row[1:-1], strict=True)]
+        return ", ".join([*shown, f"{row[-1]:g} K"])
 
 
 def _state(found: Found) -> State:
@@ -396,9 +396,8 @@ def _chosen(path: Path, text: str, components: str, phases: str) -> tuple[tuple[
     if len(set(chosen)) != len(chosen):
         raise InvalidInput(f"components = {components} names one twice")
     if not 2 <= len(chosen) <= 3:
-        raise InvalidInput(
-            f"choose two or three components of {', '.join(elements)} with components=…, got {len(chosen)}: {', '.join(chosen)}"
-        )
+        got = f"{len(chosen)}: {', '.join(chosen)}"
+        raise InvalidInput(f"choose two or three components of {', '.join(elements)} with components=…, got {got}")
     wanted = _names(phases) or known
     if unknown := [p for p in wanted if p not in known]:
         raise InvalidInput(f"{path} has no phase {unknown[0]}; it has {', '.join(known)}")

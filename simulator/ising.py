@@ -187,7 +187,10 @@ class Lattices:
 
 def _total(numbers: Bytes) -> Floats:
     """Sum [n] over the first two axes of numbers from 0 to 4."""
-    # Bytes are added as bytes as long as they cannot overflow: it is several times faster.
+    if numbers.shape[2] == 1:
+        sole: Floats = np.add.reduce(numbers, axis=(0, 1), dtype=np.float64)
+        return sole
+    # Of many lattices, bytes are added as bytes as long as they cannot overflow: it is several times faster.
     total: Floats = np.zeros(numbers.shape[2])
     for k in range(0, numbers.shape[1], BYTE_SUM):
         total += np.add.reduce(np.add.reduce(numbers[:, k : k + BYTE_SUM], axis=1, dtype=np.uint8), axis=0, dtype=np.int64)
@@ -310,9 +313,8 @@ _known: dict[tuple[Magnet, float, float], Expected] = {}
 
 def expected(magnet: Magnet, settings: Sequence[tuple[float, float]]) -> list[Expected]:
     """The truth at every pair of temperature and field. It depends on no other pair."""
-    if len(_known) + len(settings) > REMEMBERED:
-        _known.clear()
-    open_ = {s: np.empty((3, 0)) for s in dict.fromkeys(settings) if (magnet, *s) not in _known}  # what the runs gave, [3, r]
+    found = {s: _known.get((magnet, *s)) for s in settings}
+    open_ = {s: np.empty((3, 0)) for s, known in found.items() if known is None}  # what the runs gave so far, [3, r]
     together = max(1, TOGETHER * 32**2 // magnet.size**2)
     for group in range(GROUPS):
         pairs = list(open_)
@@ -327,9 +329,13 @@ def expected(magnet: Magnet, settings: Sequence[tuple[float, float]]) -> list[Ex
             error = float(runs[0].std(ddof=1)) / math.sqrt(runs.shape[1])
             if error <= PRECISE or group == GROUPS - 1:
                 m, energy, susceptibility = runs.mean(axis=1).tolist()
-                _known[(magnet, *pair)] = Expected(m, energy, susceptibility, error)
+                found[pair] = Expected(m, energy, susceptibility, error)
                 del open_[pair]
-    return [_known[(magnet, *s)] for s in settings]
+    if len(_known) > REMEMBERED:
+        _known.clear()
+    answers = {s: known for s, known in found.items() if known is not None}
+    _known.update({(magnet, *s): known for s, known in answers.items()})
+    return [answers[s] for s in settings]
 
 
 def label_of(magnetization: float) -> str:

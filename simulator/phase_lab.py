@@ -231,8 +231,10 @@ def constants_of(known: Mapping[str, Constant], given: Mapping[str, float | None
     """The constants of a system: those given, the others drawn with the seed `system`, or the defaults without one.
 
     Raises:
-        InvalidInput: One has no physical meaning.
+        InvalidInput: One has no physical meaning, or the seed is negative.
     """
+    if system is not None and system < 0:
+        raise InvalidInput(f"system = {system}: it is a whole number from 0 up")
     random = np.random.default_rng((71, system)) if system is not None else None
     drawn = {name: float(random.uniform(*c.drawn)) if random else c.default for name, c in known.items()}
     chosen = drawn | {name: value for name, value in given.items() if value is not None}

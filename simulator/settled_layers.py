@@ -93,9 +93,8 @@ class SettledMixture(PhaseLab):
         found = self.phase_map.equilibria(X)
         order = np.argsort(-(found.compositions @ self._densities), axis=1, kind="stable")  # those that are not there come last
         heights = found.amounts[np.arange(len(X))[:, None], order].tolist()
-        return [
-            State(LABELS[n - 1], dict(zip(LAYERS[:n], row, strict=False))) for n, row in zip(found.count.tolist(), heights, strict=True)
-        ]
+        counts = found.count.tolist()
+        return [State(LABELS[n - 1], dict(zip(LAYERS[:n], row, strict=False))) for n, row in zip(counts, heights, strict=True)]
 
     def diagram(self, at: float | None = None) -> Diagram:
         """Binodals, triangles, tie lines, the spinodal and plait points.

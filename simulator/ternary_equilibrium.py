@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -309,13 +310,7 @@ def _solved(mixing: Mixing, Z: Floats, ratios: Floats, shares: Floats) -> tuple[
     return f, first, second
 
 
-def _newton(
-    mixing: Mixing,
-    z: tuple[Any, Any, Any],
-    ratios: tuple[Any, Any, Any],
-    f: Any,
-    exp: Any,
-) -> tuple[tuple[Any, Any, Any], Any, Any, Any]:
+def _newton(mixing: Mixing, z: tuple[Any, Any, Any], ratios: tuple[Any, Any, Any], f: Any, exp: Any) -> tuple[Any, Any, Any]:
     """One step of Newton's method for the tie line through z, on floats or on arrays [n] alike.
 
     The unknowns are the logarithms of the ratios K_i = x″_i / x′_i. With x′_i = z_i / (1 + f (K_i - 1)) mass is conserved whatever K
@@ -324,7 +319,7 @@ def _newton(
     19, doi:10.2118/952327-G.
 
     Returns:
-        The step of the logarithms, that of f, the largest difference of potentials per site, and x″ - x′ summed over components.
+        The step of the logarithms, that of f, and the differences of the potentials per site.
     """
     na, nb, nc = mixing.sizes
     ab, ac, bc, t = mixing.ab, mixing.ac, mixing.bc, mixing.abc
@@ -366,8 +361,7 @@ def _newton(
     xa = -(ra * c00 + rb * (j02 * j21 - j01 * j22) + rc * (j01 * j12 - j02 * j11)) / determinant
     xb = -(ra * c01 + rb * (j00 * j22 - j02 * j20) + rc * (j02 * j10 - j00 * j12)) / determinant
     xc = -(ra * c02 + rb * (j01 * j20 - j00 * j21) + rc * (j00 * j11 - j01 * j10)) / determinant
-    excess = A - a + B - b + C - c
-    return (xa, xb, xc), (wa * xa + wb * xb + wc * xc + excess) / spread, (ra, rb, rc), excess
+    return (xa, xb, xc), (wa * xa + wb * xb + wc * xc) / spread, (ra, rb, rc)
 
 
 def _exp(value: float) -> float:
@@ -415,7 +409,7 @@ def _tie_line(mixing: Mixing, z: Triple, ratios: Triple, share: float = 0.5, ste
                 f = _amount(z, ratios, 1 - f)
             if f is None:
                 return None
-            (xa, xb, xc), change, (ra, rb, rc), _ = _newton(mixing, z, ratios, f, _exp)
+            (xa, xb, xc), change, (ra, rb, rc) = _newton(mixing, z, ratios, f, _exp)
             worst = max(abs(ra), abs(rb), abs(rc))
             if worst < 1e-13:
                 break
@@ -459,7 +453,7 @@ def _newton_many(mixing: Mixing, Z: Floats, ratios: Floats, f: Floats, first: Fl
         amount = _amounts(Z, clipped(log_k) - 1)
         rest = np.full(len(Z), np.inf)
         for _ in range(8):
-            step, change, parts, _ = _newton(mixing, z, (log_k[:, 0], log_k[:, 1], log_k[:, 2]), amount, clipped)
+            step, _, parts = _newton(mixing, z, (log_k[:, 0], log_k[:, 1], log_k[:, 2]), amount, clipped)
             rest = np.max(np.abs(parts), axis=0)
             if not (rest > 1e-13).any():
                 break
@@ -469,7 +463,7 @@ def _newton_many(mixing: Mixing, Z: Floats, ratios: Floats, f: Floats, first: Fl
         k = clipped(log_k)
         x = Z / (1 + amount[:, None] * (k - 1))
         y = k * x
-        good = (rest < TOLERANCE / 10) & (np.abs(x.sum(axis=1) - 1) < 1e-13) & (np.abs(y.sum(axis=1) - 1) < 1e-13)
+        good: NDArray[np.bool_] = (rest < TOLERANCE / 10) & (np.abs(x.sum(axis=1) - 1) < 1e-13) & (np.abs(y.sum(axis=1) - 1) < 1e-13)
         good &= np.abs(log_k).max(axis=1) > 1e-3
         good &= amount < 0.75
         good &= (x >= 0).all(axis=1) & (y >= 0).all(axis=1)
@@ -694,7 +688,7 @@ class _Search:
         g = free_energy(self.mixing, x)
         kept = _lower_hull(t, g)
         found = []
-        for left, right in zip(kept, kept[1:], strict=False):
+        for left, right in pairwise(kept):
             if right - left > 1 and (line := self.solved_near(x[left], x[right])) is not None:
                 found.append(line)
         return found
@@ -738,11 +732,9 @@ class _Search:
                 return
             failed.append(left[0])
             line = self.solved_near(left[0][0], left[0][1])
-            if (
-                line is None
-                or known.equilibria(np.array([line.middle])).count[0] > 1
-                or self.lowest(np.array([line.first, line.second]))[0] < -1e-9
-            ):
+            if line is None or known.equilibria(np.array([line.middle])).count[0] > 1:
+                continue
+            if self.lowest(np.array([line.first, line.second]))[0] < -1e-9:
                 continue
             normal = _normal(line)
             one, two = self.traced(line, normal, None), self.traced(line, -normal, None)
@@ -789,9 +781,9 @@ class _Search:
             if shrinks > 0:
                 step = min(step, 0.4 * new.length**2 / shrinks)
         return Family(
-            np.array([l.first for l in lines]),
-            np.array([l.second for l in lines]),
-            np.array([l.log_ratios for l in lines]),
+            np.array([one.first for one in lines]),
+            np.array([one.second for one in lines]),
+            np.array([one.log_ratios for one in lines]),
             np.array(directions),
             (False, is_plait),
         )
@@ -861,7 +853,8 @@ def _sorted(triangle: Floats) -> Floats:
 
 def _direction(line: TieLine) -> Floats:
     v = (np.array(line.second) - np.array(line.first)) @ _CORNERS
-    return v / np.linalg.norm(v)
+    direction: Floats = v / np.linalg.norm(v)
+    return direction
 
 
 def _normal(line: TieLine) -> Floats:
@@ -935,7 +928,8 @@ def _three_phases(mixing: Mixing, guess: Floats) -> Floats | None:
     x = np.exp(np.clip(u, -700, 1))
     if np.abs(rest).max() > TOLERANCE / 10 or abs(np.linalg.det(x)) < 1e-9:
         return None
-    return x / x.sum(axis=1, keepdims=True)
+    phases: Floats = x / x.sum(axis=1, keepdims=True)
+    return phases
 
 
 def _excess_slopes(mixing: Mixing, x: Floats) -> Floats:

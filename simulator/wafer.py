@@ -30,8 +30,9 @@ Look = Literal["spectrum", "zoom", "overview"]
 HALF = 35.0  # mm: the library is a square of 70 mm in the middle of a wafer of 150 mm
 STAGE = 50.0  # mm from the center: how far the stage goes
 DWELLS = (0.1, 6.0)  # s: the shutter's shortest, and when more light no longer helps
-OVERVIEW = ProbeProcedure((Move(0.0, 0.0), Scan(2 * HALF, 71)))
-ZOOM = ProbeProcedure((Move("x", "y"), Scan(7.0, 13)))
+WHOLE, NEAR = Scan(2 * HALF, 71), Scan(7.0, 13)
+OVERVIEW = ProbeProcedure((Move(0.0, 0.0), WHOLE))
+ZOOM = ProbeProcedure((Move("x", "y"), NEAR))
 
 PHASES = ("alpha", "beta", "gamma")
 SETS = tuple(s for n in (1, 2, 3) for s in combinations(range(3), n))
@@ -375,11 +376,9 @@ def _blurred(sharp: Floats, spread: Floats) -> Floats:
 
 def zoomed(film: Film, places: Floats, blur: float) -> Floats:
     """What the middle pixel of a noise-free zoom shows, [n, 8], at places [n, 2]."""
-    scan = ZOOM.steps[1]
-    assert isinstance(scan, Scan)
-    middle = spread_matrix(scan.pixels, blur)[scan.pixels // 2]
+    middle = spread_matrix(NEAR.pixels, blur)[NEAR.pixels // 2]
     seen = np.flatnonzero(middle)
-    along = np.linspace(-scan.width / 2, scan.width / 2, scan.pixels)[seen]
+    along = np.linspace(-NEAR.width / 2, NEAR.width / 2, NEAR.pixels)[seen]
     around = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
     weights = np.outer(middle[seen], middle[seen]).ravel()
     fractions = np.empty((len(places), len(PHASES)))
@@ -695,9 +694,7 @@ class WaferTwin(Wafer):
 
     @cached_property
     def _true_overview(self) -> Image:
-        scan = OVERVIEW.steps[1]
-        assert isinstance(scan, Scan)
-        return blurred(self.film, (0.0, 0.0), scan.width, scan.pixels, self._optics.blur)
+        return blurred(self.film, (0.0, 0.0), WHOLE.width, WHOLE.pixels, self._optics.blur)
 
     def diagram(self, at: float | None = None) -> Diagram:
         """The fields over the wafer, and the reflectances of the pure phases beside them.

@@ -200,7 +200,8 @@ def test_a_label_is_inferred_from_the_reading_and_can_be_wrong_near_the_cloud_po
 
 def test_a_label_that_is_read_directly_is_the_true_one() -> None:
     twin = CloudPointTwin(seed=3, labeling="direct")
-    settings = [of(*row) for row in (twin.diagram().lines[0].points[20:180:8] + [1e-3, -5e-4, -5e-4]).tolist()]
+    near = twin.diagram().lines[0].points[20:180:8]
+    settings = [of(water + 1e-3, ethanol - 5e-4, anise - 5e-4) for water, ethanol, anise in near.tolist()]
     with twin:
         assert [twin.perform(s).outcomes["phase"] for s in settings] == [t["phase"] for t in twin.truths(settings)]
 

@@ -220,8 +220,10 @@ def test_bounds_are_those_of_the_bottles_and_the_cell() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"pump_error": -1.0}, {"imperfections": float("nan")}, {"gain": 3.0}, {"surface_outside": 1.0}, {"surface_inside": -0.1}]
-    + [{"surface_inside": float("nan")}, {"surface_outside": float("nan")}],
+    [
+        *({"pump_error": -1.0}, {"imperfections": float("nan")}, {"gain": 3.0}),
+        *({"surface_outside": 1.0}, {"surface_inside": -0.1}, {"surface_inside": float("nan")}, {"surface_outside": float("nan")}),
+    ],
 )
 def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
@@ -240,7 +242,7 @@ def test_a_campaign_draws_a_reachable_color_and_comes_closer_to_it(tmp_path: Pat
         seed=4,
         store=tmp_path / "paint.db",
     )
-    scores = [campaign.score(trial) for trial in campaign.run()]
+    scores = [score for trial in campaign.run() if (score := campaign.score(trial)) is not None]
     assert len(scores) == 6
     assert min(scores) < scores[0]
 
