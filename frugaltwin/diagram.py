@@ -65,3 +65,5 @@ class Diagram:
     lines: tuple[Line, ...] = ()
     marks: tuple[Mark, ...] = ()
     section: Section | None = None
+    n_points: int = 121
+    """Points along an axis at which the truth is asked for: fewer where it takes long."""

@@ -51,7 +51,7 @@ def diagram_figure(driver: Driver, at: float | None = None) -> Figure:
     if not isinstance(driver, KnowsDiagram) and at is not None:
         raise InvalidInput(f"{driver.experiment.name} has no section to cut at {at:g}; leave --at out")
     diagram = driver.diagram(at) if isinstance(driver, KnowsDiagram) else _plain_diagram(driver)
-    plane = Plane.of(driver.experiment, diagram.axes, FINE if isinstance(driver, KnowsTruths) else COARSE)
+    plane = Plane.of(driver.experiment, diagram.axes, diagram.n_points)
     known = truths(driver, plane.settings())
     figure, panels = _canvas([plane, diagram.section] if diagram.section else [plane])
     main = panels[0]
@@ -161,16 +161,23 @@ class MapView:
                 axes.scatter(*at, marker="*", s=190, facecolor="white", edgecolor=INK, linewidth=1.4, zorder=6, label="next")
         title = f"believed after {len(trials)} of {len(self.trials)}"
         if truth is not None:
-            for line in truth.lines:
-                left.plot(*_at(self.plane, line.points), color=INK, linewidth=1.6, linestyle="--", zorder=3)
-            if not truth.lines:
-                _draw_borders(left, self.plane, _softened(self.plane, _one_hot(truth.codes, len(labels))), "--", 1.6)
-            share = np.mean(np.array([labels.index(label) for label in prediction.labels]) == truth.codes)
-            title += f"; truth dashed, {share:.1%} of the map right"
+            is_right = np.array([labels.index(label) for label in prediction.labels]) == truth.codes
+            title += f"; truth {self._draw_truth(left, truth, is_right)}, {np.mean(is_right):.1%} of the map right"
         _head(left, self.plane, title)
         right.set_title("how undecided", fontsize=10, color=INK)
         left.legend(loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=3, fontsize=8, frameon=False)
         return figure
+
+    def _draw_truth(self, axes: Axes, truth: Truth, is_right: NDArray[np.bool_]) -> str:
+        """The true boundaries, or rings around what is wrong where single points are no map; how it is drawn."""
+        if self.plane.shape is None and not self.plane.is_triangle:
+            axes.scatter(*_at(self.plane, self.plane.points[~is_right]), s=110, facecolor="none", edgecolor=INK, zorder=4, label="wrong")
+            return "ringed where missed"
+        for line in truth.lines:
+            axes.plot(*_at(self.plane, line.points), color=INK, linewidth=1.6, linestyle="--", zorder=3)
+        if not truth.lines:
+            _draw_borders(axes, self.plane, _softened(self.plane, _one_hot(truth.codes, len(self.goal.labels))), "--", 1.6)
+        return "dashed"
 
     def _draw_trials(self, axes: Axes, trials: Sequence[Trial], labels: Sequence[str], has_numbers: bool) -> None:
         """What was measured, in order: a color and a marker a label, a cross where it failed."""
@@ -218,7 +225,7 @@ def _plain_diagram(driver: Driver) -> Diagram:
     experiment = driver.experiment
     plane = Plane.of(experiment, n=3)
     labeled = next((o.name for o in experiment.outcomes if o.labels), experiment.outcomes[0].name)
-    return Diagram(tuple(p.name for p in plane.axes), labeled)
+    return Diagram(tuple(p.name for p in plane.axes), labeled, n_points=FINE if isinstance(driver, KnowsTruths) else COARSE)
 
 
 def _canvas(panels: Sequence[Plane | Section]) -> tuple[Figure, list[Axes]]:
@@ -313,7 +320,11 @@ def _draw_fields(
     has_lines: bool = True,
     marks: Floats | None = None,
 ) -> None:
-    """Every label's field in its color, with its name where there is room, away from marks [m, k]."""
+    """Every label's field in its color, with its name where there is room.
+
+    Args:
+        marks: Of a true diagram, [m, k]: names keep away from them. Without it the fields are what somebody believes: paler points.
+    """
     codes = chances.argmax(axis=0)
     if is_filled:
         tints = [_tint(c) for c in colors(len(labels))]
@@ -331,9 +342,16 @@ def _draw_fields(
                     axes.tricontourf(*_at(plane, plane.points), margins[k], levels=[-1e-12, 2.0], colors=[tints[k]])
         else:
             for k in np.unique(codes):
-                look = {"marker": MARKERS[k % len(MARKERS)], "color": colors(len(labels))[k], "edgecolor": INK, "linewidth": 0.5}
-                axes.scatter(*_at(plane, plane.points[codes == k]), s=30, label=labels[k], **look)
-            axes.legend(frameon=False, fontsize=8)
+                is_believed = marks is None
+                look = {
+                    "marker": MARKERS[k % len(MARKERS)],
+                    "facecolor": (tints if is_believed else colors(len(labels)))[k],
+                    "linewidth": 0.5,
+                }
+                name = {} if is_believed else {"label": labels[k]}
+                axes.scatter(*_at(plane, plane.points[codes == k]), s=30, edgecolor=QUIET if is_believed else INK, **look, **name)
+            if marks is not None:
+                axes.legend(frameon=False, fontsize=8)
             return
     if has_lines:
         _draw_borders(axes, plane, chances, "-", 1.2)
