@@ -73,13 +73,15 @@ def main() -> None:
     print(f"truth at 1,681 settings: {seconds:.1f} s, bar {GRID_BAR:g} s")
     spread = f"median {np.median(errors):.5f}, worst {errors.max():.3f}, above 0.005 at {(errors > 0.005).sum()} of them"
     print(f"standard error of the magnetization: {spread}")
-    T = np.array([1.5, 2.0, 2.1, 2.6, 3.0, 4.0])
-    lattices = Lattices(64, np.ones(len(T) * 16, bool))
-    found = run(lattices, needed_table(chance_up(T, 0 * T)), 16, 400, 400, np.random.PCG64(2))
+    T, replicas = np.array([1.5, 2.0, 2.1, 2.6, 3.0, 4.0]), 64
+    lattices = Lattices(64, np.ones(len(T) * replicas, bool))
+    found = run(lattices, needed_table(chance_up(T, 0 * T)), replicas, 400, 400, np.random.PCG64(2))
     print("\n| T, J/k | energy, 64 x 64 | Onsager | magnetization | Yang |\n|---|---|---|---|---|")
-    energy, m = -found.alignment.mean(axis=0), found.magnetization.mean(axis=0)
-    for row in zip(T, energy, exact_energy(T), m, exact_magnetization(T), strict=True):
-        print("| {:g} | {:.4f} | {:.4f} | {:.4f} | {:.4f} |".format(*row))
+    columns = []
+    for values, exact in ((-found.alignment, exact_energy(T)), (found.magnetization, exact_magnetization(T))):
+        columns += [values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(replicas), exact]
+    for row in zip(T, *columns, strict=True):
+        print("| {:g} | {:.4f} ± {:.4f} | {:.4f} | {:.4f} ± {:.4f} | {:.4f} |".format(*row))
 
 
 if __name__ == "__main__":

@@ -283,7 +283,23 @@ def tie_lines(phases: tuple[Phase, ...], T: Floats) -> TieLines:
     gap = (j > i + 1) | (left != right)
     i, j, row = i[gap], j[gap], row[gap]
     ends = np.array([left[gap], right[gap]])  # [2, m]
-    far = np.where(ends[0] == ends[1], grid.u[np.array([i + 1, j - 1])], NOWHERE)
+    same = np.flatnonzero(ends[0] == ends[1])
+    far = np.repeat(NOWHERE, len(row), axis=1)
+    if len(same):
+        # Between two ends of one phase is a spinodal, or else another phase that is too narrow for the grid.
+        between = (grid.columns > i[same, None]) & (grid.columns < j[same, None])
+        bend = np.where(between, curves[ends[0, same], row[same], 2], np.inf)
+        middle = bend.argmin(axis=1)
+        far[:, same] = grid.u[middle]
+        hidden = bend.min(axis=1) > 0
+        if hidden.any():
+            stranger = between & (lowest[row[same]] != ends[0, same, None])
+            split = same[hidden]
+            middle = stranger.argmax(axis=1)[hidden]
+            i, j, row = (np.insert(values, split + shift, new) for values, shift, new in ((i, 1, middle), (j, 0, middle), (row, 0, row[split])))
+            ends = np.array([np.insert(ends[0], split + 1, lowest[row_of(split, row), middle]), np.insert(ends[1], split, lowest[row_of(split, row), middle])])
+            far = np.insert(far, split, NOWHERE, axis=1)
+            far[:, split + np.arange(len(split)) + 1] = NOWHERE
     U = grid.u[np.array([i, j])]
     close = (j == i + 1) & ((i == 0) | (j == N - 1))  # a pure component melts: both ends are beyond the last grid points
     if close.any():

@@ -33,6 +33,7 @@ TRACE = 1e-9
 """Mole fraction: less of a component, or of a phase, is none. pycalphad's own limit is near."""
 SAME = 1e-3  # mole fraction: phases of one name that differ by less are one
 KEPT = 20_000  # equilibria in memory, of each system
+POINTS = 200  # sampled of every phase before pycalphad minimizes; with its default of 60 it misses phases of a ternary miscibility gap
 LINES = 5  # of every solid phase's pattern
 
 
@@ -145,7 +146,9 @@ class System:
             conditions[v.X(present[-1])] = np.array(last)[order]
         with _quiet():
             if present not in self._workspaces:
-                self._workspaces[present] = Workspace(self._database, [*present, "VA"], list(self._phases), conditions)
+                self._workspaces[present] = Workspace(
+                    self._database, [*present, "VA"], list(self._phases), conditions, calc_opts={"pdens": POINTS}
+                )
             else:
                 self._workspaces[present].conditions.update(conditions)
             solved = self._workspaces[present].eq
@@ -231,7 +234,7 @@ class Calphad(PhaseLab):
     ============= ====== ========================================================================================================
     outcome       unit   meaning
     ============= ====== ========================================================================================================
-    phase                the stable phases joined by " + ", as ``HCP_CD + LIQUID``; one with a gap is ``LIQUID + LIQUID``
+    phase                the stable phases joined by " + ", as ``HCP_CD + LIQUID``; a gap in one is ``LIQUID + LIQUID``
     d_1 … d_12    1      a diffraction-like pattern: the phases' own, mixed by their fractions, and a background
     contrast      1      standard deviation of the composition over the sample
     ============= ====== ========================================================================================================
@@ -263,10 +266,13 @@ class Calphad(PhaseLab):
     **Time and money.** A new sample 120 s and 0.40 USD, heating 0.5 K/s, cooling 0.2 K/s, 600 s soak at 0.30 USD an hour, a pattern
     300 s and 0.10 USD.
 
-    **Truth**: pycalphad's equilibrium. A component of which there is less than 1e-9 counts as none.
+    **Truth**: pycalphad's equilibrium, from 200 sampled points a phase; R is 8.3145 J/(mol K), as TDB files have it. A component of
+    which there is less than 1e-9 counts as none.
 
-    **Valid** where the file is. **Leaves out** everything but equilibrium: no kinetics, no metastable phase, no texture; three
-    phases of which two have one structure are read as two.
+    **Valid** where the file is. It takes milliseconds for every new point: one at a time some hundred in a second, rows of one
+    temperature (`truths`) a thousand.
+    **Leaves out** everything but equilibrium: no kinetics, no metastable phase, no texture. What has several phases of one structure
+    and nothing else is read as two of them; beside another structure they are read as one.
 
     **Twin of** a furnace with a diffractometer on the alloy that the file describes. No rig was ever compared with it.
     """

@@ -361,7 +361,7 @@ class Ferroelectric(PhaseLab):
 
     def diagram(self, at: float | None = None) -> Diagram:
         """The boundaries, the points where they meet or change their order, and the free energies at the temperature `at`."""
-        at = COLDEST if at is None else at
+        at = 500.0 if at is None else at
         if not COLDEST <= at <= HOTTEST:
             raise InvalidInput(f"ferroelectric is cut at a temperature of {COLDEST:g} to {HOTTEST:g} K, not at {at:g} K")
         x = np.linspace(0.0, 1.0, 401)

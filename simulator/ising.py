@@ -98,12 +98,12 @@ def needed_table(chances: ArrayLike) -> Bytes:
         chances: As of `chance_up`, [n, 5].
     """
     limits = np.rint(LEVELS * np.asarray(chances)).astype(np.int32).T  # [5, n]
-    draws = np.arange(LEVELS, dtype=np.uint16)[:, None]
-    needed = np.zeros((LEVELS, limits.shape[1]), np.uint8)
+    # One more neighbor is needed from every limit on.
+    needed = np.zeros((LEVELS + 1, limits.shape[1]), np.uint8)
     for limit in limits:
-        needed += draws >= np.minimum(limit, LEVELS - 1).astype(np.uint16)
-        needed[-1] -= limit == LEVELS  # a limit that no number of 16 bits reaches
-    return needed
+        needed[limit, np.arange(limits.shape[1])] += 1
+    np.add.accumulate(needed, axis=0, out=needed)
+    return needed[:LEVELS]
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,8 @@ class Run:
     def outcomes(self, temperature: ArrayLike, field: ArrayLike, coupling: float, size: int) -> tuple[Floats, Floats, Floats]:
         """Magnetization, energy and susceptibility, all per spin, [r, n].
 
-        χ = N (⟨m²⟩ - ⟨m⟩²) / T. Source: Landau & Binder, A Guide to Monte Carlo Simulations in Statistical Physics, ch. 2.
+        χ = N (⟨m²⟩ - ⟨m⟩²) / T: fluctuation and response. Source: Landau & Binder, A Guide to Monte Carlo Simulations in
+        Statistical Physics, ch. 2.
         """
         m = self.magnetization
         energy: Floats = -coupling * self.alignment - np.asarray(field) * m
@@ -528,7 +529,7 @@ class Ising:
         section = Section(
             f"magnetization at {at:.4g} J/k", "field, J", "magnetization", (Curve("magnetization", h, m),), cuts=("temperature", at)
         )
-        return Diagram(("temperature", "field"), "phase", "magnetization", tuple(lines), tuple(marks), section)
+        return Diagram(("temperature", "field"), "phase", None, tuple(lines), tuple(marks), section, n_points=41)
 
     def stop(self) -> None:
         """The next `perform` raises `Stopped`, and one in flight does so after its sweep, until the magnet is entered again."""

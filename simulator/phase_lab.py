@@ -9,7 +9,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 Labeling = Literal["inferred", "direct"]
 
 ROOM_TEMPERATURE = 298.15  # K
+BASE_LINE_MEMORY = 8 * 3600.0  # s: how fast a base line comes back to zero
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,10 @@ class PhaseLab(ABC):
         """
         if not 0 <= imperfections <= 10:
             raise InvalidInput(f"imperfections = {imperfections:g} is no scale: 0 is none, 1 as on a rig, 10 the most")
+        if labeling not in get_args(Labeling):
+            raise InvalidInput(f"labeling = {labeling!r}: it is {' or '.join(get_args(Labeling))}")
+        if seed < 0:
+            raise InvalidInput(f"seed = {seed}: it is a whole number from 0 up")
         self.experiment = Experiment(
             name,
             parameters,
@@ -177,8 +182,10 @@ class PhaseLab(ABC):
         cost = self._furnace.go(sample, temperature) + self._instrument.cost
         signal = self._instrument.signal([state])[0]
         if self._imperfections:
-            hours = cost.seconds / 3600
-            self._base_line += self._imperfections * self._instrument.drift * math.sqrt(hours) * self._random.standard_normal()
+            # A base line that wanders and is drawn back: an Ornstein-Uhlenbeck process, exact for any step.
+            kept = math.exp(-cost.seconds / BASE_LINE_MEMORY)
+            step = self._instrument.drift * math.sqrt(BASE_LINE_MEMORY / 7200 * (1 - kept**2))
+            self._base_line = kept * self._base_line + self._imperfections * step * self._random.standard_normal()
             signal = signal + self._base_line
             signal = signal + self._imperfections * self._instrument.noise * self._random.standard_normal(signal.shape)
         label = state.label if self._labeling == "direct" else self._instrument.inferred(signal)

@@ -294,6 +294,14 @@ def test_a_reading_scatters_by_its_noise_and_names_the_phase_that_it_shows() -> 
             assert [measured[n] for n in names] == [true[n] for n in names]
 
 
+def test_close_below_a_second_order_transition_the_distortion_is_too_small_to_be_seen() -> None:
+    below = float(DEFAULT.transition_temperature(0.6)) - 0.2
+    with Ferroelectric(imperfections=0) as twin:
+        assert twin.truth({"titanate": 0.6, "temperature": below})["phase"] == "tetragonal"
+        assert twin.perform({"titanate": 0.6, "temperature": below}).outcomes["phase"] == "cubic"
+        assert twin.perform({"titanate": 0.6, "temperature": below - 20}).outcomes["phase"] == "tetragonal"
+
+
 def test_with_direct_labels_noise_never_mislabels() -> None:
     with Ferroelectric(labeling="direct", imperfections=10, seed=3) as twin:
         assert all(twin.perform(s).outcomes["phase"] == twin.truth(s)["phase"] for s in settings_of(50, 4))

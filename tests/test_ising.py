@@ -206,6 +206,13 @@ def test_the_mean_of_many_measurements_is_the_truth() -> None:
             assert abs(read[:, k].mean() - float(truth[name])) < 4.5 * error, name
 
 
+def test_near_the_critical_point_a_short_run_keeps_part_of_its_saturation() -> None:
+    (short,), (long,) = (expected(Magnet(16, n, n, 1.0, 0.0), [(2.5, 0.0)]) for n in (10, 400))
+    assert short.magnetization > 0.4
+    assert abs(long.magnetization) < 0.1
+    assert short.susceptibility < 0.5 * long.susceptibility
+
+
 def test_the_seed_and_the_probe_change_measurements_and_not_the_truth() -> None:
     settings = {"temperature": 2.0, "field": 0.1}
 
