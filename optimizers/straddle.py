@@ -83,7 +83,9 @@ def _divided(goal: Goal) -> tuple[Map, float]:
     """
     goal = mapped(goal, "straddle")
     if goal.threshold is None:
-        raise InvalidInput(f"straddle maps where a number passes a value, but {goal.text} maps labels; try --strategy {goal.default_strategy}")
+        raise InvalidInput(
+            f"straddle maps where a number passes a value, but {goal.text} maps labels; try --strategy {goal.default_strategy}"
+        )
     return goal, goal.threshold
 
 

@@ -276,30 +276,21 @@ def tie_lines(phases: tuple[Phase, ...], T: Floats) -> TieLines:
     if grid.has_lines:
         curves[:, :, 0] += grid.off_line
     lowest, stable = _stable_points(grid, curves)
-    row, column = np.nonzero(stable)
-    same_row = row[1:] == row[:-1]
-    i, j, row = column[:-1][same_row], column[1:][same_row], row[:-1][same_row]
-    left, right = lowest[row, i], lowest[row, j]
-    gap = (j > i + 1) | (left != right)
-    i, j, row = i[gap], j[gap], row[gap]
-    ends = np.array([left[gap], right[gap]])  # [2, m]
-    same = np.flatnonzero(ends[0] == ends[1])
+    row, i, j, ends = _neighbors(lowest, stable)
     far = np.repeat(NOWHERE, len(row), axis=1)
-    if len(same):
-        # Between two ends of one phase is a spinodal, or else another phase that is too narrow for the grid.
+    while len(same := np.flatnonzero(ends[0] == ends[1])):
         between = (grid.columns > i[same, None]) & (grid.columns < j[same, None])
-        bend = np.where(between, curves[ends[0, same], row[same], 2], np.inf)
-        middle = bend.argmin(axis=1)
-        far[:, same] = grid.u[middle]
+        bend = np.where(between, curves[ends[0, same], row[same], 2], np.inf)  # [same, N]
+        far[:, same] = grid.u[bend.argmin(axis=1)]
         hidden = bend.min(axis=1) > 0
-        if hidden.any():
-            stranger = between & (lowest[row[same]] != ends[0, same, None])
-            split = same[hidden]
-            middle = stranger.argmax(axis=1)[hidden]
-            i, j, row = (np.insert(values, split + shift, new) for values, shift, new in ((i, 1, middle), (j, 0, middle), (row, 0, row[split])))
-            ends = np.array([np.insert(ends[0], split + 1, lowest[row_of(split, row), middle]), np.insert(ends[1], split, lowest[row_of(split, row), middle])])
-            far = np.insert(far, split, NOWHERE, axis=1)
-            far[:, split + np.arange(len(split)) + 1] = NOWHERE
+        if not hidden.any():
+            break
+        # Two ends of one phase without a spinodal between them: there is a field of another phase, too narrow for the grid.
+        stranger = between & (lowest[row[same]] != ends[0, same, None])
+        column = np.where(stranger.any(axis=1), stranger.argmax(axis=1), bend.argmin(axis=1))
+        stable[row[same][hidden], column[hidden]] = True
+        row, i, j, ends = _neighbors(lowest, stable)
+        far = np.repeat(NOWHERE, len(row), axis=1)
     U = grid.u[np.array([i, j])]
     close = (j == i + 1) & ((i == 0) | (j == N - 1))  # a pure component melts: both ends are beyond the last grid points
     if close.any():
@@ -331,6 +322,16 @@ class _Lines:
 
 
 _Start: TypeAlias = tuple[Integers, Integers, Floats, Floats]  # row, ends, U and far
+
+
+def _neighbors(lowest: Integers, stable: NDArray[np.bool_]) -> tuple[Integers, Integers, Integers, Integers]:
+    """Row, columns i < j and phases [2, m] of every two stable points next to each other that a tie line may connect."""
+    row, column = np.nonzero(stable)
+    same_row = row[1:] == row[:-1]
+    i, j, row = column[:-1][same_row], column[1:][same_row], row[:-1][same_row]
+    left, right = lowest[row, i], lowest[row, j]
+    gap = (j > i + 1) | (left != right)
+    return row[gap], i[gap], j[gap], np.array([left[gap], right[gap]])
 
 
 def _stable_points(grid: _Grid, curves: Floats) -> tuple[Integers, NDArray[np.bool_]]:

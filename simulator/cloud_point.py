@@ -260,9 +260,9 @@ class CloudPointTwin(CloudPoint):
     seed           0             of everything random
     ============== ============= =================================================================================
 
-    **Time and money.** A mixture takes about 70 s (dose, stir, read, drain, wash with 2 mL of ethanol, drain, rinse with water, drain);
-    on connecting the tubes are filled, and before every fifth mixture but the first clean water is read again. USD per mL: anise 0.02,
-    ethanol 0.01, water 0.0005, waste 0.002 (assumptions).
+    **Time and money.** A mixture takes about 60 s (dose, stir, read, drain, wash with 2 mL of ethanol, drain, rinse with water, drain);
+    on connecting the tubes are filled, and after every fifth mixture clean water is read again. USD per mL: anise 0.02, ethanol 0.01,
+    water 0.0005, waste 0.002 (assumptions).
 
     **Truth** (`--noise-free`): cloudy where d > 0, and the turbidity; what is systematic stays (pump_bias, the clean residue of the
     rinse), what is random, drifts or remembers is off. Inferred labels call a mixture cloudy a little late: at some 10 ppm of droplets.

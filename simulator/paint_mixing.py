@@ -180,9 +180,9 @@ class PaintMixingTwin(PaintMixing):
     seed             0             of everything random
     ================ ============= ===============================================================================
 
-    **Time and money.** A paint takes about 75 s (dose, stir, read, drain, rinse, drain); on connecting the tubes are filled, and before
-    every fifth paint but the first 4 mL of white base are read again. USD per mL: pastes 0.03, white base 0.01, water 0.0005, waste
-    0.002 (assumptions).
+    **Time and money.** A paint takes about 70 s (dose, stir, read, drain, rinse, drain); on connecting the tubes are filled, and after
+    every fifth paint the cell is rinsed twice more and 4 mL of white base are read again. USD per mL: pastes 0.03, white base 0.01,
+    water 0.0005, waste 0.002 (assumptions).
 
     **Truth** (`--noise-free`): what is systematic stays (pump_bias); what is random, drifts or remembers is off.
 

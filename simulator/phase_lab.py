@@ -57,7 +57,8 @@ class Instrument(Protocol):
 
     @property
     def drift(self) -> float | Floats:
-        """Random walk of the base line, one for all m (scaled for each where it is [m]): its standard deviation after an hour."""
+        """How far the base line, one for all m, wanders in an hour, one standard deviation (of each, where it is [m]); twice as far
+        in the long run."""
         ...
 
     def signal(self, states: Sequence[State]) -> Floats:

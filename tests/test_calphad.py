@@ -21,11 +21,11 @@ from simulator.ternary_equilibrium import Mixing, phase_map
 Floats = NDArray[np.float64]
 
 DATA = Path(__file__).parent / "data"
-EUTECTIC, REGULAR = DATA / "bi_cd.tdb", DATA / "regular_abc.tdb"
+EUTECTIC, REGULAR = DATA / "eutectic.tdb", DATA / "regular_abc.tdb"
 LIMITS: dict[str, Any] = {"temperature_low": 350.0, "temperature_high": 650.0, "steps": 10}
 R_HERE, R_TDB = 8.314462618, 8.3145  # J/(mol K): pycalphad takes R as it was when the databases were written
 
-MELTING = {"BI": (11106.0, 20.39445), "CD": (6210.0, 10.45067)}  # J/mol, J/(mol K), as in bi_cd.tdb
+MELTING = {"BI": (11106.0, 20.39445), "CD": (6210.0, 10.45067)}  # J/mol, J/(mol K), as in eutectic.tdb
 OMEGA = (8000.0, 7500.0, 6000.0)  # J/mol, as in regular_abc.tdb
 
 
@@ -197,9 +197,9 @@ def test_the_fingerprint_follows_the_file(tmp_path: Path, eutectic: Calphad) -> 
     ("options", "sentence"),
     [
         ({"components": "BI"}, r"choose two or three components of BI, CD with components=…, got 1: BI"),
-        ({"components": "BI,AL"}, r"bi_cd.tdb has no component AL; it has BI, CD"),
+        ({"components": "BI,AL"}, r"eutectic.tdb has no component AL; it has BI, CD"),
         ({"components": "BI,BI"}, r"components = BI,BI names one twice"),
-        ({"phases": "FCC_A1"}, r"bi_cd.tdb has no phase FCC_A1; it has HCP_CD, LIQUID, RHOMBO_BI"),
+        ({"phases": "FCC_A1"}, r"eutectic.tdb has no phase FCC_A1; it has HCP_CD, LIQUID, RHOMBO_BI"),
         ({"pressure": 0.0}, r"pressure = 0 Pa is none"),
         ({"pressure": math.nan}, r"pressure = nan Pa is none"),
         ({"temperature": 0.0}, r"temperature = 0 K is no temperature to have a sample at: it is 1 to 20000 K"),

@@ -17,7 +17,7 @@ from frugaltwin.tables import color_of
 
 NEEDED: dict[str, dict[str, object]] = {
     "table": {"path": Path(__file__).parents[1] / "benchmarks" / "data" / "as7341_led_light.csv", "outcomes": "ch410,ch440"},
-    "calphad": {"path": Path(__file__).parent / "data" / "bi_cd.tdb", "temperature_low": 350.0, "temperature_high": 650.0},
+    "calphad": {"path": Path(__file__).parent / "data" / "eutectic.tdb", "temperature_low": 350.0, "temperature_high": 650.0},
 }
 """What some drivers cannot do without."""
 

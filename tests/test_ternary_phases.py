@@ -40,12 +40,18 @@ def drawn(n: int, seed: int = 0, spread: float = 1.0) -> Floats:
 def systems(n: int, seed: int = 0) -> list[Mixing]:
     """Regular solutions, ternary terms, chains, and strongly demixed ones, drawn at random."""
     r = np.random.default_rng(seed)
+
+    def between(low: float, high: float) -> tuple[float, float, float]:
+        return r.uniform(low, high), r.uniform(low, high), r.uniform(low, high)
+
     kinds = []
     for _ in range(n):
-        kinds.append(Mixing(*r.uniform(-3, 5, 3)))
-        kinds.append(Mixing(*r.uniform(-3, 4, 3), r.uniform(-12, 12)))
-        kinds.append(Mixing(*r.uniform(-0.5, 2.5, 3), sizes=(float(10 ** r.uniform(0, 4)), float(10 ** r.uniform(0, 1)), 1.0)))
-        kinds.append(Mixing(*r.uniform(5, 40, 3)))
+        kinds.append(Mixing(*between(-3, 5)))
+        kinds.append(Mixing(*between(-3, 4), abc=r.uniform(-12, 12)))
+        chains = (float(10 ** r.uniform(0, 4)), float(10 ** r.uniform(0, 1)), 1.0)
+        ab, ac, bc = between(-0.5, 2.5)
+        kinds.append(Mixing(ab, ac, bc, 0.0, chains))
+        kinds.append(Mixing(*between(5, 40)))
     return kinds
 
 
@@ -53,8 +59,8 @@ def differences(mixing: Mixing, found: Equilibria, k: int) -> Floats:
     """How far the chemical potentials of a component differ between the phases of mixture k, where they can be told."""
     x = found.compositions[k, : found.count[k]]
     told = x.min(axis=0) > 1e-130
-    m = potentials(mixing, x)[:, told]
-    return np.ptp(m, axis=0)
+    difference: Floats = np.ptp(potentials(mixing, x)[:, told], axis=0)
+    return difference
 
 
 def test_the_energies_slope_is_the_difference_of_the_potentials() -> None:
@@ -177,7 +183,8 @@ def test_tie_lines_and_triangles_of_the_whole_diagram_have_equal_potentials(mixi
 def test_the_order_of_the_components_does_not_matter(mixing: Mixing) -> None:
     X = drawn(300)
     one = phase_map(mixing).equilibria(X)
-    for order in permutations(range(3)):
+    for i, j, k in permutations(range(3)):
+        order = (i, j, k)
         two = phase_map(mixing.permuted(order)).equilibria(X[:, list(order)])
         assert (one.count == two.count).all()
         amounts = np.sort(one.amounts, axis=1), np.sort(two.amounts, axis=1)
