@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PALETTE = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00", "#999999", "#4d4d4d", "#c8c8c8")
 DARK = (ACCENT, "#d55e00", "#009e73", "#8b3a6f", INK)  # lines on white
 MARKERS = "os^DvPX*hp"
+LETTER = 0.019  # width of a letter of a field's name, of the width of the picture
 TINT = 0.45  # of the full color: what is written on a field stays readable
 
 FINE, COARSE = 121, 41  # points along an axis: of a picture that is drawn once, of one in a row of many
@@ -390,7 +391,9 @@ def _name_fields(axes: Axes, plane: Plane, codes: NDArray[np.int_], labels: Sequ
         room = np.minimum(cKDTree(outside).query(inside)[0], 0.02 + edge) if len(outside) else 0.02 + edge
         if marks is not None and len(marks):
             room = np.minimum(room, cKDTree(_unit_box(plane, marks)).query(inside)[0])
-        best = int(room.argmax())
+        half = LETTER * len(labels[k]) / 2
+        fits = (inside[:, 0] > half) & (inside[:, 0] < 1 - half)
+        best = int(np.where(fits, room, 0.3 * room).argmax())
         if room[best] < 0.03:
             left_out.append(k)
             continue

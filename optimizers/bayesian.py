@@ -1,7 +1,8 @@
 """Model the score alone, whatever the outcomes mean: the strategy that needs no knowledge."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,6 @@ from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, ScoredGoal, scored
 from frugaltwin.plugins import Prediction
 from optimizers.failures import log_chance
-from optimizers.gaussian_process import Scale, fitted, predicted, singular_is_fine
 from optimizers.search import Acquisition, best_points
 from optimizers.space import Floats, Space
 
@@ -21,11 +21,20 @@ with warnings.catch_warnings():
     # linear_operator 0.6 decorates with torch.jit.script, which torch has deprecated.
     warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
     from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+    from botorch.exceptions.warnings import InputDataWarning, OptimizationWarning
     from botorch.models import SingleTaskGP
+    from botorch.optim.fit import fit_gpytorch_mll_scipy
     from botorch.sampling.normal import SobolQMCNormalSampler
     from botorch.utils.sampling import manual_seed
+    from gpytorch.constraints import GreaterThan
+    from gpytorch.likelihoods import GaussianLikelihood
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+    from gpytorch.priors import LogNormalPrior
+    from linear_operator.utils.warnings import NumericalWarning
 
+_NOISE = (-6.0, 1.5)  # log-normal prior of the noise variance; botorch's (-4, 1) is too noisy to end near the optimum of a quiet rig
 _SAMPLES = 64
+_CHUNK = 512  # settings at once: bounds the memory
 _AHEAD = 64  # points of the sequence to choose from, in case some were tried
 _NEAR = 3  # of the best settings so far: the search looks around them
 
@@ -58,8 +67,8 @@ class Bayesian:
         self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
     ) -> list[Settings]:
         goal, space = scored(goal, "bayesian"), Space.of(experiment)
-        X, scores, _ = _scored(space, goal, history)
-        model = fitted(X, scores) if X.size else None
+        known = _scored(space, goal, history)
+        X, model = known.X, _fitted(known.X, known.values) if known.X.size else None
         chance = log_chance(space, history)
         chosen: list[Settings] = []
         while len(chosen) < count:
@@ -75,35 +84,72 @@ class Bayesian:
 
     def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
         goal, space = scored(goal, "bayesian"), Space.of(experiment)
-        X, scores, _ = _scored(space, goal, history)
-        if not X.size:
+        known = _scored(space, goal, history)
+        if not known.X.size:
             return space.decode(space.sample(1, self.seed)[0])
-        model, chance = fitted(X, scores), log_chance(space, history)
-        return space.decode(best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, X[:_NEAR])[0])
+        model, chance = _fitted(known.X, known.values), log_chance(space, history)
+        return space.decode(best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, known.X[:_NEAR])[0])
 
     def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
         goal, space = scored(goal, "bayesian"), Space.of(experiment)
-        X, scores, scale = _scored(space, goal, history)
-        mean, deviation = predicted(fitted(X, scores), scale, space.encode(settings))
-        return Prediction(means={"score": _sign(goal) * mean}, deviations={"score": deviation})
+        known = _scored(space, goal, history)
+        X = torch.from_numpy(space.encode(settings))
+        if not space.size:  # the only settings there are
+            return Prediction(means={"score": np.full(len(X), known.center)}, deviations={"score": np.zeros(len(X))})
+        model = _fitted(known.X, known.values)
+        with torch.no_grad():
+            posteriors = [model.posterior(x) for x in X.split(_CHUNK)]
+            mean = torch.cat([p.mean[:, 0] for p in posteriors]).numpy()
+            deviation = torch.cat([p.variance[:, 0] for p in posteriors]).clamp_min(0.0).sqrt().numpy()
+        return Prediction(means={"score": known.center + known.unit * mean}, deviations={"score": abs(known.unit) * deviation})
 
 
-def _scored(space: Space, goal: ScoredGoal, history: Sequence[Trial]) -> tuple[Floats, Floats, Scale]:
-    """Points [n, D] and scores [n] of the trials that did not fail, best first, the larger the better, in units of their scale."""
+@dataclass(frozen=True)
+class _Scores:
+    """Scores [n], the larger the better, in units of their spread; the best first, as are their points [n, D]."""
+
+    X: Floats
+    values: Floats
+    center: float
+    """score = center + unit · value"""
+    unit: float
+    """Negative where a low score is a good one."""
+
+
+def _scored(space: Space, goal: ScoredGoal, history: Sequence[Trial]) -> _Scores:
+    """The scores of the trials that did not fail."""
     pairs = [(t.settings, score) for t in history if (score := goal.score_of_trial(t)) is not None]
-    scores = np.array([score for _, score in pairs]) * _sign(goal)
+    sign = -1.0 if goal.is_minimized else 1.0
+    scores = np.array([score for _, score in pairs]) * sign
     order = np.argsort(-scores, kind="stable")
-    scale = Scale.of(scores)
-    return space.encode([s for s, _ in pairs])[order], scale.standard(scores)[order], scale
+    center = float(scores.mean()) if pairs else 0.0
+    scores = scores - center
+    spread = float(scores.std()) if pairs else 0.0
+    has_spread = spread > 1e-9 * (1 + np.abs(scores).max(initial=0.0))
+    scores = scores / spread if has_spread else 0 * scores
+    return _Scores(space.encode([s for s, _ in pairs])[order], scores[order], sign * center, sign * (spread if has_spread else 1.0))
 
 
-def _sign(goal: ScoredGoal) -> float:
-    return -1.0 if goal.is_minimized else 1.0
+def _fitted(X: Floats, scores: Floats) -> SingleTaskGP:
+    """A Gaussian process that explains scores [n] at points X [n, D]."""
+    with warnings.catch_warnings(), manual_seed(0):
+        # botorch wants scores of unit variance, which a single score and equal scores cannot have.
+        warnings.filterwarnings("ignore", message="Data .* is not standardized", category=InputDataWarning)
+        prior = LogNormalPrior(*_NOISE)
+        constraint = GreaterThan(1e-6, transform=None, initial_value=prior.mode)
+        likelihood = GaussianLikelihood(noise_prior=prior, noise_constraint=constraint).double()
+        model = SingleTaskGP(torch.from_numpy(X), torch.from_numpy(scores)[:, None], likelihood=likelihood, outcome_transform=None)
+        # A line search that ends early, as it does on equal scores, leaves good enough hyperparameters.
+        warnings.filterwarnings("ignore", category=OptimizationWarning)
+        mll = ExactMarginalLogLikelihood(likelihood, model)
+        fit_gpytorch_mll_scipy(mll.train())
+        mll.eval()
+    return model
 
 
 def _improvement(model: SingleTaskGP, X: Floats, busy: Floats, seed: int) -> Acquisition:
     """Logarithm of the expected improvement on points X [n, D] and on those busy [p, D]."""
-    with manual_seed(seed), singular_is_fine():
+    with manual_seed(seed), _singular_is_fine():
         acquisition = qLogNoisyExpectedImprovement(
             model,
             torch.from_numpy(X),
@@ -113,11 +159,19 @@ def _improvement(model: SingleTaskGP, X: Floats, busy: Floats, seed: int) -> Acq
         )
 
     def improvement(x: Tensor) -> Tensor:
-        with singular_is_fine():
+        with _singular_is_fine():
             value: Tensor = acquisition(x[:, None, :])
         return value
 
     return improvement
+
+
+@contextmanager
+def _singular_is_fine() -> Iterator[None]:
+    """The joint covariance of points that were measured twice, or are looked at again, is singular: a tiny jitter is what it takes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="A not p.d., added jitter", category=NumericalWarning)
+        yield
 
 
 def _mean(model: SingleTaskGP, X: Tensor) -> Tensor:

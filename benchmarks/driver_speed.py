@@ -1,0 +1,79 @@
+"""Single measurements and truths a second through every driver of the catalog, default options, one core.
+
+    python -m benchmarks.driver_speed [NAME …]
+
+Settings are drawn at random beforehand; time is the process's own (the machine may be busy with others).
+"""
+
+import os
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # before numpy starts
+
+import contextlib
+import statistics
+import sys
+from pathlib import Path
+from time import process_time
+
+from frugaltwin import catalog
+from frugaltwin.errors import DriverError
+from frugaltwin.experiment import Settings
+from frugaltwin.goals import Goal
+from frugaltwin.plugins import Driver, KnowsTruth, KnowsTruths
+
+HOME = Path(__file__).parents[1]
+NEEDED = {
+    "table": {"path": HOME / "benchmarks" / "data" / "phase_lens_441.csv", "outcomes": "phase"},
+    "calphad": {"path": HOME / "tests" / "data" / "eutectic.tdb"},
+}
+BAR = 2000  # measurements a second
+SETTINGS, ROUNDS, SECONDS = 1000, 3, 1.0
+
+
+def drawn(driver: Driver) -> list[Settings]:
+    first = driver.experiment.outcomes[0]
+    goal: Goal = catalog.make_goal(f"map:{first.name}" if first.labels else f"minimize:{first.name}", driver)
+    count = min(SETTINGS, len(driver.experiment.candidates) or SETTINGS)
+    return catalog.make_strategy("random", seed=1).suggest(driver.experiment, goal, [], count=count)
+
+
+def performs(driver: Driver, settings: list[Settings]) -> float:
+    """Measurements a second; failed ones count, since they take their time too."""
+    begin, n = process_time(), 0
+    with driver:
+        while process_time() - begin < SECONDS:
+            for s in settings[n % len(settings) : n % len(settings) + 20]:
+                with contextlib.suppress(DriverError):
+                    driver.perform(s)
+                n += 1
+    return n / (process_time() - begin)
+
+
+def truths(driver: Driver, settings: list[Settings]) -> float | None:
+    """Truths a second, all at once where the driver can."""
+    if not isinstance(driver, KnowsTruth):
+        return None
+    begin = process_time()
+    if isinstance(driver, KnowsTruths):
+        driver.truths(settings)
+    else:
+        for s in settings:
+            with contextlib.suppress(DriverError):
+                driver.truth(s)
+    return len(settings) / (process_time() - begin)
+
+
+def main() -> None:
+    print(f"| driver | measurements a second (bar {BAR:,}) | truths a second |")
+    print("|---|---|---|")
+    for name in sys.argv[1:] or sorted(catalog.DRIVERS):
+        driver = catalog.make_driver(name, NEEDED.get(name, {}), seed=1)
+        settings = drawn(driver)
+        performs(driver, settings[:20])  # what is built on first use is not counted
+        rate = statistics.median(performs(driver, settings) for _ in range(ROUNDS))
+        true = truths(catalog.make_driver(name, NEEDED.get(name, {})), settings)
+        print(f"| {name} | {rate:,.0f} | {'no truth' if true is None else f'{true:,.0f}'} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
