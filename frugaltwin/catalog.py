@@ -32,6 +32,10 @@ DRIVERS = {
     "ternary-solution": "simulator.ternary_solution:TernarySolution",
     "flory-huggins": "simulator.flory_huggins:FloryHuggins",
     "calphad": "simulator.calphad:Calphad",
+    "binary-solution": "simulator.binary_solution:BinarySolution",
+    "eutectic": "simulator.eutectic:Eutectic",
+    "lens": "simulator.lens:Lens",
+    "peritectic": "simulator.peritectic:Peritectic",
     "table": "simulator.table:Table",
 }
 STRATEGIES = {

@@ -187,7 +187,7 @@ class MapView:
             if group:
                 at = _at(self.plane, self.plane.positions([t.settings for t in group]))
                 look = {"marker": MARKERS[k % len(MARKERS)], "facecolor": colors(len(labels))[k], "edgecolor": INK, "linewidth": 0.7}
-                axes.scatter(*at, s=34, zorder=5, label=label, **look)
+                axes.scatter(*at, s=34, zorder=5, label=label, clip_on=False, **look)
         if failed := [t for t in trials if t.measurement is None]:
             axes.scatter(
                 *_at(self.plane, self.plane.positions([t.settings for t in failed])), marker="x", s=30, color=INK, zorder=5, label="failed"
@@ -434,19 +434,25 @@ def _draw_known(axes: Axes, plane: Plane, diagram: Diagram) -> None:
         "spinodal": {"color": INK, "linewidth": 1.2, "linestyle": ":", "zorder": 3},
         "tie line": {"color": QUIET, "linewidth": 0.8, "zorder": 2},
     }
-    named: set[str] = set()
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    kinds: set[str] = set()
     for line in diagram.lines:
-        text = line.name or (line.kind if line.kind != "boundary" else "")
-        label = text if text and text not in named else None
-        named.add(text)
+        label = line.kind if line.kind != "boundary" and line.kind not in kinds else None
+        kinds.add(line.kind)
         axes.plot(*_at(plane, line.points), label=label, **looks[line.kind])
+    longest = {
+        line.name: line for line in sorted(diagram.lines, key=lambda line: len(line.points)) if line.kind == "boundary" and line.name
+    }
+    for name, line in longest.items():
+        middle = line.points.mean(axis=0) if len(line.points) == 2 else line.points[len(line.points) // 2]
+        axes.text(*middle, name, fontsize=7.5, fontstyle="italic", color=INK, ha="center", va="center", path_effects=halo, zorder=4)
     for mark in diagram.marks:
         at = tuple(np.array([v]) for v in mark.at)
-        axes.scatter(*at, marker="D", s=26, color=INK, zorder=5)
+        axes.scatter(*at, marker="D", s=26, color=INK, zorder=5, clip_on=False)
         is_right = _unit_box(plane, np.array([mark.at]))[0, 0] > 0.7
         text = axes.text(*mark.at, f"{mark.name}  " if is_right else f"  {mark.name}", fontsize=8, color=INK, va="bottom", zorder=5)
-        text.set(horizontalalignment="right" if is_right else "left", path_effects=[withStroke(linewidth=2.5, foreground="white")])
-    if named - {""}:
+        text.set(horizontalalignment="right" if is_right else "left", path_effects=halo)
+    if kinds - {"boundary"}:
         corner = {"loc": "upper left", "bbox_to_anchor": (-0.15, 1.0)} if plane.is_triangle else {"loc": "upper right"}
         axes.legend(fontsize=8, facecolor="white", framealpha=0.75, edgecolor="none", **corner)
 
