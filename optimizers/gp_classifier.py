@@ -22,7 +22,7 @@ _SURE = 1e-6  # change of the log posterior that ends Newton's iterations
 
 # Log-normal priors: likeliest value and standard deviation of the logarithm. The length is per root of the dimension of the unit box.
 _AMPLITUDE = (5.0, 0.5)
-_LENGTH = (0.3, 0.5)
+_LENGTH = (0.4, 0.5)
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class GPClassifier:
     """A Gaussian process classifier, and least confidence: it asks where the likeliest label is least certain.
 
     Every label has a latent function, a Gaussian process with one length scale per parameter; the chance of a label is the softmax
-    of them, averaged over what the data leave open. A place counts by one minus the chance of its likeliest label, times how much
-    that chance is still in the open (its standard deviation over the model's own draws): on a border that is known well, another
-    label tells nothing. Labels that contradict each other, as readings near a border do, soften the border and do no harm.
+    of them, averaged over what the data leave open. A place counts by one minus the chance of its likeliest label, times the square
+    root of how much its chances are still open (their standard deviation over the model's own draws): where a border is known
+    well, another label tells little. Labels that contradict each other, as readings near a border do, soften the border and do no harm.
 
     ============== ================ ==========================================================================
     option         default          meaning
@@ -173,10 +173,10 @@ class Classifier:
         return latents.softmax(-1)
 
     def doubt(self, X: Tensor) -> Tensor:
-        """The logarithm of least confidence times what is in the open of it, at points X [b, D], [b]."""
+        """The logarithm of least confidence times the root of how open the chances are, at points X [b, D], [b]."""
         drawn = self._drawn(X)
-        open_ = drawn.std(0, correction=0).amax(1)
-        return ((1 - drawn.mean(0).amax(1)) * open_ + _LEAST).log()
+        variance = drawn.var(0, correction=0).amax(1)
+        return (1 - drawn.mean(0).amax(1) + _LEAST).log() + (variance + _LEAST**2).log() / 4
 
     def chances(self, X: Tensor) -> Tensor:
         """The chance [b, n_labels] of every label at points X [b, D]."""

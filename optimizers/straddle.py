@@ -26,9 +26,9 @@ _LEAST = 1e-12
 
 # Log-normal priors, wide: likeliest value and standard deviation of the logarithm. Amplitude and noise in units of the readings'
 # standard deviation, the length per root of the dimension of the unit box.
-_AMPLITUDE = (1.5, 1.0)
-_NOISE = (0.05, 1.0)
-_LENGTH = (0.5, 1.0)
+_AMPLITUDE = (2.0, 0.5)
+_NOISE = (0.1, 0.7)
+_LENGTH = (0.6, 0.5)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ Integers = NDArray[np.intp]
 R = 8.314462618  # J/(mol K)
 POTENTIAL_TOLERANCE = 1e-7
 """J/mol: how far the chemical potentials at the two ends of a tie line may differ."""
+NEAREST = 3e-8
+"""How near to a critical temperature, relative, a gap is still found: nearer, it is narrower than 3e-4, and rounding fills it."""
 NOWHERE = np.array([[np.inf], [-np.inf]])
 TERMS = 4  # of Redlich-Kister at most
 DEGREE = TERMS + 2  # coefficients of the polynomial in 1-2x
@@ -275,7 +277,7 @@ def tie_lines(phases: tuple[Phase, ...], T: Floats) -> TieLines:
     curves = (coefficients @ grid.basis).reshape(len(phases), len(T), 3, N)
     if grid.has_lines:
         curves[:, :, 0] += grid.off_line
-    lowest, stable = _stable_points(grid, curves)
+    lowest, stable = _stable_points(grid, curves, T)
     row, i, j, ends = _neighbors(lowest, stable)
     far = np.repeat(NOWHERE, len(row), axis=1)
     while len(same := np.flatnonzero(ends[0] == ends[1])):
@@ -292,6 +294,10 @@ def tie_lines(phases: tuple[Phase, ...], T: Floats) -> TieLines:
         row, i, j, ends = _neighbors(lowest, stable)
         far = np.repeat(NOWHERE, len(row), axis=1)
     U = grid.u[np.array([i, j])]
+    # Near a critical point Newton's method converges from outside, if both ends are about as far from the middle.
+    reach = np.maximum(far[0] - U[0], U[1] - far[1])
+    narrow = reach < 0.3
+    U[:, narrow] = far[:, narrow] + reach[narrow] * np.array([[-1.0], [1.0]])
     close = (j == i + 1) & ((i == 0) | (j == N - 1))  # a pure component melts: both ends are beyond the last grid points
     if close.any():
         U[:, close] += np.array([[-0.5], [0.5]])
@@ -334,7 +340,7 @@ def _neighbors(lowest: Integers, stable: NDArray[np.bool_]) -> tuple[Integers, I
     return row[gap], i[gap], j[gap], np.array([left[gap], right[gap]])
 
 
-def _stable_points(grid: _Grid, curves: Floats) -> tuple[Integers, NDArray[np.bool_]]:
+def _stable_points(grid: _Grid, curves: Floats, T: Floats) -> tuple[Integers, NDArray[np.bool_]]:
     """The lowest phase [k, N] on the grid, and whether it is stable there [k, N]."""
     p, k, _, N = curves.shape
     if p == 1:
@@ -352,7 +358,7 @@ def _stable_points(grid: _Grid, curves: Floats) -> tuple[Integers, NDArray[np.bo
         distance = s[part, :, None] * -grid.x
         distance += g[part, None, :]
         stable[part] = distance.min(axis=-1) >= at_zero[part] - 1e-9
-    stable &= c > 0
+    stable &= c * grid.width > -NEAREST * R * T[:, None]
     for column in grid.line_columns.tolist():
         if 0 < column < N - 1:
             is_line = grid.is_line[lowest[:, column]]
@@ -600,6 +606,8 @@ def binary_equilibrium(phases: tuple[Phase, ...], x: ArrayLike, T: ArrayLike) ->
 def located(phases: tuple[Phase, ...], lines: TieLines, x: Floats, row: Integers) -> Equilibrium:
     """What mixtures x [n] consist of at temperatures number `row` [n] of the tie lines."""
     n = len(x)
+    if n == 1:
+        return _located_one(phases, lines, float(x[0]), int(row[0]))
     which = np.zeros((n, 2), dtype=np.intp)
     which[:, 1] = -1
     compositions = np.repeat(x[:, None], 2, axis=1)
@@ -624,6 +632,17 @@ def located(phases: tuple[Phase, ...], lines: TieLines, x: Floats, row: Integers
     if len(phases) > 1 and single.any():
         which[single, 0] = lowest_phase(phases, x[single], lines.temperatures[row[single]])
     return Equilibrium(which, compositions, fractions)
+
+
+def _located_one(phases: tuple[Phase, ...], lines: TieLines, x: float, row: int) -> Equilibrium:
+    """`located` for one mixture, without the overhead of arrays."""
+    for number in range(lines.first[row], lines.first[row + 1]):
+        left, right = lines.compositions[number].tolist()
+        if left < x < right:
+            share = (x - left) / (right - left)
+            return Equilibrium(lines.phases[number : number + 1], lines.compositions[number : number + 1], np.array([[1 - share, share]]))
+    lowest = 0 if len(phases) == 1 else int(lowest_phase(phases, np.array([x]), lines.temperatures[row : row + 1])[0])
+    return Equilibrium(np.array([[lowest, -1]]), np.array([[x, x]]), np.array([[1.0, 0.0]]))
 
 
 def lowest_phase(phases: tuple[Phase, ...], x: Floats, T: Floats) -> Integers:
@@ -690,3 +709,35 @@ def _invariant(phases: tuple[Phase, ...], below: float, above: float) -> Invaria
                 kind = "eutectic" if many == 1 else "peritectic"
                 return Invariant(kind, (below + above) / 2, (*two[0], two[1][1]), (float(x[0, 0]), middle, float(x[1, 1])))
     return None
+
+
+def heat(phases: tuple[Phase, ...], found: Equilibrium, x: Floats, T: Floats) -> tuple[Floats, Floats]:
+    """Enthalpy H [n] of mixtures at equilibrium, and dH/dT [n] at constant composition x [n]: what they take up on heating.
+
+    Both ends of a tie line move with temperature: dσ/dT = (∂G_2/∂T - ∂G_1/∂T)/(x_2 - x_1) for the slope σ of the tangent, and
+    dx_i/dT = (dσ/dT - ∂²G_i/∂x∂T)/G_i″.
+    Source: the differential of the common tangent, as in Hillert (2008), chapter 8, doi:10.1017/CBO9780511812781.
+    """
+    grid = _grid(phases)
+    two = found.phases[:, 1] >= 0
+    ends = np.where(two[:, None], found.phases, found.phases[:, :1])
+    powers = (1 - 2 * found.compositions)[..., None, None] ** POWERS  # [n, 2, 1, 6]
+    enthalpies = (powers @ grid.point_fixed[ends])[..., 0, :]  # [n, 2, 3]: h and its derivatives in x
+    enthalpy = (found.fractions * enthalpies[..., 0]).sum(axis=1)
+    taken_up = np.zeros(len(x))
+    if two.any():
+        y, share, ends, RT = found.compositions[two], found.fractions[two], ends[two], R * T[two, None]
+        h, h_x, h_xx = np.moveaxis(enthalpies[two], -1, 0)  # [m, 2] each
+        g, g_x, g_xx = np.moveaxis((powers[two] @ grid.point_linear[ends])[..., 0, :], -1, 0)
+        is_solution = ~grid.is_line[ends]
+        inner = np.where(is_solution, y, 0.5)
+        ideal = is_solution * R
+        g_T = g + ideal * (xlogy(inner, inner) + xlogy(1 - inner, 1 - inner))
+        g_xT = g_x + ideal * logit(inner)
+        stiffness = h_xx + T[two, None] * g_xx + RT / (inner * (1 - inner))
+        width = y[:, 1] - y[:, 0]
+        turn = (g_T[:, 1] - g_T[:, 0]) / width
+        moves = np.where(is_solution, (turn[:, None] - g_xT) / stiffness, 0.0)
+        melts = -(share * moves).sum(axis=1) / width
+        taken_up[two] = melts * (h[:, 1] - h[:, 0]) + (share * h_x * moves).sum(axis=1)
+    return enthalpy, taken_up

@@ -2,13 +2,16 @@
 
 from types import MappingProxyType
 
+from frugaltwin.errors import InvalidInput
 from simulator.phase_lab import Constant, Labeling, constants_of
 from simulator.settled_layers import SettledMixture
 from simulator.ternary_equilibrium import Mixing
 
+STRONGEST = 20.0  # χ either way: far beyond what polymers have
+
 
 def _chi(default: float, drawn: tuple[float, float], pair: str) -> Constant:
-    return Constant(default, drawn, (-20.0, 20.0), "1", f"interaction of {pair}, what does not depend on temperature")
+    return Constant(default, drawn, (-STRONGEST, STRONGEST), "1", f"interaction of {pair}, what does not depend on temperature")
 
 
 def _slope(pair: str) -> Constant:
@@ -91,7 +94,8 @@ class FloryHuggins(SettledMixture):
     **Truth**: the number of phases at equilibrium, and their exact shares as heights.
 
     **Valid** for chains up to 10,000 and χ from -20 to 20. Polymer in the poor phase is told down to 1e-130; what is less counts as
-    none. A region smaller than about 1/50 of the triangle's side in the middle, 1/1000 at the edges, is missed.
+    none. Where χ times the longest chain passes some thousands, a trial may fail: no tie line found. A region smaller than about
+    1/50 of the triangle's side in the middle, 1/1000 at the edges, is missed.
     **Leaves out** that χ depends on composition, chains of several lengths, gels and glasses, and phases that take days to settle.
 
     **Twin of** cloud-point and layer experiments on membrane casting solutions. No rig of that kind was ever compared with it.
@@ -133,10 +137,12 @@ class FloryHuggins(SettledMixture):
             "density_nonsolvent": density_nonsolvent,
         }
         k = constants_of(CONSTANTS, given, system)
-        chi = [
-            k[f"chi_{pair}"] + k[f"slope_{pair}"] / k["temperature"]
-            for pair in ("polymer_solvent", "polymer_nonsolvent", "solvent_nonsolvent")
-        ]
+        pairs = ("polymer_solvent", "polymer_nonsolvent", "solvent_nonsolvent")
+        chi = [k[f"chi_{pair}"] + k[f"slope_{pair}"] / k["temperature"] for pair in pairs]
+        for pair, value in zip(pairs, chi, strict=True):
+            if abs(value) > STRONGEST:
+                words = f"chi_{pair} + slope_{pair} / temperature = {value:g} has no physical meaning here"
+                raise InvalidInput(f"{words}: it is {-STRONGEST:g} to {STRONGEST:g}")
         super().__init__(
             "flory-huggins",
             {name: f"volume fraction of the {name}" for name in ("polymer", "solvent", "nonsolvent")},

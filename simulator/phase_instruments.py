@@ -5,7 +5,7 @@ limit, it is the label of the field next door, as on a rig.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -107,7 +107,9 @@ class Diffractometer:
     lattices: Mapping[str, float | None]
     """Phase → lattice parameter of its cubic lattice, nm; None for a liquid. Two liquids look the same to X-rays."""
     labels: Mapping[str, tuple[str, ...]]
-    """Label → the phases that are there. Every phase alone must be among them."""
+    """Label → the phases that are there."""
+    alone: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Phase → the label of a pattern that shows nothing else, for phases that are no label's only one."""
     limit: float = 0.03
     """The least share of a phase that is seen."""
     background: float = 0.05
@@ -134,20 +136,24 @@ class Diffractometer:
         Both have the base line taken out.
         """
         names = list(self.lattices)
-        shares = np.zeros((len(self.labels), len(names), len(BINS)))
-        residuals = np.zeros((len(self.labels), len(BINS), len(BINS)))
-        for k, phases in enumerate(self.labels.values()):
+        shares = np.zeros((len(self._sets), len(names), len(BINS)))
+        residuals = np.zeros((len(self._sets), len(BINS), len(BINS)))
+        for k, (_, phases) in enumerate(self._sets):
             rows = [names.index(phase) for phase in phases]
             design = np.column_stack([self.patterns[rows].T, np.ones(len(BINS))])
             inverse = np.linalg.pinv(design)
             shares[k, rows] = inverse[:-1]
             residuals[k] = np.eye(len(BINS)) - design @ inverse
-        return tuple(self.labels), shares, residuals
+        return tuple(label for label, _ in self._sets), shares, residuals
+
+    @cached_property
+    def _sets(self) -> list[tuple[str, tuple[str, ...]]]:
+        return [*self.labels.items(), *((label, (phase,)) for phase, label in self.alone.items())]
 
     @cached_property
     def _absent(self) -> Floats:
         """1 for the phases that a set does not have, [sets, p]: they are no reason against it."""
-        return np.array([[float(name not in phases) for name in self.lattices] for phases in self.labels.values()])
+        return np.array([[float(name not in phases) for name in self.lattices] for _, phases in self._sets])
 
     def shares(self, reading: Floats, label: str) -> dict[str, float]:
         """How much of every phase of a label a reading [12] speaks for; they need not add up to 1."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from frugaltwin.costs import Cost
 from frugaltwin.diagram import Diagram, Line, Mark
-from frugaltwin.errors import InvalidInput
+from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Continuous, MixtureSum, Outcome
 from simulator.phase_lab import Labeling, PhaseLab, State
 from simulator.ternary_equilibrium import Family, Mixing, PhaseMap, phase_map, spinodal
@@ -90,7 +90,15 @@ class SettledMixture(PhaseLab):
         return phase_map(self.mixing)
 
     def states(self, X: Floats) -> list[State]:
-        found = self.phase_map.equilibria(X)
+        """The equilibrium states.
+
+        Raises:
+            RigFault: An equilibrium cannot be found.
+        """
+        try:
+            found = self.phase_map.equilibria(X)
+        except ArithmeticError as error:
+            raise RigFault(f"{self.experiment.name}: {error}") from error
         order = np.argsort(-(found.compositions @ self._densities), axis=1, kind="stable")  # those that are not there come last
         heights = found.amounts[np.arange(len(X))[:, None], order].tolist()
         counts = found.count.tolist()

@@ -199,6 +199,9 @@ class PhaseMap:
 
         Mass is conserved to rounding; the chemical potentials agree to `TOLERANCE` (as far as a composition is above 1e-130,
         which stands for none).
+
+        Raises:
+            ArithmeticError: A mixture is not stable, and its tie line cannot be found.
         """
         X = X / X.sum(axis=1, keepdims=True)  # a sum may be off by what settings may be
         n = len(X)
@@ -213,18 +216,66 @@ class PhaseMap:
                 count[inside], compositions[inside] = 3, triangle
                 amounts[inside] = f[inside] / f[inside].sum(axis=1, keepdims=True)
                 is_open[inside] = False
-        for rows, guess, share in self._gaps.around(X, np.flatnonzero(is_open)):
+        doubtful = np.zeros(n, dtype=bool)
+        for rows, guess in self._gaps.around(X, np.flatnonzero(is_open)):
             left = is_open[rows]
             at = rows[left]
             if not at.size:
                 continue
-            f, first, second = _solved(self.mixing, X[at], guess[left], share[left])
+            f, first, second = _solved(self.mixing, X[at], guess if left.all() else guess.of(left))
+            doubtful[at[np.isnan(f)]] = True
             hit = (f > 0) & (f < 1)
             at, f = at[hit], f[hit]
             count[at], is_open[at] = 2, False
             amounts[at, 0], amounts[at, 1] = 1 - f, f
             compositions[at, 0], compositions[at, 1] = first[hit], second[hit]
+        for k in (doubtful & is_open).nonzero()[0]:
+            if (split := self._split(X[k])) is not None:
+                share, line = split
+                count[k] = 2
+                amounts[k, 0], amounts[k, 1] = 1 - share, share
+                compositions[k, 0], compositions[k, 1] = line.first, line.second
         return Equilibria(count, amounts, compositions)
+
+    def _split(self, x: Floats) -> tuple[float, TieLine] | None:
+        """How a mixture [3] splits, that lies near tie lines where Newton's method was lost; None when it is stable."""
+        plane = np.where(x > 0, np.log(np.where(x > 0, x, 1.0)) / np.array(self.mixing.sizes) + excess_potentials(self.mixing, x), 0.0)
+        depth = np.where((_GRID[:, x == 0] == 0).all(axis=1), self._energy - _GRID @ plane, np.inf)
+        k = int(np.argmin(depth))
+        if depth[k] > -1e-9:
+            return None
+        found = _followed(self.mixing, _middle_tie_line(self.mixing, x, _GRID[k]), x)
+        if found is None or not 0 < found[0] < 1:
+            raise ArithmeticError(f"no tie line found through {x.tolist()}, which is not stable")
+        return found
+
+    @cached_property
+    def _energy(self) -> Floats:
+        return free_energy(self.mixing, _GRID)
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """The tie lines on which k mixtures seem to lie."""
+
+    ratios: Floats
+    """[k, 3], logarithms."""
+    share: Floats
+    """[k], of the second phase."""
+    middle: Floats
+    """[k, 3]"""
+    half: Floats
+    """[k, 3]: from the middle to the second phase."""
+
+    def of(self, rows: NDArray[Any]) -> "_Guess":
+        """Some of them."""
+        return _Guess(self.ratios[rows], self.share[rows], self.middle[rows], self.half[rows])
+
+    def is_like(self, f: Floats, first: Floats, second: Floats) -> NDArray[np.bool_]:
+        """Whether tie lines are the ones that were meant, [k]."""
+        length, guessed = ((second - first) ** 2).sum(axis=1), 4 * (self.half**2).sum(axis=1)
+        like: NDArray[np.bool_] = (np.abs(f - self.share) < 0.5) & (length > 0.1 * guessed)
+        return like
 
 
 @dataclass(frozen=True)
@@ -265,8 +316,8 @@ class _Gaps:
             np.array(last, dtype=bool).reshape(-1, 2).T,
         )
 
-    def around(self, X: Floats, rows: NDArray[np.int64]) -> Iterable[tuple[NDArray[np.int64], Floats, Floats]]:
-        """Rows of X that may lie on tie lines; the logarithms [k, 3] of their ratios, and the share of the second phase, about."""
+    def around(self, X: Floats, rows: NDArray[np.int64]) -> Iterable[tuple[NDArray[np.int64], _Guess]]:
+        """Rows of X that may lie on tie lines, and on which."""
         g = self.middles.shape[1]
         if not g or not rows.size:
             return
@@ -289,25 +340,80 @@ class _Gaps:
         if not keep.any():
             return
         row, off = row[keep], off[keep]
-        guess = (self.ratios[0, gap] * weight + self.ratios[1, gap] * next_weight)[keep]
+        ratios = self.ratios[0, gap] * weight + self.ratios[1, gap] * next_weight
+        guess = _Guess(ratios[keep], off + 0.5, middle[keep], half[keep])
         if len(row) > 1:
             order = np.lexsort((np.abs(off), row))
-            row, guess, off = row[order], guess[order], off[order]
+            row, guess = row[order], guess.of(order)
         rank = np.arange(len(row)) - row.searchsorted(row)
         for k in range(int(rank.max()) + 1):
             at = rank == k
-            yield rows[row[at]], guess[at], off[at] + 0.5
+            yield (rows[row], guess) if at.all() else (rows[row[at]], guess.of(at))
 
 
-def _solved(mixing: Mixing, Z: Floats, ratios: Floats, shares: Floats) -> tuple[Floats, Floats, Floats]:
-    """Amount of the second phase [n] and the two phases [n, 3] on the tie lines through Z [n, 3]; NaN where there is none."""
+def _solved(mixing: Mixing, Z: Floats, guess: _Guess) -> tuple[Floats, Floats, Floats]:
+    """Amount of the second phase [n] and the two phases [n, 3] on the tie lines through Z [n, 3]; NaN where none was found."""
     f, first, second = np.full(len(Z), np.nan), np.full(Z.shape, np.nan), np.full(Z.shape, np.nan)
-    done = _newton_many(mixing, Z, ratios, f, first, second) if len(Z) > 3 else np.zeros(len(Z), dtype=bool)
+    done = _newton_many(mixing, Z, guess.ratios, f, first, second) if len(Z) > 3 else np.zeros(len(Z), dtype=bool)
     for k in (~done).nonzero()[0]:
-        if (found := _tie_line(mixing, _triple(Z[k]), _triple(ratios[k]), float(shares[k]))) is not None:
+        if (found := _tie_line(mixing, _triple(Z[k]), _triple(guess.ratios[k]), float(guess.share[k]))) is not None:
             f[k], line = found
             first[k], second[k] = line.first, line.second
+    lost = ~guess.is_like(f, first, second)
+    for k in lost.nonzero()[0]:  # between neighbors the logarithms of long chains may change by hundreds
+        f[k] = np.nan
+        if (found := _tie_line_near(mixing, Z[k], guess.middle[k] - guess.half[k], guess.middle[k] + guess.half[k])) is not None:
+            share, line = found
+            ends = np.array([line.first]), np.array([line.second])
+            if guess.of(np.array([k])).is_like(np.array([share]), *ends)[0]:
+                f[k], first[k], second[k] = share, ends[0], ends[1]
     return f, first, second
+
+
+def _between(mixing: Mixing, first: Floats, second: Floats) -> Triple:
+    """The logarithms of the ratios that second [3] would have over first [3] if only their excess potentials counted."""
+    n = np.array(mixing.sizes)
+    return _triple(-n * (excess_potentials(mixing, second) - excess_potentials(mixing, first)))
+
+
+def _tie_line_near(mixing: Mixing, z: Floats, first: Floats, second: Floats) -> tuple[float, TieLine] | None:
+    """The same as `_tie_line`, from two phases [3] that are roughly in equilibrium.
+
+    Successive substitution is slow and hard to mislead; Newton's method goes on from there.
+    """
+    ratios, at = _between(mixing, first, second), _triple(z)
+    for _ in range(30):
+        f = _amount(at, ratios)
+        if f is None:
+            return None
+        k = np.array([_exp(r) for r in ratios])
+        x = z / (1 + f * (k - 1))
+        ratios = _between(mixing, x, k * x)
+    return _tie_line(mixing, at, ratios)
+
+
+def _middle_tie_line(mixing: Mixing, first: Floats, second: Floats) -> TieLine | None:
+    """The tie line through the middle of two phases that are roughly in equilibrium, each [3]."""
+    z = (first + second) / 2
+    found = _tie_line(mixing, _triple(z), _between(mixing, first, second))
+    if found is None or not _is_like(found[1], first, second):
+        found = _tie_line_near(mixing, z, first, second)
+    return found[1] if found is not None else None
+
+
+def _followed(mixing: Mixing, line: TieLine | None, x: Floats) -> tuple[float, TieLine] | None:
+    """From one tie line to that through x [3], in steps as small as needed."""
+    if line is None:
+        return None
+    start, gone, step = np.array(line.middle), 0.0, 0.25
+    found = None
+    while gone < 1 and step > 1e-6:
+        new = _tie_line(mixing, _triple(start + min(gone + step, 1.0) * (x - start)), line.log_ratios)
+        if new is not None and 0 < new[0] < 1 and _is_like(new[1], np.array(line.first), np.array(line.second)):
+            found, line, gone, step = new, new[1], min(gone + step, 1.0), 1.5 * step
+        else:
+            step /= 2
+    return found if gone == 1 else None
 
 
 def _newton(mixing: Mixing, z: tuple[Any, Any, Any], ratios: tuple[Any, Any, Any], f: Any, exp: Any) -> tuple[Any, Any, Any]:
@@ -537,7 +643,7 @@ def phase_map(mixing: Mixing) -> PhaseMap:
     """The whole diagram of a mixture.
 
     Regions are found on a grid of some 5,000 compositions that is finer towards the edges; a region smaller than a cell of it (about
-    1/50 of the side in the middle, 1/5000 at the edges) is missed, everything found is exact.
+    1/50 of the side in the middle, 1/1000 at the edges) is missed, everything found is exact.
     """
     return _Search(mixing).phase_map()
 
@@ -665,9 +771,7 @@ class _Search:
 
     def between(self, first: Floats, second: Floats) -> TieLine:
         """The tie line of two phases in equilibrium [3]."""
-        n = np.array(self.mixing.sizes)
-        ratios = -n * (excess_potentials(self.mixing, second) - excess_potentials(self.mixing, first))
-        return TieLine(_triple(first), _triple(second), _triple(ratios))
+        return TieLine(_triple(first), _triple(second), _between(self.mixing, first, second))
 
     def is_traced(self, line: TieLine) -> bool:
         """Whether a family begins or ends with that line."""
@@ -689,25 +793,9 @@ class _Search:
         kept = _lower_hull(t, g)
         found = []
         for left, right in pairwise(kept):
-            if right - left > 1 and (line := self.solved_near(x[left], x[right])) is not None:
+            if right - left > 1 and (line := _middle_tie_line(self.mixing, x[left], x[right])) is not None:
                 found.append(line)
         return found
-
-    def solved_near(self, first: Floats, second: Floats) -> TieLine | None:
-        """The tie line through the middle of two phases that are nearly in equilibrium, each [3]."""
-        guess, z = self.between(first, second), _triple((first + second) / 2)
-        ratios = guess.log_ratios
-        if (found := _tie_line(self.mixing, z, ratios)) is not None and _is_like(found[1], first, second):
-            return found[1]
-        for _ in range(30):  # successive substitution is slow and hard to mislead
-            f = _amount(z, ratios)
-            if f is None:
-                return None
-            k = np.array([_exp(r) for r in ratios])
-            x = np.array(z) / (1 + f * (k - 1))
-            ratios = self.between(x, k * x).log_ratios
-        found = _tie_line(self.mixing, z, ratios)
-        return found[1] if found is not None else None
 
     def trace_from_side(self, t: int, k: int) -> None:
         line = self.side(t, k)
@@ -731,7 +819,7 @@ class _Search:
             if not left:
                 return
             failed.append(left[0])
-            line = self.solved_near(left[0][0], left[0][1])
+            line = _middle_tie_line(self.mixing, left[0][0], left[0][1])
             if line is None or known.equilibria(np.array([line.middle])).count[0] > 1:
                 continue
             if self.lowest(np.array([line.first, line.second]))[0] < -1e-9:
@@ -926,10 +1014,18 @@ def _three_phases(mixing: Mixing, guess: Floats) -> Floats | None:
         if size < 1e-13 or (np.abs(rest).max() < 1e-14):
             break
     x = np.exp(np.clip(u, -700, 1))
-    if np.abs(rest).max() > TOLERANCE / 10 or abs(np.linalg.det(x)) < 1e-9:
+    if np.abs(rest).max() > TOLERANCE / 10 or _is_flat(x):
         return None
     phases: Floats = x / x.sum(axis=1, keepdims=True)
     return phases
+
+
+def _is_flat(triangle: Floats) -> bool:
+    """Whether three phases are not three: two of them the same, or a small row near a plait point, where the equations hold anywhere."""
+    points = triangle @ _CORNERS
+    sides = np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1)
+    height = abs(float(np.linalg.det(triangle))) * math.sqrt(3) / 2 / sides.max()
+    return bool(sides.min() < 1e-4 or (sides.max() < 0.05 and height < 0.02 * sides.max()) or height < 1e-9)
 
 
 def _excess_slopes(mixing: Mixing, x: Floats) -> Floats:

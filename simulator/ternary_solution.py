@@ -2,11 +2,13 @@
 
 from types import MappingProxyType
 
+from frugaltwin.errors import InvalidInput
 from simulator.phase_lab import Constant, Labeling, constants_of
 from simulator.settled_layers import SettledMixture
 from simulator.ternary_equilibrium import Mixing
 
 R = 8.314462618  # J/(mol K)
+STRONGEST = 100.0  # RT: stronger interactions leave less than one molecule in a mole
 
 CONSTANTS = MappingProxyType(
     {
@@ -70,7 +72,7 @@ class TernarySolution(SettledMixture):
 
     **Truth**: the number of phases at equilibrium, and their exact shares as heights.
 
-    **Valid** for Ω from -100 to 100 kJ/mol; compositions down to 1e-130 are told apart, edges and corners are allowed. A region of
+    **Valid** for Ω up to 100 times RT either way; compositions down to 1e-130 are told apart, edges and corners are allowed. A region of
     the diagram that is smaller than about 1/50 of the triangle's side is missed.
     **Leaves out** molar volumes (equal, so that a height is a mole fraction), emulsions that do not settle, and solids.
 
@@ -104,6 +106,10 @@ class TernarySolution(SettledMixture):
         }
         k = constants_of(CONSTANTS, given, system)
         energy = R * k["temperature"]
+        for name in ("omega_ab", "omega_ac", "omega_bc", "omega_abc"):
+            if abs(k[name]) > STRONGEST * energy:
+                limit = f"at {k['temperature']:g} K it is up to {STRONGEST * energy:.0f} J/mol either way, {STRONGEST:g} times RT"
+                raise InvalidInput(f"{name} = {k[name]:g} J/mol has no physical meaning here: {limit}")
         super().__init__(
             "ternary-solution",
             {name: f"mole fraction of {name}" for name in "abc"},

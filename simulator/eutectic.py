@@ -1,0 +1,176 @@
+"""Two solids that melt into one liquid: a eutectic, read by a diffractometer."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from frugaltwin.diagram import Mark
+from frugaltwin.errors import InvalidInput
+from simulator.binary_equilibrium import Compound, Equilibrium, Floats, Phase, Solution, invariants
+from simulator.binary_lab import ONE, BinaryLab, Field, checked_system, checked_window
+from simulator.phase_instruments import Diffractometer
+from simulator.phase_lab import Constant, Labeling, constants_of
+
+CONSTANTS = {
+    "melting_A": Constant(540, (450, 580), (60, 4500), "K", "melting point of pure A"),
+    "melting_B": Constant(500, (450, 580), (60, 4500), "K", "melting point of pure B"),
+    "enthalpy_A": Constant(11_000, (7000, 14_000), (100, 200_000), "J/mol", "melting enthalpy of A"),
+    "enthalpy_B": Constant(7000, (7000, 14_000), (100, 200_000), "J/mol", "melting enthalpy of B"),
+    "liquid_interaction": Constant(0, (-2000, 2000), (-50_000, 50_000), "J/mol", "interaction in the liquid"),
+}
+LIQUID, A, B = 0, 1, 2
+FIELDS = {
+    (LIQUID, ONE): Field("liquid", ("liquid",)),
+    (A, LIQUID): Field("liquid + A", ("A", "liquid")),
+    (LIQUID, B): Field("liquid + B", ("liquid", "B")),
+    (A, B): Field("A + B", ("A", "B")),
+}
+
+
+class Eutectic(BinaryLab):
+    """Eutectic: a liquid and two solids, A and B, that melt together at one temperature; read by a diffractometer.
+
+    **Equation.** Pure solids have G = 0; the liquid has G = Σ x_i ΔH_i (1 - T/T_i) + RT Σ x_i ln x_i + Ω x_A x_B: the melting enthalpies do
+    not depend on temperature. An ideal liquid (Ω = 0) is in equilibrium with solid i where ln x_i = -(ΔH_i/R) (1/T - 1/T_i); where
+    both curves meet is the eutectic point, and below it is no liquid. With `solid_interaction` W the solids dissolve in each other:
+    G = RT Σ x_i ln x_i + W x_A x_B, and A and B are the two sides of its gap.
+    Source: Schröder, Z. Phys. Chem. 11 (1893) 449, and van Laar, Z. Phys. Chem. 63 (1908) 216 (the curves); Prigogine & Defay, Chemical
+    Thermodynamics (1954), chapter XXII.
+
+    =========== ================== ====== ==========================================
+    parameter   limits             unit   meaning
+    =========== ================== ====== ==========================================
+    composition 0 to 1             1      mole fraction of B
+    temperature coldest to hottest K      held until the sample is at equilibrium
+    =========== ================== ====== ==========================================
+
+    ========== ==== =================================================================================================
+    outcome    unit meaning
+    ========== ==== =================================================================================================
+    phase           liquid, liquid + A, liquid + B or A + B (and A, B where the solids dissolve in each other)
+    d_1 … d_12 1    intensity at 1/d from 1.6 to 5.2 per nm: lines of A and B and the hump of the liquid, mixed by
+                    their fractions, over a background of 0.05
+    ========== ==== =================================================================================================
+
+    ================== ======== ====================================================================================
+    option             default  meaning
+    ================== ======== ====================================================================================
+    melting_A          540      K, of pure A (drawn: 450 to 580; allowed: 60 to 4500)
+    melting_B          500      K, of pure B (the same)
+    enthalpy_A         11000    melting enthalpy of A, J/mol (drawn: 7000 to 14000; allowed: 100 to 200000)
+    enthalpy_B         7000     melting enthalpy of B, J/mol (the same)
+    liquid_interaction 0        Ω, J/mol (drawn: -2000 to 2000; allowed: -50000 to 50000, as long as there is a eutectic)
+    solid_interaction  none     W, J/mol, never drawn; none is for solids that are pure. With it there must be a eutectic still
+    system             none     a seed: draws every constant that is not given from its range
+    coldest            300      K, of the furnace
+    hottest            600      K, of the furnace
+    labeling           inferred where `phase` comes from: inferred from the reading, or direct (an expert who is never wrong)
+    imperfections      1        scales noise and drift; 0 turns them off
+    seed               0        of everything random
+    ================== ======== ====================================================================================
+
+    **Time and money.** A new sample takes 120 s and 0.40 USD, the furnace heats by 0.5 K/s, cools by 0.2 K/s and soaks for 600 s
+    (0.30 USD an hour), a pattern takes 300 s and 0.10 USD. A sample of the same composition stays in: the order matters.
+    **Random errors.** Noise 0.004 in every channel, a base line that drifts by 0.002 in an hour (a random walk, common to all).
+    The label is that of the set of phases that fits best, each with a share of 0.03 or more: near a boundary, where less of a
+    phase is there, it is not seen. A pattern that shows one solid alone is read as all solid, A + B.
+
+    **Truth**: the label by the common tangent and the pattern without noise. Pure A lies on the edge of two fields: it counts as A + B
+    below the eutectic temperature and as liquid + A above, and B likewise. Where the solids dissolve, A and B are fields of their own.
+    **Valid** for melting enthalpies that hardly change with temperature.
+    **Leaves out** heat capacities, undercooling, grain size and texture, shifts of the lines with composition and temperature, compounds
+    between A and B (see `peritectic`).
+
+    **Twin of** a furnace on a powder diffractometer (tin with bismuth, say). It was never compared with one.
+    """
+
+    CONSTANTS: ClassVar[Mapping[str, Constant]] = CONSTANTS
+
+    def __init__(
+        self,
+        melting_A: float | None = None,
+        melting_B: float | None = None,
+        enthalpy_A: float | None = None,
+        enthalpy_B: float | None = None,
+        liquid_interaction: float | None = None,
+        solid_interaction: float | None = None,
+        system: int | None = None,
+        coldest: float = 300.0,
+        hottest: float = 600.0,
+        labeling: Labeling = "inferred",
+        imperfections: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        given = {
+            "melting_A": melting_A,
+            "melting_B": melting_B,
+            "enthalpy_A": enthalpy_A,
+            "enthalpy_B": enthalpy_B,
+            "liquid_interaction": liquid_interaction,
+        }
+        self.constants = constants_of(CONSTANTS, given, checked_system(system))
+        T_A, T_B, H_A, H_B, interaction = self.constants.values()
+        liquid = Solution("liquid", (H_A, H_B), (H_A / T_A, H_B / T_B), (interaction,))
+        if solid_interaction is None:
+            phases: tuple[Phase, ...] = (liquid, Compound("A", 0.0), Compound("B", 1.0))
+        else:
+            if not 0 < solid_interaction <= 200_000:
+                raise InvalidInput(f"solid_interaction = {solid_interaction:g} J/mol makes no two solids: it is above 0, up to 200000 J/mol")
+            phases = (liquid, Solution("solid", excess=(float(solid_interaction),)))
+        self._melting = (T_A, T_B)
+        self._eutectic = _eutectic_point(phases, T_A, T_B)
+        self._is_pure = solid_interaction is None
+        fields = FIELDS if self._is_pure else FIELDS | {(A, ONE): Field("A", ("A",)), (B, ONE): Field("B", ("B",))}
+        super().__init__(
+            "eutectic",
+            phases,
+            fields,
+            Diffractometer(
+                {"liquid": None, "A": 0.40, "B": 0.47},
+                {found.label: found.phases for found in fields.values()},
+                {"A": "A + B", "B": "A + B"} if self._is_pure else {},
+            ),
+            checked_window(coldest, hottest),
+            seed=seed,
+            imperfections=imperfections,
+            labeling=labeling,
+        )
+
+    def _as_fields(self, found: Equilibrium, T: Floats) -> Equilibrium:
+        alone = (found.phases[:, 1] == ONE) & (found.phases[:, 0] != LIQUID)
+        if self._is_pure and not alone.any():
+            return found
+        kinds, shares = found.phases.copy(), found.fractions.copy()
+        if not self._is_pure:  # one phase, two names: A left of the eutectic point, B right of it
+            kinds[(found.phases == A) & (found.compositions > self._eutectic.at[0])] = B
+            return Equilibrium(kinds, found.compositions, shares)
+        for solid, field in ((A, (A, LIQUID)), (B, (LIQUID, B))):  # a pure solid is the edge of two fields
+            edge = alone & (found.phases[:, 0] == solid)
+            kinds[edge] = np.where(T[edge, None] > self._eutectic.at[1], field, (A, B))
+            shares[edge] = (1.0, 0.0) if solid == A else (0.0, 1.0)
+        return Equilibrium(kinds, found.compositions, shares)
+
+    def _special_points(self) -> Sequence[Mark]:
+        return [Mark("A melts", (0.0, self._melting[0])), Mark("B melts", (1.0, self._melting[1]))]
+
+    def _telling_temperature(self) -> float:
+        return (self._eutectic.at[1] + min(self._melting)) / 2
+
+
+@lru_cache(maxsize=256)
+def _eutectic_point(phases: tuple[Phase, ...], melting_A: float, melting_B: float) -> Mark:
+    """Where the liquid is in equilibrium with both solids.
+
+    Raises:
+        InvalidInput: There is no such point, or the liquid demixes.
+    """
+    low, high = 0.1 * min(melting_A, melting_B), max(melting_A, melting_B)
+    found = invariants(phases, low, high)
+    if [point.kind for point in found] != ["eutectic"]:
+        raise InvalidInput(
+            f"these constants give no eutectic between {low:g} and {high:g} K: the liquid must not demix (a small liquid_interaction), "
+            "and the solids must (a large solid_interaction)"
+        )
+    return Mark("eutectic point", (found[0].compositions[1], found[0].temperature))

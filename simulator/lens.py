@@ -1,0 +1,138 @@
+"""A liquid and a solid that mix in all proportions: a lens, read by a calorimeter."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from frugaltwin.diagram import Mark
+from simulator.binary_equilibrium import Equilibrium, Floats, Solution, heat
+from simulator.binary_lab import ONE, BinaryLab, Field, checked_system, checked_window, refuse_gaps
+from simulator.phase_instruments import LATTICE_HEAT_CAPACITY, Calorimeter
+from simulator.phase_lab import Constant, Labeling, constants_of
+
+CONSTANTS = {
+    "melting_A": Constant(1211, (900, 1250), (60, 4500), "K", "melting point of pure A"),
+    "melting_B": Constant(1687, (1400, 1750), (60, 4500), "K", "melting point of pure B"),
+    "enthalpy_A": Constant(36_900, (20_000, 45_000), (1000, 200_000), "J/mol", "melting enthalpy of A"),
+    "enthalpy_B": Constant(50_200, (30_000, 60_000), (1000, 200_000), "J/mol", "melting enthalpy of B"),
+    "liquid_interaction": Constant(0, (-3000, 3000), (-20_000, 20_000), "J/mol", "interaction in the liquid"),
+    "solid_interaction": Constant(0, (-3000, 3000), (-20_000, 20_000), "J/mol", "interaction in the solid"),
+}
+LIQUID, SOLID = 0, 1
+
+
+class Lens(BinaryLab):
+    """Lens: a liquid and a solid that mix in all proportions, as silicon and germanium do; read by a calorimeter.
+
+    **Equation.** Pure solids have G = 0; solid: G = RT Σ x_i ln x_i + W x_A x_B; liquid: G = Σ x_i ΔH_i (1 - T/T_i) + RT Σ x_i ln x_i
+    + Ω x_A x_B. With both ideal (Ω = W = 0), liquidus y and solidus x have a closed form: with K_i = exp[(ΔH_i/R) (1/T - 1/T_i)] the
+    ratio of component i in the solid to that in the liquid, y_B = (1 - K_A)/(K_B - K_A) and x_B = K_B y_B. A sample in between
+    has both, by the lever rule.
+    Source: van Laar, Z. Phys. Chem. 63 (1908) 216; Prigogine & Defay, Chemical Thermodynamics (1954), chapter XXIII.
+
+    =========== ================== ====== ==========================================
+    parameter   limits             unit   meaning
+    =========== ================== ====== ==========================================
+    composition 0 to 1             1      mole fraction of B
+    temperature coldest to hottest K      held until the sample is at equilibrium
+    =========== ================== ====== ==========================================
+
+    ============= ========= =========================================================================================
+    outcome       unit      meaning
+    ============= ========= =========================================================================================
+    phase                   liquid, liquid + solid or solid
+    heat_capacity J/(mol K) 24.94 (a lattice) and dH/dT of a sample that melts: high between the two curves
+    enthalpy      J/mol     H against pure solids: what melting and mixing have taken up
+    ============= ========= =========================================================================================
+
+    ================== ======== ====================================================================================
+    option             default  meaning
+    ================== ======== ====================================================================================
+    melting_A          1211     K, of pure A (drawn: 900 to 1250; allowed: 60 to 4500)
+    melting_B          1687     K, of pure B (drawn: 1400 to 1750; allowed: 60 to 4500)
+    enthalpy_A         36900    melting enthalpy of A, J/mol (drawn: 20000 to 45000; allowed: 1000 to 200000)
+    enthalpy_B         50200    melting enthalpy of B, J/mol (drawn: 30000 to 60000; allowed: 1000 to 200000)
+    liquid_interaction 0        Ω, J/mol (drawn: -3000 to 3000; allowed: -20000 to 20000, as long as nothing demixes)
+    solid_interaction  0        W, J/mol, the same
+    system             none     a seed: draws every constant that is not given from its range
+    coldest            800      K, of the furnace
+    hottest            1800     K, of the furnace
+    labeling           inferred where `phase` comes from: inferred from the reading, or direct (an expert who is never wrong)
+    imperfections      1        scales noise and drift; 0 turns them off
+    seed               0        of everything random
+    ================== ======== ====================================================================================
+
+    The default constants are those of germanium (A) and silicon (B), rounded (Dinsdale, Calphad 15 (1991) 317,
+    doi:10.1016/0364-5916(91)90030-N), taken as ideal.
+
+    **Time and money.** A new sample takes 120 s and 0.40 USD, the furnace heats by 0.5 K/s, cools by 0.2 K/s and soaks for 600 s
+    (0.30 USD an hour), a reading takes 60 s and 0.05 USD. A sample of the same composition stays in: the order matters.
+    **Random errors.** Noise 2 J/(mol K) and 100 J/mol, a base line that drifts by 0.2 of either in an hour (a random walk). A heat
+    capacity of more than 8 J/(mol K), four standard deviations, above that of a lattice is read as melting; else less than half the melting
+    enthalpy (the mean of A and B) is solid. A sample outside the lens is read as melting once in 30,000 times, one inside never as
+    long as it takes up more than 16 J/(mol K): melting enthalpy over width of the lens is far more.
+
+    **Truth**: the label by the common tangent, and the reading without noise.
+    **Valid** for melting enthalpies that hardly change with temperature.
+    **Leaves out** heat capacities that differ between the phases, segregation in the solid (a real one takes weeks to reach
+    equilibrium), undercooling, the shape of a peak on heating.
+
+    **Twin of** a differential scanning calorimeter with a furnace. It was never compared with one.
+    """
+
+    CONSTANTS: ClassVar[Mapping[str, Constant]] = CONSTANTS
+
+    def __init__(
+        self,
+        melting_A: float | None = None,
+        melting_B: float | None = None,
+        enthalpy_A: float | None = None,
+        enthalpy_B: float | None = None,
+        liquid_interaction: float | None = None,
+        solid_interaction: float | None = None,
+        system: int | None = None,
+        coldest: float = 800.0,
+        hottest: float = 1800.0,
+        labeling: Labeling = "inferred",
+        imperfections: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        given = {
+            "melting_A": melting_A,
+            "melting_B": melting_B,
+            "enthalpy_A": enthalpy_A,
+            "enthalpy_B": enthalpy_B,
+            "liquid_interaction": liquid_interaction,
+            "solid_interaction": solid_interaction,
+        }
+        self.constants = constants_of(CONSTANTS, given, checked_system(system))
+        T_A, T_B, H_A, H_B, in_liquid, in_solid = self.constants.values()
+        window = checked_window(coldest, hottest)
+        self._melting = (T_A, T_B)
+        liquid = Solution("liquid", (H_A, H_B), (H_A / T_A, H_B / T_B), (in_liquid,))
+        solid = Solution("solid", excess=(in_solid,))
+        refuse_gaps((liquid, solid), window)
+        super().__init__(
+            "lens",
+            (liquid, solid),
+            {
+                (LIQUID, ONE): Field("liquid", ("liquid",)),
+                (SOLID, LIQUID): Field("liquid + solid", ("solid", "liquid")),
+                (LIQUID, SOLID): Field("liquid + solid", ("liquid", "solid")),
+                (SOLID, ONE): Field("solid", ("solid",)),
+            },
+            Calorimeter(solid="solid", melting="liquid + solid", liquid="liquid", halfway=(H_A + H_B) / 4),
+            window,
+            seed=seed,
+            imperfections=imperfections,
+            labeling=labeling,
+        )
+
+    def _properties(self, found: Equilibrium, x: Floats, T: Floats) -> Mapping[str, Floats]:
+        enthalpy, taken_up = heat(self._phases, found, x, T)
+        return {"heat_capacity": LATTICE_HEAT_CAPACITY + taken_up, "enthalpy": enthalpy}
+
+    def _special_points(self) -> Sequence[Mark]:
+        return [Mark("A melts", (0.0, self._melting[0])), Mark("B melts", (1.0, self._melting[1]))]
+
+    def _telling_temperature(self) -> float:
+        return sum(self._melting) / 2

@@ -1,0 +1,158 @@
+"""A liquid and a solid that react to another solid on cooling: a peritectic, read by a diffractometer."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import ClassVar
+
+from frugaltwin.diagram import Mark
+from frugaltwin.errors import InvalidInput
+from simulator.binary_equilibrium import Invariant, Phase, Solution, invariants
+from simulator.binary_lab import ONE, BinaryLab, Field, checked_system, checked_window
+from simulator.phase_instruments import Diffractometer
+from simulator.phase_lab import Constant, Labeling, constants_of
+
+CONSTANTS = {
+    "melting_A": Constant(880, (800, 950), (60, 4500), "K", "melting point of pure A, as beta"),
+    "melting_B": Constant(1430, (1350, 1500), (60, 4500), "K", "melting point of pure B, as alpha"),
+    "enthalpy_A": Constant(11_000, (9000, 14_000), (1000, 200_000), "J/mol", "melting enthalpy of A, as beta"),
+    "enthalpy_B": Constant(15_000, (13_000, 18_000), (1000, 200_000), "J/mol", "melting enthalpy of B, as alpha"),
+    "offset_A": Constant(4500, (3000, 6000), (1, 100_000), "J/mol", "how much less stable A is as alpha than as beta"),
+    "offset_B": Constant(2200, (1500, 3000), (1, 100_000), "J/mol", "how much less stable B is as beta than as alpha"),
+}
+LIQUID, ALPHA, BETA = 0, 1, 2
+
+
+class Peritectic(BinaryLab):
+    """Peritectic: on cooling, liquid and solid alpha react to solid beta at one temperature; read by a diffractometer.
+
+    **Equation.** Three ideal solutions, G = Σ x_i g_i + RT Σ x_i ln x_i. Beta is the solid of A (g_A = 0, g_B = offset_B), alpha that of B
+    (g_A = offset_A, g_B = 0), the liquid has g_i = ΔH_i (1 - T/T_i). At the peritectic temperature all three share one tangent, with beta
+    between the liquid and alpha: liquid + alpha ⇌ beta. Below it are the fields liquid + beta and alpha + beta.
+    Source: Gibbs, Trans. Conn. Acad. 3 (1876) 108 (common tangent); Hillert, Phase Equilibria, Phase Diagrams and Phase
+    Transformations, 2nd ed. (2008), chapter 10, doi:10.1017/CBO9780511812781 (peritectic reactions).
+
+    =========== ================== ====== ==========================================
+    parameter   limits             unit   meaning
+    =========== ================== ====== ==========================================
+    composition 0 to 1             1      mole fraction of B
+    temperature coldest to hottest K      held until the sample is at equilibrium
+    =========== ================== ====== ==========================================
+
+    ========== ==== =================================================================================================
+    outcome    unit meaning
+    ========== ==== =================================================================================================
+    phase           liquid, alpha, beta, liquid + alpha, liquid + beta or alpha + beta
+    d_1 … d_12 1    intensity at 1/d from 1.6 to 5.2 per nm: lines of alpha and beta and the hump of the liquid,
+                    mixed by their fractions, over a background of 0.05
+    ========== ==== =================================================================================================
+
+    ============= ======== ==========================================================================================
+    option        default  meaning
+    ============= ======== ==========================================================================================
+    melting_A     880      K, of pure A as beta (drawn: 800 to 950; allowed: 60 to 4500)
+    melting_B     1430     K, of pure B as alpha (drawn: 1350 to 1500; allowed: 60 to 4500)
+    enthalpy_A    11000    melting enthalpy of A as beta, J/mol (drawn: 9000 to 14000; allowed: 1000 to 200000)
+    enthalpy_B    15000    melting enthalpy of B as alpha, J/mol (drawn: 13000 to 18000; allowed: 1000 to 200000)
+    offset_A      4500     energy of A as alpha above A as beta, J/mol (drawn: 3000 to 6000; allowed: 1 to 100000)
+    offset_B      2200     energy of B as beta above B as alpha, J/mol (drawn: 1500 to 3000; allowed: 1 to 100000)
+    system        none     a seed: draws every constant that is not given from its range
+    coldest       600      K, of the furnace
+    hottest       1600     K, of the furnace
+    labeling      inferred where `phase` comes from: inferred from the reading, or direct (an expert who is never wrong)
+    imperfections 1        scales noise and drift; 0 turns them off
+    seed          0        of everything random
+    ============= ======== ==========================================================================================
+
+    Constants without a peritectic (it is a eutectic where offset_B is so large that beta melts below A) are refused.
+
+    **Time and money.** A new sample takes 120 s and 0.40 USD, the furnace heats by 0.5 K/s, cools by 0.2 K/s and soaks for 600 s
+    (0.30 USD an hour), a pattern takes 300 s and 0.10 USD. A sample of the same composition stays in: the order matters.
+    **Random errors.** Noise 0.004 in every channel, a base line that drifts by 0.002 in an hour (a random walk, common to all).
+    The label is that of the set of phases that fits best, each with a share of 0.03 or more: near a boundary, where less of a phase
+    is there, it is not seen.
+
+    **Truth**: the label by the common tangent and the pattern without noise.
+    **Valid** for melting enthalpies and offsets that hardly change with temperature.
+    **Leaves out** interactions within a phase, heat capacities, and what a peritectic is notorious for: beta grows around alpha and keeps it
+    from the liquid, so that a real sample takes days to get to equilibrium; here it soaks for ten minutes and is there.
+
+    **Twin of** a furnace on a powder diffractometer. It was never compared with one.
+    """
+
+    CONSTANTS: ClassVar[Mapping[str, Constant]] = CONSTANTS
+
+    def __init__(
+        self,
+        melting_A: float | None = None,
+        melting_B: float | None = None,
+        enthalpy_A: float | None = None,
+        enthalpy_B: float | None = None,
+        offset_A: float | None = None,
+        offset_B: float | None = None,
+        system: int | None = None,
+        coldest: float = 600.0,
+        hottest: float = 1600.0,
+        labeling: Labeling = "inferred",
+        imperfections: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        given = {
+            "melting_A": melting_A,
+            "melting_B": melting_B,
+            "enthalpy_A": enthalpy_A,
+            "enthalpy_B": enthalpy_B,
+            "offset_A": offset_A,
+            "offset_B": offset_B,
+        }
+        self.constants = constants_of(CONSTANTS, given, checked_system(system))
+        T_A, T_B, H_A, H_B, offset_of_A, offset_of_B = self.constants.values()
+        phases = (
+            Solution("liquid", (H_A, H_B), (H_A / T_A, H_B / T_B)),
+            Solution("alpha", (offset_of_A, 0.0)),
+            Solution("beta", (0.0, offset_of_B)),
+        )
+        self._melting = (T_A, T_B)
+        self._peritectic = _peritectic_point(phases, T_A, T_B)
+        alpha_beta, with_alpha, with_beta = ("alpha", "beta"), ("liquid", "alpha"), ("liquid", "beta")
+        fields = {
+            (LIQUID, ONE): Field("liquid", ("liquid",)),
+            (ALPHA, ONE): Field("alpha", ("alpha",)),
+            (BETA, ONE): Field("beta", ("beta",)),
+            (LIQUID, ALPHA): Field("liquid + alpha", with_alpha),
+            (ALPHA, LIQUID): Field("liquid + alpha", with_alpha[::-1]),
+            (LIQUID, BETA): Field("liquid + beta", with_beta),
+            (BETA, LIQUID): Field("liquid + beta", with_beta[::-1]),
+            (ALPHA, BETA): Field("alpha + beta", alpha_beta),
+            (BETA, ALPHA): Field("alpha + beta", alpha_beta[::-1]),
+        }
+        super().__init__(
+            "peritectic",
+            phases,
+            fields,
+            Diffractometer({"liquid": None, "alpha": 0.40, "beta": 0.47}, {field.label: field.phases for field in fields.values()}),
+            checked_window(coldest, hottest),
+            seed=seed,
+            imperfections=imperfections,
+            labeling=labeling,
+        )
+
+    def _special_points(self) -> Sequence[Mark]:
+        return [Mark("A melts", (0.0, self._melting[0])), Mark("B melts", (1.0, self._melting[1]))]
+
+    def _telling_temperature(self) -> float:
+        return self._peritectic.temperature
+
+
+@lru_cache(maxsize=256)
+def _peritectic_point(phases: tuple[Phase, ...], melting_A: float, melting_B: float) -> Invariant:
+    """Where the liquid is in equilibrium with both solids.
+
+    Raises:
+        InvalidInput: There is no such point, or it is a eutectic.
+    """
+    low, high = 0.5 * min(melting_A, melting_B), 1.2 * max(melting_A, melting_B)
+    found = invariants(phases, low, high)
+    if [point.kind for point in found] != ["peritectic"]:
+        kinds = " and a ".join(point.kind for point in found) or "no reaction"
+        raise InvalidInput(f"these constants give no single peritectic between {low:g} and {high:g} K, but a {kinds}: lower an offset")
+    return found[0]

@@ -1,0 +1,276 @@
+"""The strategies that draw maps: how soon a map is right, and what they make of strange labels."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from frugaltwin import catalog
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Continuous, Experiment, Measurement, MixtureSum, Outcome, Settings, Trial
+from frugaltwin.goals import Map, Minimize
+from frugaltwin.plugins import Predicts, Prediction
+from optimizers.gp_classifier import Classifier
+from optimizers.mapping import borders, distance, elbow_room
+from optimizers.straddle import Regression
+from simulator.table import Table
+
+DATA = Path(__file__).parents[1] / "benchmarks" / "data"
+CLASSIFIERS = ("gp-classifier", "label-propagation")
+MAPPERS = (*CLASSIFIERS, "straddle")
+SQUARE = Experiment(
+    "square",
+    (Continuous("x", 0.0, 10.0), Continuous("y", 300.0, 700.0, "K")),
+    (Outcome("phase", labels=("left", "right", "top")), Outcome("signal", "V")),
+)
+LABELS, DIVIDED = Map(SQUARE, "phase"), Map(SQUARE, "signal", 2.0)
+GRID = [{"x": float(x), "y": float(y)} for x in np.linspace(0, 10, 21) for y in np.linspace(300, 700, 21)]
+
+
+def goal_of(name: str) -> Map:
+    return DIVIDED if name == "straddle" else LABELS
+
+
+def read(settings: Settings) -> Measurement:
+    """Left and right of a slanted line, and a field above both; a signal that passes 2 V at the line."""
+    x, y = float(settings["x"]), (float(settings["y"]) - 300) / 400
+    side = x - 4 - 2 * y
+    return Measurement({"phase": "top" if y > 0.8 else "left" if side < 0 else "right", "signal": 2 + math.tanh(side / 2)})
+
+
+def trials(settings: Sequence[Settings], reads: Callable[[Settings], Measurement | None] = read) -> list[Trial]:
+    return [Trial(i, s, reads(s)) for i, s in enumerate(settings)]
+
+
+def campaign(name: str, n: int, reads: Callable[[Settings], Measurement | None] = read, seed: int = 0) -> list[Trial]:
+    strategy, history = catalog.make_strategy(name, seed=seed), list[Trial]()
+    for number in range(n):
+        (settings,) = strategy.suggest(SQUARE, goal_of(name), history)
+        history.append(Trial(number, SQUARE.check(settings), reads(settings)))
+    return history
+
+
+def predict(name: str, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
+    strategy = catalog.make_strategy(name)
+    assert isinstance(strategy, Predicts)
+    return strategy.predict(SQUARE, goal_of(name), history, settings)
+
+
+def accuracy(name: str, history: Sequence[Trial]) -> float:
+    right = [goal_of(name).label_of(read(s).outcomes) for s in GRID]
+    return float(np.mean([a == b for a, b in zip(predict(name, history, GRID).labels, right, strict=True)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "goal", "n", "least"),
+    [("gp-classifier", "map:phase", 25, 0.96), ("label-propagation", "map:phase", 35, 0.94), ("straddle", "map:signal:0", 18, 0.97)],
+)
+def test_a_recorded_dome_is_mapped_with_few_points(name: str, goal: str, n: int, least: float) -> None:
+    table = Table(DATA / "phase_dome_441.csv", outcomes="phase,signal")
+    parsed, strategy = catalog.make_goal(goal, table), catalog.make_strategy(name, seed=1)
+    assert isinstance(parsed, Map)
+    assert isinstance(strategy, Predicts)
+    history: list[Trial] = []
+    with table:
+        for number in range(n):
+            (settings,) = strategy.suggest(table.experiment, parsed, history)
+            history.append(Trial(number, settings, table.perform(settings)))
+        candidates = table.experiment.candidates
+        right = [parsed.label_of(table.perform(c).outcomes) for c in candidates]
+    labels = strategy.predict(table.experiment, parsed, history, candidates).labels
+    assert np.mean([a == b for a, b in zip(labels, right, strict=True)]) >= least
+
+
+@pytest.mark.parametrize(("name", "least"), [("gp-classifier", 0.95), ("label-propagation", 0.88), ("straddle", 0.97)])
+def test_a_continuous_map_is_learned_and_its_border_is_where_they_look(name: str, least: float) -> None:
+    history = campaign(name, 30)
+    assert accuracy(name, history) >= least
+    middle = [(t.settings, read({**t.settings, "x": float(t.settings["x"]) + d})) for t in history[15:] for d in (-1.5, 1.5)]
+    crossed = [goal_of(name).label_of(m.outcomes) != goal_of(name).label_of(read(s).outcomes) for s, m in middle]
+    assert sum(crossed) >= 5 or name != "straddle"
+
+
+@pytest.mark.parametrize("name", MAPPERS)
+def test_chances_are_sure_far_from_the_border_and_even_on_it(name: str) -> None:
+    settings = [{"x": x, "y": 400.0} for x in (0.5, 2.0, 3.5, 5.5, 7.0, 9.5)]
+    prediction = predict(name, trials(settings), [{"x": x, "y": 400.0} for x in (0.5, 4.5, 9.5)])
+    table = np.array(list(prediction.probabilities.values()))
+    assert table[0, 0] > 0.8 > 0.65 > table[0, 1] > 0.35 > 0.2 > table[0, 2]
+    assert np.allclose(table.sum(axis=0), 1)
+    assert prediction.uncertainty[1] > max(prediction.uncertainty[[0, 2]])
+
+
+@pytest.mark.parametrize("name", MAPPERS)
+def test_as_long_as_all_labels_are_alike_it_looks_far_away(name: str) -> None:
+    history = trials([{"x": x, "y": y} for x in (0.5, 1.0, 1.5) for y in (310.0, 330.0)])
+    (settings,) = catalog.make_strategy(name).suggest(SQUARE, goal_of(name), history)
+    assert math.hypot(float(settings["x"]) / 10 - 0.1, (float(settings["y"]) - 320) / 400) > 0.5
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_label_never_seen_before_joins_the_map(name: str) -> None:
+    history = trials([{"x": x, "y": y} for x in (1.0, 3.0, 7.0, 9.0) for y in (320.0, 500.0)])
+    place = [{"x": 5.0, "y": 690.0}]
+    assert predict(name, history, place).probabilities["top"][0] == 0
+    history.append(Trial(9, place[0], read(place[0])))
+    assert predict(name, history, place).labels == ["top"]
+    assert SQUARE.check(*catalog.make_strategy(name).suggest(SQUARE, LABELS, history))
+
+
+def test_with_one_label_seen_the_classifier_leaves_room_for_the_others() -> None:
+    prediction = predict(
+        "gp-classifier", trials([{"x": 1.0, "y": 320.0}, {"x": 2.0, "y": 340.0}]), [{"x": 1.0, "y": 320.0}, {"x": 9.0, "y": 690.0}]
+    )
+    left, right, top = prediction.probabilities.values()
+    assert left[0] > 0.8 > 0.6 > left[1] > 0.4
+    assert np.allclose(right, top)
+    assert right[1] > 0.2
+
+
+@pytest.mark.parametrize("name", MAPPERS)
+def test_when_everything_failed_it_tries_elsewhere(name: str) -> None:
+    history = campaign(name, 8, lambda settings: None)
+    x = np.array([[float(t.settings["x"]) / 10, (float(t.settings["y"]) - 300) / 400] for t in history])
+    gaps = ((x[:, None] - x) ** 2).sum(-1) + np.eye(len(x))
+    assert gaps.min() > 0.02
+
+
+@pytest.mark.parametrize("name", MAPPERS)
+def test_it_keeps_away_from_where_experiments_fail(name: str) -> None:
+    history = campaign(name, 25, lambda s: None if float(s["x"]) > 6 else read(s))
+    assert sum(t.measurement is None for t in history[-10:]) <= 4
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_labels_that_contradict_each_other_near_the_border_do_no_harm(name: str) -> None:
+    random = np.random.default_rng(0)
+
+    def misread(settings: Settings) -> Measurement:
+        blurred = {"x": float(settings["x"]) + 0.4 * random.standard_normal(), "y": float(settings["y"])}
+        return read(blurred)
+
+    drawn = catalog.make_strategy("sobol").suggest(SQUARE, LABELS, [], count=60)
+    assert accuracy(name, trials([*drawn, *drawn[:20]], misread)) > 0.88
+
+
+def test_two_labels_at_the_same_settings_are_both_possible() -> None:
+    settings = [{"x": 1.0, "y": 320.0}, *[{"x": 5.0, "y": 400.0}] * 4, {"x": 9.0, "y": 320.0}]
+    labels = ("left", "left", "right", "left", "right", "right")
+    history = [Trial(i, s, Measurement({"phase": k, "signal": 0.0})) for i, (s, k) in enumerate(zip(settings, labels, strict=True))]
+    left, right, top = (p[0] for p in predict("gp-classifier", history, [settings[1]]).probabilities.values())
+    assert abs(left - right) < 0.1
+    assert top == 0
+    for name in CLASSIFIERS:
+        assert SQUARE.check(*catalog.make_strategy(name).suggest(SQUARE, LABELS, history))
+
+
+def test_one_wrong_label_deep_inside_a_field_does_not_spoil_the_field() -> None:
+    drawn = catalog.make_strategy("sobol").suggest(SQUARE, LABELS, [], count=40)
+    wrong = [*trials(drawn), Trial(40, {"x": 9.0, "y": 400.0}, Measurement({"phase": "left", "signal": 0.0}))]
+    assert accuracy("gp-classifier", wrong) > accuracy("gp-classifier", wrong[:-1]) - 0.05
+
+
+@pytest.mark.parametrize("name", MAPPERS)
+def test_a_batch_is_spread_out_and_keeps_away_from_what_is_pending(name: str) -> None:
+    history = campaign(name, 12)
+    strategy = catalog.make_strategy(name)
+    batch = strategy.suggest(SQUARE, goal_of(name), history, count=4)
+    (after,) = strategy.suggest(SQUARE, goal_of(name), history, pending=batch[:3])
+    x = np.array([[float(s["x"]) / 10, (float(s["y"]) - 300) / 400] for s in [*batch, after]])
+    for some in (x[:4], x[[0, 1, 2, 4]]):
+        apart = np.sqrt(((some[:, None] - some) ** 2).sum(-1)) + np.eye(4)
+        assert apart.min() > 0.05
+
+
+def test_mappers_refuse_what_they_cannot_do() -> None:
+    for name in MAPPERS:
+        with pytest.raises(InvalidInput, match=f"{name} draws maps and cannot work towards minimize:signal; try --strategy bayesian"):
+            catalog.make_strategy(name).suggest(SQUARE, Minimize(SQUARE, "signal"), [])
+    with pytest.raises(
+        InvalidInput, match="straddle maps where a number passes a value, but map:phase maps labels; try --strategy gp-classifier"
+    ):
+        catalog.make_strategy("straddle").suggest(SQUARE, LABELS, [])
+    with pytest.raises(InvalidInput, match=r"map:phase has no score for bayesian to improve; try --strategy gp-classifier"):
+        catalog.make_strategy("bayesian").suggest(SQUARE, LABELS, [])
+
+
+def test_classifiers_map_a_number_that_passes_a_value_too() -> None:
+    history = trials(GRID[::9])
+    for name in CLASSIFIERS:
+        strategy = catalog.make_strategy(name)
+        assert isinstance(strategy, Predicts)
+        prediction = strategy.predict(SQUARE, DIVIDED, history, [{"x": 1.0, "y": 500.0}, {"x": 9.0, "y": 500.0}])
+        assert prediction.labels == ["signal < 2 V", "signal ≥ 2 V"]
+
+
+def test_the_straddle_puts_the_border_where_the_signal_passes_the_value() -> None:
+    history = campaign("straddle", 20)
+    prediction = predict("straddle", history, [{"x": x, "y": 500.0} for x in (4.0, 5.0, 6.0)])
+    below, above = prediction.probabilities.values()
+    assert below[0] > 0.95
+    assert above[2] > 0.95
+    assert abs(prediction.means["signal"][1] - 2) < 0.1
+
+
+def test_a_small_field_is_found_where_labels_meet_on_a_simplex() -> None:
+    parts = tuple(Continuous(name, 0.0, 1.0) for name in "abc")
+    experiment = Experiment("ternary", parts, (Outcome("phase", labels=("A", "B", "C")),), (MixtureSum(("a", "b", "c"), 1.0),))
+    goal, history = Map(experiment, "phase"), list[Trial]()
+    strategy = catalog.make_strategy("gp-classifier")
+    assert isinstance(strategy, Predicts)
+    for number in range(25):
+        (settings,) = strategy.suggest(experiment, goal, history)
+        most = max("abc", key=lambda name: float(settings[name]))
+        history.append(Trial(number, settings, Measurement({"phase": most.upper()})))
+    asked = catalog.make_strategy("random").suggest(experiment, goal, [], count=300)
+    labels = strategy.predict(experiment, goal, history, asked).labels
+    right = [max("abc", key=lambda name: float(s[name])).upper() for s in asked]
+    assert np.mean([a == b for a, b in zip(labels, right, strict=True)]) > 0.93
+
+
+def test_the_evidence_has_the_gradient_of_its_differences() -> None:
+    random = np.random.default_rng(0)
+    X = random.random((15, 2))
+    model = Classifier(X, (X.sum(axis=1) * 1.5).astype(np.int64), 3)
+    at = torch.tensor([4.0, 0.4, 0.7], dtype=torch.double, requires_grad=True)
+    (gradient,) = torch.autograd.grad(model._evidence(at), at)
+    for j in range(3):
+        step = 1e-4 * torch.eye(3, dtype=torch.double)[j]
+        difference = float(model._evidence(at.detach() + step) - model._evidence(at.detach() - step)) / 2e-4
+        assert abs(difference - float(gradient[j])) < 1e-4 * (1 + abs(difference))
+
+
+def test_the_mode_satisfies_its_own_equation() -> None:
+    X = np.random.default_rng(1).random((20, 2))
+    model = Classifier(X, (X[:, 0] > 0.5).astype(np.int64), 2)
+    K = model._covariance(model._X, model._values)
+    assert torch.allclose(model._weights, model._is - (model._weights @ K).softmax(0), atol=1e-3)
+
+
+def test_knowing_what_is_pending_narrows_the_regression_as_measuring_would() -> None:
+    X = np.array([[0.1], [0.5], [0.8]])
+    model = Regression(X, np.array([1.0, 2.0, 1.5]))
+    asked = torch.tensor([[0.3], [0.95]], dtype=torch.double)
+    mean, deviation = model.expected(asked)
+    later_mean, later_deviation = model.knowing(np.array([[0.3]])).expected(asked)
+    assert torch.allclose(mean, later_mean, atol=1e-6)
+    assert later_deviation[0] < 0.5 * deviation[0]
+    assert later_deviation[1] <= deviation[1]
+
+
+def test_borders_lie_between_unlike_neighbors() -> None:
+    X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    assert borders(X, np.array([0, 0, 1])).tolist() == [[0.5, 0.0], [0.5, 0.5]]
+    assert borders(X, np.array([1, 1, 1])).shape == (0, 2)
+
+
+def test_distances_and_elbow_room_grow_from_what_is_taken() -> None:
+    taken = np.array([[0.0, 0.0], [1.0, 1.0]])
+    X = torch.tensor([[0.0, 0.0], [0.05, 0.0], [0.5, 0.5]], dtype=torch.double)
+    far, room = distance(taken)(X), elbow_room(taken)(X)
+    assert torch.allclose(far[1:].exp(), torch.tensor([0.05, math.sqrt(0.5)], dtype=torch.double))
+    assert room[0] < room[1] < room[2]
+    assert abs(float(room[2])) < 1e-4
