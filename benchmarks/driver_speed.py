@@ -24,7 +24,7 @@ from frugaltwin.plugins import Driver, KnowsTruth, KnowsTruths
 HOME = Path(__file__).parents[1]
 NEEDED = {
     "table": {"path": HOME / "benchmarks" / "data" / "phase_lens_441.csv", "outcomes": "phase"},
-    "calphad": {"path": HOME / "tests" / "data" / "eutectic.tdb"},
+    "calphad": {"path": HOME / "tests" / "data" / "eutectic.tdb", "temperature_low": 350.0, "temperature_high": 650.0},
 }
 BAR = 2000  # measurements a second
 SETTINGS, ROUNDS, SECONDS = 1000, 3, 1.0

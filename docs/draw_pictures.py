@@ -1,6 +1,6 @@
 """Draw the picture of every twin that its page shows.
 
-    python docs/draw_pictures.py [NAME …]
+python docs/draw_pictures.py [NAME …]
 """
 
 import sys
@@ -10,7 +10,8 @@ import frugaltwin
 from frugaltwin.catalog import DRIVERS
 
 HOME = Path(__file__).parent
-NEEDED = {"calphad": {"path": HOME.parent / "tests" / "data" / "eutectic.tdb"}}
+EUTECTIC = HOME.parent / "tests" / "data" / "eutectic.tdb"
+NEEDED: dict[str, dict[str, object]] = {"calphad": {"path": EUTECTIC, "temperature_low": 350.0, "temperature_high": 650.0}}
 """What some drivers cannot do without."""
 NOTHING_TO_DRAW = {"table"}
 

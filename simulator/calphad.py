@@ -22,6 +22,7 @@ from pycalphad import Database, Workspace
 from pycalphad import variables as v
 from pycalphad.core.utils import filter_phases, unpack_species
 
+from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Constraint, Continuous, MixtureSum, Outcome, Parameter
 from simulator.phase_instruments import BINS, LINE_WIDTH, Diffractometer, liquid_pattern, spread
@@ -352,6 +353,17 @@ class Calphad(PhaseLab):
                 words = "was not met on the grid when the labels were found; make the driver with more steps"
                 raise RigFault(f"{found.label} at {self._place(row)} {words}")
         return [_state(found) for found in solved if found is not None]
+
+    def diagram(self, at: float | None = None) -> Diagram:
+        """Fields only: of its lines pycalphad tells nothing.
+
+        Raises:
+            InvalidInput: It was to be cut.
+        """
+        if at is not None:
+            raise InvalidInput(f"{self.experiment.name} has no section to cut at {at:g}; leave --at out")
+        axes = tuple(p.name for p in self.experiment.parameters)
+        return Diagram(axes[:3] if len(axes) > 3 else axes, "phase", n_points=61)
 
     def _place(self, row: Floats) -> str:
         shown = [f"x({c}) = {x:.4g}" for c, x in zip(self._system.components[1:], row[1:-1], strict=True)]
