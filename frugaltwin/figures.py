@@ -45,7 +45,7 @@ def svg(drawn: Figure) -> str:
 
     text = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "frugaltwin", "font.family": "sans-serif"}):
-        drawn.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        drawn.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, ScoredGoal, scored
-from frugaltwin.plugins import Prediction
+from frugaltwin.prediction import Prediction
 from optimizers.failures import log_chance
 from optimizers.search import Acquisition, best_points
 from optimizers.space import Floats, Space
@@ -98,7 +98,7 @@ class Bayesian:
             return Prediction(means={"score": np.full(len(X), known.center)}, deviations={"score": np.zeros(len(X))})
         model = _fitted(known.X, known.values)
         with torch.no_grad():
-            posteriors = [model.posterior(x) for x in X.split(_CHUNK)]
+            posteriors = [model.posterior(x) for x in torch.split(X, _CHUNK)]
             mean = torch.cat([p.mean[:, 0] for p in posteriors]).numpy()
             deviation = torch.cat([p.variance[:, 0] for p in posteriors]).clamp_min(0.0).sqrt().numpy()
         return Prediction(means={"score": known.center + known.unit * mean}, deviations={"score": abs(known.unit) * deviation})

@@ -9,7 +9,7 @@ import torch
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial, measured
 from frugaltwin.goals import Goal, ScoredGoal, scored
-from frugaltwin.plugins import Prediction
+from frugaltwin.prediction import Prediction
 from optimizers.failures import log_chance
 from optimizers.outcome_model import OutcomeModel, Paths, natural
 from optimizers.search import Acquisition, best_points
@@ -94,7 +94,7 @@ class Composite:
         needed = needed_outcomes(experiment, goal)
         paths = OutcomeModel.of(space, needed).paths(measured(history), _MANY_PATHS, self.seed)
         parts = []
-        for X in torch.from_numpy(space.encode(settings)).split(_CHUNK):
+        for X in torch.split(torch.from_numpy(space.encode(settings)), _CHUNK):
             with torch.no_grad():
                 outcomes = paths(X)
                 score = goal.score(outcomes, natural(space, X))

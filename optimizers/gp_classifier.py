@@ -9,7 +9,7 @@ from torch import Tensor
 
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, mapped
-from frugaltwin.plugins import Prediction
+from frugaltwin.prediction import Prediction
 from optimizers.descent import lowest_point
 from optimizers.mapping import Integers, borders, check_starts, chosen_settings, elbow_room, known_labels, map_prediction
 from optimizers.search import Acquisition

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.semi_supervised import LabelPropagation as Propagation
 from torch import Tensor
 
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, mapped
-from frugaltwin.plugins import Prediction
+from frugaltwin.prediction import Prediction
 from optimizers.mapping import (
     Integers,
     borders,
@@ -20,14 +18,13 @@ from optimizers.mapping import (
     elbow_room,
     known_labels,
     map_prediction,
-    quietly,
 )
 from optimizers.search import Acquisition
 from optimizers.space import Floats, Space
 
 _NODES = 1000  # places that pass labels on: all of a listed space, if it has no more
 _GAMMA = 20.0  # of the radial kernel on standardized settings, as in the source
-_STEPS = 1000
+_REST = 1e-6  # of its chances a place takes from all labels seen alike: all that reaches a place far from everything
 _LEAST = 1e-9  # of a worth, whose logarithm is taken
 
 
@@ -66,9 +63,12 @@ class LabelPropagation:
             return chosen_settings(space, history, pending, count, self.seed, self.starts, None, X)
         spread = Spread(space, X, labels, len(goal.labels), self.seed)
 
+        # Between nodes nothing is told: without a list of places, it would halve one gap in a border for ever.
+        gap = elbow_room(X[:0] if space.listed else X, _NODES ** (-1 / max(space.size, 1)))
+
         def worth(busy: Floats) -> Acquisition:
             room = elbow_room(busy)
-            return lambda X: (1 - spread.chances(X).amax(1) + _LEAST).log() + room(X)
+            return lambda X: (1 - spread.chances(X).amax(1) + _LEAST).log() + room(X) + gap(X)
 
         return chosen_settings(space, history, pending, count, self.seed, self.starts, worth, borders(X, labels))
 
@@ -92,18 +92,26 @@ class Spread:
         deviation = nodes.std(0)
         self._scale = torch.from_numpy(np.where(deviation > 0, deviation, 1.0))
         self._nodes = torch.from_numpy(nodes) / self._scale
-        told = np.full(len(nodes), -1)
-        told[: len(known)] = votes.argmax(1)
-        with quietly(ConvergenceWarning, RuntimeWarning):
-            model = Propagation(gamma=_GAMMA, max_iter=_STEPS).fit(self._nodes.numpy(), told)
-        table = np.zeros((len(nodes), n_labels))
-        table[:, model.classes_] = np.nan_to_num(model.label_distributions_)
-        # What no label reaches, because it lies far from everything, may be any of those seen.
-        table[table.sum(1) < 0.5, :] = np.isin(np.arange(n_labels), model.classes_) / len(model.classes_)
-        self._table = torch.from_numpy(table)
+        told = torch.nn.functional.one_hot(torch.from_numpy(votes.argmax(1)), n_labels).double()
+        self._table = torch.cat([told, spread_labels(self._shares(self._nodes), told)])
+
+    def _shares(self, X: Tensor) -> Tensor:
+        """What standardized points X [b, D] take from every node, [b, N]; rows add up to 1."""
+        return (-_GAMMA * (X[:, None] - self._nodes).square().sum(-1)).softmax(1)
 
     def chances(self, X: Tensor) -> Tensor:
         """The chance [b, C] of every label at points X [b, D]."""
-        square = ((X / self._scale)[:, None] - self._nodes).square().sum(-1)
-        chances: Tensor = (-_GAMMA * square).softmax(1) @ self._table
-        return chances
+        return self._shares(X / self._scale) @ self._table
+
+
+def spread_labels(shares: Tensor, told: Tensor) -> Tensor:
+    """The chances [N - n, C] where labels have spread until nothing changes, given the labels told [n, C] of the first n of N nodes.
+
+    shares [N, N] are what every node takes from the others; the limit of the iteration has the closed form of the source.
+    Source: Zhu & Ghahramani, CMU-CALD-02-107 (2002), equation 5.
+    """
+    n, N = len(told), len(shares)
+    seen = told.amax(0) / told.amax(0).sum()
+    system = torch.eye(N - n, dtype=shares.dtype) * (1 + _REST) - shares[n:, n:]
+    chances: Tensor = torch.linalg.solve(system, shares[n:, :n] @ told + _REST * seen)
+    return chances / chances.sum(1, keepdim=True)

@@ -1,9 +1,7 @@
 """What the strategies that draw maps share: the labels that are known, where to look first, and where to look next."""
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +11,7 @@ from torch import Tensor
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import Map
-from frugaltwin.plugins import Prediction
+from frugaltwin.prediction import Prediction
 from optimizers.failures import log_chance
 from optimizers.search import Acquisition, best_points
 from optimizers.space import Floats, Space
@@ -93,26 +91,21 @@ def distance(taken: Floats) -> Acquisition:
     return lambda X: ((X[:, None] - points).square().sum(-1) + _LEAST).amin(1).log() / 2
 
 
-def elbow_room(busy: Floats) -> Acquisition:
-    """The logarithm of what points X [b, D] can tell that those busy [p, D] will not, [b]: 0 far from all of them."""
+def elbow_room(busy: Floats, spread: float = _SPREAD) -> Acquisition:
+    """The logarithm of what points X [b, D] can tell that those busy [p, D] will not, [b]: 0 far from all of them.
+
+    Args:
+        spread: How far those busy reach, per root of the dimension.
+    """
     if not busy.size:
         return lambda X: X.new_zeros(len(X))
     points = torch.from_numpy(busy)
-    reach = 2 * _SPREAD**2 * busy.shape[1]
+    reach = 2 * spread**2 * busy.shape[1]
     return lambda X: (_LEAST - torch.expm1(-(X[:, None] - points).square().sum(-1) / reach)).log().sum(1)
 
 
 def map_prediction(goal: Map, space: Space, settings: Sequence[Settings], chances: Chances) -> Prediction:
     """The chance of every label of the goal at these settings."""
     with torch.no_grad():
-        table = torch.cat([chances(X) for X in torch.from_numpy(space.encode(settings)).split(_CHUNK)]).numpy()
+        table = torch.cat([chances(X) for X in torch.split(torch.from_numpy(space.encode(settings)), _CHUNK)]).numpy()
     return Prediction(probabilities={label: table[:, k] for k, label in enumerate(goal.labels)})
-
-
-@contextmanager
-def quietly(*categories: type[Warning]) -> Iterator[None]:
-    """Without warnings of these kinds."""
-    with warnings.catch_warnings():
-        for category in categories:
-            warnings.filterwarnings("ignore", category=category)
-        yield

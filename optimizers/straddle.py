@@ -13,7 +13,7 @@ from torch import Tensor
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, Map, mapped
-from frugaltwin.plugins import Prediction
+from frugaltwin.prediction import Prediction
 from optimizers.descent import lowest_point
 from optimizers.mapping import borders, check_starts, chosen_settings, known_labels
 from optimizers.search import Acquisition
@@ -81,7 +81,7 @@ class Straddle:
         space = Space.of(experiment)
         model = Regression(*_readings(space, goal, history))
         with torch.no_grad():
-            moments = [model.expected(X) for X in torch.from_numpy(space.encode(settings)).split(_CHUNK)]
+            moments = [model.expected(X) for X in torch.split(torch.from_numpy(space.encode(settings)), _CHUNK)]
         mean, deviation = (torch.cat(part) for part in zip(*moments, strict=True))
         above = torch.special.ndtr((mean - threshold) / deviation).numpy()
         below, at_least = goal.labels
@@ -139,7 +139,8 @@ class Regression:
 
     def _cholesky(self, values: Tensor) -> Tensor:
         noise = values[1] ** 2 + _JITTER
-        return torch.linalg.cholesky(self._covariance(self._X, values) + noise * torch.eye(len(self._X), dtype=torch.double))
+        L: Tensor = torch.linalg.cholesky(self._covariance(self._X, values) + noise * torch.eye(len(self._X), dtype=torch.double))
+        return L
 
     def _covariance(self, X: Tensor, values: Tensor) -> Tensor:
         """Prior covariance [b, n] between points X [b, D] and those measured."""

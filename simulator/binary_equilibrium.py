@@ -140,8 +140,9 @@ def curvature(phase: Solution, x: ArrayLike, T: ArrayLike) -> Floats:
 
 def chemical_potentials(phase: Solution, x: ArrayLike, T: ArrayLike) -> tuple[Floats, Floats]:
     """Of A and of B, [...] each: where the tangent meets x = 0 and x = 1."""
-    g, s = energy(phase, x, T), slope(phase, x, T)
-    return g - x * s, g + (1 - np.asarray(x)) * s
+    y = np.asarray(x, dtype=float)
+    g, s = energy(phase, y, T), slope(phase, y, T)
+    return g - y * s, g + (1 - y) * s
 
 
 def _polynomial_at(phase: Phase, x: Floats, T: Floats, order: int) -> Floats:
@@ -419,7 +420,11 @@ def _refined(grid: _Grid, T: Floats, row: Integers, ends: Integers, U: Floats, f
             if differ < POTENTIAL_TOLERANCE / 4 and (attempt > 50 or float(np.abs(step * x * (1 - x)).max()) < 1e-11):
                 return _Lines(row, ends, x, U, slopes, at_zero)
         else:
-            U, x, step = np.where(allowed, trial, U), np.where(allowed, trial_x, x), np.where(allowed, new, np.where(wrong, (trial - U) / 2, trial - U))
+            U, x, step = (
+                np.where(allowed, trial, U),
+                np.where(allowed, trial_x, x),
+                np.where(allowed, new, np.where(wrong, (trial - U) / 2, trial - U)),
+            )
     raise ArithmeticError(f"no common tangent found at {T[row].min():g} to {T[row].max():g} K")
 
 
@@ -483,9 +488,9 @@ def _tangent(
         q = -(H + a * F) / width if width > 0 else 0.0
         du = 0.0 if lines[0] is not None else min(max((q - F) / stiff_a, -2.0), 2.0)
         dv = 0.0 if lines[1] is not None else min(max(q / stiff_b, -2.0), 2.0)
-        if abs(H) < POTENTIAL_TOLERANCE / 4 and abs(F + H) < POTENTIAL_TOLERANCE / 4:
-            if attempt > 50 or max(abs(du) * a * (1 - a), abs(dv) * b * (1 - b)) < 1e-11:
-                return a, b, u, v, t, nu
+        is_still = attempt > 50 or max(abs(du) * a * (1 - a), abs(dv) * b * (1 - b)) < 1e-11
+        if is_still and max(abs(H), abs(F + H)) < POTENTIAL_TOLERANCE / 4:
+            return a, b, u, v, t, nu
     raise ArithmeticError(f"no common tangent found at {T:g} K")
 
 
@@ -546,7 +551,7 @@ def _split(grid: _Grid, curves: Floats, T: Floats, lines: _Lines) -> _Start | No
     for end in (0, 1):
         near = (np.abs(grid.x[column] - lines.x[end, line]) < 0.025) | (np.abs(grid.u[column] - lines.U[end, line]) < 1.5)
         is_own |= (phase == lines.ends[end, line]) & near
-    deep = above[phase, line, column] - off**2 / (2 * np.maximum(stiff, 1e-9)) < -1e-6
+    deep = above[phase, line, column] - off**2 / (2 * np.maximum(stiff, 1e-9)) < 1.0  # roughly; `_with_dips` says exactly
     chosen = deep & (stiff > 0) & ~is_own & ~grid.is_line[phase]
     if not chosen.any():
         return None
@@ -654,7 +659,8 @@ def lowest_phase(phases: tuple[Phase, ...], x: Floats, T: Floats) -> Integers:
     energies = basis @ grid.fixed.T + T[:, None] * (basis @ grid.linear.T)  # [n, p]
     if grid.has_lines:
         energies[grid.is_line & (np.abs(x[:, None] - grid.line_x) > 1e-12)] = np.inf
-    return energies.argmin(axis=1)
+    lowest: Integers = energies.argmin(axis=1)
+    return lowest
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,7 +12,6 @@ from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Continuous
 from simulator.binary_equilibrium import (
-    Compound,
     Equilibrium,
     Floats,
     Phase,
@@ -25,7 +26,7 @@ from simulator.binary_equilibrium import (
     spinodal_temperature,
     tie_lines,
 )
-from simulator.phase_lab import Instrument, Labeling, PhaseLab, State
+from simulator.phase_lab import Constant, Instrument, Labeling, PhaseLab, State
 
 ONE = -1  # the second phase of a sample that has one only
 
@@ -68,6 +69,11 @@ def _lines_at(phases: tuple[Phase, ...], temperature: float) -> TieLines:
 class BinaryLab(PhaseLab):
     """The twin of a lab for two components A and B. Satisfies `KnowsDiagram` as well."""
 
+    CONSTANTS: ClassVar[Mapping[str, Constant]] = {}
+    """What an instructor may set, or draw."""
+    constants: Mapping[str, float]
+    """What they are in this system."""
+
     def __init__(
         self,
         name: str,
@@ -102,7 +108,7 @@ class BinaryLab(PhaseLab):
             imperfections=imperfections,
             labeling=labeling,
         )
-        self._phases, self._fields, self._window = phases, fields, window
+        self._phases, self._fields, self.window = phases, fields, window
 
     def states(self, X: Floats) -> list[State]:
         x, T = X[:, 0], X[:, 1]
@@ -134,7 +140,7 @@ class BinaryLab(PhaseLab):
 
     def _telling_temperature(self) -> float:
         """Where the section is cut when nobody says."""
-        return sum(self._window) / 2
+        return sum(self.window) / 2
 
     def _name_of_boundary(self, phase: Phase, other: Phase) -> str:
         """What a chemist calls the boundary of a phase towards the field that it shares with another one."""
@@ -149,7 +155,7 @@ class BinaryLab(PhaseLab):
         Raises:
             InvalidInput: The furnace does not go there.
         """
-        low, high = self._window
+        low, high = self.window
         cut = min(max(self._telling_temperature(), low), high) if at is None else at
         if not low <= cut <= high:
             raise InvalidInput(f"a section at {cut:g} K is outside the furnace's [{low:g}, {high:g}] K")
@@ -157,7 +163,7 @@ class BinaryLab(PhaseLab):
         return Diagram(("composition", "temperature"), "phase", None, lines, marks, self._section(cut))
 
     def _lines_and_marks(self) -> tuple[tuple[Line, ...], tuple[Mark, ...]]:
-        low, high = self._window
+        low, high = self.window
         found = changes(self._phases, low, high)
         # Boundaries end like a square root at a critical point: temperatures crowd towards every change.
         near = 0.02 * (high - low) * np.linspace(0, 1, 16) ** 3
@@ -168,7 +174,7 @@ class BinaryLab(PhaseLab):
         starts = [0, *(k for k in range(1, len(T)) if signs[k] != signs[k - 1]), len(T)]
         boundaries, connections = [], []
         shown = np.linspace(low, high, 9)[1:-1]
-        for start, stop in zip(starts, starts[1:], strict=False):
+        for start, stop in pairwise(starts):
             for k, (left, right) in enumerate(signs[start]):
                 number = ties.first[start:stop] + k
                 ends = ties.compositions[number]
@@ -177,16 +183,16 @@ class BinaryLab(PhaseLab):
                         name = self._name_of_boundary(self._phases[phase], self._phases[other])
                         boundaries.append(Line("boundary", np.column_stack([ends[:, side], T[start:stop]]), name))
                 for t in shown[(shown > T[start]) & (shown < T[stop - 1])]:
-                    x = [float(np.interp(t, T[start:stop], ends[:, side])) for side in (0, 1)]
-                    connections.append(Line("tie line", np.column_stack([x, [t, t]])))
+                    tie = [float(np.interp(t, T[start:stop], ends[:, side])) for side in (0, 1)]
+                    connections.append(Line("tie line", np.column_stack([tie, [t, t]])))
         marks = [mark for mark in self._special_points() if low <= mark.at[1] <= high]
         for invariant in invariants(self._phases, low, high):
             x = np.array(invariant.compositions)
-            boundaries.append(Line("boundary", np.column_stack([x[[0, 2]], np.full(2, invariant.temperature)]), f"{invariant.kind} line"))
+            boundaries.append(Line("boundary", np.column_stack([x[[0, 2]], np.full(2, invariant.temperature)])))
             marks.append(Mark(f"{invariant.kind} point", (float(x[1]), invariant.temperature)))
-        for phase in self._phases:
-            if isinstance(phase, Solution):
-                points = [(x, t) for x, t in critical_points(phase) if low <= t <= high and self._is_single(x, t)]
+        for solution in self._phases:
+            if isinstance(solution, Solution):
+                points = [(top, t) for top, t in critical_points(solution) if low <= t <= high and self._is_single(top, t)]
                 marks += [Mark("critical point", point) for point in points]
         return (*_named_once(boundaries), *connections, *self._spinodals()), tuple(marks)
 
@@ -195,7 +201,7 @@ class BinaryLab(PhaseLab):
         return bool(binary_equilibrium(self._phases, [x], T * (1 + 1e-7)).phases[0, 1] == ONE)
 
     def _spinodals(self) -> list[Line]:
-        low, high = self._window
+        low, high = self.window
         x = np.linspace(0.0005, 0.9995, 800)
         lines = []
         for phase in self._phases:
@@ -212,10 +218,8 @@ class BinaryLab(PhaseLab):
 
     def _section(self, T: float) -> Section:
         x = np.linspace(0, 1, 201)
-        curves = []
-        for phase in self._phases:
-            at = np.array([phase.composition]) if isinstance(phase, Compound) else x
-            curves.append(Curve(phase.name, at, energy(phase, at, T)))
+        # A compound has no curve: the tangents end at its point.
+        curves = [Curve(phase.name, x, energy(phase, x, T)) for phase in self._phases if isinstance(phase, Solution)]
         ties = tie_lines(self._phases, np.array([T]))
         for (left, right), ends in zip(ties.phases, ties.compositions, strict=True):
             heights = [float(energy(self._phases[p], end, T)) for p, end in ((left, ends[0]), (right, ends[1]))]

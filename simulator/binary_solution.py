@@ -1,7 +1,6 @@
 """A liquid of two components that demixes: Redlich-Kister excess energy, a miscibility gap, a turbidimeter."""
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 
@@ -74,7 +73,7 @@ class BinarySolution(BinaryLab):
     **Twin of** a cell with a lamp and a light sensor in a bath with a thermostat: a cloud-point apparatus. It was never compared with one.
     """
 
-    CONSTANTS: ClassVar[Mapping[str, Constant]] = CONSTANTS
+    CONSTANTS = CONSTANTS
 
     def __init__(
         self,
@@ -111,4 +110,4 @@ class BinarySolution(BinaryLab):
 
     def _telling_temperature(self) -> float:
         tops = [T for _, T in critical_points(self._solution)]
-        return 0.88 * max(tops) if tops else float(np.mean(self._window))
+        return 0.88 * max(tops) if tops else float(np.mean(self.window))

@@ -1,8 +1,7 @@
 """Two solids that melt into one liquid: a eutectic, read by a diffractometer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import ClassVar
 
 import numpy as np
 
@@ -86,7 +85,7 @@ class Eutectic(BinaryLab):
     **Twin of** a furnace on a powder diffractometer (tin with bismuth, say). It was never compared with one.
     """
 
-    CONSTANTS: ClassVar[Mapping[str, Constant]] = CONSTANTS
+    CONSTANTS = CONSTANTS
 
     def __init__(
         self,
@@ -117,7 +116,9 @@ class Eutectic(BinaryLab):
             phases: tuple[Phase, ...] = (liquid, Compound("A", 0.0), Compound("B", 1.0))
         else:
             if not 0 < solid_interaction <= 200_000:
-                raise InvalidInput(f"solid_interaction = {solid_interaction:g} J/mol makes no two solids: it is above 0, up to 200000 J/mol")
+                raise InvalidInput(
+                    f"solid_interaction = {solid_interaction:g} J/mol makes no two solids: it is above 0, up to 200000 J/mol"
+                )
             phases = (liquid, Solution("solid", excess=(float(solid_interaction),)))
         self._melting = (T_A, T_B)
         self._eutectic = _eutectic_point(phases, T_A, T_B)

@@ -1,7 +1,6 @@
 """A liquid and a solid that mix in all proportions: a lens, read by a calorimeter."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from frugaltwin.diagram import Mark
 from simulator.binary_equilibrium import Equilibrium, Floats, Solution, heat
@@ -10,8 +9,8 @@ from simulator.phase_instruments import LATTICE_HEAT_CAPACITY, Calorimeter
 from simulator.phase_lab import Constant, Labeling, constants_of
 
 CONSTANTS = {
-    "melting_A": Constant(1211, (900, 1250), (60, 4500), "K", "melting point of pure A"),
-    "melting_B": Constant(1687, (1400, 1750), (60, 4500), "K", "melting point of pure B"),
+    "melting_A": Constant(1211, (900, 1220), (60, 4500), "K", "melting point of pure A"),
+    "melting_B": Constant(1687, (1500, 1750), (60, 4500), "K", "melting point of pure B"),
     "enthalpy_A": Constant(36_900, (20_000, 45_000), (1000, 200_000), "J/mol", "melting enthalpy of A"),
     "enthalpy_B": Constant(50_200, (30_000, 60_000), (1000, 200_000), "J/mol", "melting enthalpy of B"),
     "liquid_interaction": Constant(0, (-3000, 3000), (-20_000, 20_000), "J/mol", "interaction in the liquid"),
@@ -47,8 +46,8 @@ class Lens(BinaryLab):
     ================== ======== ====================================================================================
     option             default  meaning
     ================== ======== ====================================================================================
-    melting_A          1211     K, of pure A (drawn: 900 to 1250; allowed: 60 to 4500)
-    melting_B          1687     K, of pure B (drawn: 1400 to 1750; allowed: 60 to 4500)
+    melting_A          1211     K, of pure A (drawn: 900 to 1220; allowed: 60 to 4500)
+    melting_B          1687     K, of pure B (drawn: 1500 to 1750; allowed: 60 to 4500)
     enthalpy_A         36900    melting enthalpy of A, J/mol (drawn: 20000 to 45000; allowed: 1000 to 200000)
     enthalpy_B         50200    melting enthalpy of B, J/mol (drawn: 30000 to 60000; allowed: 1000 to 200000)
     liquid_interaction 0        Ω, J/mol (drawn: -3000 to 3000; allowed: -20000 to 20000, as long as nothing demixes)
@@ -68,8 +67,8 @@ class Lens(BinaryLab):
     (0.30 USD an hour), a reading takes 60 s and 0.05 USD. A sample of the same composition stays in: the order matters.
     **Random errors.** Noise 2 J/(mol K) and 100 J/mol, a base line that drifts by 0.2 of either in an hour (a random walk). A heat
     capacity of more than 8 J/(mol K), four standard deviations, above that of a lattice is read as melting; else less than half the melting
-    enthalpy (the mean of A and B) is solid. A sample outside the lens is read as melting once in 30,000 times, one inside never as
-    long as it takes up more than 16 J/(mol K): melting enthalpy over width of the lens is far more.
+    enthalpy (the mean of A and B) is solid. So with a fresh base line a sample outside the lens is read as melting once in 30,000 times,
+    and one inside as not melting even more rarely, as it takes up more than three times that limit all over the lens.
 
     **Truth**: the label by the common tangent, and the reading without noise.
     **Valid** for melting enthalpies that hardly change with temperature.
@@ -79,7 +78,7 @@ class Lens(BinaryLab):
     **Twin of** a differential scanning calorimeter with a furnace. It was never compared with one.
     """
 
-    CONSTANTS: ClassVar[Mapping[str, Constant]] = CONSTANTS
+    CONSTANTS = CONSTANTS
 
     def __init__(
         self,

@@ -1,8 +1,7 @@
 """A liquid and a solid that react to another solid on cooling: a peritectic, read by a diffractometer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import ClassVar
 
 from frugaltwin.diagram import Mark
 from frugaltwin.errors import InvalidInput
@@ -12,12 +11,12 @@ from simulator.phase_instruments import Diffractometer
 from simulator.phase_lab import Constant, Labeling, constants_of
 
 CONSTANTS = {
-    "melting_A": Constant(880, (800, 950), (60, 4500), "K", "melting point of pure A, as beta"),
-    "melting_B": Constant(1430, (1350, 1500), (60, 4500), "K", "melting point of pure B, as alpha"),
+    "melting_A": Constant(880, (800, 920), (60, 4500), "K", "melting point of pure A, as beta"),
+    "melting_B": Constant(1430, (1380, 1500), (60, 4500), "K", "melting point of pure B, as alpha"),
     "enthalpy_A": Constant(11_000, (9000, 14_000), (1000, 200_000), "J/mol", "melting enthalpy of A, as beta"),
     "enthalpy_B": Constant(15_000, (13_000, 18_000), (1000, 200_000), "J/mol", "melting enthalpy of B, as alpha"),
-    "offset_A": Constant(4500, (3000, 6000), (1, 100_000), "J/mol", "how much less stable A is as alpha than as beta"),
-    "offset_B": Constant(2200, (1500, 3000), (1, 100_000), "J/mol", "how much less stable B is as beta than as alpha"),
+    "offset_A": Constant(4500, (3000, 5000), (1, 100_000), "J/mol", "how much less stable A is as alpha than as beta"),
+    "offset_B": Constant(2200, (1500, 2500), (1, 100_000), "J/mol", "how much less stable B is as beta than as alpha"),
 }
 LIQUID, ALPHA, BETA = 0, 1, 2
 
@@ -49,12 +48,12 @@ class Peritectic(BinaryLab):
     ============= ======== ==========================================================================================
     option        default  meaning
     ============= ======== ==========================================================================================
-    melting_A     880      K, of pure A as beta (drawn: 800 to 950; allowed: 60 to 4500)
-    melting_B     1430     K, of pure B as alpha (drawn: 1350 to 1500; allowed: 60 to 4500)
+    melting_A     880      K, of pure A as beta (drawn: 800 to 920; allowed: 60 to 4500)
+    melting_B     1430     K, of pure B as alpha (drawn: 1380 to 1500; allowed: 60 to 4500)
     enthalpy_A    11000    melting enthalpy of A as beta, J/mol (drawn: 9000 to 14000; allowed: 1000 to 200000)
     enthalpy_B    15000    melting enthalpy of B as alpha, J/mol (drawn: 13000 to 18000; allowed: 1000 to 200000)
-    offset_A      4500     energy of A as alpha above A as beta, J/mol (drawn: 3000 to 6000; allowed: 1 to 100000)
-    offset_B      2200     energy of B as beta above B as alpha, J/mol (drawn: 1500 to 3000; allowed: 1 to 100000)
+    offset_A      4500     energy of A as alpha above A as beta, J/mol (drawn: 3000 to 5000; allowed: 1 to 100000)
+    offset_B      2200     energy of B as beta above B as alpha, J/mol (drawn: 1500 to 2500; allowed: 1 to 100000)
     system        none     a seed: draws every constant that is not given from its range
     coldest       600      K, of the furnace
     hottest       1600     K, of the furnace
@@ -73,13 +72,13 @@ class Peritectic(BinaryLab):
 
     **Truth**: the label by the common tangent and the pattern without noise.
     **Valid** for melting enthalpies and offsets that hardly change with temperature.
-    **Leaves out** interactions within a phase, heat capacities, and what a peritectic is notorious for: beta grows around alpha and keeps it
-    from the liquid, so that a real sample takes days to get to equilibrium; here it soaks for ten minutes and is there.
+    **Leaves out** interactions within a phase, heat capacities, and what a peritectic is notorious for: beta grows around alpha and
+    keeps it from the liquid, so that a real sample takes days to get to equilibrium; here it soaks for ten minutes and is there.
 
     **Twin of** a furnace on a powder diffractometer. It was never compared with one.
     """
 
-    CONSTANTS: ClassVar[Mapping[str, Constant]] = CONSTANTS
+    CONSTANTS = CONSTANTS
 
     def __init__(
         self,

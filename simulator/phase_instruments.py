@@ -81,7 +81,7 @@ class Turbidimeter:
     cost: Cost = Cost(seconds=5.0)
     drift: float = 0.001
 
-    @property
+    @cached_property
     def outcomes(self) -> tuple[Outcome, ...]:
         return (Outcome("turbidity", "1", "share of the light that the sample scatters"),)
 
@@ -116,7 +116,7 @@ class Diffractometer:
     cost: Cost = Cost(seconds=300.0, money=0.10)
     drift: float = 0.002
 
-    @property
+    @cached_property
     def outcomes(self) -> tuple[Outcome, ...]:
         return tuple(Outcome(f"d_{k}", "1", f"diffracted intensity at 1/d = {q:.2f} per nm") for k, q in enumerate(BINS, start=1))
 
@@ -193,7 +193,7 @@ class Calorimeter:
     cost: Cost = Cost(seconds=60.0, money=0.05)
     drift: float = 0.2
 
-    @property
+    @cached_property
     def outcomes(self) -> tuple[Outcome, ...]:
         return (
             Outcome("heat_capacity", "J/(mol K)", "heat taken up per kelvin, melting included"),
