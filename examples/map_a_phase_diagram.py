@@ -5,7 +5,7 @@ import frugaltwin
 lab = {"name": "binary-solution", "options": {"system": 17}}  # another number, another diagram
 campaign = frugaltwin.Campaign.open(name="unknown", driver=lab, goal="map:phase", budget=20, seed=1, store=":memory:")
 for trial in campaign.run():
-    print(trial.number, dict(trial.settings), trial.measurement.outcomes["phase"])
+    print(trial.number, dict(trial.settings), trial.measurement.outcomes["phase"] if trial.measurement else trial.error)
 
 places = [{"composition": x / 10, "temperature": 600.0} for x in range(11)]
 prediction = campaign.predict(places)

