@@ -87,7 +87,8 @@ class Classifier:
         n_latents = max(len(self._seen), min(2, n_labels))
         row = torch.tensor([self._seen.index(k) for k in labels.tolist()])
         self._is = torch.nn.functional.one_hot(row, n_latents).T.double()  # [C, n]
-        self._weights = torch.zeros_like(self._is)  # the latents' mode is K · weights
+        self._weights = torch.zeros_like(self._is)  # the latents' mode is weights · K
+        self._mode_before = torch.zeros_like(self._is)
         self._fit()
         generator = torch.Generator().manual_seed(0)
         half = torch.randn(_DRAWS // 2, n_latents, generator=generator, dtype=torch.double)
@@ -118,17 +119,22 @@ class Classifier:
         """The logarithm of the labels' marginal likelihood; differentiable in the hyperparameters [1 + D]."""
         K = self._covariance(self._X, values)
         with torch.no_grad():
-            self._weights = self._mode(K.detach())
-        # One step more, from the mode: there, the derivative of Newton's step is that of the mode itself.
-        weights = self._step(self._weights @ K.detach(), K)
-        latents = weights @ K
-        log_det = self._curvature(latents, K)[0]
-        return self._log_posterior(weights, latents) - log_det
+            K0 = K.detach()
+            self._weights = self._mode(K0)
+            mode = self._mode_before = self._weights @ K0
+            _, residual, E, M = self._curvature(mode, K0)
+        # What follows is nothing in value, and has the derivative of the mode: d mode = (1 + K W)⁻¹ dK · residual.
+        pushed = residual @ (K - K0)
+        held = E @ pushed[..., None]
+        moved = pushed - (held - E @ torch.cholesky_solve(held.sum(0), M))[..., 0] @ K0
+        log_det = self._curvature(mode + moved, K)[0]
+        return self._log_posterior(self._weights, mode) + (residual * pushed).sum() / 2 - log_det
 
     def _mode(self, K: Tensor) -> Tensor:
-        """The weights [C, n] that maximize the log posterior, from the last ones on."""
-        weights = self._weights
-        reached = self._log_posterior(weights, weights @ K)
+        """The weights [C, n] that maximize the log posterior, from the last mode on."""
+        # Where other hyperparameters make that a bad start, the prior's mode is none.
+        starts = [self._step(self._mode_before, K), torch.zeros_like(self._is)]
+        reached, weights = max(((self._log_posterior(w, w @ K), w) for w in starts), key=lambda pair: float(pair[0]))
         for _ in range(_NEWTON):
             step = self._step(weights @ K, K) - weights
             size = 1.0
@@ -156,8 +162,7 @@ class Classifier:
         chance = latents.softmax(0)
         root = chance.sqrt()
         L = torch.linalg.cholesky(torch.eye(len(K), dtype=K.dtype) + root[:, :, None] * K * root[:, None, :])
-        V = torch.linalg.solve_triangular(L, torch.diag_embed(root), upper=False)
-        E = V.mT @ V
+        E = root[:, :, None] * torch.cholesky_inverse(L) * root[:, None, :]
         M = torch.linalg.cholesky(E.sum(0))
         return L.diagonal(dim1=-2, dim2=-1).log().sum() + M.diagonal().log().sum(), self._is - chance, E, M
 
