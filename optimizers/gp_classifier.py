@@ -18,6 +18,7 @@ from optimizers.space import Floats, Space
 _DRAWS = 128  # of the latents; in pairs on either side of their mean
 _NEWTON = 30  # steps at most
 _LEAST = 1e-9  # of a worth, whose logarithm is taken
+_ENOUGH = 0.03  # how finely a border is wanted, per root of the dimension of the unit box
 _SURE = 1e-6  # change of the log posterior that ends Newton's iterations
 
 # Log-normal priors: likeliest value and standard deviation of the logarithm. The length is per root of the dimension of the unit box.
@@ -32,7 +33,8 @@ class GPClassifier:
     Every label has a latent function, a Gaussian process with one length scale per parameter; the chance of a label is the softmax
     of them, averaged over what the data leave open. A place counts by one minus the chance of its likeliest label, times the square
     root of how much its chances are still open (their standard deviation over the model's own draws): where a border is known
-    well, another label tells little. Labels that contradict each other, as readings near a border do, soften the border and do no harm.
+    well, another label tells little. Where any place can be asked for, nothing new is expected within a few percent of the box around
+    one that was measured. Labels that contradict each other, as readings near a border do, soften the border and do no harm.
 
     ============== ================ ==========================================================================
     option         default          meaning
@@ -64,7 +66,9 @@ class GPClassifier:
 
         def worth(busy: Floats) -> Acquisition:
             room = elbow_room(busy)
-            return lambda X: model.doubt(X) + room(X)
+            # Where any place can be asked for, it would look for ever where three fields meet.
+            gap = elbow_room(X[:0] if space.listed else X, _ENOUGH)
+            return lambda Z: model.doubt(Z) + room(Z) + gap(Z)
 
         return chosen_settings(space, history, pending, count, self.seed, self.starts, worth, borders(X, labels))
 

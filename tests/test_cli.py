@@ -393,14 +393,18 @@ def test_ctrl_c_leaves_a_campaign_that_can_go_on_and_says_how(cli: Cli, tmp_path
 def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: Cli, tmp_path: Path) -> None:
     acknowledged: dict[int, object] = {}
     begin = perf_counter()
-    cli("run", "--json", "--name", "first", "--budget", 1, *RANDOM)
-    start = perf_counter() - begin  # machines differ, and are busy
+    with subprocess.Popen(
+        command("run", "--json", "--name", "first", "--budget", 1, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE
+    ) as first:
+        assert first.stdout is not None
+        first.stdout.readline()
+        start = perf_counter() - begin  # until the first trial is acknowledged: machines differ, and are busy
     kills = int(os.environ.get("FRUGALTWIN_KILLS", "20"))
     for round_ in range(kills):
         with (tmp_path / "out").open("wb") as out:
             run = subprocess.Popen(command("run", "--json", "--name", "k", "--budget", 10**6, *RANDOM), cwd=tmp_path, stdout=out)
             with pytest.raises(subprocess.TimeoutExpired):  # from before the store is made to some hundred trials
-                run.wait(start * (0.4 + 1.2 * (round_ * 0.618 % 1)))
+                run.wait(start * (0.4 + 1.4 * (round_ * 0.618 % 1)))
             run.kill()
             run.wait()
         for line in (tmp_path / "out").read_bytes().splitlines(keepends=True):

@@ -233,14 +233,14 @@ def test_a_story_from_the_catalog_to_the_map(cli: Cli, tmp_path: Path) -> None:
     assert "Redlich" in cli("catalog", "binary-solution").stdout
     drawn = cli("plot", "binary-solution", "--option", "system=3", "--out", "truth.png")
     assert drawn.returncode == 0, drawn.stderr
-    ran = cli("run", "--driver", "binary-solution", "--option", "system=3", "--goal", "map:phase", "--budget", "12", "--name", "gap")
+    ran = cli("run", "--driver", "binary-solution", "--option", "system=3", "--goal", "map:phase", "--budget", "8", "--name", "gap")
     assert ran.returncode == 0, ran.stderr
     assert "labels measured: " in ran.stdout
     assert "recommended" not in ran.stdout
     *trials, summary = events(cli("show", "gap", "--json"))
-    assert len(trials) == 12
+    assert len(trials) == 8
     assert all(t["label"] == t["outcomes"]["phase"] and t["score"] is None for t in trials)
-    assert sum(summary["labels"].values()) == 12
+    assert sum(summary["labels"].values()) == 8
     assert summary["best"] is None
     assert cli("plot", "gap", "--truth").returncode == 0
     assert cli("report", "gap", "--truth", "--out", "judged.html").returncode == 0
