@@ -91,8 +91,9 @@ def test_every_twin_has_a_page_with_its_source_a_picture_and_an_example() -> Non
         page = (HOME / "docs" / "twins" / f"{name}.md").read_text()
         assert page.startswith(f"# `{name}`: "), name
         assert f"(twins/{name}.md)" in overview
-        for needed in ("```python\n", "Leaves out", "Twin of") + (() if name == "table" else (f"](../pictures/{name}.svg)", "doi")):
+        for needed in ("```python\n", "Leaves out", "Twin of") + (() if name == "table" else (f"](../pictures/{name}.svg)",)):
             assert needed.lower() in page.lower(), f"{name}: {needed}"
+        assert re.search(r"\((18|19|20)\d\d\)", page) or name == "table", f"{name}: no source with a year"
 
 
 def scripts() -> dict[str, str]:
