@@ -81,7 +81,8 @@ def campaign_figure(campaign: Campaign, with_truth: bool) -> Figure:
         InvalidInput: There is no plane to draw, or nobody knows the truth.
         CampaignError: Nothing was measured yet.
     """
-    view = MapView.of(campaign, FINE)
+    twin = campaign.twin() if with_truth else None
+    view = MapView.of(campaign, twin.diagram().n_points if isinstance(twin, KnowsDiagram) else FINE)
     return view.figure(view.trials, view.next_point(), view.truth() if with_truth else None)
 
 
@@ -452,8 +453,8 @@ def _draw_known(axes: Axes, plane: Plane, diagram: Diagram) -> None:
         line.name: line for line in sorted(diagram.lines, key=lambda line: len(line.points)) if line.kind == "boundary" and line.name
     }
     for name, line in longest.items():
-        middle = line.points.mean(axis=0) if len(line.points) == 2 else line.points[len(line.points) // 2]
-        axes.text(*middle, name, fontsize=7.5, fontstyle="italic", color=INK, ha="center", va="center", path_effects=halo, zorder=4)
+        place = line.points.mean(axis=0) if len(line.points) == 2 else line.points[len(line.points) // 4]
+        axes.text(*place, name, fontsize=7.5, fontstyle="italic", color=INK, ha="center", va="center", path_effects=halo, zorder=4)
     for mark in diagram.marks:
         at = tuple(np.array([v]) for v in mark.at)
         axes.scatter(*at, marker="D", s=26, color=INK, zorder=5, clip_on=False)
