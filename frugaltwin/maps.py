@@ -168,7 +168,7 @@ class MapView:
             self._draw_trials(axes, trials, labels, has_numbers=axes is left)
             if following is not None:
                 at = _at(self.plane, self.plane.positions([following]))
-                axes.scatter(*at, marker="*", s=190, facecolor="white", edgecolor=INK, linewidth=1.4, zorder=6, label="next")
+                axes.scatter(*at, marker="*", s=190, facecolor="white", edgecolor=INK, linewidth=1.4, zorder=6, label="next", clip_on=False)
         title = f"believed after {len(trials)} of {len(self.trials)}"
         if truth is not None:
             is_right = np.array([labels.index(label) for label in prediction.labels]) == truth.codes
@@ -243,6 +243,8 @@ def _canvas(panels: Sequence[Plane | Section]) -> tuple[Figure, list[Axes]]:
 
     has_triangle = any(isinstance(panel, Plane) and panel.is_triangle for panel in panels)
     figure = Figure(figsize=(5.6 * len(panels), 5.2 if has_triangle else 4.6), layout="constrained")
+    if has_triangle and (engine := figure.get_layout_engine()):
+        engine.set(rect=(0.0, 0.0, 1.0, 0.95))  # type: ignore[call-arg]  # the titles of triangles stand higher than it expects
     made = []
     for k, panel in enumerate(panels, start=1):
         axes: Axes

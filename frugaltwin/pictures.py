@@ -96,7 +96,7 @@ def draws_for(campaign: Campaign) -> list[figures.Draw]:
     spent = total_cost(campaign.trials)
     cost = [figures.draw_best_against_cost] if spent.seconds or spent.money else []
     expected = [maps.draw_expected] if maps.can_draw_expected(campaign) else []
-    return [figures.draw_best_against_runs, *cost, *color, *expected, *channels, figures.draw_settings]
+    return [figures.draw_best_against_runs, *cost, *color, *expected, *channels]
 
 
 def _campaign_figure(campaign: Campaign, with_truth: bool) -> Figure:

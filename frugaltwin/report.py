@@ -65,7 +65,7 @@ def html(campaign: Campaign, with_truth: bool = False, step: Step | None = None)
     experiment, goal, trials = campaign.driver.experiment, campaign.goal, campaign.trials
     recommended = campaign.recommendation()
     best = goal.best(trials)
-    draws = pictures.draws_for(campaign)
+    draws = [*pictures.draws_for(campaign), *([] if isinstance(goal, Map) else [figures.draw_settings])]
     return page.get_template("report.html").render(
         name=campaign.name,
         driver=experiment.name,
