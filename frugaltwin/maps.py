@@ -27,6 +27,7 @@ PALETTE = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d
 DARK = (ACCENT, "#d55e00", "#009e73", "#8b3a6f", INK)  # lines on white
 MARKERS = "os^DvPX*hp"
 LETTER = 0.019  # width of a letter of a field's name, of the width of the picture
+BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.16), "ncols": 3, "fontsize": 8, "frameon": False}
 TINT = 0.45  # of the full color: what is written on a field stays readable
 
 FINE, COARSE = 121, 41  # points along an axis: of a picture that is drawn once, of one in a row of many
@@ -168,20 +169,30 @@ class MapView:
             self._draw_trials(axes, trials, labels, has_numbers=axes is left)
             if following is not None:
                 at = _at(self.plane, self.plane.positions([following]))
-                axes.scatter(*at, marker="*", s=190, facecolor="white", edgecolor=INK, linewidth=1.4, zorder=6, label="next", clip_on=False)
+                axes.scatter(*at, marker="*", s=190, facecolor="white", edgecolor=INK, linewidth=1.4, zorder=6, clip_on=False)
         title = f"believed after {len(trials)} of {len(self.trials)}"
         if truth is not None:
             is_right = np.array([labels.index(label) for label in prediction.labels]) == truth.codes
             title += f"; truth {self._draw_truth(left, truth, is_right)}, {np.mean(is_right):.1%} of the map right"
         _head(left, self.plane, title)
         right.set_title("how undecided", fontsize=10, color=INK)
-        left.legend(loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=3, fontsize=8, frameon=False)
+        is_ringed = truth is not None and self._is_scattered
+        left.legend(handles=_legend(labels, any(t.measurement is None for t in self.trials), is_ringed), **BELOW)
         return figure
+
+    def _scatter(self, axes: Axes, trials: Sequence[Trial], **look: Any) -> None:
+        if trials:
+            axes.scatter(*_at(self.plane, self.plane.positions([t.settings for t in trials])), zorder=5, clip_on=False, **look)
+
+    @property
+    def _is_scattered(self) -> bool:
+        """Whether there are single points and no fields."""
+        return self.plane.shape is None and not self.plane.is_triangle
 
     def _draw_truth(self, axes: Axes, truth: Truth, is_right: NDArray[np.bool_]) -> str:
         """The true boundaries, or rings around what is wrong where single points are no map; how it is drawn."""
-        if self.plane.shape is None and not self.plane.is_triangle:
-            axes.scatter(*_at(self.plane, self.plane.points[~is_right]), s=110, facecolor="none", edgecolor=INK, zorder=4, label="wrong")
+        if self._is_scattered:
+            axes.scatter(*_at(self.plane, self.plane.points[~is_right]), s=110, facecolor="none", edgecolor=INK, zorder=4)
             return "ringed where missed"
         for line in truth.lines:
             axes.plot(*_at(self.plane, line.points), color=INK, linewidth=1.6, linestyle="--", zorder=3)
@@ -191,16 +202,10 @@ class MapView:
 
     def _draw_trials(self, axes: Axes, trials: Sequence[Trial], labels: Sequence[str], has_numbers: bool) -> None:
         """What was measured, in order: a color and a marker a label, a cross where it failed."""
-        groups = [(label, [t for t in trials if self.goal.label_of_trial(t) == label]) for label in labels]
-        for k, (label, group) in enumerate(groups):
-            if group:
-                at = _at(self.plane, self.plane.positions([t.settings for t in group]))
-                look = {"marker": MARKERS[k % len(MARKERS)], "facecolor": colors(len(labels))[k], "edgecolor": INK, "linewidth": 0.7}
-                axes.scatter(*at, s=34, zorder=5, label=label, clip_on=False, **look)
-        if failed := [t for t in trials if t.measurement is None]:
-            axes.scatter(
-                *_at(self.plane, self.plane.positions([t.settings for t in failed])), marker="x", s=30, color=INK, zorder=5, label="failed"
-            )
+        for k, label in enumerate(labels):
+            look = {"marker": MARKERS[k % len(MARKERS)], "facecolor": colors(len(labels))[k], "edgecolor": INK, "linewidth": 0.7}
+            self._scatter(axes, [t for t in trials if self.goal.label_of_trial(t) == label], s=34, **look)
+        self._scatter(axes, [t for t in trials if t.measurement is None], marker="x", s=30, color=INK)
         if has_numbers:
             _number(axes, self.plane, trials)
 
@@ -487,6 +492,18 @@ def _draw_section(axes: Axes, section: Section) -> None:
 def _draw_cut(axes: Axes, plane: Plane, name: str, at: float) -> None:
     draw = axes.axhline if plane.axes[1].name == name else axes.axvline
     draw(at, color=ACCENT, linewidth=1.0, linestyle=(0, (6, 4)), zorder=2)
+
+
+def _legend(labels: Sequence[str], has_failures: bool, is_ringed: bool) -> list[Any]:
+    """What the markers mean: the same for every picture of a campaign, whatever was measured by then."""
+    from matplotlib.lines import Line2D
+
+    look: dict[str, Any] = {"linestyle": "none", "markeredgecolor": INK}
+    paints = colors(len(labels))
+    known = [Line2D([], [], marker=MARKERS[k % len(MARKERS)], color=paints[k], label=label, **look) for k, label in enumerate(labels)]
+    failed = [Line2D([], [], marker="x", label="failed", **look)] if has_failures else []
+    wrong = [Line2D([], [], marker="o", markersize=11, color="none", label="wrong", **look)] if is_ringed else []
+    return [*known, *failed, Line2D([], [], marker="*", markersize=13, color="white", label="next", **look), *wrong]
 
 
 def _number(axes: Axes, plane: Plane, trials: Sequence[Trial]) -> None:
