@@ -25,7 +25,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_exactly_our_packages(wheel: Path) -> None:
     names = [n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n]
     assert {n.split("/")[0] for n in names} == PACKAGES
-    for needed in ("frugaltwin/py.typed", "frugaltwin/cie.csv", "frugaltwin/templates/report.html", "frugaltwin/__init__.pyi"):
+    for needed in (
+        "frugaltwin/py.typed",
+        "frugaltwin/cie.csv",
+        "frugaltwin/templates/report.html",
+        "frugaltwin/__init__.pyi",
+        "simulator/structures.csv",
+        "simulator/elements.csv",
+    ):
         assert needed in names
 
 
