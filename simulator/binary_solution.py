@@ -61,7 +61,7 @@ class BinarySolution(BinaryLab):
 
     **Time and money.** A new sample takes 120 s and 0.40 USD, the furnace heats by 0.5 K/s, cools by 0.2 K/s and soaks for 600 s
     (0.30 USD an hour), a reading takes 5 s. A sample of the same composition stays in, so the order of experiments matters.
-    **Random errors.** Noise 0.01, a base line that drifts by 0.001 in an hour (a random walk). The detection limit, 0.04, is four
+    **Random errors.** Noise 0.01, a base line that drifts by 0.001 in an hour (twice that in days). The detection limit, 0.04, is four
     standard deviations of a reading: near the binodal, where there is little of one liquid or little difference between the two, the
     label is `mixed` although the sample is not.
 

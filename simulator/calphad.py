@@ -262,7 +262,8 @@ class Calphad(PhaseLab):
     labeling         inferred    from the reading, or ``direct``: the true phases
     ================ =========== ==============================================================================================
 
-    **Random errors**, rms: 0.004 of an intensity, 0.01 of the contrast, a base line that all share and that walks by 0.002 in an hour.
+    **Random errors**, rms: 0.004 of an intensity, 0.01 of the contrast, a base line that all share and that wanders by
+    0.002 in an hour, by twice that in days.
 
     **Time and money.** A new sample 120 s and 0.40 USD, heating 0.5 K/s, cooling 0.2 K/s, 600 s soak at 0.30 USD an hour, a pattern
     300 s and 0.10 USD.

@@ -265,7 +265,7 @@ class Ferroelectric(PhaseLab):
     piezoelectric  pm/V   5       response
     ============== ====== ======= ===========================================================================
 
-    Each base line drifts as a random walk too, all with the same steps: by 0.05 of the noise after an hour, 0.5 after a hundred.
+    Each base line wanders too, all with the same steps: by 0.05 of the noise in an hour, by 0.1 of it in the long run.
     `phase` is inferred from the two distortions: cubic where neither is 3 times its noise, else the one that stands out more.
 
     =================== ======== ================= =========================================================

@@ -65,7 +65,7 @@ class Lens(BinaryLab):
 
     **Time and money.** A new sample takes 120 s and 0.40 USD, the furnace heats by 0.5 K/s, cools by 0.2 K/s and soaks for 600 s
     (0.30 USD an hour), a reading takes 60 s and 0.05 USD. A sample of the same composition stays in: the order matters.
-    **Random errors.** Noise 2 J/(mol K) and 100 J/mol, a base line that drifts by 0.2 of either in an hour (a random walk). A heat
+    **Random errors.** Noise 2 J/(mol K) and 100 J/mol, a base line that drifts by 0.2 of either in an hour (twice that in days). A heat
     capacity of more than 8 J/(mol K), four standard deviations, above that of a lattice is read as melting; else less than half the melting
     enthalpy (the mean of A and B) is solid. So with a fresh base line a sample outside the lens is read as melting once in 30,000 times,
     and one inside as not melting even more rarely, as it takes up more than three times that limit all over the lens.

@@ -66,7 +66,7 @@ class Peritectic(BinaryLab):
 
     **Time and money.** A new sample takes 120 s and 0.40 USD, the furnace heats by 0.5 K/s, cools by 0.2 K/s and soaks for 600 s
     (0.30 USD an hour), a pattern takes 300 s and 0.10 USD. A sample of the same composition stays in: the order matters.
-    **Random errors.** Noise 0.004 in every channel, a base line that drifts by 0.002 in an hour (a random walk, common to all).
+    **Random errors.** Noise 0.004 in every channel, a base line that drifts by 0.002 in an hour (common to all; twice that in days).
     The label is that of the set of phases that fits best, each with a share of 0.03 or more: near a boundary, where less of a phase
     is there, it is not seen.
 
