@@ -86,7 +86,7 @@ class FloryHuggins(SettledMixture):
     labeling                  inferred  from the reading, or ``direct``: the true phases
     ========================= ========= ==============================================================================
 
-    **Random errors**, rms: 0.0075 of a height, and a base line that all three share and that wanders by 0.0005 in an hour, twice that in days.
+    **Random errors**, rms: 0.0075 of a height, and a base line that all three share and that wanders by 0.0005 in an hour (0.001 in days).
 
     **Time and money.** Mixing and loading 120 s and 0.40 USD, 600 s to settle, 30 s and 0.01 USD for the picture; the thermostat
     heats by 0.5 K/s and takes 0.30 USD an hour.
