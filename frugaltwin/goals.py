@@ -295,6 +295,11 @@ class Map(Goal):
         """The label of a trial; None when it failed."""
         return None if trial.measurement is None else self.label_of(trial.measurement.outcomes)
 
+    def seen(self, trials: Sequence[Trial]) -> dict[str, int]:
+        """How often every label was measured, in the order of the labels; those that never were are left out."""
+        found = [self.label_of_trial(t) for t in trials]
+        return {label: n for label in self.labels if (n := found.count(label))}
+
 
 def scored(goal: Goal, strategy: str) -> ScoredGoal:
     """The goal, for a strategy that works on scores.

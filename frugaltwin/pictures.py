@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frugaltwin import figures, maps
+from frugaltwin import figures, maps, true_diagram
 from frugaltwin.errors import DriverError, InvalidInput
 from frugaltwin.experiment import total_cost
 from frugaltwin.goals import Map
@@ -111,7 +111,7 @@ def _campaign_figure(campaign: Campaign, with_truth: bool) -> Figure:
 def _driver_figure(driver: Driver, at: float | None) -> Figure:
     """A diagram, or the colors that a twin can make."""
     if driver.experiment.color is None or isinstance(driver, KnowsDiagram) or not isinstance(driver, KnowsTruth):
-        return maps.diagram_figure(driver, at)
+        return true_diagram.diagram_figure(driver, at)
     if at is not None:
         raise InvalidInput(f"{driver.experiment.name} has no section to cut at {at:g}; leave --at out")
     from frugaltwin.catalog import random_settings

@@ -14,11 +14,11 @@ from frugaltwin import figures, pictures
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Outcome, Parameter, Trial, describe, quantity, total_cost
+from frugaltwin.fields import COARSE
 from frugaltwin.goals import Map, MatchColor
-from frugaltwin.maps import COARSE, MapView
+from frugaltwin.maps import MapView
 from frugaltwin.plugins import Recommends
 from frugaltwin.tables import color_of
-from frugaltwin.terminal import labels_seen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +74,7 @@ def html(campaign: Campaign, with_truth: bool = False, step: Step | None = None)
         stopped_because=campaign.stopped_because,
         recommended=recommended and describe(recommended),
         recommended_by="by the model" if isinstance(campaign.strategy, Recommends) else "the best reading",
-        labels=labels_seen(goal, trials) if isinstance(goal, Map) else None,
+        labels=goal.seen(trials) if isinstance(goal, Map) else None,
         maps=_maps(campaign, with_truth, step),
         slider=SLIDER,
         slider_hash=base64.b64encode(hashlib.sha256(SLIDER.encode()).digest()).decode(),
@@ -103,7 +103,7 @@ def notebook_html(campaign: Campaign) -> str:
     best = goal.best(trials)
     words = f"best {quantity(float(f'{best[1]:.3g}'), goal.unit)} (experiment {best[0].number})" if best else "nothing measured yet"
     plot = _element(figures.figure([figures.draw_best_against_runs], campaign, 4.0, 2.2)) if best else ""
-    if isinstance(goal, Map) and (seen := labels_seen(goal, trials)):
+    if isinstance(goal, Map) and (seen := goal.seen(trials)):
         words = ", ".join(f"{label} {n}" for label, n in seen.items())
         plot = _element(pictures.picture(campaign).figure)
     title = f"<b>{escape(campaign.name)}</b>: {escape(goal.title)}, {len(trials)} experiments, {escape(words)}"

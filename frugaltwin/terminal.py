@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -52,7 +51,7 @@ def summary_event(campaign: Campaign, recommended: Settings | None, report: Path
         "target": dict(zip("Lab", goal.target, strict=True)) if isinstance(goal, MatchColor) else None,
         "recommended": dict(recommended) if recommended else None,
         "best": best and {"number": best[0].number, "score": best[1], "settings": dict(best[0].settings)},
-        "labels": labels_seen(goal, trials) if isinstance(goal, Map) else None,
+        "labels": goal.seen(trials) if isinstance(goal, Map) else None,
         "runs": len(trials),
         "failed": sum(t.measurement is None for t in trials),
         "spent": asdict(total_cost(trials)),
@@ -60,12 +59,6 @@ def summary_event(campaign: Campaign, recommended: Settings | None, report: Path
         "store": campaign.store.path,
         "report": str(report) if report else None,
     }
-
-
-def labels_seen(goal: Map, trials: list[Trial]) -> dict[str, int]:
-    """How often every label of a map was measured, in the order of the labels."""
-    counts = Counter(goal.label_of_trial(t) for t in trials)
-    return {label: counts[label] for label in goal.labels if counts[label]}
 
 
 class Display(ABC):
@@ -148,7 +141,7 @@ class PeopleDisplay(Display):
         if trial.measurement is None:
             self._print(f"{trial.number:>3} {self._row(cells, self._settings)} failed: {trial.error}")
         elif isinstance(goal, Map):
-            seen = f"{len(labels_seen(goal, self.trials))}/{len(goal.labels)}"
+            seen = f"{len(goal.seen(self.trials))}/{len(goal.labels)}"
             cells |= dict(zip(self._scores, (goal.label_of(trial.measurement.outcomes), seen), strict=True))
             self._print(f"{trial.number:>3} {self._row(cells)}")
         else:
@@ -167,7 +160,7 @@ class PeopleDisplay(Display):
         if campaign.stopped_because:
             self._print(f"ended by {campaign.stopped_because}")
         best = campaign.best()
-        if isinstance(campaign.goal, Map) and (seen := labels_seen(campaign.goal, self.trials)):
+        if isinstance(campaign.goal, Map) and (seen := campaign.goal.seen(self.trials)):
             self._print(f"labels measured: {', '.join(f'{label} {n}' for label, n in seen.items())} (of {len(campaign.goal.labels)})")
         if best:
             self._print(f"best reading: {quantity(float(f'{best[1]:.3g}'), campaign.goal.unit)} in experiment {best[0].number}")

@@ -27,8 +27,9 @@ from frugaltwin.experiment import (
     Settings,
     Trial,
 )
+from frugaltwin.fields import COARSE
 from frugaltwin.goals import Map
-from frugaltwin.maps import COARSE, MOST_STEPS, MapView
+from frugaltwin.maps import MOST_STEPS, MapView
 from frugaltwin.plane import Plane
 from frugaltwin.prediction import Prediction
 from frugaltwin.report import html
