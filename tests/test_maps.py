@@ -31,6 +31,7 @@ from frugaltwin.fields import COARSE
 from frugaltwin.goals import Map
 from frugaltwin.maps import MOST_STEPS, MapView
 from frugaltwin.plane import Plane
+from frugaltwin.plugins import KnowsTruth
 from frugaltwin.prediction import Prediction
 from frugaltwin.report import html
 from frugaltwin.store import Store
@@ -194,6 +195,27 @@ def test_a_report_shows_the_map_after_every_experiment_and_no_truth_unless_asked
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src &#39;sha256-{digest}&#39;" in text or f"script-src 'sha256-{digest}'" in text
     assert html(mapping, with_truth=True) != text
+
+
+def test_a_notebook_shows_the_map_and_what_was_measured() -> None:
+    mapping = campaign(runs=6)
+    list(mapping.run())
+    shown = mapping._repr_html_()
+    assert "<svg" in shown
+    assert isinstance(mapping.goal, Map)
+    for label, n in mapping.goal.seen(mapping.trials).items():
+        assert f"{label} {n}" in shown
+
+
+def test_the_truth_of_a_table_of_settings_is_that_of_each_row(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("composition,temperature\n0.1,300\n0.5,300\n0.9,480\n")
+    arguments = ("binary-solution", "--settings", "in.csv", "--out", "out.csv", "--noise-free", "--option", "system=3")
+    assert cli("simulate", *arguments).returncode == 0
+    twin = catalog.make_driver("binary-solution", {"system": 3})
+    assert isinstance(twin, KnowsTruth)
+    for row in csv.DictReader((tmp_path / "out.csv").read_text().splitlines()):
+        true = twin.truth({name: float(row[name]) for name in ("composition", "temperature")})
+        assert (row["phase"], float(row["turbidity"])) == (true["phase"], pytest.approx(true["turbidity"]))
 
 
 def test_long_campaigns_are_shown_in_few_steps_the_last_one_included() -> None:
