@@ -22,20 +22,20 @@ from frugaltwin.tables import color_of
 # Values are "module:callable", imported on first use, so that listing costs nothing.
 DRIVERS = {
     "color-mixing": "simulator.color_mixing:ColorMixingTwin",
-    "light-mixing": "simulator.light_mixing:LightMixing",
     "paint-mixing": "simulator.paint_mixing:PaintMixingTwin",
+    "light-mixing": "simulator.light_mixing:LightMixing",
     "cloud-point": "simulator.cloud_point:CloudPointTwin",
-    "ferroelectric": "simulator.ferroelectric:Ferroelectric",
-    "ising": "simulator.ising:Ising",
-    "wafer": "simulator.wafer:WaferTwin",
-    "structure-map": "simulator.structure_map:StructureMap",
-    "ternary-solution": "simulator.ternary_solution:TernarySolution",
-    "flory-huggins": "simulator.flory_huggins:FloryHuggins",
-    "calphad": "simulator.calphad:Calphad",
     "binary-solution": "simulator.binary_solution:BinarySolution",
     "eutectic": "simulator.eutectic:Eutectic",
     "lens": "simulator.lens:Lens",
     "peritectic": "simulator.peritectic:Peritectic",
+    "ternary-solution": "simulator.ternary_solution:TernarySolution",
+    "flory-huggins": "simulator.flory_huggins:FloryHuggins",
+    "calphad": "simulator.calphad:Calphad",
+    "ferroelectric": "simulator.ferroelectric:Ferroelectric",
+    "ising": "simulator.ising:Ising",
+    "wafer": "simulator.wafer:WaferTwin",
+    "structure-map": "simulator.structure_map:StructureMap",
     "table": "simulator.table:Table",
 }
 STRATEGIES = {

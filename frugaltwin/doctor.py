@@ -16,8 +16,12 @@ from frugaltwin.store import Store
 SOUND_SQLITE = (3, 51, 3)
 """Older ones can lose data when several connections write while the write-ahead log is reset."""
 
-REQUIRED = ("numpy", "scipy", "pydantic", "typer", "rich", "matplotlib", "pandas", "torch", "botorch", "gpytorch")
-OPTIONAL = {"serial": ("pyserial", "rigs on a serial port"), "fastapi": ("fastapi", "the service")}
+REQUIRED = ("numpy", "scipy", "pydantic", "typer", "rich", "matplotlib", "mpltern", "pandas", "torch", "botorch", "gpytorch")
+OPTIONAL = {
+    "serial": ("pyserial", "rigs on a serial port"),
+    "fastapi": ("fastapi", "the service"),
+    "pycalphad": ("pycalphad", "the driver calphad"),
+}
 
 
 @dataclass(frozen=True)
