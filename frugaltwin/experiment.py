@@ -228,7 +228,18 @@ class Additive:
     exposure: Exposure | None = None
 
 
-Law: TypeAlias = BeerLambert | Additive
+@dataclass(frozen=True)
+class KubelkaMunk:
+    """The outcome is the reflectance R of an opaque layer, against a white base's: 1 without pastes, and absorption over scattering,
+    (1-R)²/2R, is nearly linear in their amounts.
+
+    Source: Kubelka & Munk, Z. Tech. Phys. 12 (1931) 593; Duncan, Proc. Phys. Soc. 52 (1940) 390 (what pastes add).
+    """
+
+    pastes: tuple[str, ...]
+
+
+Law: TypeAlias = BeerLambert | Additive | KubelkaMunk
 """What physics says of an outcome beforehand. Strategies may use it; the truth only follows it roughly."""
 
 

@@ -32,7 +32,7 @@ class Composite:
     """A physical law plus a Gaussian process for every outcome, and noisy expected improvement of the known goal on top.
 
     It learns from a vector per experiment (eight channels, say) instead of one number, and it knows how the score follows from
-    it. Where the experiment names a law (Beer-Lambert, additive light), the law is the mean, and the Gaussian process only
+    it. Where the experiment names a law (Beer-Lambert, Kubelka-Munk, additive light), the law is the mean, and the Gaussian process only
     learns what it leaves out. The first settings are those that tell most about the laws' coefficients.
 
     ============== ================ ==========================================================================

@@ -1,7 +1,8 @@
 """What would be measured where nobody has looked: a known law plus a Gaussian process for what the law leaves out.
 
 Outcomes with the same law share one model. It works on a latent quantity that the law makes linear: absorbance for
-`BeerLambert`, signal per exposure for `Additive`, the outcome itself without a law. In units of its root mean square,
+`BeerLambert`, absorption over scattering for `KubelkaMunk`, signal per exposure for `Additive`, the outcome itself without a law.
+In units of its root mean square,
 
     latent(x) = Σ w_k u_k(x) + |u(x)| r(x),     w_k ~ N(0, 3²),  r ~ GP(0, amplitude² · RBF)
 
@@ -17,7 +18,7 @@ from typing import Self, TypeAlias
 import torch
 from torch import Tensor
 
-from frugaltwin.experiment import BeerLambert, Law, Measurement, Settings
+from frugaltwin.experiment import Additive, BeerLambert, KubelkaMunk, Law, Measurement, Settings
 from frugaltwin.tables import exposure, outcomes_array
 from optimizers.descent import lowest_point
 from optimizers.search import Acquisition
@@ -27,7 +28,10 @@ Paths: TypeAlias = Callable[[Tensor], Tensor]
 """S equally probable functions: values [S, b] or [S, b, m] at points X [b, D] of the unit box."""
 
 DARKEST = 3e-3
-"""The smallest transmittance whose logarithm is believed: a reading below it is mostly noise, and may be negative."""
+"""The smallest transmittance or reflectance that is believed: a reading below it is mostly noise, and may be negative."""
+
+PALEST = 0.95
+"""The largest reflectance whose slope is believed: at 1, absorption over scattering would hide every error."""
 
 WEIGHT = 3.0  # prior standard deviation of a law's coefficients
 _WAVES = 256  # random Fourier features of a prior path
@@ -51,7 +55,9 @@ class Inputs:
         """The parameters that the law is linear in."""
         if self.law is None:
             return ()
-        return self.law.absorbers if isinstance(self.law, BeerLambert) else self.law.sources
+        if isinstance(self.law, BeerLambert):
+            return self.law.absorbers
+        return self.law.pastes if isinstance(self.law, KubelkaMunk) else self.law.sources
 
     @property
     def n_starts(self) -> int:
@@ -79,7 +85,7 @@ class Inputs:
 
     def exposure(self, X: Tensor) -> Tensor:
         """How much light was collected at points X [b, D], [b]; 1 where that has no meaning."""
-        registers = None if self.law is None or isinstance(self.law, BeerLambert) else self.law.exposure
+        registers = self.law.exposure if isinstance(self.law, Additive) else None
         collected = exposure(self.space.experiment, registers, natural(self.space, X))
         return torch.as_tensor(collected, dtype=X.dtype).expand(len(X))
 
@@ -93,6 +99,12 @@ def kernel(X1: Tensor, u1: Tensor, X2: Tensor, u2: Tensor, amplitude: Tensor | f
 def _total(u: Tensor) -> Tensor:
     """|u|, [n], root mean square over the amounts u [n, k]."""
     return (u.square().mean(-1) + 1e-12).sqrt()
+
+
+def _reflectance(ratio: Tensor) -> Tensor:
+    """R of an opaque layer of that absorption over scattering; smooth at 0."""
+    k = ratio.clamp_min(0.0)
+    return 1 + k - (k.square() + 2 * k + _JITTER).sqrt()
 
 
 class LawModel:
@@ -112,11 +124,16 @@ class LawModel:
     def _latent(self, X: Tensor, Y: Tensor) -> Tensor:
         if isinstance(self._inputs.law, BeerLambert):
             return -Y.clamp_min(DARKEST).log10()
+        if isinstance(self._inputs.law, KubelkaMunk):
+            R = Y.clamp(DARKEST, 1.0)
+            return (1 - R).square() / (2 * R)
         return Y / self._inputs.exposure(X)[:, None]
 
     def _outcomes(self, X: Tensor, latent: Tensor) -> Tensor:
         if isinstance(self._inputs.law, BeerLambert):
             return 10.0**-latent
+        if isinstance(self._inputs.law, KubelkaMunk):
+            return _reflectance(latent)
         return latent * self._inputs.exposure(X)[:, None]
 
     def _error_shapes(self) -> tuple[Tensor, Tensor]:
@@ -130,6 +147,9 @@ class LawModel:
         if isinstance(law, BeerLambert):
             light = (10.0 ** -((u @ w) * self._scale)).clamp(DARKEST, 1.0)
             return dose, (light * math.log(10) * self._scale).T ** -2.0
+        if isinstance(law, KubelkaMunk):
+            R = _reflectance((u @ w) * self._scale).clamp(DARKEST, PALEST)
+            return dose, ((1 - R.square()) / (2 * R.square() * self._scale)).T.square()
         collected = self._inputs.exposure(self._X)
         return dose, (collected.median() / collected).square().expand(len(self._z), -1)
 

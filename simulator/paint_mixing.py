@@ -15,7 +15,7 @@ from scipy.stats import qmc
 
 from frugaltwin.color import transmitted_weights
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
+from frugaltwin.experiment import Colorimetry, Continuous, Experiment, KubelkaMunk, MixtureSum, Outcome, Outcomes, Settings, Trial
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
@@ -109,6 +109,7 @@ def calibration(name: str, surface: Surface = Surface()) -> Colorimetry:
 
 def experiment(sensor: Sensor, surface: Surface = Surface()) -> Experiment:
     """What a paint mixer with this sensor can be asked to do."""
+    law = KubelkaMunk(pastes=tuple(PIGMENTS))
     return Experiment(
         name="paint-mixing",
         parameters=(
@@ -116,7 +117,9 @@ def experiment(sensor: Sensor, surface: Surface = Surface()) -> Experiment:
             Continuous("white", TOTAL - DOSE * len(PIGMENTS), TOTAL, "mL", "white base"),
         ),
         outcomes=tuple(
-            Outcome(f"r_{c}", "1", f"light that comes back in the channel at {c}{' nm' if c.isdigit() else ''}; the white base is 1")
+            Outcome(
+                f"r_{c}", "1", f"light that comes back in the channel at {c}{' nm' if c.isdigit() else ''}; the white base is 1", law=law
+            )
             for c in sensor.color_channels
         ),
         constraints=(MixtureSum(PAINTS, TOTAL, "mL"),),

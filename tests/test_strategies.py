@@ -19,6 +19,7 @@ from frugaltwin.experiment import (
     Discrete,
     Experiment,
     Exposure,
+    KubelkaMunk,
     LinearConstraint,
     Measurement,
     MixtureSum,
@@ -59,6 +60,7 @@ EXPERIMENTS = {
         Y,
         candidates=tuple({"temperature": 250.0 + i * i, "n": 1.0 + i % 3, "solvent": ("water", "ethanol")[i % 2]} for i in range(30)),
     ),
+    "paint": Experiment("paint", (A, B), tuple(Outcome(name, law=KubelkaMunk(("a", "b"))) for name in ("y", "z"))),
     "light": Experiment(
         "light",
         (*(Discrete(name, tuple(float(v) for v in range(256))) for name in ("red", "blue")), Discrete("gain", (1.0, 2.0, 4.0))),
