@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from frugaltwin import make_driver
+from frugaltwin import MissingPart, make_driver
 from simulator.flory_huggins import FloryHuggins
 from simulator.ternary_equilibrium import Equilibria, Mixing, free_energy, phase_map
 from simulator.ternary_solution import TernarySolution
@@ -118,7 +118,7 @@ def main() -> None:
 
     try:
         driver = make_driver("calphad", {"path": str(TDB), "temperature": TEMPERATURE})
-    except Exception as missing:
+    except MissingPart as missing:
         print(f"  calphad: {missing}")
         return
     settings = [dict(zip(("x_a", "x_b", "x_c"), x, strict=True)) for x in np.random.default_rng(0).dirichlet([1.0] * 3, 200).tolist()]

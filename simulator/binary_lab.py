@@ -50,17 +50,6 @@ def checked_window(coldest: float, hottest: float) -> tuple[float, float]:
     return float(coldest), float(hottest)
 
 
-def checked_system(system: int | None) -> int | None:
-    """The seed that a system is drawn with.
-
-    Raises:
-        InvalidInput: It is not a whole number from 0 up.
-    """
-    if system is not None and (isinstance(system, bool) or not isinstance(system, int) or system < 0):
-        raise InvalidInput(f"system = {system!r}: it is a whole number from 0 up")
-    return system
-
-
 @lru_cache(maxsize=8192)
 def _lines_at(phases: tuple[Phase, ...], temperature: float) -> TieLines:
     return tie_lines(phases, np.array([temperature]))
@@ -92,10 +81,6 @@ class BinaryLab(PhaseLab):
             fields: For every pair of phases that can occur (or a phase and `ONE`), in order of composition.
             window: The coldest and the hottest temperature.
         """
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise InvalidInput(f"seed = {seed!r}: it is a whole number from 0 up")
-        if labeling not in ("inferred", "direct"):
-            raise InvalidInput(f"labeling = {labeling!r}: it is inferred (from the reading) or direct")
         super().__init__(
             name,
             (

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from simulator.binary_equilibrium import Equilibrium, Floats, Solution, critical_points
-from simulator.binary_lab import ONE, BinaryLab, Field, checked_system, checked_window
+from simulator.binary_lab import ONE, BinaryLab, Field, checked_window
 from simulator.phase_instruments import Turbidimeter, spread
 from simulator.phase_lab import Constant, Labeling, constants_of
 
@@ -91,7 +91,7 @@ class BinarySolution(BinaryLab):
         seed: int = 0,
     ) -> None:
         given = {"L0": L0, "L1": L1, "L2": L2, "L0_T": L0_T, "L1_T": L1_T, "L2_T": L2_T}
-        self.constants = constants_of(CONSTANTS, given, checked_system(system))
+        self.constants = constants_of(CONSTANTS, given, system)
         L = list(self.constants.values())
         self._solution = Solution("liquid", excess=tuple(L[:3]), excess_slopes=tuple(L[3:]))
         super().__init__(

@@ -8,7 +8,7 @@ import numpy as np
 from frugaltwin.diagram import Mark
 from frugaltwin.errors import InvalidInput
 from simulator.binary_equilibrium import Compound, Equilibrium, Floats, Phase, Solution, invariants
-from simulator.binary_lab import ONE, BinaryLab, Field, checked_system, checked_window
+from simulator.binary_lab import ONE, BinaryLab, Field, checked_window
 from simulator.phase_instruments import Diffractometer
 from simulator.phase_lab import Constant, Labeling, constants_of
 
@@ -109,7 +109,7 @@ class Eutectic(BinaryLab):
             "enthalpy_B": enthalpy_B,
             "liquid_interaction": liquid_interaction,
         }
-        self.constants = constants_of(CONSTANTS, given, checked_system(system))
+        self.constants = constants_of(CONSTANTS, given, system)
         T_A, T_B, H_A, H_B, interaction = self.constants.values()
         liquid = Solution("liquid", (H_A, H_B), (H_A / T_A, H_B / T_B), (interaction,))
         if solid_interaction is None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self, TypeAlias, get_args
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,7 @@ from frugaltwin.costs import Cost
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
-from simulator.phase_lab import Constant, Labeling, constants_of
+from simulator.phase_lab import Constant, Labeling, check_lab, constants_of
 
 Floats: TypeAlias = NDArray[np.float64]
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -452,12 +452,7 @@ class Ising:
                 raise InvalidInput(f"{name} = {value!r}: it is a whole number from {low} to {high}")
         if size % 2:
             raise InvalidInput(f"size = {size}: it is even, because the lattice is a checkerboard on a torus")
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise InvalidInput(f"seed = {seed!r}: it is a whole number from 0 up")
-        if not 0 <= imperfections <= 10:
-            raise InvalidInput(f"imperfections = {imperfections:g} is no scale: 0 is none, 1 as on a rig, 10 the most")
-        if labeling not in get_args(Labeling):
-            raise InvalidInput(f"labeling = {labeling!r}: it is {' or '.join(get_args(Labeling))}")
+        check_lab(seed, imperfections, labeling)
         constants = constants_of(CONSTANTS, {"coupling": coupling, "stray_field": stray_field}, system)
         self.magnet = Magnet(size, warm_up, sweeps, **constants)
         self._remembers, self._labeling, self._imperfections, self._seed = remember, labeling, imperfections, seed

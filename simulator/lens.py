@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from frugaltwin.diagram import Mark
 from simulator.binary_equilibrium import Equilibrium, Floats, Solution, heat
-from simulator.binary_lab import ONE, BinaryLab, Field, checked_system, checked_window, refuse_gaps
+from simulator.binary_lab import ONE, BinaryLab, Field, checked_window, refuse_gaps
 from simulator.phase_instruments import LATTICE_HEAT_CAPACITY, Calorimeter
 from simulator.phase_lab import Constant, Labeling, constants_of
 
@@ -103,7 +103,7 @@ class Lens(BinaryLab):
             "liquid_interaction": liquid_interaction,
             "solid_interaction": solid_interaction,
         }
-        self.constants = constants_of(CONSTANTS, given, checked_system(system))
+        self.constants = constants_of(CONSTANTS, given, system)
         T_A, T_B, H_A, H_B, in_liquid, in_solid = self.constants.values()
         window = checked_window(coldest, hottest)
         self._melting = (T_A, T_B)

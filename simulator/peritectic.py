@@ -6,7 +6,7 @@ from functools import lru_cache
 from frugaltwin.diagram import Mark
 from frugaltwin.errors import InvalidInput
 from simulator.binary_equilibrium import Invariant, Phase, Solution, invariants
-from simulator.binary_lab import ONE, BinaryLab, Field, checked_system, checked_window
+from simulator.binary_lab import ONE, BinaryLab, Field, checked_window
 from simulator.phase_instruments import Diffractometer
 from simulator.phase_lab import Constant, Labeling, constants_of
 
@@ -103,7 +103,7 @@ class Peritectic(BinaryLab):
             "offset_A": offset_A,
             "offset_B": offset_B,
         }
-        self.constants = constants_of(CONSTANTS, given, checked_system(system))
+        self.constants = constants_of(CONSTANTS, given, system)
         T_A, T_B, H_A, H_B, offset_of_A, offset_of_B = self.constants.values()
         phases = (
             Solution("liquid", (H_A, H_B), (H_A / T_A, H_B / T_B)),

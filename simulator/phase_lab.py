@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.costs import Cost
-from frugaltwin.errors import InvalidInput, Stopped
+from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial, quantity
 from frugaltwin.tables import settings_array
 
@@ -133,12 +133,7 @@ class PhaseLab(ABC):
             imperfections: Scales noise and drift; 0 turns them off.
             labeling: Where `phase` comes from: inferred from the reading, or read directly (an expert who is never wrong).
         """
-        if not 0 <= imperfections <= 10:
-            raise InvalidInput(f"imperfections = {imperfections:g} is no scale: 0 is none, 1 as on a rig, 10 the most")
-        if labeling not in get_args(Labeling):
-            raise InvalidInput(f"labeling = {labeling!r}: it is {' or '.join(get_args(Labeling))}")
-        if seed < 0:
-            raise InvalidInput(f"seed = {seed}: it is a whole number from 0 up")
+        check_lab(seed, imperfections, labeling)
         self.experiment = Experiment(
             name,
             parameters,
@@ -175,12 +170,17 @@ class PhaseLab(ABC):
 
         Raises:
             Stopped: Somebody stopped the lab; enter it again to go on.
+            DriverError: Its state cannot be told; the attempt took its time all the same.
         """
         if self._stop.is_set():
             raise Stopped("the furnace was stopped, or it is not connected")
-        (state,) = self.states(settings_array(self.experiment, [settings]))
         sample, temperature = self._sample(settings)
         cost = self._furnace.go(sample, temperature) + self._instrument.cost
+        try:
+            (state,) = self.states(settings_array(self.experiment, [settings]))
+        except DriverError as error:
+            error.cost = cost
+            raise
         signal = self._instrument.signal([state])[0]
         if self._imperfections:
             # A base line that wanders and is drawn back: an Ornstein-Uhlenbeck process, exact for any step.
@@ -222,6 +222,30 @@ class PhaseLab(ABC):
         return {"phase": label} | dict(zip((o.name for o in self._instrument.outcomes), signal.tolist(), strict=True))
 
 
+def checked_seed(name: str, seed: object) -> int:
+    """A seed, as a whole number.
+
+    Raises:
+        InvalidInput: It is none, or negative.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InvalidInput(f"{name} = {seed!r}: it is a whole number from 0 up")
+    return seed
+
+
+def check_lab(seed: object, imperfections: float, labeling: str) -> None:
+    """Refuse options, of those that every lab has, that mean nothing.
+
+    Raises:
+        InvalidInput: One of them does.
+    """
+    checked_seed("seed", seed)
+    if not 0 <= imperfections <= 10:
+        raise InvalidInput(f"imperfections = {imperfections:g} is no scale: 0 is none, 1 as on a rig, 10 the most")
+    if labeling not in get_args(Labeling):
+        raise InvalidInput(f"labeling = {labeling!r}: it is {' or '.join(get_args(Labeling))}")
+
+
 @dataclass(frozen=True)
 class Constant:
     """A parameter of a system that an instructor may set, or draw."""
@@ -241,9 +265,7 @@ def constants_of(known: Mapping[str, Constant], given: Mapping[str, float | None
     Raises:
         InvalidInput: One has no physical meaning, or the seed is negative.
     """
-    if system is not None and system < 0:
-        raise InvalidInput(f"system = {system}: it is a whole number from 0 up")
-    random = np.random.default_rng((71, system)) if system is not None else None
+    random = np.random.default_rng((71, checked_seed("system", system))) if system is not None else None
     drawn = {name: float(random.uniform(*c.drawn)) if random else c.default for name, c in known.items()}
     chosen = drawn | {name: value for name, value in given.items() if value is not None}
     for name, value in chosen.items():

@@ -22,7 +22,7 @@ from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, 
 from frugaltwin.instruments import Image, Probe
 from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
 from frugaltwin.tables import settings_array
-from simulator.phase_lab import Constant, Labeling, constants_of
+from simulator.phase_lab import Constant, Labeling, check_lab, constants_of
 
 Floats = NDArray[np.float64]
 Look = Literal["spectrum", "zoom", "overview"]
@@ -636,10 +636,7 @@ class WaferTwin(Wafer):
         imperfections: float = 1.0,
         seed: int = 0,
     ) -> None:
-        if not 0 <= imperfections <= 10:
-            raise InvalidInput(f"imperfections = {imperfections:g} is no scale: 0 is none, 1 as on a rig, 10 the most")
-        if labeling not in get_args(Labeling):
-            raise InvalidInput(f"labeling = {labeling!r} is no way to label: it is one of {', '.join(get_args(Labeling))}")
+        check_lab(seed, imperfections, labeling)
         given = {
             "distance": distance,
             "azimuth": azimuth,

@@ -400,7 +400,7 @@ def test_a_system_is_drawn_within_its_ranges_and_what_is_given_stays() -> None:
         ({"dwell": 0.0}, r"dwell = 0 s is outside \[0.1, 6\] s"),
         ({"dwell": math.nan}, "dwell = nan s is outside"),
         ({"look": "glance"}, "look = 'glance' is no look: it is one of spectrum, zoom, overview"),
-        ({"labeling": "guessed"}, "labeling = 'guessed' is no way to label"),
+        ({"labeling": "guessed"}, "labeling = 'guessed': it is inferred or direct"),
         ({"look": "zoom", "dwell": 1.0}, "dwell = 1 s is for look=spectrum"),
     ],
 )
