@@ -116,7 +116,7 @@ def run(
             display.show(trial)
     if interrupted:
         campaign.stopped_because = "interrupted"
-    with _progress("drawing maps", 1) as step:
+    with _progress("writing the report", 1) as step:
         write(campaign, report, step=step)
     display.end(campaign.recommendation(), report)
     if interrupted:
@@ -269,7 +269,7 @@ def report(
     path = out or Path(f"{name}.html")
     _check_writable(path)
     campaign = _stored(name, store)
-    with _progress("drawing maps", 1) as step:
+    with _progress("writing the report", 1) as step:
         write(campaign, path, truth, step)
     _print(str(path))
 
