@@ -83,6 +83,10 @@ class Liquids:
         """Of the k liquids that act on light."""
         return {name: bottle.strength for name, bottle in self.bottles.items() if bottle.strength}
 
+    def money(self, volumes: Mapping[str, float]) -> float:
+        """USD that `volumes` of the bottles cost, mL, their disposal included."""
+        return sum(volume * (self.bottles[name].price + self.waste) for name, volume in volumes.items())
+
 
 DYED_WATER = Liquids(
     {name: Bottle(PUMPS[name], 0.02, strength) for name, strength in STOCKS.items()} | {"water": Bottle(PUMPS["water"], 0.0005)},
@@ -137,6 +141,76 @@ def dosed(volumes: NDArray[np.float64], liquids: Liquids, imperfections: Imperfe
     return np.where(volumes > 0, np.maximum(biased, 0.0), 0.0)
 
 
+class Cell:
+    """What is wet and what is bright of a mixer: liquids in tubes and cell, and what the sensor counts. Its user keeps the time."""
+
+    def __init__(self, sensor: Sensor, imperfections: Imperfections, seed: int | tuple[int, ...], liquids: Liquids) -> None:
+        self._random = np.random.default_rng(seed)
+        self._imperfections, self._liquids = imperfections, liquids
+        self._room_phase = self._random.uniform(0, 2 * math.pi)
+        self._lamp_walk = 0.0
+        self._lamp_walked_at = 0.0
+        bottles = liquids.bottles
+        self._dead = {name: bottle.pump.dead_volume * imperfections.dead_volume for name, bottle in bottles.items()}
+        self._amounts = dict.fromkeys(liquids.strengths, 0.0)  # of what acts on light
+        self.volume = RESIDUE * imperfections.carry_over
+        """mL in it."""
+        self.use(sensor)
+
+    def use(self, sensor: Sensor) -> None:
+        """Look with another sensor, or with other registers of the same one."""
+        self._sensor = sensor
+        self._light = sensor.counts_per_light(cie_table()["led_b4"])
+        self._room = self._light.sum(axis=1) * 0.005 * self._imperfections.room_light
+
+    def delivered(self, bottle: str, volume: float) -> float:
+        """What a pump really delivers, mL, that was calibrated once and is asked for `volume` mL."""
+        scale, pump = self._imperfections, self._liquids.bottles[bottle].pump
+        volume_out = volume + scale.pump_bias * ((pump.slope - 1) * volume + pump.offset)
+        if scale.pump_error:
+            volume_out += scale.pump_error * math.hypot(0.02 * volume, 0.002) * self._random.standard_normal()
+        return max(0.0, volume_out)
+
+    def add(self, bottle: str, volume: float, at: float) -> None:
+        """`volume` mL leave a pump at the time `at`; what its tube does not keep arrives."""
+        that = self._liquids.bottles[bottle]
+        if dead := self._dead[bottle]:
+            self._dead[bottle] = max(0.0, dead - volume)
+            volume = max(0.0, volume - dead)
+        if that.strength:
+            self._amounts[bottle] += volume * that.strength * (1 + that.drying * self._imperfections.evaporation * at / 3600)
+        self.volume += volume
+
+    def drain(self, volume: float = math.inf) -> None:
+        """Up to `volume` mL leave; a residue stays."""
+        left = max(RESIDUE * self._imperfections.carry_over, self.volume - volume)
+        kept = min(1.0, left / self.volume) if self.volume else 0.0
+        for liquid in self._amounts:
+            self._amounts[liquid] *= kept
+        self.volume *= kept
+
+    def counts(self, lamp: float, at: float) -> list[int]:
+        """What the sensor counts at the time `at`, channel by channel as in its `bands`, with the lamp on (1) or off (0)."""
+        counts = self._room * (1 + math.sin(2 * math.pi * at / 1200 + self._room_phase) / 3) + self._sensor.dark_counts
+        if lamp:
+            counts += lamp * self._lamp(at) * (self._light @ self._transmittance())
+        digits: list[int] = self._sensor.digitized(counts, self._imperfections.sensor_noise, self._random).tolist()
+        return digits
+
+    def _transmittance(self) -> NDArray[np.float64]:
+        volume = self.volume or 1.0  # an empty cell holds no liquid either
+        return self._liquids.light(np.array([amount / volume for amount in self._amounts.values()]))
+
+    def _lamp(self, at: float) -> float:
+        scale = self._imperfections.lamp_drift
+        if not scale:
+            return 1.0
+        minutes = (at - self._lamp_walked_at) / 60
+        self._lamp_walk += 0.001 * math.sqrt(minutes) * self._random.standard_normal()
+        self._lamp_walked_at = at
+        return 1 + scale * (self._lamp_walk - 0.03 * (1 - math.exp(-at / 600)))
+
+
 @dataclass
 class SimulatedMixer:
     """Bottles with pumps, a stirred cell, a white LED and a color sensor on a virtual clock and with a purse."""
@@ -151,25 +225,14 @@ class SimulatedMixer:
     """mL of each liquid pumped so far; what was pumped ends as waste."""
 
     def __post_init__(self) -> None:
-        self._random = np.random.default_rng(self.seed)
+        self._cell = Cell(self.sensor, self.imperfections, self.seed, self.liquids)
         self._stop = threading.Event()
         self._stop.set()  # until somebody connects
-        self._light = self.sensor.counts_per_light(cie_table()["led_b4"])
-        self._room = self._light.sum(axis=1) * 0.005 * self.imperfections.room_light
-        self._room_phase = self._random.uniform(0, 2 * math.pi)
-        self._lamp_walk = 0.0
-        self._lamp_walked_at = 0.0
-        bottles = self.liquids.bottles
-        self._dead = {name: bottle.pump.dead_volume * self.imperfections.dead_volume for name, bottle in bottles.items()}
-        self.used = dict.fromkeys(bottles, 0.0)
-        self._amounts = dict.fromkeys(self.liquids.strengths, 0.0)  # of what acts on light, in the cell
-        self._volume = RESIDUE * self.imperfections.carry_over  # mL in the cell
-        self._prices = {name: bottle.price + self.liquids.waste for name, bottle in bottles.items()}
+        self.used = dict.fromkeys(self.liquids.bottles, 0.0)
 
     @property
     def spent(self) -> Cost:
-        money = sum(volume * self._prices[name] for name, volume in self.used.items())
-        return Cost(self.clock, money, sum(self.used.values()))
+        return Cost(self.clock, self.liquids.money(self.used), sum(self.used.values()))
 
     def __enter__(self) -> Self:
         self._stop.clear()
@@ -180,20 +243,10 @@ class SimulatedMixer:
 
     def dispense(self, pump: str, volume: float) -> None:
         self._begin(volume)
-        bottle, scale = self.liquids.bottles[pump], self.imperfections
-        that = bottle.pump
-        delivered = volume + scale.pump_bias * ((that.slope - 1) * volume + that.offset)
-        if scale.pump_error:
-            delivered += scale.pump_error * math.hypot(0.02 * volume, 0.002) * self._random.standard_normal()
-        delivered = max(0.0, delivered)
-        self.clock += volume / that.rate + 0.3  # relay and settling
+        delivered = self._cell.delivered(pump, volume)
+        self.clock += volume / self.liquids.bottles[pump].pump.rate + 0.3  # relay and settling
         self.used[pump] += delivered
-        if dead := self._dead[pump]:
-            self._dead[pump] = max(0.0, dead - delivered)
-            delivered = max(0.0, delivered - dead)
-        if bottle.strength:
-            self._amounts[pump] += delivered * bottle.strength * (1 + bottle.drying * scale.evaporation * self.clock / 3600)
-        self._volume += delivered
+        self._cell.add(pump, delivered, self.clock)
 
     def mix(self, seconds: float) -> None:
         self._begin()
@@ -202,30 +255,23 @@ class SimulatedMixer:
     def read(self, lamp: bool = True) -> Reading:
         self._begin()
         self.clock += self.sensor.read_seconds
-        counts = self._room * (1 + math.sin(2 * math.pi * self.clock / 1200 + self._room_phase) / 3) + self.sensor.dark_counts
-        if lamp:
-            counts += self._lamp() * (self._light @ self._transmittance())
-        digits = self.sensor.digitized(counts, self.imperfections.sensor_noise, self._random)
-        return Reading(dict(zip(self.sensor.bands, digits.tolist(), strict=True)), self.sensor.full_scale)
+        counts = self._cell.counts(float(lamp), self.clock)
+        return Reading(dict(zip(self.sensor.bands, counts, strict=True)), self.sensor.full_scale)
 
     def rinse(self, volume: float) -> None:
         self._begin(volume)
         self.clock += volume / RATE + 0.3
         self.used["water"] += volume
-        self._volume += volume
+        self._cell.volume += volume
 
     def drain(self) -> None:
         self._begin()
         self.clock += DRAIN_SECONDS
-        left = RESIDUE * self.imperfections.carry_over
-        kept = min(1.0, left / self._volume) if self._volume else 0.0
-        for liquid in self._amounts:
-            self._amounts[liquid] *= kept
-        self._volume *= kept
+        self._cell.drain()
 
     def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
         if instruction in ("dispense", "rinse"):
-            return Cost(amount / RATE + 0.3, amount * self._prices[pump], amount)
+            return Cost(amount / RATE + 0.3, self.liquids.money({pump: amount}), amount)
         seconds = {"mix": amount, "read": self.sensor.read_seconds, "drain": DRAIN_SECONDS}
         return Cost(seconds[instruction])
 
@@ -238,18 +284,5 @@ class SimulatedMixer:
     def _begin(self, volume: float = 0.0) -> None:
         if self._stop.is_set():
             raise Stopped("the mixer was stopped, or it is not connected")
-        if not 0 <= volume <= CELL_VOLUME - self._volume:
-            raise RigFault(f"{volume:g} mL does not fit into the cell: {self._volume:.2f} of {CELL_VOLUME:g} mL are in it")
-
-    def _transmittance(self) -> NDArray[np.float64]:
-        volume = self._volume or 1.0  # an empty cell holds no liquid either
-        return self.liquids.light(np.array([amount / volume for amount in self._amounts.values()]))
-
-    def _lamp(self) -> float:
-        scale = self.imperfections.lamp_drift
-        if not scale:
-            return 1.0
-        minutes = (self.clock - self._lamp_walked_at) / 60
-        self._lamp_walk += 0.001 * math.sqrt(minutes) * self._random.standard_normal()
-        self._lamp_walked_at = self.clock
-        return 1 + scale * (self._lamp_walk - 0.03 * (1 - math.exp(-self.clock / 600)))
+        if not 0 <= volume <= CELL_VOLUME - self._cell.volume:
+            raise RigFault(f"{volume:g} mL does not fit into the cell: {self._cell.volume:.2f} of {CELL_VOLUME:g} mL are in it")

@@ -1,0 +1,175 @@
+"""Serial ports by address, real ones and stand-ins, and the clock that goes with each.
+
+A driver talks to a `Port` and waits on a `Clock`. A real port goes with the computer's clock. A `VirtualPort` is both at once: what
+stands behind it runs only while somebody reads or sleeps, so that a minute of lab time takes as long as it takes to compute.
+"""
+
+import heapq
+import itertools
+import time
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+from frugaltwin.errors import LinkError
+
+SLICE = 0.05
+"""s: how long one `read` of a port waits, so that a stop is noticed soon."""
+
+
+class Port(Protocol):
+    """The part of `serial.Serial` that a driver uses. Whatever goes wrong is an `OSError`, as in pyserial."""
+
+    def read(self, size: int = 1, /) -> bytes:
+        """Up to `size` bytes; fewer, or none, when no more came within `SLICE`."""
+        ...
+
+    def write(self, b: bytes, /) -> int | None:
+        """Send bytes."""
+        ...
+
+    @property
+    def in_waiting(self) -> int:
+        """How many bytes can be read at once."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it. May be called twice."""
+        ...
+
+
+class Clock(Protocol):
+    """The time that a port lives in."""
+
+    def monotonic(self) -> float:
+        """s, since no particular moment."""
+        ...
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait for so long."""
+        ...
+
+
+class RealClock:
+    """The computer's."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float, /) -> None:
+        time.sleep(seconds)
+
+
+class VirtualPort(ABC):
+    """A port and its clock in one: reading and sleeping let time pass for what is behind it."""
+
+    timeout = SLICE
+
+    def __init__(self) -> None:
+        self._arrived = bytearray()
+
+    @abstractmethod
+    def monotonic(self) -> float:
+        """s, by the virtual clock."""
+
+    @abstractmethod
+    def _run(self, seconds: float, until_byte: bool) -> bytes:
+        """Let at most so much time pass, or just as much as it takes until a byte comes; what came."""
+
+    @abstractmethod
+    def write(self, b: bytes, /) -> int | None:
+        """Send bytes to what is behind the port."""
+
+    def read(self, size: int = 1, /) -> bytes:
+        end = self.monotonic() + self.timeout
+        while len(self._arrived) < size and (left := end - self.monotonic()) > 1e-9:
+            self._arrived += self._run(left, until_byte=True)
+        taken = bytes(self._arrived[:size])
+        del self._arrived[:size]
+        return taken
+
+    @property
+    def in_waiting(self) -> int:
+        return len(self._arrived)
+
+    def sleep(self, seconds: float, /) -> None:
+        end = self.monotonic() + seconds
+        while (left := end - self.monotonic()) > 1e-9:
+            self._arrived += self._run(left, until_byte=False)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class StandIn(VirtualPort):
+    """A firmware's behavior in Python: `_received` says what it does with bytes, `_send` answers, now or later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+        self._due: list[tuple[float, int, bytes]] = []
+        self._order = itertools.count()
+
+    @abstractmethod
+    def _received(self, data: bytes) -> None:
+        """Bytes came from the host, now."""
+
+    def _send(self, data: bytes, after: float = 0.0) -> None:
+        """Bytes for the host, `after` s from now."""
+        heapq.heappush(self._due, (self._now + after, next(self._order), data))
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def write(self, b: bytes, /) -> int | None:
+        self._received(bytes(b))
+        return len(b)
+
+    def _run(self, seconds: float, until_byte: bool) -> bytes:
+        end = self._now + seconds
+        came = b""
+        while self._due and self._due[0][0] <= end and not (until_byte and came):
+            at, _, data = heapq.heappop(self._due)
+            self._now = max(self._now, at)
+            came += data
+        if not (until_byte and came):
+            self._now = end
+        return came
+
+
+def open_port(address: str, baud: int) -> Port:
+    """A real port: a device path (or ``COM3``), or a line over the network, ``socket://host:port``.
+
+    Raises:
+        LinkError: There is no such port, or it is in use, or not yours to open; the message says which, and what to do.
+    """
+    import serial
+
+    try:
+        if "://" in address:
+            port: Port = serial.serial_for_url(address, baudrate=baud, timeout=SLICE)
+        else:
+            port = serial.Serial(address, baudrate=baud, timeout=SLICE, write_timeout=2.0, exclusive=True)
+    except (OSError, ValueError) as error:
+        raise LinkError(f"cannot open {address}: {_reason(address, error)}") from error
+    return port
+
+
+def _reason(address: str, error: OSError | ValueError) -> str:
+    text = str(error).lower()
+    number = getattr(error, "errno", None)
+    if number == 2 or "no such file" in text or "filenotfound" in text:
+        return f"there is no such port; plug the board in, then choose one of: {', '.join(port_names()) or '(none is there now)'}"
+    if number == 13 or "permission" in text or "access is denied" in text:
+        return "it is not yours to open; on Linux join its group (sudo usermod -aG dialout $USER), then log in again"
+    if number in (11, 16) or "exclusively lock" in text or "busy" in text:
+        return "another program has it open (a serial monitor?); close that, then start again"
+    if "refused" in text:
+        return "nothing listens there; start `frugaltwin rig emulate --tcp` or whatever serves it, then start again"
+    return f"{str(error) or type(error).__name__}"
+
+
+def port_names() -> list[str]:
+    """The serial ports of this machine."""
+    from serial.tools import list_ports
+
+    return [port.device for port in list_ports.comports()]
