@@ -30,9 +30,9 @@ from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import MatchColor
 from frugaltwin.plugins import Recommends, Strategy
 from frugaltwin.tables import color_of
-from simulator.color_mixing import ColorMixing, ColorMixingTwin
+from simulator.color_mixing import ColorMixing, color_mixing
 from simulator.dyes import absorptivities
-from simulator.mixer import PATH, STOCKS, Imperfections, SimulatedMixer
+from simulator.mixer import PATH, STOCKS, Cell, Imperfections, SimulatedMixer
 from simulator.sensors import SENSORS
 
 OURS = ("composite", "stock-composite", "bayesian", "random")
@@ -41,18 +41,24 @@ LIMITS = (2.3, 1.0)
 ASKED = (10, 25)
 
 
-class OddMixer(SimulatedMixer):
+class OddCell(Cell):
     """Not Beer-Lambert: doses saturate, dyes interact, stray light reaches the sensor, and the detector has a gamma."""
 
     def _transmittance(self) -> NDArray[np.float64]:
-        if not self._volume:
+        if not self.volume:
             return np.ones(absorptivities().shape[1])
-        red, yellow, blue = doses = np.array([4 * amount / self._volume / STOCKS[dye] for dye, amount in self._amounts.items()])
+        red, yellow, blue = doses = np.array([4 * amount / self.volume / STOCKS[dye] for dye, amount in self._amounts.items()])
         full = absorptivities() * (np.array(list(STOCKS.values())) / 4 * PATH)[:, None]
         interaction = 1.2 * red * blue * np.exp(-(((cie_table()["wavelength_nm"] - 560) / 40) ** 2) / 2) - 0.8 * yellow * blue * full[2]
         absorbance = np.maximum(1.4 * doses / (1 + 0.4 * doses**2) @ full + interaction, 0)
         transmitted: NDArray[np.float64] = (0.06 + 0.94 * 10**-absorbance) ** 1.25
         return transmitted
+
+
+class OddMixer(SimulatedMixer):
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._cell = OddCell(self.sensor, self.imperfections, self.seed, self.liquids)
 
 
 class OddTwin(ColorMixing):
@@ -68,7 +74,7 @@ class OddTwin(ColorMixing):
             return lab.perform(settings).outcomes
 
 
-TWINS = {"color-mixing": ColorMixingTwin, "odd": OddTwin}
+TWINS: dict[str, Any] = {"color-mixing": color_mixing, "odd": OddTwin}
 
 
 def recipe(x: list[float]) -> dict[str, float | str]:

@@ -20,7 +20,7 @@ from benchmarks.stock_composite import StockComposite
 from frugaltwin import catalog
 from frugaltwin.experiment import Trial
 from frugaltwin.goals import MatchColor
-from simulator.color_mixing import ColorMixingTwin
+from simulator.color_mixing import color_mixing
 
 OURS = ("composite", "stock-composite", "bayesian")
 SIZES = (5, 10, 25, 50)
@@ -30,7 +30,7 @@ WALK = 6  # Ax proposes its center and Sobol points before its model
 
 def history(n: int, seed: int) -> tuple[MatchColor, list[Trial]]:
     """n random mixtures and a goal."""
-    twin = ColorMixingTwin(seed=seed)
+    twin = color_mixing(seed=seed)
     goal = MatchColor(twin.experiment, (60.0, 15.0, 25.0))
     with twin:
         drawn = catalog.make_strategy("random", seed=seed).suggest(twin.experiment, goal, [], count=n)

@@ -192,9 +192,17 @@ class Campaign:
             return [experiment.check(s) for s in self.strategy.suggest(experiment, self.goal, self.trials, count)]
 
     def tell(
-        self, settings: Mapping[str, object], outcomes: Mapping[str, object] | None, cost: Cost = Cost(), error: str | None = None
+        self,
+        settings: Mapping[str, object],
+        outcomes: Mapping[str, object] | None,
+        cost: Cost = Cost(),
+        error: str | None = None,
+        raw: Mapping[str, float | str] | None = None,
     ) -> Trial:
         """Store what a person performed; without outcomes it is a failed trial and `error` says why.
+
+        Args:
+            raw: Whatever else was read on the way.
 
         Raises:
             OutOfBounds: The settings or the outcomes are not this experiment's.
@@ -202,7 +210,7 @@ class Campaign:
         """
         experiment = self.driver.experiment
         checked = experiment.check(settings)
-        measurement = None if outcomes is None else self._checked(checked, Measurement(outcomes, cost))  # type: ignore[arg-type]
+        measurement = None if outcomes is None else self._checked(checked, Measurement(outcomes, cost, raw or {}))  # type: ignore[arg-type]
         with self._locked():
             trial = Trial(len(self.trials) + 1, checked, measurement, error, cost, "told", _now())
             self._keep(trial)

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import inspect
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -16,15 +17,18 @@ from frugaltwin.color import Lab
 from frugaltwin.errors import DriverError, InvalidInput, MissingPart, ShadowedPackage, UnknownName, in_words
 from frugaltwin.experiment import Settings
 from frugaltwin.goals import Goal, MatchColor
+from frugaltwin.instruments import Mixer
 from frugaltwin.plugins import Driver, KnowsTruth, Strategy
 from frugaltwin.tables import color_of
 
 # Values are "module:callable", imported on first use, so that listing costs nothing.
 DRIVERS = {
-    "color-mixing": "simulator.color_mixing:ColorMixingTwin",
+    "color-mixing": "simulator.color_mixing:color_mixing",
     "paint-mixing": "simulator.paint_mixing:PaintMixingTwin",
     "light-mixing": "simulator.light_mixing:LightMixing",
-    "cloud-point": "simulator.cloud_point:CloudPointTwin",
+    "clslab-light": "hardware.clslab_light:clslab_light",
+    "pumpbot": "hardware.pumpbot:pumpbot",
+    "cloud-point": "simulator.cloud_point:cloud_point",
     "binary-solution": "simulator.binary_solution:BinarySolution",
     "eutectic": "simulator.eutectic:Eutectic",
     "lens": "simulator.lens:Lens",
@@ -53,6 +57,12 @@ GOALS = {
     "maximize": "frugaltwin.goals:Maximize",
     "map": "frugaltwin.goals:Map",
 }
+MIXERS = {
+    "simulated": "simulator.mixer:simulated_mixer",
+    "emulated": "hardware.mixers:emulated_mixer",
+}
+SERIAL_MIXER = "hardware.mixers:serial_mixer"
+"""A mixer of any other name is a serial port: a device, ``auto``, or ``socket://host:port``."""
 KINDS = {"driver": DRIVERS, "strategy": STRATEGIES, "goal": GOALS}
 
 Options = Mapping[str, object]
@@ -70,6 +80,30 @@ def make_driver(name: str, options: Options | None = None, **defaults: object) -
         InvalidInput: An option has an impossible value.
     """
     return cast(Driver, _make("driver", name, options or {}, defaults))
+
+
+def make_mixer(where: str, **parts: object) -> Mixer:
+    """The mixer in words such as ``simulated``, ``emulated:reset@40`` or ``/dev/ttyACM0``.
+
+    Args:
+        parts: What it is made of: sensor, imperfections, seed and liquids.
+
+    Raises:
+        UnknownName: It is neither a mixer nor like a port.
+        InvalidInput: It cannot be made of these parts.
+        MissingPart: Something is not installed.
+    """
+    name, _, words = where.partition(":")
+    if name in MIXERS:
+        return cast(Mixer, resolve_name(MIXERS[name])(words, **parts))
+    if re.fullmatch(r"[a-z-]*", where) and where != "auto":
+        raise UnknownName(_unknown("mixer", where, [*MIXERS, "auto", "/dev/ttyACM0"]))
+    return cast(Mixer, resolve_name(SERIAL_MIXER)(where, **parts))
+
+
+def is_twin(where: str) -> bool:
+    """Whether a mixer in words is one whose liquids are computed."""
+    return where.partition(":")[0] in MIXERS
 
 
 def resolved_options(kind: str, name: str, options: Options) -> dict[str, str | int | float | bool]:

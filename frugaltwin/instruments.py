@@ -21,6 +21,8 @@ class Reading:
     """Counts per channel."""
     full_scale: int
     """The counts at which a channel saturates."""
+    calibration: str = ""
+    """The id of the record that a real mixer's pumps were calibrated with."""
 
 
 class Mixer(Protocol):

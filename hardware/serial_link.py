@@ -16,7 +16,7 @@ from frugaltwin.errors import LinkError, Stopped
 from hardware.ports import Clock, Port
 
 PATIENCE = 0.2  # s until a request without an answer is sent again: a line takes 5 ms
-TRIES = 20
+GIVE_UP = 4.0  # s without an answer that can be understood
 LONGEST_LINE = 111  # characters from the board
 
 _FRAME = re.compile(rb"(.*)\*([0-9A-F]{4})", re.DOTALL)
@@ -93,20 +93,23 @@ class SerialLink:
             takes: How long the board needs before it answers, s.
 
         Raises:
-            LinkError: The port is gone, or no answer could be understood within `TRIES` times (`PATIENCE` + `takes`).
+            LinkError: The port is gone, or no answer could be understood within `GIVE_UP` + 3 `takes`.
             Stopped: `stop` was called.
         """
         with self._one_at_a_time:
             seq, line = self._numbered(text)
-            for _ in range(TRIES):
+            last = self._clock.monotonic() + GIVE_UP + 3 * takes
+            while (now := self._clock.monotonic()) < last:
                 self._write(line)
-                reply = self._answer(seq, self._clock.monotonic() + PATIENCE + takes)
+                reply = self._answer(seq, min(last, now + PATIENCE + takes))
                 if reply is not None:
                     return reply
                 self.resent += 1
                 _log.debug("%s: no answer to %s", self.name, line)
         heard = f" (it last said {bytes(self._buffer[:40])!r})" if self._buffer else ""
-        raise LinkError(f"{self.name} does not answer {text.split()[0]}{heard}; check cable, power and baud rate, then start again")
+        raise LinkError(
+            f"{self.name} does not answer {text.split(maxsplit=1)[0]}{heard}; check cable, power and baud rate, then start again"
+        )
 
     def listen(self, word: str, seconds: float) -> bool:
         """Wait for an event that begins with `word`; whether it came.
@@ -125,8 +128,12 @@ class SerialLink:
         return False
 
     def stop(self) -> None:
-        """Tell the board to stop, without waiting; whoever waits for an answer gets `Stopped`. Never raises."""
+        """`halt`, and whoever waits for an answer gets `Stopped`. Never raises."""
         self._is_stopped.set()
+        self.halt()
+
+    def halt(self) -> None:
+        """Tell the board to stop, without waiting for its answer. Never raises."""
         _, line = self._numbered("STOP")
         try:
             self._write(line)

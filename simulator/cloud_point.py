@@ -1,7 +1,7 @@
 """Water, ethanol and anise: where the mixture turns cloudy. The driver for every mixer, and its twin.
 
 Equations first, as functions of arrays; then `CloudPoint`, which performs one procedure over whichever mixer it is given, and
-`CloudPointTwin`, which gives it a simulated one and knows the truth. Its docstring is the data sheet.
+`CloudPointTwin` over one whose truth is known. The docstring of `cloud_point` is the data sheet.
 """
 
 import math
@@ -12,6 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from frugaltwin.catalog import is_twin, make_mixer
 from frugaltwin.color import cie_table
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput, RigFault
@@ -19,10 +20,10 @@ from frugaltwin.experiment import Continuous, Experiment, MixtureSum, Outcome, O
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
-from simulator.mixer import PATH, RESIDUE, Bottle, Imperfections, Liquids, Pump, SimulatedMixer, dosed
+from simulator.mixer import PATH, RESIDUE, Bottle, Imperfections, Liquids, Pump, Seed, dosed
 from simulator.phase_lab import Constant, Labeling, constants_of
 from simulator.photometry import Photometer, Workflow
-from simulator.sensors import make_sensor
+from simulator.sensors import Sensor, make_sensor
 
 Floats = NDArray[np.float64]
 
@@ -205,125 +206,27 @@ class CloudPoint(Photometer):
 
 
 class CloudPointTwin(CloudPoint):
-    """Cloud point: water, ethanol and anise in a stirred cell turn cloudy where the oil no longer dissolves (the ouzo effect).
-
-    **Equation.** The oil that dissolves, as a volume fraction, is s = s_w · 10^(σ f), where f is the volume fraction of ethanol in the
-    solvent; of a mixture with the fraction v of oil, d = (v - s)/(1 - s) is droplets. They have the diameter D ∝ d^(1/3) (as many
-    nuclei everywhere) and the optical depth τ = 3/2 Q d · path/D, with Q by anomalous diffraction; a sensor behind the cell sees
-    exp(-τ) + 0.3 · (1/(1 + 3/4 (1-g) τ) - exp(-τ)), g = 0.9. Turbidity is -log10 of that for the lamp's whole light.
-    Source: Yalkowsky, Flynn & Amidon, J. Pharm. Sci. 61 (1972) 983, doi:10.1002/jps.2600610637 (s); van de Hulst, Light Scattering by
-    Small Particles (1957), section 11.22 (Q); Kubelka, J. Opt. Soc. Am. 38 (1948) 448, doi:10.1364/JOSA.38.000448, and Brinkworth,
-    Appl. Opt. 11 (1972) 1434, doi:10.1364/AO.11.001434 (many scatterings).
-    The line s(f) goes through two points: trans-anethole in water, 0.11 g/L (assumed; handbooks only say "practically insoluble"), and
-    1 mL of it in 2 mL of alcohol, f = 0.95 (Merck Index). It is *not* fitted to a measured ternary diagram; for that see Archer et al.,
-    Soft Matter 20 (2024) 5889, doi:10.1039/d4sm00332b. It does keep pastis (45 % vol, 2 g/L) clear and clouds it in water.
-
-    ============== ============= ====== ==========================================================================
-    parameter      limits        unit   meaning
-    ============== ============= ====== ==========================================================================
-    water          0 … 4         mL     water
-    ethanol        0 … 4         mL     ethanol
-    anise          0 … 4         mL     5 % (by volume) of trans-anethole in ethanol; all three add up to 4 mL
-    ============== ============= ====== ==========================================================================
-
-    ============== ======= =======================================================================================
-    outcome        unit    meaning
-    ============== ======= =======================================================================================
-    phase                  clear, or cloudy: the turbidity is above `cloudy_above`
-    turbidity      1       absorbance against clean water, read by the sensor's diode without a filter; 0 is clear
-    ============== ======= =======================================================================================
-
-    ============== ============= =================================================================================
-    option         default       meaning
-    ============== ============= =================================================================================
-    sensor         as7341        or tcs34725
-    gain           64 (4)        the sensor's gain: 0.5 … 512 (1, 4, 16, 60)
-    atime, astep   29, 599       AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)
-    cycles         21            TCS34725: integration time cycles · 2.4 ms, full scale 1024·cycles
-    imperfections  1             scales all of the next eight at once; 0 turns them off
-    pump_bias      1             slope and offset that the pump calibration left over (up to 0.9 % and 5 µL)
-    pump_error     1             repeat error of a dose: 2 % of it and 2 µL, rms
-    carry_over     1             0.3 mL of the last liquid stay in the drained cell; ethanol and water thin it
-    sensor_noise   1             shot noise (0.065 counts² per count) and read noise (0.6 counts)
-    lamp_drift     1             3 % warm-up in 10 min and a random walk of 0.1 % per root minute
-    room_light     1             0.5 % of the lamp's light, changing by a third with a period of 20 min
-    evaporation    1             anise gets stronger, ethanol weaker (it takes up water) by 0.5 % per hour
-    dead_volume    1             0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more
-    labeling       inferred      or direct: `phase` is the true one
-    cloudy_above   0.05          the turbidity above which a mixture is called cloudy
-    solubility     1.1e-4        s_w, volume fraction of oil that dissolves in water (drawn: 0.8e-4 … 3e-4)
-    cosolvency     3.66          σ, decades of solubility from water to ethanol (drawn: 3.3 … 3.9)
-    strength       0.05          volume fraction of oil in the anise bottle (drawn: 0.03 … 0.08; at most 0.1)
-    diameter       2             µm, of droplets that are 0.1 % of the volume (drawn: 1 … 4)
-    index          1.561         refractive index of the oil: 1.561 is trans-anethole (drawn: 1.47 … 1.57)
-    system                       a number that draws the five constants that are not given
-    seed           0             of everything random
-    ============== ============= =================================================================================
-
-    **Time and money.** A mixture takes about 60 s (dose, stir, read, drain, wash with 2 mL of ethanol, drain, rinse with water, drain);
-    on connecting the tubes are filled, and after every fifth mixture clean water is read again. USD per mL: anise 0.02, ethanol 0.01,
-    water 0.0005, waste 0.002 (assumptions).
-
-    **Truth** (`--noise-free`): cloudy where d > 0, and the turbidity; what is systematic stays (pump_bias, the clean residue of the
-    rinse), what is random, drifts or remembers is off. Inferred labels call a mixture cloudy a little late: at some 10 ppm of droplets.
-
-    **Valid** while the oil is at most 10 % of the volume, which the anise bottle sees to: droplets are of oil, never of water, and do
-    not touch. A bottle that could not hold its own oil is refused. **Leaves out** the other half of the diagram (oil with little
-    water in it), ethanol in the droplets, the volume that water and ethanol lose on mixing, metastable mixtures between binodal and
-    spinodal, droplets that grow, rise and merge with time, and temperature.
-
-    **Twin of** an Arduino with peristaltic pumps and a color sensor (as PumpBot and CLSLab:Liquid are) with other liquids in the
-    bottles. No rig was ever compared with it.
-    """
+    """The same over a mixer whose liquids are computed: it knows the truth."""
 
     def __init__(
-        self,
-        sensor: Literal["as7341", "tcs34725"] = "as7341",
-        gain: float | None = None,
-        atime: int | None = None,
-        astep: int | None = None,
-        cycles: int | None = None,
-        imperfections: float = 1.0,
-        pump_bias: float = 1.0,
-        pump_error: float = 1.0,
-        carry_over: float = 1.0,
-        sensor_noise: float = 1.0,
-        lamp_drift: float = 1.0,
-        room_light: float = 1.0,
-        evaporation: float = 1.0,
-        dead_volume: float = 1.0,
-        labeling: Labeling = "inferred",
-        cloudy_above: float = 0.05,
-        solubility: float | None = None,
-        cosolvency: float | None = None,
-        strength: float | None = None,
-        diameter: float | None = None,
-        index: float | None = None,
-        system: int | None = None,
+        self, make: Callable[[Seed], Mixer], ouzo: "Ouzo", sensor: Sensor, imperfections: Imperfections, labeling: Labeling, limit: float,
         seed: int = 0,
-    ) -> None:
-        given = {"solubility": solubility, "cosolvency": cosolvency, "strength": strength, "diameter": diameter, "index": index}
-        self._ouzo = Ouzo(**constants_of(CONSTANTS, given, system))
-        holds = float(self._ouzo.dissolves(np.array([0.0, 1.0])))
-        if self._ouzo.strength > holds:
-            raise InvalidInput(f"strength = {self._ouzo.strength:g} is no solution: ethanol dissolves {holds:.2g} of this oil at most")
-        if labeling not in get_args(Labeling):
-            raise InvalidInput(f"labeling = {labeling!r}: it is {' or '.join(get_args(Labeling))}")
-        registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
-        self._sensor = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
-        each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
-        self._imperfections = each.scaled(imperfections)
-        clear = self._sensor.counts_per_light(cie_table()["led_b4"])[list(self._sensor.bands).index(CHANNEL)]
+    ) -> None:  # fmt: skip
+        """A twin.
+
+        Args:
+            make: A new mixer for a seed, with these liquids, this sensor and these imperfections.
+            limit: The turbidity above which a mixture is called cloudy.
+        """
+        super().__init__(make(seed), limit)
+        self._make, self._ouzo, self._imperfections, self._labeling, self._seed = make, ouzo, imperfections, labeling, seed
+        self._liquids, self._limit = ouzo.liquids, limit
+        clear = sensor.counts_per_light(cie_table()["led_b4"])[list(sensor.bands).index(CHANNEL)]
         self._weights = clear / clear.sum()
-        self._labeling, self._seed, self._liquids, self._limit = labeling, seed, self._ouzo.liquids, cloudy_above
-        self._connect_to(seed)
 
     def resume(self, trials: Sequence[Trial]) -> None:
         """Draw other random numbers than the earlier sessions did."""
-        self._connect_to((self._seed, len(trials)))
-
-    def _connect_to(self, seed: int | tuple[int, ...]) -> None:
-        super().__init__(SimulatedMixer(self._sensor, self._imperfections, seed, self._liquids), self._limit)
+        super().__init__(self._make((self._seed, len(trials))), self._limit)
 
     def truth(self, settings: Settings) -> Outcomes:
         """The noise-free outcomes: see the data sheet for what stays and what is off."""
@@ -391,6 +294,126 @@ class CloudPointTwin(CloudPoint):
             Curve("is there", ethanol, np.log10(self._ouzo.oil(parts))),
         )
         return Section(f"{at:g} mL of anise", "ethanol, mL", "oil, log10 of its volume fraction", curves, ("anise", at))
+
+
+def cloud_point(
+    mixer: str = "simulated",
+    sensor: Literal["as7341", "tcs34725"] = "as7341",
+    gain: float | None = None,
+    atime: int | None = None,
+    astep: int | None = None,
+    cycles: int | None = None,
+    imperfections: float = 1.0,
+    pump_bias: float = 1.0,
+    pump_error: float = 1.0,
+    carry_over: float = 1.0,
+    sensor_noise: float = 1.0,
+    lamp_drift: float = 1.0,
+    room_light: float = 1.0,
+    evaporation: float = 1.0,
+    dead_volume: float = 1.0,
+    labeling: Labeling = "inferred",
+    cloudy_above: float = 0.05,
+    solubility: float | None = None,
+    cosolvency: float | None = None,
+    strength: float | None = None,
+    diameter: float | None = None,
+    index: float | None = None,
+    system: int | None = None,
+    seed: int = 0,
+) -> CloudPoint:
+    """Cloud point: water, ethanol and anise in a stirred cell turn cloudy where the oil no longer dissolves (the ouzo effect).
+
+    **Equation.** The oil that dissolves, as a volume fraction, is s = s_w · 10^(σ f), where f is the volume fraction of ethanol in the
+    solvent; of a mixture with the fraction v of oil, d = (v - s)/(1 - s) is droplets. They have the diameter D ∝ d^(1/3) (as many
+    nuclei everywhere) and the optical depth τ = 3/2 Q d · path/D, with Q by anomalous diffraction; a sensor behind the cell sees
+    exp(-τ) + 0.3 · (1/(1 + 3/4 (1-g) τ) - exp(-τ)), g = 0.9. Turbidity is -log10 of that for the lamp's whole light.
+    Source: Yalkowsky, Flynn & Amidon, J. Pharm. Sci. 61 (1972) 983, doi:10.1002/jps.2600610637 (s); van de Hulst, Light Scattering by
+    Small Particles (1957), section 11.22 (Q); Kubelka, J. Opt. Soc. Am. 38 (1948) 448, doi:10.1364/JOSA.38.000448, and Brinkworth,
+    Appl. Opt. 11 (1972) 1434, doi:10.1364/AO.11.001434 (many scatterings).
+    The line s(f) goes through two points: trans-anethole in water, 0.11 g/L (assumed; handbooks only say "practically insoluble"), and
+    1 mL of it in 2 mL of alcohol, f = 0.95 (Merck Index). It is *not* fitted to a measured ternary diagram; for that see Archer et al.,
+    Soft Matter 20 (2024) 5889, doi:10.1039/d4sm00332b. It does keep pastis (45 % vol, 2 g/L) clear and clouds it in water.
+
+    ============== ============= ====== ==========================================================================
+    parameter      limits        unit   meaning
+    ============== ============= ====== ==========================================================================
+    water          0 … 4         mL     water
+    ethanol        0 … 4         mL     ethanol
+    anise          0 … 4         mL     5 % (by volume) of trans-anethole in ethanol; all three add up to 4 mL
+    ============== ============= ====== ==========================================================================
+
+    ============== ======= =======================================================================================
+    outcome        unit    meaning
+    ============== ======= =======================================================================================
+    phase                  clear, or cloudy: the turbidity is above `cloudy_above`
+    turbidity      1       absorbance against clean water, read by the sensor's diode without a filter; 0 is clear
+    ============== ======= =======================================================================================
+
+    ============== ============= =================================================================================
+    option         default       meaning
+    ============== ============= =================================================================================
+    mixer          simulated     or emulated (the rig's firmware on an emulated board, `emulated:FAULTS` with faults), or
+                                 a rig: a serial port such as /dev/ttyACM0, auto, or socket://host:port
+    sensor         as7341        or tcs34725
+    gain           64 (4)        the sensor's gain: 0.5 … 512 (1, 4, 16, 60)
+    atime, astep   29, 599       AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)
+    cycles         21            TCS34725: integration time cycles · 2.4 ms, full scale 1024·cycles
+    imperfections  1             scales all of the next eight at once; 0 turns them off
+    pump_bias      1             slope and offset that the pump calibration left over (up to 0.9 % and 5 µL)
+    pump_error     1             repeat error of a dose: 2 % of it and 2 µL, rms
+    carry_over     1             0.3 mL of the last liquid stay in the drained cell; ethanol and water thin it
+    sensor_noise   1             shot noise (0.065 counts² per count) and read noise (0.6 counts)
+    lamp_drift     1             3 % warm-up in 10 min and a random walk of 0.1 % per root minute
+    room_light     1             0.5 % of the lamp's light, changing by a third with a period of 20 min
+    evaporation    1             anise gets stronger, ethanol weaker (it takes up water) by 0.5 % per hour
+    dead_volume    1             0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more
+    labeling       inferred      or direct: `phase` is the true one
+    cloudy_above   0.05          the turbidity above which a mixture is called cloudy
+    solubility     1.1e-4        s_w, volume fraction of oil that dissolves in water (drawn: 0.8e-4 … 3e-4)
+    cosolvency     3.66          σ, decades of solubility from water to ethanol (drawn: 3.3 … 3.9)
+    strength       0.05          volume fraction of oil in the anise bottle (drawn: 0.03 … 0.08; at most 0.1)
+    diameter       2             µm, of droplets that are 0.1 % of the volume (drawn: 1 … 4)
+    index          1.561         refractive index of the oil: 1.561 is trans-anethole (drawn: 1.47 … 1.57)
+    system                       a number that draws the five constants that are not given
+    seed           0             of everything random
+    ============== ============= =================================================================================
+
+    **Time and money.** A mixture takes about 60 s (dose, stir, read, drain, wash with 2 mL of ethanol, drain, rinse with water, drain);
+    on connecting the tubes are filled, and after every fifth mixture clean water is read again. USD per mL: anise 0.02, ethanol 0.01,
+    water 0.0005, waste 0.002 (assumptions).
+
+    **Truth** (`--noise-free`): cloudy where d > 0, and the turbidity; what is systematic stays (pump_bias, the clean residue of the
+    rinse), what is random, drifts or remembers is off. Inferred labels call a mixture cloudy a little late: at some 10 ppm of droplets.
+
+    **Valid** while the oil is at most 10 % of the volume, which the anise bottle sees to: droplets are of oil, never of water, and do
+    not touch. A bottle that could not hold its own oil is refused. **Leaves out** the other half of the diagram (oil with little
+    water in it), ethanol in the droplets, the volume that water and ethanol lose on mixing, metastable mixtures between binodal and
+    spinodal, droplets that grow, rise and merge with time, and temperature.
+
+    **Twin of** an Arduino with peristaltic pumps and a color sensor (as PumpBot and CLSLab:Liquid are) with other liquids in the
+    bottles. No rig was ever compared with it.
+    """
+    given = {"solubility": solubility, "cosolvency": cosolvency, "strength": strength, "diameter": diameter, "index": index}
+    ouzo = Ouzo(**constants_of(CONSTANTS, given, system))
+    holds = float(ouzo.dissolves(np.array([0.0, 1.0])))
+    if ouzo.strength > holds:
+        raise InvalidInput(f"strength = {ouzo.strength:g} is no solution: ethanol dissolves {holds:.2g} of this oil at most")
+    if labeling not in get_args(Labeling):
+        raise InvalidInput(f"labeling = {labeling!r}: it is {' or '.join(get_args(Labeling))}")
+    registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
+    eye = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
+    each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
+    scaled = each.scaled(imperfections)
+
+    def make(seed: Seed) -> Mixer:
+        return make_mixer(mixer, sensor=eye, imperfections=scaled, seed=seed, liquids=ouzo.liquids)
+
+    if is_twin(mixer):
+        return CloudPointTwin(make, ouzo, eye, scaled, labeling, cloudy_above, seed)
+    if labeling == "direct":
+        raise InvalidInput(f"labeling = direct: nobody knows the truth about {mixer}; leave it out")
+    return CloudPoint(make(seed), cloudy_above)
 
 
 def _volumes(ethanol: Floats, anise: Floats) -> Floats:

@@ -1,10 +1,10 @@
 """Mixing three dyes and water until the liquid has a target color: the driver for every mixer, and its twin.
 
-`ColorMixing` performs one procedure over whichever mixer it is given. `ColorMixingTwin` gives it a simulated one and knows
-the truth. Its docstring is the data sheet.
+`ColorMixing` performs one procedure over whichever mixer it is given, `ColorMixingTwin` over one whose truth is known. The
+docstring of `color_mixing` is the data sheet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Literal
 
@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
+from frugaltwin.catalog import is_twin, make_mixer
 from frugaltwin.color import cie_table, lab, transmitted_weights
 from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from simulator.dyes import DYES, transmittance
-from simulator.mixer import DYED_WATER, PATH, PUMPS, RESIDUE, STOCKS, Imperfections, SimulatedMixer, dosed
+from simulator.mixer import DYED_WATER, PATH, PUMPS, RESIDUE, STOCKS, Imperfections, Seed, dosed
 from simulator.photometry import Photometer, Workflow
 from simulator.sensors import Sensor, make_sensor
 
@@ -124,6 +125,46 @@ class ColorMixing(Photometer):
 
 
 class ColorMixingTwin(ColorMixing):
+    """The same over a mixer whose liquids are computed: it knows the truth."""
+
+    def __init__(self, make: Callable[[Seed], Mixer], sensor: Sensor, imperfections: Imperfections, seed: int = 0) -> None:
+        """A twin.
+
+        Args:
+            make: A new mixer for a seed, with this sensor and these imperfections.
+        """
+        super().__init__(make(seed), sensor)
+        self._make, self._sensor, self._imperfections, self._seed = make, sensor, imperfections, seed
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        """Draw other random numbers than the earlier sessions did."""
+        super().__init__(self._make((self._seed, len(trials))), self._sensor)
+
+    def truth(self, settings: Settings) -> dict[str, float]:
+        """The noise-free outcomes: see the data sheet for what stays and what is off."""
+        volumes = np.array([float(settings[p.name]) for p in self.experiment.parameters])
+        values = channels(volumes, self._sensor, self._imperfections)
+        return {o.name: float(v) for o, v in zip(self.experiment.outcomes, values, strict=True)}
+
+
+def color_mixing(
+    mixer: str = "simulated",
+    sensor: Literal["as7341", "tcs34725"] = "as7341",
+    gain: float | None = None,
+    atime: int | None = None,
+    astep: int | None = None,
+    cycles: int | None = None,
+    imperfections: float = 1.0,
+    pump_bias: float = 1.0,
+    pump_error: float = 1.0,
+    carry_over: float = 1.0,
+    sensor_noise: float = 1.0,
+    lamp_drift: float = 1.0,
+    room_light: float = 1.0,
+    evaporation: float = 1.0,
+    dead_volume: float = 1.0,
+    seed: int = 0,
+) -> ColorMixing:
     """Liquid color mixing: three food dyes and water in a stirred cell, a white LED and a color sensor.
 
     **Equation.** Dyes absorb independently (Beer-Lambert): T(λ) = 10^(-path · Σ c_i ε_i(λ)), path 1 cm. A channel reads the
@@ -146,6 +187,8 @@ class ColorMixingTwin(ColorMixing):
     ============== ============= =================================================================================
     option         default       meaning
     ============== ============= =================================================================================
+    mixer          simulated     or emulated (the rig's firmware on an emulated board, `emulated:FAULTS` with faults), or
+                                 a rig: a serial port such as /dev/ttyACM0, auto, or socket://host:port
     sensor         as7341        or tcs34725
     gain           64 (4)        the sensor's gain: 0.5 … 512 (1, 4, 16, 60)
     atime, astep   29, 599       AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)
@@ -174,38 +217,12 @@ class ColorMixingTwin(ColorMixing):
 
     **Twin of** an Arduino with five peristaltic pumps and a color sensor (as PumpBot and CLSLab:Liquid are).
     """
+    registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
+    eye = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
+    each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
+    scaled = each.scaled(imperfections)
 
-    def __init__(
-        self,
-        sensor: Literal["as7341", "tcs34725"] = "as7341",
-        gain: float | None = None,
-        atime: int | None = None,
-        astep: int | None = None,
-        cycles: int | None = None,
-        imperfections: float = 1.0,
-        pump_bias: float = 1.0,
-        pump_error: float = 1.0,
-        carry_over: float = 1.0,
-        sensor_noise: float = 1.0,
-        lamp_drift: float = 1.0,
-        room_light: float = 1.0,
-        evaporation: float = 1.0,
-        dead_volume: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
-        self._sensor = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
-        each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
-        self._imperfections = each.scaled(imperfections)
-        self._seed = seed
-        super().__init__(SimulatedMixer(self._sensor, self._imperfections, seed), self._sensor)
+    def make(seed: Seed) -> Mixer:
+        return make_mixer(mixer, sensor=eye, imperfections=scaled, seed=seed, liquids=DYED_WATER)
 
-    def resume(self, trials: Sequence[Trial]) -> None:
-        """Draw other random numbers than the earlier sessions did."""
-        super().__init__(SimulatedMixer(self._sensor, self._imperfections, (self._seed, len(trials))), self._sensor)
-
-    def truth(self, settings: Settings) -> dict[str, float]:
-        """The noise-free outcomes: see the data sheet for what stays and what is off."""
-        volumes = np.array([float(settings[p.name]) for p in self.experiment.parameters])
-        values = channels(volumes, self._sensor, self._imperfections)
-        return {o.name: float(v) for o, v in zip(self.experiment.outcomes, values, strict=True)}
+    return ColorMixingTwin(make, eye, scaled, seed) if is_twin(mixer) else ColorMixing(make(seed), eye)

@@ -196,6 +196,35 @@ LIGHT_MIXING = Experiment(
 )
 
 
+def expected_cost(settings: Settings) -> Cost:
+    """What one measurement is expected to take: two integrations and the overhead."""
+    _, _, _, atime, astep, _ = _registers(settings)
+    return Cost(seconds=OVERHEAD + AS7341_PASSES * (atime + 1) * (astep + 1) * AS7341_STEP_SECONDS)
+
+
+def measured(settings: Settings, shown: Sequence[float], cost: Cost) -> Measurement:
+    """The measurement that is behind the counts [8] of a sensor, simulated or plugged in.
+
+    Raises:
+        RigFault: A channel is saturated.
+    """
+    _, _, _, atime, astep, _ = _registers(settings)
+    steps = (atime + 1) * (astep + 1)
+    limit = min(steps, COUNTER)
+    for channel, value in zip(CHANNELS, shown, strict=True):
+        if value >= limit:
+            fault = RigFault(f"{channel} saturated at {limit:g} counts; lower gain, atime or the LEDs")
+            fault.cost = cost
+            raise fault
+    raw = {"full_scale": limit, "integration_ms": 1e3 * steps * AS7341_STEP_SECONDS}
+    return Measurement(dict(zip(CHANNELS, shown, strict=True)), cost, raw)
+
+
+def _registers(settings: Settings) -> tuple[float, float, float, float, float, float]:
+    red, green, blue, atime, astep, gain = (float(settings[p.name]) for p in LIGHT_MIXING.parameters)
+    return red, green, blue, atime, astep, gain
+
+
 class LightMixing:
     """Light mixing: one red-green-blue LED in front of an eight-channel spectral sensor, and no liquid.
 
@@ -276,16 +305,17 @@ class LightMixing:
         """
         if self._is_stopped:
             raise Stopped("the light was stopped, or it is not connected")
+        return measured(settings, self.look(settings), self.estimate(settings))
+
+    def look(self, settings: Settings) -> list[float]:
+        """What the sensor shows of the eight channels [8], whole counts; a saturated channel shows full scale."""
         red, green, blue, atime, astep, gain = _registers(settings)
         read = collected(red, green, blue, atime, astep, gain)
         steps = (atime + 1) * (astep + 1)
         if self._imperfections:
             read = read + self._imperfections * self._errors(read, steps, gain)
-        limit = min(steps, COUNTER)
-        values = (np.rint(read).clip(0, limit) + 0.0).tolist()  # no -0.0
-        _refuse_saturated(values, limit, steps)
-        raw = {"full_scale": limit, "integration_ms": 1e3 * steps * AS7341_STEP_SECONDS}
-        return Measurement(dict(zip(CHANNELS, values, strict=True)), _cost(steps), raw)
+        shown: list[float] = (np.rint(read).clip(0, min(steps, COUNTER)) + 0.0).tolist()  # no -0.0
+        return shown
 
     def stop(self) -> None:
         """The next `perform` raises `Stopped` until the twin is entered again."""
@@ -306,14 +336,12 @@ class LightMixing:
         """
         red, green, blue, atime, astep, gain = _registers(settings)
         values: list[float] = counts(red, green, blue, atime, astep, gain).tolist()
-        steps = (atime + 1) * (astep + 1)
-        _refuse_saturated(values, min(steps, COUNTER), steps)
+        measured(settings, values, self.estimate(settings))  # refuses what a rig could not measure
         return dict(zip(CHANNELS, values, strict=True))
 
     def estimate(self, settings: Settings) -> Cost:
         """What `perform` takes: two integrations and the overhead."""
-        _, _, _, atime, astep, _ = _registers(settings)
-        return _cost((atime + 1) * (astep + 1))
+        return expected_cost(settings)
 
     def _errors(self, read: NDArray[np.float64], steps: float, gain: float) -> NDArray[np.float64]:
         draws = self._random.standard_normal((4, 8))
@@ -322,20 +350,3 @@ class LightMixing:
         beat = PWM_BEAT / (PWM_BEAT + seconds) * draws[0, :2].repeat(4)
         errors: NDArray[np.float64] = read * (beat + FLICKER * draws[1]) + ROOM_LIGHT * steps * gain * draws[2] + READ_NOISE * draws[3]
         return errors
-
-
-def _registers(settings: Settings) -> tuple[float, float, float, float, float, float]:
-    red, green, blue, atime, astep, gain = (float(settings[p.name]) for p in LIGHT_MIXING.parameters)
-    return red, green, blue, atime, astep, gain
-
-
-def _refuse_saturated(values: list[float], limit: float, steps: float) -> None:
-    for channel, value in zip(CHANNELS, values, strict=True):
-        if value >= limit:
-            fault = RigFault(f"{channel} saturated at {limit:g} counts; lower gain, atime or the LEDs")
-            fault.cost = _cost(steps)
-            raise fault
-
-
-def _cost(steps: float) -> Cost:
-    return Cost(seconds=OVERHEAD + AS7341_PASSES * steps * AS7341_STEP_SECONDS)

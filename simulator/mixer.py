@@ -21,6 +21,8 @@ from frugaltwin.instruments import Reading
 from simulator.dyes import transmittance
 from simulator.sensors import Sensor
 
+Seed = int | tuple[int, ...]
+
 CELL_VOLUME = 8.0  # mL: what fits in before it spills
 PATH = 1.0  # cm
 RESIDUE = 0.3  # mL that a drained cell still holds
@@ -144,7 +146,7 @@ def dosed(volumes: NDArray[np.float64], liquids: Liquids, imperfections: Imperfe
 class Cell:
     """What is wet and what is bright of a mixer: liquids in tubes and cell, and what the sensor counts. Its user keeps the time."""
 
-    def __init__(self, sensor: Sensor, imperfections: Imperfections, seed: int | tuple[int, ...], liquids: Liquids) -> None:
+    def __init__(self, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids) -> None:
         self._random = np.random.default_rng(seed)
         self._imperfections, self._liquids = imperfections, liquids
         self._room_phase = self._random.uniform(0, 2 * math.pi)
@@ -217,7 +219,7 @@ class SimulatedMixer:
 
     sensor: Sensor
     imperfections: Imperfections = Imperfections()
-    seed: int | tuple[int, ...] = 0
+    seed: Seed = 0
     liquids: Liquids = DYED_WATER
     clock: float = field(default=0.0, init=False)
     """Virtual time since the mixer was made, s."""
@@ -286,3 +288,14 @@ class SimulatedMixer:
             raise Stopped("the mixer was stopped, or it is not connected")
         if not 0 <= volume <= CELL_VOLUME - self._cell.volume:
             raise RigFault(f"{volume:g} mL does not fit into the cell: {self._cell.volume:.2f} of {CELL_VOLUME:g} mL are in it")
+
+
+def simulated_mixer(words: str, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids) -> SimulatedMixer:
+    """The mixer ``simulated`` of the catalog.
+
+    Raises:
+        InvalidInput: `words` ask for something; it has nothing to choose.
+    """
+    if words:
+        raise InvalidInput(f"mixer = simulated:{words}: the simulated mixer has nothing to choose; write mixer=simulated")
+    return SimulatedMixer(sensor, imperfections, seed, liquids)

@@ -40,6 +40,7 @@ class Photometer(ABC):
         self._mixer, self._workflow = mixer, workflow
         self._performed = 0
         self._is_connected = False
+        self._is_clean = True
         self._before = mixer.spent
         self._references: tuple[Reading, Reading] | None = None
 
@@ -56,7 +57,7 @@ class Photometer(ABC):
         except BaseException:
             self.__exit__()  # `with` does not leave what it could not enter
             raise
-        self._is_connected = True
+        self._is_connected = self._is_clean = True
         return self
 
     def perform(self, settings: Settings) -> Measurement:
@@ -86,10 +87,16 @@ class Photometer(ABC):
         return self._performed > 0 and self._performed % self._workflow.reference_every == 0
 
     def _read_sample(self, settings: Settings) -> tuple[Outcomes, dict[str, float | str]]:
+        if not self._is_clean:  # a procedure failed in the middle: nobody knows what is in the cell
+            self._mixer.drain()
+            self._workflow.prime.perform(self._mixer, {})
+            self._read_references()
+        self._is_clean = False
         if self._is_reference_due:
             self._read_references()
         self._performed += 1
         (reading,) = self._workflow.sample.perform(self._mixer, settings)
+        self._is_clean = True
         assert self._references is not None, "a mixer that was never connected performs nothing"
         dark, white = self._references
         for channel, count in reading.counts.items():
@@ -99,6 +106,8 @@ class Photometer(ABC):
         raw: dict[str, float | str] = {f"counts_{c}": count for c, count in reading.counts.items()}
         raw |= {f"dark_{c}": count for c, count in dark.counts.items()}
         raw |= {f"white_{c}": count for c, count in white.counts.items()}
+        if reading.calibration:
+            raw["calibration"] = reading.calibration
         return self._outcomes(settings, light), raw
 
     def _cost_since_last(self) -> Cost:

@@ -15,6 +15,8 @@ from frugaltwin.errors import InvalidInput
 AS7341_GAINS = tuple(2.0**k for k in range(-1, 10))
 AS7341_STEP_SECONDS = 2.78e-6  # s, one integration step
 AS7341_PASSES = 2  # six converters serve eleven channels
+# TCS34725. Source: ams TCS34725 data sheet.
+TCS34725_GAINS = (1.0, 4.0, 16.0, 60.0)
 COUNTER = 65535  # what a 16-bit counter holds
 
 _FWHM = 2 * np.sqrt(2 * np.log(2))
@@ -39,6 +41,8 @@ class Sensor:
     reference_exposure: float
     """gain · steps at which the brightest channel reads 60 % of `reference_counts` through a cell of water."""
     reference_counts: int
+    registers: tuple[int, ...]
+    """As a chip takes them: gain, atime and, for the AS7341, astep."""
     dark_counts: float = 2.0
     """Mean counts without light."""
     shot_noise: float = 0.065
@@ -105,6 +109,7 @@ def as7341(gain: float = 64.0, atime: int = 29, astep: int = 599) -> Sensor:
         passes=AS7341_PASSES,
         reference_exposure=64 * 18000,
         reference_counts=18000,
+        registers=(AS7341_GAINS.index(gain), atime, astep),
     )
 
 
@@ -117,8 +122,8 @@ def tcs34725(gain: float = 4.0, cycles: int = 21) -> Sensor:
     Raises:
         InvalidInput: A register has no such value.
     """
-    if gain not in (gains := (1.0, 4.0, 16.0, 60.0)):
-        raise InvalidInput(f"gain = {gain:g} is none of the TCS34725's: {', '.join(f'{g:g}' for g in gains)}")
+    if gain not in TCS34725_GAINS:
+        raise InvalidInput(f"gain = {gain:g} is none of the TCS34725's: {', '.join(f'{g:g}' for g in TCS34725_GAINS)}")
     if not 1 <= cycles <= 256:
         raise InvalidInput(f"cycles = {cycles}: the TCS34725 integrates 1 to 256 cycles")
     bands = {"red": (615.0, 70.0), "green": (525.0, 80.0), "blue": (465.0, 60.0), "clear": (0.0, 0.0)}
@@ -133,6 +138,7 @@ def tcs34725(gain: float = 4.0, cycles: int = 21) -> Sensor:
         passes=1,
         reference_exposure=4 * 21,
         reference_counts=1024 * 21,
+        registers=(TCS34725_GAINS.index(gain), 256 - cycles),
     )
 
 

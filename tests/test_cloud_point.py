@@ -13,9 +13,16 @@ from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import Map
 from frugaltwin.instruments import Mixer, Reading
 from frugaltwin.plugins import KnowsDiagram
-from simulator.cloud_point import BOTTLES, TOTAL, CloudPoint, CloudPointTwin, dispersed, passed, scattering_efficiency, soluble
+from simulator.cloud_point import BOTTLES, TOTAL, CloudPoint, CloudPointTwin, cloud_point, dispersed, passed, scattering_efficiency, soluble
 from simulator.mixer import Imperfections, SimulatedMixer
 from simulator.sensors import make_sensor
+
+
+def make_twin(**options: Any) -> CloudPointTwin:
+    twin = cloud_point(**options)
+    assert isinstance(twin, CloudPointTwin)
+    return twin
+
 
 OFF = dict.fromkeys(vars(Imperfections()), 0.0)
 
@@ -56,7 +63,7 @@ def test_pastis_is_clear_in_the_bottle_and_clouds_in_water(share: float, phase: 
     anise = TOTAL * anethole / 0.05
     spirit = TOTAL * ethanol - 0.95 * anise
     settings = of(TOTAL - spirit - anise, spirit, anise)
-    assert CloudPointTwin(imperfections=0).truth(settings)["phase"] == phase
+    assert make_twin(imperfections=0).truth(settings)["phase"] == phase
 
 
 def test_no_oil_is_lost_between_droplets_and_what_surrounds_them() -> None:
@@ -93,7 +100,7 @@ def test_more_droplets_never_let_more_light_through_and_none_let_all_through() -
 
 
 def test_every_bottle_alone_is_clear_and_reads_zero() -> None:
-    twin = CloudPointTwin()
+    twin = make_twin()
     for corner in (of(4, 0, 0), of(0, 4, 0), of(0, 0, 4)):
         truth = twin.truth(corner)
         assert truth["phase"] == "clear"
@@ -101,7 +108,7 @@ def test_every_bottle_alone_is_clear_and_reads_zero() -> None:
 
 
 def test_ethanol_in_place_of_water_never_makes_a_mixture_cloudier() -> None:
-    twin = CloudPointTwin()
+    twin = make_twin()
     for anise in (0.02, 0.2, 1.0, 2.0):
         ethanol = np.linspace(0.01, TOTAL - anise, 60)
         labels = [twin.truth(of(TOTAL - anise - e, e, anise))["phase"] for e in ethanol.tolist()]
@@ -110,7 +117,7 @@ def test_ethanol_in_place_of_water_never_makes_a_mixture_cloudier() -> None:
 
 
 def test_small_droplets_scatter_blue_light_more_than_red() -> None:
-    light = CloudPointTwin(diameter=0.2)._ouzo.light(np.array([0.0, 0.02]))
+    light = make_twin(diameter=0.2)._ouzo.light(np.array([0.0, 0.02]))
     assert light[40] < 0.9
     assert (np.diff(light) > 0).all()
 
@@ -120,7 +127,7 @@ def test_small_droplets_scatter_blue_light_more_than_red() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"imperfections": 0.0}, {"system": 5}, {"strength": 0.02, "cosolvency": 4.5}])
 def test_the_cloud_point_line_is_where_the_true_label_changes(options: dict[str, Any]) -> None:
-    twin = CloudPointTwin(**options)
+    twin = make_twin(**options)
     (line,) = twin.diagram().lines
     assert np.allclose(line.points.sum(axis=1), TOTAL)
     inner = line.points[(line.points > 0.02).all(axis=1)]
@@ -131,7 +138,7 @@ def test_the_cloud_point_line_is_where_the_true_label_changes(options: dict[str,
 
 
 def test_a_diagram_marks_pastis_and_cuts_the_solubility_where_it_is_told_to() -> None:
-    twin = CloudPointTwin()
+    twin = make_twin()
     assert isinstance(twin, KnowsDiagram)
     diagram = twin.diagram(at=0.5)
     for mark, phase in zip(diagram.marks, ("clear", "cloudy"), strict=True):
@@ -147,29 +154,29 @@ def test_a_diagram_marks_pastis_and_cuts_the_solubility_where_it_is_told_to() ->
 
 
 def test_a_system_without_a_cloud_point_has_no_line() -> None:
-    assert CloudPointTwin(solubility=1e-2, strength=0.005).diagram().lines[0].points.shape == (0, 3)
+    assert make_twin(solubility=1e-2, strength=0.005).diagram().lines[0].points.shape == (0, 3)
 
 
 @pytest.mark.parametrize("system", range(25))
 def test_every_drawn_system_has_both_fields(system: int) -> None:
-    twin = CloudPointTwin(system=system)
+    twin = make_twin(system=system)
     labels = [truth["phase"] for truth in twin.truths(mixtures(500))]
     assert 0.05 < labels.count("cloudy") / 500 < 0.7
     assert len(twin.diagram().lines[0].points)
 
 
 def test_a_system_is_drawn_by_its_number_and_what_is_given_is_kept() -> None:
-    one, again, other = CloudPointTwin(system=1), CloudPointTwin(system=1, seed=9), CloudPointTwin(system=2)
+    one, again, other = make_twin(system=1), make_twin(system=1, seed=9), make_twin(system=2)
     assert one.truth(MILK) == again.truth(MILK) != other.truth(MILK)
-    assert CloudPointTwin(system=1, strength=0.03)._ouzo.strength == 0.03
-    assert CloudPointTwin(system=1, strength=0.03)._ouzo.cosolvency == one._ouzo.cosolvency
+    assert make_twin(system=1, strength=0.03)._ouzo.strength == 0.03
+    assert make_twin(system=1, strength=0.03)._ouzo.cosolvency == one._ouzo.cosolvency
 
 
 # The instrument
 
 
 def test_without_imperfections_a_reading_is_the_truth_but_for_whole_counts() -> None:
-    with CloudPointTwin(imperfections=0) as twin:
+    with make_twin(imperfections=0) as twin:
         for settings in mixtures(40):
             measurement, truth = twin.perform(settings), twin.truth(settings)
             white = float(measurement.raw["white_clear"]) - float(measurement.raw["dark_clear"])
@@ -180,16 +187,16 @@ def test_without_imperfections_a_reading_is_the_truth_but_for_whole_counts() -> 
 
 @pytest.mark.parametrize("name", list(vars(Imperfections())))
 def test_every_imperfection_alone_changes_what_is_read_and_can_be_turned_off(name: str) -> None:
-    with CloudPointTwin(imperfections=0) as perfect:
+    with make_twin(imperfections=0) as perfect:
         before = [turbidity(perfect, MILK) for _ in range(8)]
-    with CloudPointTwin(**(OFF | {name: 3.0})) as flawed:  # type: ignore[arg-type]
+    with make_twin(**(OFF | {name: 3.0})) as flawed:
         after = [turbidity(flawed, MILK) for _ in range(8)]
     assert max(abs(a - b) for a, b in zip(before, after, strict=True)) > 1e-4
     assert max(before) - min(before) < 1e-12
 
 
 def test_a_label_is_inferred_from_the_reading_and_can_be_wrong_near_the_cloud_point() -> None:
-    twin = CloudPointTwin(seed=3)
+    twin = make_twin(seed=3)
     line = twin.diagram().lines[0].points[20:180:4]
     settings = [of(*row) for row in line.tolist()]
     with twin:
@@ -199,7 +206,7 @@ def test_a_label_is_inferred_from_the_reading_and_can_be_wrong_near_the_cloud_po
 
 
 def test_a_label_that_is_read_directly_is_the_true_one() -> None:
-    twin = CloudPointTwin(seed=3, labeling="direct")
+    twin = make_twin(seed=3, labeling="direct")
     near = twin.diagram().lines[0].points[20:180:8]
     settings = [of(water + 1e-3, ethanol - 5e-4, anise - 5e-4) for water, ethanol, anise in near.tolist()]
     with twin:
@@ -209,7 +216,7 @@ def test_a_label_that_is_read_directly_is_the_true_one() -> None:
 def test_clear_liquids_read_zero_within_a_hundredth_and_most_labels_are_right() -> None:
     wrong = 0
     for seed in range(4):
-        with CloudPointTwin(seed=seed) as twin:
+        with make_twin(seed=seed) as twin:
             for settings in mixtures(50, seed):
                 truth, read = twin.truth(settings), twin.perform(settings).outcomes
                 wrong += truth["phase"] != read["phase"]
@@ -219,12 +226,12 @@ def test_clear_liquids_read_zero_within_a_hundredth_and_most_labels_are_right() 
 
 
 def test_ethanol_washes_the_oil_out_that_water_would_leave() -> None:
-    with CloudPointTwin(**(OFF | {"carry_over": 1.0})) as twin:  # type: ignore[arg-type]
+    with make_twin(**(OFF | {"carry_over": 1.0})) as twin:
         twin.perform(MILK)
         mixer = twin._mixer
         assert isinstance(mixer, SimulatedMixer)
-        assert mixer._volume == pytest.approx(0.3)
-        assert 0 < mixer._amounts["anise"] < 1e-3 * 0.5
+        assert mixer._cell.volume == pytest.approx(0.3)
+        assert 0 < mixer._cell._amounts["anise"] < 1e-3 * 0.5
 
 
 def test_the_same_seed_gives_the_same_readings_and_another_session_others() -> None:
@@ -232,11 +239,11 @@ def test_the_same_seed_gives_the_same_readings_and_another_session_others() -> N
         with twin:
             return [turbidity(twin, MILK) for _ in range(2)]
 
-    resumed = CloudPointTwin(seed=1)
+    resumed = make_twin(seed=1)
     resumed.resume([Trial(1, MILK, None)])
-    assert two(CloudPointTwin(seed=1)) == two(CloudPointTwin(seed=1))
-    assert two(CloudPointTwin(seed=1)) != two(CloudPointTwin(seed=2))
-    assert two(CloudPointTwin(seed=1)) != two(resumed)
+    assert two(make_twin(seed=1)) == two(make_twin(seed=1))
+    assert two(make_twin(seed=1)) != two(make_twin(seed=2))
+    assert two(make_twin(seed=1)) != two(resumed)
 
 
 def test_both_maps_can_be_asked_for() -> None:
@@ -266,7 +273,7 @@ def test_both_maps_can_be_asked_for() -> None:
 )
 def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message.replace("(", r"\(")):
-        CloudPointTwin(**options)
+        make_twin(**options)
 
 
 # The procedure, on any mixer
@@ -347,7 +354,7 @@ class ImpatientMixer(SimulatedMixer):
 
 
 def test_a_stop_while_it_stirs_ends_the_procedure_and_nothing_more_is_dosed() -> None:
-    mixer = ImpatientMixer(make_sensor("as7341", {}), liquids=CloudPointTwin()._ouzo.liquids)
+    mixer = ImpatientMixer(make_sensor("as7341", {}), liquids=make_twin()._ouzo.liquids)
     with CloudPoint(mixer) as lab:
         before = dict(mixer.used)
         with pytest.raises(Stopped) as stopped:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,12 +33,19 @@ from frugaltwin.plugins import Predicts, Recommends, Strategy
 from frugaltwin.tables import color_of, settings_array
 from optimizers.random_search import RandomSearch
 from optimizers.sobol import Sobol
-from simulator.color_mixing import ColorMixingTwin
+from simulator.color_mixing import ColorMixingTwin, color_mixing
+
+
+def make_twin(**options: Any) -> ColorMixingTwin:
+    twin = color_mixing(**options)
+    assert isinstance(twin, ColorMixingTwin)
+    return twin
+
 
 Y = (Outcome("y"), Outcome("phase", labels=("one", "two")))
 A, B, C = (Continuous(name, 0.0, 1.0) for name in "abc")
 
-COLOR_MIXING = ColorMixingTwin().experiment
+COLOR_MIXING = make_twin().experiment
 EXPERIMENTS = {
     "color-mixing": COLOR_MIXING,
     "simplex": Experiment("simplex", (A, B, C), Y, (MixtureSum(("a", "b", "c"), 1.0),)),
@@ -288,7 +296,7 @@ def test_a_different_seed_gives_different_settings(strategy: Strategy) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_composite_matches_a_color_of_the_perfect_twin_within_nine_experiments(seed: int) -> None:
-    twin = ColorMixingTwin(imperfections=0.0, seed=seed)
+    twin = make_twin(imperfections=0.0, seed=seed)
     doses = np.random.default_rng(seed).random(3).tolist()
     recipe = dict(zip(("red", "yellow", "blue", "water"), [*doses, 4.0 - sum(doses)], strict=True))
     L, a, b = color_of(twin.experiment, recipe, twin.truth(recipe)).values()
@@ -305,7 +313,7 @@ def test_composite_matches_a_color_of_the_perfect_twin_within_nine_experiments(s
 
 
 def test_recommendations_mind_the_sign_of_the_goal() -> None:
-    twin = ColorMixingTwin(imperfections=0.0)
+    twin = make_twin(imperfections=0.0)
     with twin:
         drawn = make("sobol").suggest(twin.experiment, Minimize(twin.experiment, "t_630"), [], count=5)
         history = [Trial(i, s, twin.perform(s)) for i, s in enumerate(drawn)]

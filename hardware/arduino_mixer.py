@@ -1,0 +1,357 @@
+"""The color mixer with the firmware of this project, over a serial line: `frugaltwin.instruments.Mixer` for the rig and the emulated board.
+
+A dose is reported as done only when the board says that it was this dose and that all of it was moved; whatever else happens is an error
+that says what happened, and the board is at rest: pumps are timed by the board, and stop when no host is heard.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from frugaltwin.costs import Cost
+from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
+from frugaltwin.instruments import Reading
+from hardware.ports import Clock, Port
+from hardware.serial_link import Reply, SerialLink
+from simulator.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE, Liquids
+from simulator.sensors import Sensor
+
+FAMILY, PROTOCOL = "frugaltwin,color-mixer", "1"
+DRAIN_PUMP = 4
+BOOT = 3.0  # s: a bootloader listens for a sketch for 1–2 s before ours begins
+POLL = 0.5  # s between two questions while something runs; the board gives a silent host 5 s
+SETTLE = 0.3  # s after a dose, until the last drop has fallen
+LATE = 2.0  # s beyond the promised end of a run, after which something is wrong
+
+CHANNELS = {
+    "as7341": ("415", "445", "480", "515", "555", "590", "630", "680", "clear", "near infrared"),
+    "tcs34725": ("clear", "red", "green", "blue"),
+}
+"""In the order in which the firmware sends them."""
+
+CAUSES = {
+    1: "the board was reset (its power or cable moved, or it hung)",
+    2: "the rig was stopped",
+    3: "the emergency switch is open, or was",
+    4: "the board heard no host for 5 s and stopped",
+}
+REFUSALS = {
+    4: "no pump can do that; see `frugaltwin rig check` for what this one is calibrated to",
+    5: "it is busy",
+    6: f"that does not fit into the cell of {CELL_VOLUME:g} mL; drain it first",
+    8: "the color sensor does not answer; check its four wires",
+    10: "its pumps are not calibrated; run `frugaltwin rig calibrate pumps`",
+    12: "too many pumps would run at once",
+}
+
+_log = logging.getLogger("frugaltwin.hardware")
+
+
+class Refused(RigFault):
+    """The board said no; `number` is PROTOCOL.md's."""
+
+    number: int = 0
+
+
+class State(NamedTuple):
+    """What `STAT?` tells."""
+
+    state: str
+    cause: int
+    cell: float
+    """µL"""
+    last: int
+    run: int
+    asked: float
+    moved: float
+    seconds_up: int
+    reset: int
+
+
+@dataclass(frozen=True)
+class PumpCalibration:
+    """What the board times its doses by: a dose of V µL takes V/flow + dead."""
+
+    flow: int
+    """µL/s."""
+    dead: int
+    """µs."""
+
+
+class ArduinoMixer:
+    """Satisfies `Mixer`. Pump 0 is the first of the liquids, pump 1 the second, and so on; pump 4 drains."""
+
+    def __init__(self, connect: Callable[[], tuple[Port, Clock]], name: str, sensor: Sensor, liquids: Liquids) -> None:
+        """A mixer that is not connected yet.
+
+        Args:
+            connect: Opens the port, on `__enter__`, and names the clock that it lives by.
+            name: What the port is called in messages.
+        """
+        if len(liquids.bottles) > DRAIN_PUMP:
+            raise InvalidInput(f"{len(liquids.bottles)} liquids are more than the rig has pumps for: it has {DRAIN_PUMP} and a drain")
+        self.sensor, self.liquids = sensor, liquids
+        self.calibration = ""
+        """The id of the record in the board's EEPROM, once connected."""
+        self._connect, self._name = connect, name
+        self._pumps = {bottle: index for index, bottle in enumerate(liquids.bottles)}
+        self._flows: dict[int, PumpCalibration] = {}
+        self._used = dict.fromkeys(liquids.bottles, 0.0)
+        self._link: SerialLink | None = None
+        self._clock: Clock | None = None
+        self._since = self._before = 0.0
+        self._lamp: bool | None = None
+        self._is_lost = False  # something failed while it ran, and was halted
+
+    @property
+    def spent(self) -> Cost:
+        seconds = self._before + (self._clock.monotonic() - self._since if self._clock else 0.0)
+        return Cost(seconds, self.liquids.money(self._used), sum(self._used.values()))
+
+    @property
+    def link(self) -> SerialLink:
+        """The open line.
+
+        Raises:
+            Stopped: The mixer is not connected.
+        """
+        if self._link is None:
+            raise Stopped("the rig is not connected")
+        return self._link
+
+    @property
+    def clock(self) -> Clock:
+        """The time that the port lives in.
+
+        Raises:
+            Stopped: The mixer is not connected.
+        """
+        if self._clock is None:
+            raise Stopped("the rig is not connected")
+        return self._clock
+
+    def __enter__(self) -> Self:
+        self.open()
+        try:
+            self._make_ready()
+            if self.state().cell > 0:  # by the board's account, which is full after a reset
+                self._run("DRAIN", None)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def open(self) -> None:
+        """Open the port and find out who is there; nothing moves, and a board that is latched as stopped stays so.
+
+        Raises:
+            LinkError: Nobody answers, or somebody else does.
+        """
+        self.__exit__()
+        port, self._clock = self._connect()
+        self._since = self._clock.monotonic()
+        self._link = link = SerialLink(port, self._clock, self._name)
+        try:
+            # Opening a USB port resets the board; what is sent before it is up goes to its bootloader.
+            link.listen("READY", BOOT)
+            who = self._ask("*IDN?")
+            if len(who) != 1 or not who[0].startswith(FAMILY + ","):
+                raise LinkError(f"{self._name} answers as {' '.join(who)!r}, which is no color mixer; choose another port")
+            if who[0].rpartition(",")[2] != PROTOCOL:
+                raise LinkError(f"{self._name} has firmware {who[0]!r}, this program speaks version {PROTOCOL}; run `frugaltwin rig flash`")
+            link.next_seq = self.state().last % 65535 + 1
+            self.calibration = self._ask("CAL?")[1]
+            self._flows = {p: PumpCalibration(*map(int, self._ask(f"CAL? {p}"))) for p in range(DRAIN_PUMP + 1)}
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def identify(self) -> str:
+        return f"{self._ask('*IDN?')[0]} at {self._name}"
+
+    @property
+    def sensor_name(self) -> str:
+        """Of the sensor that the board found on its bus; ``none`` when there is none."""
+        return self._ask("*IDN?")[0].split(",")[2]
+
+    def state(self) -> State:
+        """What the board is doing.
+
+        Raises:
+            LinkError: It does not say.
+        """
+        words = self._ask("STAT?")
+        try:
+            state, cause, cell, last, run, asked, moved, up, reset = words
+            return State(state, int(cause), float(cell), int(last), int(run), float(asked), float(moved), int(up), int(reset))
+        except ValueError as error:
+            raise LinkError(f"{self._name} answers STAT? with {' '.join(words)!r}, which cannot be understood") from error
+
+    def pump_calibrations(self) -> dict[int, PumpCalibration]:
+        """Of every pump, the drain included."""
+        return dict(self._flows)
+
+    def calibrate(self, pumps: dict[int, PumpCalibration], record: str) -> None:
+        """Keep a calibration in the board's EEPROM under the id of its record.
+
+        Raises:
+            RigFault: The board refuses one of the numbers.
+        """
+        for pump, that in pumps.items():
+            self._do(f"CAL {pump} {that.flow} {that.dead}")
+        self._do(f"CALID {record}")
+        self._flows |= pumps
+        self.calibration = record
+
+    def clear(self) -> None:
+        """Let a board move again that was latched as stopped.
+
+        Raises:
+            Stopped: The emergency switch is still open.
+        """
+        self._do("CLEAR")
+        self._lamp = None
+
+    def dispense(self, pump: str, volume: float) -> None:
+        tenths = round(volume * 1e4)  # the board's unit is 0.1 µL
+        if tenths < 0 or not math.isfinite(volume):
+            raise InvalidInput(f"{volume:g} mL is no volume")
+        if tenths == 0:
+            return  # less than half of that unit
+        self._run(f"DISPENSE {self._pumps[pump]} {tenths // 10}.{tenths % 10}", tenths / 10)
+        self._used[pump] += volume
+        self.clock.sleep(SETTLE)
+
+    def mix(self, seconds: float) -> None:
+        left = round(seconds * 1000)
+        while left > 0:
+            now = min(left, 60_000)
+            self._run(f"MIX {now}", 0.0, now)
+            left -= now
+
+    def read(self, lamp: bool = True) -> Reading:
+        if self._lamp is not lamp:
+            self._do(f"LED {int(lamp)}")
+            self._lamp = lamp
+        counts = self._do("READ?", takes=2 * self.sensor.read_seconds + 0.2).values
+        channels = CHANNELS[self.sensor.name]
+        if len(counts) != len(channels) or not all(c.isdigit() for c in counts):
+            raise LinkError(f"{self._name} answers READ? with {' '.join(counts)!r}: {len(channels)} counts of a {self.sensor.name} are due")
+        read = dict(zip(channels, map(int, counts), strict=True))
+        return Reading({band: read[band] for band in self.sensor.bands}, self.sensor.full_scale, self.calibration)
+
+    def rinse(self, volume: float) -> None:
+        self.dispense("water", volume)
+
+    def drain(self) -> None:
+        if self._is_lost or self.state().cause in (1, 4):  # what was under way was reported; to drain is how to begin again
+            self._make_ready()
+        self._run("DRAIN", None)
+
+    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
+        if instruction in ("dispense", "rinse"):
+            known = self._flows.get(self._pumps[pump])
+            seconds = amount * 1e3 / known.flow + known.dead / 1e6 if known and known.flow else amount / RATE
+            return Cost(max(seconds, 0.0) + SETTLE, self.liquids.money({pump: amount}), amount)
+        return Cost({"mix": amount, "read": self.sensor.read_seconds, "drain": DRAIN_SECONDS}[instruction])
+
+    def stop(self) -> None:
+        if link := self._link:
+            link.stop()
+
+    def __exit__(self, *failure: object) -> None:
+        link, clock, self._link = self._link, self._clock, None
+        if link is None or clock is None:
+            return
+        try:
+            link.resume()
+            link.request("STOP")
+        except DriverError:
+            _log.info("%s was left without a word; it stops by itself", self._name, exc_info=True)
+        finally:
+            link.close()
+            self._before += clock.monotonic() - self._since
+            self._clock = None
+
+    def _make_ready(self) -> None:
+        """From a board that answers to one that mixes: cleared, calibrated, its sensor set, its cell empty."""
+        if not self.calibration or self.calibration == "-":
+            raise RigFault(f"{self._name}: {REFUSALS[10]}")
+        if (found := self.sensor_name) != self.sensor.name:
+            wanted = "check its four wires" if found == "none" else f"choose it with --option sensor={found}"
+            raise RigFault(f"{self._name} has {'no sensor' if found == 'none' else f'the sensor {found}'} on its bus; {wanted}")
+        self.clear()
+        self._do(f"SENS {' '.join(map(str, self.sensor.registers))}")
+        self._do("LED 1")
+        self._lamp = True
+        self._is_lost = False
+
+    def _ask(self, text: str) -> tuple[str, ...]:
+        reply = self.link.request(text)
+        if reply.error:
+            raise LinkError(f"{self._name} refuses {text}: {' '.join(reply.values)}; is its firmware ours?")
+        return reply.values
+
+    def _do(self, text: str, takes: float = 0.0) -> Reply:
+        reply = self.link.request(text, takes)
+        if reply.error:
+            self._raise_refusal(text, reply)
+        return reply
+
+    def _raise_refusal(self, text: str, reply: Reply) -> None:
+        word = text.split(maxsplit=1)[0]
+        if reply.error == 7:
+            self._raise_cause(self.state().cause or 3, word)
+        if reply.error in REFUSALS:
+            refused = Refused(f"{self._name} refuses {text}: {REFUSALS[reply.error]}")
+            refused.number = reply.error
+            raise refused
+        raise LinkError(f"{self._name} refuses {text}: {' '.join(reply.values)}; `frugaltwin rig flash` brings its firmware up to date")
+
+    def _raise_cause(self, cause: int, word: str) -> None:
+        self._lamp = None
+        text = f"{self._name}: {CAUSES[cause]} during {word}"
+        if cause == 3:
+            raise Stopped(f"{text}; when all is well close the switch and start again")
+        if cause == 2:
+            raise Stopped(text)
+        raise RigFault(f"{text}; what was under way did not end")
+
+    def _run(self, text: str, asked: float | None, promised: float | None = None) -> None:
+        """Start what runs for a time and wait for its end.
+
+        Args:
+            asked: The µL that have to be moved; None for all that there is.
+            promised: The ms that it takes, where the board does not say.
+        """
+        try:
+            self._wait_for(self._do(text), text, asked, promised)
+        except Stopped:
+            raise
+        except DriverError:
+            self._is_lost = True
+            self.link.halt()
+            raise
+
+    def _wait_for(self, reply: Reply, text: str, asked: float | None, promised: float | None) -> None:
+        if promised is None:
+            if len(reply.values) != 1 or not reply.values[0].isdigit():
+                raise LinkError(f"{self._name} answers {text} with {' '.join(reply.values)!r}, which is no time")
+            promised = float(reply.values[0])
+        clock = self.clock
+        end = clock.monotonic() + promised / 1000
+        while True:
+            clock.sleep(min(max(end - clock.monotonic(), 0.01), POLL))
+            now = self.state()
+            if now.cause:
+                self._raise_cause(now.cause, text.split(maxsplit=1)[0])
+            if now.run != reply.seq:
+                raise RigFault(f"{self._name} knows nothing of {text}: was another program talking to it?")
+            if now.state != "B":
+                break
+            if clock.monotonic() > end + LATE:
+                raise RigFault(f"{self._name} is still busy with {text} {LATE:g} s after its end; it was stopped")
+        if now.moved != now.asked or (asked is not None and now.asked != asked):
+            raise RigFault(f"{self._name} moved {now.moved:g} of {now.asked:g} µL for {text}")

@@ -1,0 +1,157 @@
+"""The whole emulated rig behind a port: the firmware on its chip, the liquids, the light, and faults by name and time."""
+
+import struct
+import threading
+from binascii import crc_hqx
+from collections.abc import Iterable
+
+import numpy as np
+from serial import SerialException
+
+from hardware.emulator.engine import Edge, Engine, Exposure, built
+from hardware.emulator.faults import MOMENTARY, Fault
+from hardware.emulator.plant import Plant
+from hardware.ports import VirtualPort
+from simulator.mixer import CELL_VOLUME, RATE, Imperfections, Liquids, Seed
+from simulator.sensors import Sensor
+
+DEAF = 1.6  # s that a bootloader waits for a sketch
+NOISE = 0.004  # of the bytes flipped, and of the bytes lost
+FACTORY_ID = "factory"
+
+
+def calibrated_eeprom(liquids: Liquids) -> bytes:
+    """An EEPROM with the calibration that a maker would have left in it: flows as the pumps' data sheets say, no dead time."""
+    flows = [round(1000 * bottle.pump.rate) for bottle in liquids.bottles.values()]
+    flows += [round(1000 * RATE)] * (5 - len(flows))
+    record = struct.pack("<HB5H5iH16s", 0x4654, 1, *flows, *[0] * 5, round(1000 * CELL_VOLUME), FACTORY_ID.encode())
+    record += struct.pack("<H", crc_hqx(record, 0))
+    return record.ljust(1024, b"\xff")
+
+
+class EmulatedBoard(VirtualPort):
+    """A rig that is not there, on a virtual clock. It is its own port; opening the port resets the board, as on an Uno."""
+
+    def __init__(
+        self, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids, faults: Iterable[Fault] = (),
+        is_calibrated: bool = True,
+    ) -> None:  # fmt: skip
+        """Power it on.
+
+        Raises:
+            MissingPart: simavr or the AVR tools are not installed.
+        """
+        super().__init__()
+        self._faults = sorted(faults, key=lambda fault: fault.at)
+        self.plant = Plant(sensor, imperfections, seed, liquids, self._faults)
+        self._random = np.random.default_rng(seed)
+        self._begun: set[Fault] = set()
+        self._ended: set[Fault] = set()
+        self._to_board = bytearray()
+        self._writing = threading.Lock()
+        self._is_open = True
+        self.engine = Engine(built()[1], self._light, (sensor.name,), calibrated_eeprom(liquids) if is_calibrated else None)
+
+    def open(self) -> "EmulatedBoard":
+        """Plug the host in: the board is reset, and what it said to nobody is lost.
+
+        Raises:
+            SerialException: The cable is out.
+        """
+        self._check_cable()
+        self._is_open = True
+        self._arrived.clear()
+        self._to_board.clear()
+        self.engine.reset(self._deaf)
+        self._look()
+        return self
+
+    def monotonic(self) -> float:
+        return self.engine.now
+
+    def write(self, b: bytes, /) -> int | None:
+        self._check_cable()
+        with self._writing:
+            self._to_board += self._noisy(bytes(b))
+        return len(b)
+
+    def read(self, size: int = 1, /) -> bytes:
+        self._check_cable()
+        return super().read(size)
+
+    def close(self) -> None:
+        """The host lets go; the board lives on."""
+        self._is_open = False
+
+    def power_off(self) -> None:
+        """End it."""
+        self.engine.close()
+
+    def _run(self, seconds: float, until_byte: bool) -> bytes:
+        now = self.engine.now
+        times = [t for f in self._faults for t in (f.at, f.at + f.lasts) if t > now + 1e-9]
+        with self._writing:
+            data, self._to_board = bytes(self._to_board), bytearray()
+        came = self.engine.run(min([seconds, *(t - now for t in times)]), data, until_byte)
+        self._look()
+        self._let_faults_happen()
+        return self._noisy(came)
+
+    def _look(self) -> None:
+        self.plant.follow(self.engine.edges(), self.engine.now)
+
+    def _light(self, exposure: Exposure) -> list[int]:
+        edges: list[Edge] = self.engine.edges()
+        self.plant.follow(edges, exposure.at)
+        return self.plant.counts(exposure)
+
+    @property
+    def _deaf(self) -> float:
+        return DEAF if self._is_on("bootloader") else 0.0
+
+    def _is_on(self, name: str) -> bool:
+        now = self.engine.now + 1e-9
+        return any(f.name == name and f.at <= now < f.at + f.lasts for f in self._faults)
+
+    def _check_cable(self) -> None:
+        if self._is_on("unplugged"):
+            raise SerialException("the emulated cable is out")
+        if not self._is_open:
+            raise SerialException("the port is closed")
+
+    def _noisy(self, data: bytes) -> bytes:
+        if not data or not self._is_on("serial-noise"):
+            return data
+        flips, losses = self._random.random((2, len(data))) < NOISE
+        bits = self._random.integers(0, 8, len(data)).tolist()
+        return bytes(b ^ (1 << bits[i]) if flips[i] else b for i, b in enumerate(data) if not losses[i])
+
+    def _let_faults_happen(self) -> None:
+        now = self.engine.now + 1e-9
+        for fault in self._faults:
+            if fault.at <= now and fault not in self._begun:
+                self._begun.add(fault)
+                self._begin(fault)
+            if fault.at + fault.lasts <= now and fault not in self._ended and fault.name not in MOMENTARY:
+                self._ended.add(fault)
+                self._end(fault)
+
+    def _begin(self, fault: Fault) -> None:
+        match fault.name:
+            case "reset":
+                self.engine.reset(self._deaf)
+            case "power-cycle":
+                self.engine.power_cycle()
+            case "hang":
+                self.engine.hang()
+            case "i2c-hang":
+                self.engine.hold_bus(True)
+            case "stop-switch":
+                self.engine.press_stop(True)
+        self._look()
+
+    def _end(self, fault: Fault) -> None:
+        if fault.name == "i2c-hang":
+            self.engine.hold_bus(False)
+        elif fault.name == "stop-switch":
+            self.engine.press_stop(False)

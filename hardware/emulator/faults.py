@@ -1,0 +1,63 @@
+"""What can go wrong with an emulated board, its sensor, its line and its liquids, by name and time."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from frugaltwin.errors import InvalidInput, UnknownName
+
+FAULTS: Mapping[str, tuple[str, bool]] = {
+    "siphoning": ("the stopped pump of a liquid leaks 0.02 mL/s into the cell", True),
+    "silent-pump": ("the pump of a liquid turns and moves nothing", True),
+    "bubble": ("the next dose of a liquid has 0.15 mL of air in it", True),
+    "empty-bottle": ("the bottle of a liquid is empty", True),
+    "i2c-hang": ("the sensor holds the bus down", False),
+    "hang": ("the firmware hangs, until its watchdog bites", False),
+    "reset": ("somebody pulls the reset pin", False),
+    "power-cycle": ("the power goes and comes back", False),
+    "bootloader": ("every reset from then on leaves the board deaf for 1.6 s", False),
+    "stop-switch": ("the emergency switch is open", False),
+    "serial-noise": ("0.4 % of the bytes are flipped and 0.4 % lost, both ways", False),
+    "unplugged": ("the cable is out", False),
+}
+"""What each means, and whether it is of a liquid."""
+MOMENTARY = ("hang", "reset", "power-cycle", "bubble")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong."""
+
+    name: str
+    at: float = 0.0
+    """s of the board's time at which it begins."""
+    lasts: float = float("inf")
+    """s until it ends by itself."""
+    liquid: str = ""
+    """Whose pump or bottle it is."""
+
+
+def parse_faults(words: str) -> tuple[Fault, ...]:
+    """Faults in words: ``NAME[:LIQUID][@SECONDS[+SECONDS]]``, separated by commas: when it begins, and how long it lasts.
+
+    >>> parse_faults("reset@40,empty-bottle:red@60+30")
+    (Fault(name='reset', at=40.0, lasts=inf, liquid=''), Fault(name='empty-bottle', at=60.0, lasts=30.0, liquid='red'))
+
+    Raises:
+        UnknownName: There is no such fault.
+        InvalidInput: It needs a liquid, or cannot be understood.
+    """
+    return tuple(_parsed(word.strip()) for word in words.split(",") if word.strip())
+
+
+def _parsed(word: str) -> Fault:
+    number = r"\d+(?:\.\d+)?"
+    match = re.fullmatch(rf"([a-z0-9-]+)(?::([a-z]+))?(?:@({number})(?:\+({number}))?)?", word)
+    if match is None:
+        raise InvalidInput(f"fault {word!r}: write NAME, NAME@SECONDS or NAME:LIQUID@SECONDS+SECONDS")
+    name, liquid, at, lasts = match.groups()
+    if name not in FAULTS:
+        raise UnknownName(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
+    if FAULTS[name][1] != bool(liquid):
+        raise InvalidInput(f"fault {word!r}: {name} " + ("needs a liquid, as in " + name + ":red" if not liquid else "is of no liquid"))
+    return Fault(name, float(at or 0), float(lasts) if lasts else float("inf"), liquid or "")

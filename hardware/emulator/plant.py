@@ -1,0 +1,102 @@
+"""What hangs on the emulated board: pumps, liquids, a cell, a lamp. The physics is the simulated mixer's own."""
+
+from collections.abc import Sequence
+
+from hardware.emulator.engine import LAMP, PUMPS, Edge, Exposure
+from hardware.emulator.faults import Fault
+from simulator.mixer import CELL_VOLUME, RATE, Cell, Imperfections, Liquids, Seed
+from simulator.sensors import AS7341_GAINS, TCS34725_GAINS, Sensor, make_sensor
+
+LEAK = 0.02  # mL/s that a stopped pump siphons
+BUBBLE = 0.15  # mL of air
+DRAIN_PUMP = PUMPS[-1]
+
+
+class Plant:
+    """Turns how long pumps ran into liquids in a cell, and liquids into counts."""
+
+    def __init__(self, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids, faults: Sequence[Fault] = ()) -> None:
+        self.cell = Cell(sensor, imperfections, seed, liquids)
+        self.outputs = [0.0] * 8
+        """The duty of every output of the board now."""
+        self.asked = dict.fromkeys(liquids.bottles, 0.0)
+        """mL that every pump should have delivered by the time it ran."""
+        self.n_runs = [0] * len(PUMPS)
+        """How often each pump began to run."""
+        self.spilled = 0.0
+        """mL that did not fit into the cell."""
+        self._liquids, self._faults = liquids, faults
+        self._bottles = list(liquids.bottles)
+        self._since = [0.0] * len(PUMPS)
+        self._at = 0.0
+        self._registers: tuple[int, ...] = sensor.registers
+        self._bubbles = {fault for fault in faults if fault.name == "bubble"}
+
+    def follow(self, edges: Sequence[Edge], now: float) -> None:
+        """What the outputs did until `now`, s."""
+        for edge in edges:
+            self._leak(edge.at)
+            if edge.output in PUMPS:
+                self._ran(edge.output, edge.at)
+                self.n_runs[edge.output] += not self.outputs[edge.output] and edge.duty > 0
+            self.outputs[edge.output] = edge.duty
+        self._leak(now)
+
+    def counts(self, exposure: Exposure) -> list[int]:
+        """What the sensor counts at the end of an exposure, in the order of its chip."""
+        registers = (exposure.gain, exposure.atime, exposure.astep)
+        if registers != self._registers:
+            self._registers = registers
+            self.cell.use(_sensor(exposure))
+        counts = self.cell.counts(self.outputs[LAMP], exposure.at)
+        if exposure.sensor == "as7341":
+            return [*counts, 0]  # the lamp has no near infrared
+        red, green, blue, clear = counts
+        return [clear, red, green, blue]
+
+    def _ran(self, pump: int, at: float) -> None:
+        """A pump's duty changes: what it moved since the last time."""
+        duty, seconds = self.outputs[pump], at - self._since[pump]
+        self._since[pump] = at
+        if not duty:
+            return
+        if pump == DRAIN_PUMP:
+            self.cell.drain(duty * seconds * RATE)
+            return
+        if pump >= len(self._bottles):
+            return  # nothing hangs on it
+        bottle = self._bottles[pump]
+        volume = duty * seconds * self._liquids.bottles[bottle].pump.rate
+        self.asked[bottle] += volume
+        if any(f.name in ("silent-pump", "empty-bottle") for f in self._active(bottle, at)):
+            return
+        delivered = self.cell.delivered(bottle, volume)
+        for bubble in [f for f in self._active(bottle, at) if f in self._bubbles]:
+            self._bubbles.remove(bubble)
+            delivered = max(0.0, delivered - BUBBLE)
+        self._pour(bottle, delivered, at)
+
+    def _leak(self, now: float) -> None:
+        """Siphoning until `now`."""
+        seconds, self._at = now - self._at, now
+        if seconds <= 0 or not self._faults:
+            return
+        for pump, bottle in enumerate(self._bottles):
+            if not self.outputs[pump] and any(f.name == "siphoning" for f in self._active(bottle, now)):
+                self._pour(bottle, LEAK * seconds, now)
+
+    def _pour(self, bottle: str, volume: float, at: float) -> None:
+        self.cell.add(bottle, volume, at)
+        if (spilled := self.cell.volume - CELL_VOLUME) > 0:
+            self.spilled += spilled
+            self.cell.drain(spilled)
+
+    def _active(self, bottle: str, at: float) -> list[Fault]:
+        return [f for f in self._faults if f.liquid == bottle and f.at <= at < f.at + f.lasts]
+
+
+def _sensor(exposure: Exposure) -> Sensor:
+    """The sensor with the registers that the firmware has set."""
+    if exposure.sensor == "as7341":
+        return make_sensor("as7341", {"gain": AS7341_GAINS[exposure.gain], "atime": exposure.atime, "astep": exposure.astep})
+    return make_sensor("tcs34725", {"gain": TCS34725_GAINS[exposure.gain], "cycles": 256 - exposure.atime})

@@ -1,0 +1,118 @@
+"""The firmware as the Arduino IDE would build it, by calling avr-gcc: ``python -m hardware.firmware.build [--out FOLDER]``.
+
+The same sources and compilers give the same bytes, in whatever folder.
+"""
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from frugaltwin.errors import InvalidInput, MissingPart
+
+SKETCH = Path(__file__).parent / "color_mixer" / "color_mixer.ino"
+CORE = Path("/usr/share/arduino/hardware/arduino/avr")
+"""The Arduino core for AVR, where Debian and Ubuntu put it."""
+
+PACKAGES = "gcc-avr avr-libc binutils-avr arduino-core-avr"
+TOOLS = ("avr-gcc", "avr-g++", "avr-objcopy", "avr-size")
+
+# The options of the core's platform.txt and boards.txt for the Uno. gcc-avr 5.4 has no DECIMAL_DIG in C++11, which the core's headers use.
+COMMON = (
+    *("-c", "-Os", "-ffunction-sections", "-fdata-sections", "-mmcu=atmega328p", "-DF_CPU=16000000L", "-DARDUINO=10819"),
+    *("-DARDUINO_AVR_UNO", "-DARDUINO_ARCH_AVR", "-DDECIMAL_DIG=__DECIMAL_DIG__"),
+)
+LTO = ("-flto", "-fno-fat-lto-objects")
+CPP = ("avr-g++", "-std=gnu++11", "-fpermissive", "-fno-exceptions", "-fno-threadsafe-statics")
+LANGUAGE: dict[str, tuple[str, ...]] = {
+    ".S": ("avr-gcc", "-x", "assembler-with-cpp"),
+    ".c": ("avr-gcc", "-std=gnu11", *LTO, "-w"),
+    ".cpp": (*CPP, *LTO, "-w"),
+    ".ino": (*CPP, *LTO, "-Wall", "-Wextra", "-Werror", "-include", "Arduino.h", "-x", "c++"),
+}
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A firmware image, for the emulator (`elf`) and for the chip (`hex`)."""
+
+    elf: Path
+    hex: Path
+    flash_bytes: int
+    """Of the 32,256 that the Uno's bootloader leaves."""
+    ram_bytes: int
+    """Taken for good, of 2,048; the stack has the rest."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the hex file."""
+        return hashlib.sha256(self.hex.read_bytes()).hexdigest()
+
+
+def missing() -> str | None:
+    """What has to be installed before the firmware can be built, as a sentence; nothing when all is there."""
+    lacking = [tool for tool in TOOLS if not shutil.which(tool)] + [str(CORE)] * (not CORE.is_dir())
+    if not lacking:
+        return None
+    return f"building the firmware needs {', '.join(lacking)}; on Debian or Ubuntu: apt-get install {PACKAGES}"
+
+
+def build(sketch: Path, out: Path) -> Firmware:
+    """Compile and link a sketch for the Uno into `out`, which is made if need be. Warnings of the sketch are errors.
+
+    Raises:
+        MissingPart: The AVR tools or the Arduino core are not installed.
+        InvalidInput: The sketch does not compile; the message has the compiler's first complaint.
+    """
+    if problem := missing():
+        raise MissingPart(problem)
+    out.mkdir(parents=True, exist_ok=True)
+    libraries = [CORE / "libraries" / name for name in ("Wire/src", "Wire/src/utility", "EEPROM/src")]
+    folders = [CORE / "cores/arduino", CORE / "variants/standard", *libraries]
+    sources = [path for folder in (folders[0], *libraries) for path in sorted(folder.iterdir()) if path.suffix in LANGUAGE]
+
+    def compiled(source: Path) -> Path:
+        target = out / f"{source.name}.o"
+        _call(*LANGUAGE[source.suffix], *COMMON, *(f"-I{folder}" for folder in folders), str(source), "-o", str(target))
+        return target
+
+    with ThreadPoolExecutor() as pool:
+        objects = list(pool.map(compiled, [sketch, *sources]))
+    elf, image = out / f"{sketch.stem}.elf", out / f"{sketch.stem}.hex"
+    # Stripped: the symbols of link-time optimization name temporary files, and these differ from build to build.
+    link = ("avr-gcc", "-w", "-Os", "-s", "-flto", "-fuse-linker-plugin", "-Wl,--gc-sections", "-mmcu=atmega328p")
+    _call(*link, "-o", str(elf), *map(str, objects), "-lm")
+    _call("avr-objcopy", "-O", "ihex", "-R", ".eeprom", str(elf), str(image))
+    for path in objects:
+        path.unlink()
+    text, data, bss = (int(word) for word in _call("avr-size", str(elf)).splitlines()[1].split()[:3])
+    return Firmware(elf, image, text + data, data + bss)
+
+
+def _call(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        complaints = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or ["no reason given"]
+        raise InvalidInput(f"{command[0]} refuses: {complaints[0]}; correct the sketch, then build again")
+    return done.stdout
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m hardware.firmware.build", description="Build the color mixer's firmware for an Arduino Uno."
+    )
+    parser.add_argument("--out", type=Path, default=Path("build"), help="the folder for color_mixer.elf and color_mixer.hex")
+    try:
+        made = build(SKETCH, parser.parse_args().out)
+    except (MissingPart, InvalidInput) as error:
+        sys.exit(str(error))
+    sys.stdout.write(f"{made.elf}\n{made.hex}\nflash {made.flash_bytes} bytes, RAM {made.ram_bytes} bytes, sha256 {made.sha256}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The mixers of the catalog that are not simulated: the emulated board, and whatever is at a serial port."""
+
+from frugaltwin.errors import InvalidInput, LinkError, MissingPart
+from hardware.arduino_mixer import FAMILY, ArduinoMixer
+from hardware.ports import Clock, Port, RealClock, open_port
+from hardware.serial_link import SerialLink
+from simulator.mixer import Imperfections, Liquids, Seed
+from simulator.sensors import Sensor
+
+BAUD = 115200
+ARDUINO = (0x2341, 0x2A03)
+"""USB vendors whose boards may be asked who they are; other devices on a serial port are left alone."""
+BOOT = 3.0  # s
+
+
+def emulated_mixer(words: str, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids) -> ArduinoMixer:
+    """The mixer ``emulated`` of the catalog: the firmware on an emulated board, on a virtual clock.
+
+    Args:
+        words: Faults by name and time, see `hardware.emulator.faults.parse_faults`.
+
+    Raises:
+        MissingPart: The emulator needs something that is not installed.
+        UnknownName, InvalidInput: A fault cannot be understood, or there is no such liquid.
+    """
+    from hardware.emulator.emulated_board import EmulatedBoard
+    from hardware.emulator.engine import missing
+    from hardware.emulator.faults import parse_faults
+
+    faults = parse_faults(words)
+    for fault in faults:
+        if fault.liquid and fault.liquid not in liquids.bottles:
+            raise InvalidInput(f"fault {fault.name}:{fault.liquid}: there are {', '.join(liquids.bottles)}")
+    if sentence := missing():
+        raise MissingPart(sentence)
+    board: EmulatedBoard | None = None
+
+    def connect() -> tuple[Port, Clock]:
+        nonlocal board
+        board = board or EmulatedBoard(sensor, imperfections, seed, liquids, faults)
+        try:
+            return board.open(), board
+        except OSError as error:
+            raise LinkError(f"cannot open the emulated board: {error}; plug it in") from error
+
+    return ArduinoMixer(connect, "the emulated board", sensor, liquids)
+
+
+def serial_mixer(where: str, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids) -> ArduinoMixer:
+    """The mixer at a serial port: a device, ``socket://host:port``, or ``auto``.
+
+    Raises:
+        InvalidInput: Imperfections were asked for; a rig has its own.
+    """
+    if imperfections != Imperfections():
+        raise InvalidInput(f"{where} is a rig, which has imperfections of its own; leave those options out")
+
+    def connect() -> tuple[Port, Clock]:
+        return open_port(found_address() if where == "auto" else where, BAUD), RealClock()
+
+    return ArduinoMixer(connect, where, sensor, liquids)
+
+
+def found_address() -> str:
+    """The port of the only color mixer that is plugged in, found by its USB vendor and its answer to ``*IDN?``.
+
+    Raises:
+        LinkError: There is none, or more than one.
+    """
+    from serial.tools import list_ports
+
+    candidates = [p.device for p in list_ports.comports() if p.vid in ARDUINO]
+    found = [device for device in candidates if is_color_mixer(open_port(device, BAUD))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise LinkError(f"there are color mixers at {', '.join(found)}; choose one by its port")
+    looked = f" (none of {', '.join(candidates)} answers as one)" if candidates else ""
+    raise LinkError(f"no Arduino with the color mixer's firmware is plugged in{looked}; clones are found by their port only: name it")
+
+
+def is_color_mixer(port: Port) -> bool:
+    """Whether our firmware is behind an open port, which is closed again."""
+    link = SerialLink(port, RealClock(), "a board")
+    try:
+        link.listen("READY", BOOT)
+        reply = link.request("*IDN?")
+        return not reply.error and reply.values[:1] != () and reply.values[0].startswith(FAMILY)
+    except LinkError:
+        return False
+    finally:
+        link.close()

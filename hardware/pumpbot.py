@@ -1,0 +1,485 @@
+"""PumpBot: mixing four dyes and water on a rig that exists in the world, over its own firmware's serial lines.
+
+`PumpBotMixer` is the rig as a `Mixer`, `PumpBot` the driver, `PumpBotTwin` the driver of a rig that is not there. The data sheet stands
+at `pumpbot`.
+
+The firmware knows two requests and no checksum, no stop and no host that dies: a pump runs as long as it was told to, and only a reset,
+which opening the port causes, ends that. So every request is sent once, whatever comes back; every reply is compared with the request;
+and after anything else than the reply the board is reset and the cell counts as full.
+"""
+
+import contextlib
+import json
+import math
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from frugaltwin.costs import Cost
+from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
+from frugaltwin.experiment import Measurement, Settings, Trial
+from frugaltwin.instruments import Reading
+from frugaltwin.plugins import Driver
+from frugaltwin.procedure import Dispense, Drain, Procedure, Read, Rinse
+from hardware.ports import Clock, Port, RealClock, open_port
+from hardware.pumpbot_stand_in import PumpBotStandIn
+from simulator.pumpbot_mixing import CELL, FULL_SCALE, LIQUIDS, PUMPS, RESIDUE, Imperfections, Pump, SimulatedCell, counts, experiment
+
+BAUD = 9600
+READY = 6.0  # s that a board may take to start; a boot loader takes 1–2
+PATIENCE = 2.0  # s that a reply may take on top of what was asked for
+MEASURING = 1.5  # s
+DRAINING = 15.0  # s: empties a full cell in 9 and then draws air
+LONGEST_RUN = 20.0  # s; the firmware knows no limit
+PAUSE = 1.0  # s after every run, so that nothing drips any more
+EXCHANGE = 0.06  # s for a request and its reply on the line
+PRICES = dict.fromkeys(LIQUIDS, 0.003) | {"water": 0.0005}  # USD per mL; assumptions
+WASTE = 0.001  # USD per mL
+
+ONE_COLOR = Procedure((*(Dispense(name, name) for name in LIQUIDS), Read(), Drain(), Rinse(CELL), Drain()))
+CLEAN_UP = Procedure((Drain(), Rinse(CELL), Read(), Drain()))
+
+_COURSE_NAMES = dict(zip((*LIQUIDS, "drain"), "RGBYWD", strict=True))
+PINS = range(2, 10)  # those that the firmware makes outputs
+
+_READY = "Arduino is ready"
+_RGB = re.compile(r"RGB:([0-9]{1,3}),([0-9]{1,3}),([0-9]{1,3})")
+_LONGEST_FRAME = 64  # characters
+
+
+class Frames:
+    """Cuts what comes over the line into the texts between ``<`` and ``>``; the rest is dropped.
+
+    >>> frames = Frames()
+    >>> frames.cut(b"noise<Msg Me"), frames.cut(b"as Time 7>\\r\\n<RGB")
+    ([], ['Msg Meas Time 7'])
+    """
+
+    def __init__(self) -> None:
+        self.begun = bytearray()
+        """A frame that has no end yet, with its ``<``."""
+
+    def cut(self, data: bytes) -> list[str]:
+        """The frames that are complete now, oldest first. A byte that is no ASCII becomes a character that no reply has."""
+        *complete, rest = (bytes(self.begun) + data).split(b">")
+        self.begun = bytearray(rest[rest.rfind(b"<") :] if b"<" in rest else b"")
+        if len(self.begun) > _LONGEST_FRAME:
+            self.begun.clear()
+        return [text[text.rfind(b"<") + 1 :].decode("latin-1") for text in complete if b"<" in text]
+
+
+class PumpBotMixer:
+    """A PumpBot on a port. Satisfies `Mixer`; it has no stirrer and lights its own lamp, so that `mix` waits and `read` needs the lamp."""
+
+    def __init__(self, connect: Callable[[], Port], clock: Clock, name: str, pumps: Mapping[str, Pump] = PUMPS) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            connect: Opens the port, which resets the board.
+            clock: The time that the port lives in.
+            name: What the port is called in messages.
+        """
+        self._connect, self._clock, self._name, self.pumps = connect, clock, name, pumps
+        self._port: Port | None = None
+        self._frames = Frames()
+        self._came: list[str] = []  # frames that nobody has looked at
+        self._stop = threading.Event()
+        self._stop.set()  # until somebody connects
+        self._seconds = 0.0
+        self._used = dict.fromkeys(LIQUIDS, 0.0)
+        self._volume = CELL  # mL in the cell, as far as is known
+        self._board_time = 0
+
+    @property
+    def spent(self) -> Cost:
+        money = sum(volume * (PRICES[name] + WASTE) for name, volume in self._used.items())
+        return Cost(self._seconds, money, sum(self._used.values()))
+
+    def __enter__(self) -> Self:
+        self._stop.clear()
+        with self._timed():
+            self._start()
+        return self
+
+    def identify(self) -> str:
+        return f"PumpBot at {self._name}; its firmware tells no version"
+
+    def dispense(self, pump: str, volume: float) -> None:
+        self._check_connected()
+        if not 0 <= volume <= CELL - self._volume + 1e-9:
+            raise RigFault(f"{volume:g} mL of {pump} do not fit: {self._volume:.2f} of {CELL:g} mL are in the cell; drain it first")
+        if seconds := self.pumps[pump].seconds(volume):
+            self._volume += volume
+            self._run(pump, seconds)
+            self._used[pump] += self.pumps[pump].volume(seconds)
+
+    def mix(self, seconds: float) -> None:
+        self._check_connected()
+        with self._timed():
+            self._clock.sleep(seconds)
+
+    def read(self, lamp: bool = True) -> Reading:
+        self._check_connected()
+        if not lamp:
+            raise RigFault("PumpBot cannot read in the dark: its firmware lights the lamp for every reading; read with the lamp on")
+        with self._timed(), self._at_rest_after_failure():
+            self._ask("Meas", 0.0)
+            frame = self._reply("Meas", MEASURING)
+        return _reading(frame, self._name)
+
+    def rinse(self, volume: float) -> None:
+        self.dispense("water", volume)
+
+    def drain(self) -> None:
+        self._check_connected()
+        self._run("drain", DRAINING)
+        self._volume = 0.0
+
+    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
+        if instruction in ("dispense", "rinse"):
+            seconds = self.pumps[pump].seconds(amount)
+            volume = self.pumps[pump].volume(seconds)
+            return Cost(seconds + PAUSE + EXCHANGE, volume * (PRICES[pump] + WASTE), volume) if seconds else Cost()
+        return Cost({"mix": amount, "read": MEASURING + EXCHANGE, "drain": DRAINING + PAUSE + EXCHANGE}[instruction])
+
+    def stop(self) -> None:
+        self._stop.set()  # whoever waits for a reply resets the board
+
+    def __exit__(self, *failure: object) -> None:
+        self._stop.set()
+        self._close()
+
+    def _check_connected(self) -> None:
+        if self._stop.is_set():
+            raise Stopped("PumpBot was stopped, or it is not connected")
+        if self._port is None:  # a failure cut the line; whoever goes on has looked after it
+            self._start()
+
+    def _run(self, pump: str, seconds: float) -> None:
+        """Run a pump for so long, and wait until nothing drips."""
+        if not 0 < seconds <= LONGEST_RUN:
+            raise RigFault(f"the pump of {pump} would run for {seconds:g} s; {LONGEST_RUN:g} s is the most, so calibrate it again")
+        with self._timed():
+            with self._at_rest_after_failure():
+                self._ask(f"Mix,{self.pumps[pump].pin},{seconds:.3f}", seconds)
+            self._clock.sleep(PAUSE)
+
+    def _ask(self, request: str, seconds: float) -> None:
+        """Send a request, once, and wait for the reply, which comes after so long."""
+        assert self._port is not None
+        self._came += self._frames.cut(self._port.read(self._port.in_waiting))
+        self._check_not_restarted(self._came, "while nothing was asked of it")
+        self._came.clear()
+        begin = self._clock.monotonic()
+        self._port.write(f"<{request}>".encode("ascii"))
+        reply = self._reply(request, seconds)
+        took = self._clock.monotonic() - begin
+        echo, _, board_time = reply.rpartition(" Time ")
+        if echo != f"Msg {request}" or not re.fullmatch(r"[0-9]{1,10}", board_time):
+            raise self._garbled(request, reply)
+        if took < 0.9 * seconds:
+            raise LinkError(f"{self._name} said after {took:.1f} s that <{request}> was done; look whether its pump runs")
+        if int(board_time) < self._board_time:
+            raise LinkError(_restarted(self._name, f"before <{request}>"))
+        self._board_time = int(board_time)
+
+    def _reply(self, request: str, seconds: float) -> str:
+        """The next frame that is an answer; it may come up to `PATIENCE` after so many s."""
+        deadline = self._clock.monotonic() + seconds + PATIENCE
+        while True:
+            frame = self._frame(deadline)
+            if frame is None:
+                if self._stop.is_set():
+                    raise Stopped("PumpBot was stopped")
+                begun = f", only the beginning of one: {bytes(self._frames.begun)!r}" if self._frames.begun else ""
+                raise LinkError(
+                    f"{self._name} gave no reply to <{request}> within {seconds + PATIENCE:.1f} s{begun}; it was not sent again, since it"
+                    " may have been done: check cable and supply"
+                )
+            self._check_not_restarted([frame], f"in the middle of <{request}>")
+            if not frame.startswith("PH:"):  # later firmware tells the voltage of a pH probe after the color
+                return frame
+
+    def _frame(self, deadline: float, stoppable: bool = True) -> str | None:
+        """The next frame; None when the time is over, or when somebody stops."""
+        assert self._port is not None
+        while not self._came:
+            if self._clock.monotonic() >= deadline or (stoppable and self._stop.is_set()):
+                return None
+            self._came += self._frames.cut(self._port.read(max(1, self._port.in_waiting)))
+        return self._came.pop(0)
+
+    def _start(self) -> None:
+        """Open the port, which resets the board, and wait until it is ready. Afterwards nobody knows what is in the cell."""
+        self._close()
+        self._volume, self._board_time = CELL, 0
+        self._port = self._connect()
+        try:
+            deadline = self._clock.monotonic() + READY
+            while (frame := self._frame(deadline, stoppable=False)) is None or _READY not in frame:
+                if frame is None:
+                    raise LinkError(
+                        f"no PumpBot at {self._name}: it did not say that it is ready within {READY:g} s; check that this is its port and"
+                        " that PumpBot's firmware is on it, or press its reset button while you connect"
+                    )
+        except OSError as error:
+            self._close()
+            raise LinkError(f"{self._name} broke off while PumpBot started ({error}); plug it in again") from error
+        except BaseException:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        if self._port is not None:
+            with contextlib.suppress(OSError):  # what is gone cannot be closed
+                self._port.close()
+        self._port, self._frames = None, Frames()
+        self._came.clear()
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
+        begin = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds += self._clock.monotonic() - begin
+
+    @contextlib.contextmanager
+    def _at_rest_after_failure(self) -> Iterator[None]:
+        """Whatever goes wrong, reset the board; and say so when that cannot be done."""
+        try:
+            yield
+        except BaseException as failure:
+            try:
+                self._start()
+                rest = ""
+            except LinkError as error:
+                rest = f". It could not be reset either, so a pump may run on for up to {LONGEST_RUN:g} s: cut the pumps' supply ({error})"
+            if isinstance(failure, OSError):
+                raise LinkError(f"{self._name} broke off ({failure}); plug the board in again{rest}") from failure
+            if rest and isinstance(failure, DriverError):
+                raise type(failure)(f"{failure}{rest}") from failure
+            raise
+
+    def _check_not_restarted(self, frames: Sequence[str], when: str) -> None:
+        if any(_READY in frame for frame in frames):
+            raise LinkError(_restarted(self._name, when))
+
+    def _garbled(self, request: str, reply: str) -> LinkError:
+        return LinkError(
+            f"{self._name} replied <{reply[:_LONGEST_FRAME]}> to <{request}>, which is no answer to it; it was not sent again, since it may"
+            " have been done: check the cable, and that no other program talks to the board"
+        )
+
+
+class PumpBot:
+    """Mixes dyes and reads the color on a PumpBot. Satisfies `Driver` and `Estimates`."""
+
+    def __init__(self, mixer: PumpBotMixer) -> None:
+        self.experiment = experiment()
+        self._mixer = mixer
+        self._before = mixer.spent
+        self._is_clean = False
+        self._water: Mapping[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self._mixer.__enter__()
+        try:
+            self._clean_up()
+        except BaseException:
+            self.__exit__()  # `with` does not leave what it could not enter
+            raise
+        return self
+
+    def perform(self, settings: Settings) -> Measurement:
+        try:
+            if not self._is_clean:
+                self._clean_up()
+            self._is_clean = False
+            (reading,) = ONE_COLOR.perform(self._mixer, settings)
+            self._is_clean = True
+        except DriverError as error:
+            error.cost = self._cost_since_last()
+            raise
+        raw: dict[str, float | str] = {f"water_{c}": count for c, count in self._water.items()}
+        for name in LIQUIDS:
+            raw[f"seconds_{name}"] = self._mixer.pumps[name].seconds(float(settings[name]))
+            raw[f"dosed_{name}"] = self._dosed(name, settings)
+        return Measurement({c: float(count) for c, count in reading.counts.items()}, self._cost_since_last(), raw)
+
+    def estimate(self, settings: Settings) -> Cost:
+        cost = ONE_COLOR.estimate(self._mixer, settings)
+        return cost if self._is_clean else CLEAN_UP.estimate(self._mixer, settings) + cost
+
+    def stop(self) -> None:
+        self._mixer.stop()
+
+    def __exit__(self, *failure: object) -> None:
+        self._is_clean = False
+        self._mixer.__exit__(*failure)
+
+    def _clean_up(self) -> None:
+        """On connecting, and after a failure in the middle, nobody knows what is in the cell."""
+        (water,) = CLEAN_UP.perform(self._mixer, {})
+        self._water, self._is_clean = water.counts, True
+
+    def _dosed(self, liquid: str, settings: Settings) -> float:
+        """mL that the calibrated pump delivers when these settings are asked for."""
+        pump = self._mixer.pumps[liquid]
+        return pump.volume(pump.seconds(float(settings[liquid])))
+
+    def _cost_since_last(self) -> Cost:
+        now = self._mixer.spent
+        cost, self._before = now - self._before, now
+        return cost
+
+
+class PumpBotTwin(PumpBot):
+    """The same with a stand-in for the board, on a virtual clock, and a simulated cell. Satisfies `KnowsTruth` and `Resumes` as well."""
+
+    def __init__(self, pumps: Mapping[str, Pump] = PUMPS, imperfections: Imperfections = Imperfections(), seed: int = 0) -> None:
+        self._pumps, self._imperfections, self._seed = pumps, imperfections, seed
+        self._connect_to(seed)
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        """Draw other random numbers than the earlier sessions did."""
+        self._connect_to((self._seed, len(trials)))
+
+    def truth(self, settings: Settings) -> dict[str, float]:
+        """The noise-free outcomes: see the data sheet."""
+        residue = RESIDUE * self._imperfections.carry_over
+        volumes = np.array([self._dosed(name, settings) for name in LIQUIDS])
+        volumes[LIQUIDS.index("water")] += residue
+        return dict(zip("rgb", counts(volumes, residue).tolist(), strict=True))
+
+    def _connect_to(self, seed: int | tuple[int, ...]) -> None:
+        board = PumpBotStandIn(SimulatedCell(self._pumps, self._imperfections, seed))
+        super().__init__(PumpBotMixer(board.open, board, "the emulated board", self._pumps))
+
+
+def pumpbot(
+    port: str = "emulated",
+    config: Path | None = None,
+    imperfections: float = 1.0,
+    pump_error: float = 1.0,
+    carry_over: float = 1.0,
+    sensor_noise: float = 1.0,
+    seed: int = 0,
+) -> Driver:
+    """PumpBot: four dyes and water, on the rig of a course at DTU with its own firmware, or on a stand-in for it.
+
+    **Equation.** Dyes absorb independently (Beer-Lambert), channel by channel: log(reading) is the mean of the logarithms of the pure
+    liquids' readings, weighted by volume. Pure dyes read (r, g, b): red 137.5, 22, 38.5; green 11.5, 67.5, 90.25; blue 6, 61.5, 102.5;
+    yellow 146, 78.5, 95, the middle of four repeats each on the rig. Water was never read there: 170, 170, 170 is an assumption.
+    Source: Swinehart, J. Chem. Educ. 39 (1962) 333, doi:10.1021/ed039p333; calibration and readings: DTU course 47332, Autonomous
+    labs with PumpBot.
+
+    ============== ============= ====== ==========================================================================
+    parameter      limits        unit   meaning
+    ============== ============= ====== ==========================================================================
+    red            0 … 20        mL     dye solution, as are green, blue and yellow
+    green          0 … 20        mL
+    blue           0 … 20        mL
+    yellow         0 … 20        mL
+    water          0 … 20        mL     all five add up to the cell's 20 mL
+    ============== ============= ====== ==========================================================================
+
+    Outcomes are `r`, `g` and `b`, counts, as the firmware replies: color over clear times 255, of which it replies 2/3, since it doubles
+    the last of three looks instead of adding them up and then divides by 3. So 170 is full scale, and the three looks are worth one.
+
+    **Color.** A sensor's counts are linear in light, so counts/170 are taken as the linear light of sRGB's primaries, and 170, 170,
+    170 as white; `L`, `a` and `b` follow. That is the color of this sensor, not the one that an eye sees: nothing was calibrated
+    against known colors, and a division by clear hides how bright a liquid is. The course takes counts for sRGB codes instead.
+
+    ============== ============= =================================================================================
+    option         default       meaning
+    ============== ============= =================================================================================
+    port           emulated      or the rig's: /dev/ttyACM0, COM3, socket://host:port
+    config         the course's  the rig's calibration, as the course's config.json has it
+    imperfections  1             scales all of the next three at once; 0 turns them off (port=emulated only, as these)
+    pump_error     1             repeat error of a dose: 1 % of it and 0.02 mL, rms (an assumption)
+    carry_over     1             1 mL stays in the drained cell; one flush of 20 mL thins it (an assumption)
+    sensor_noise   1             2.5 % of a reading, rms: the rig's repeats scatter by 2.6, 1.4 and 2.2 counts
+    seed           0             of everything random
+    ============== ============= =================================================================================
+
+    **Doses.** A run of V mL takes a·V + b, with a and b of each of the pumps. No run is shorter than 10 ms, which delivers 0.13–0.32
+    mL; less than half of that is not dosed at all. What was dosed and for how long each pump ran is kept with every measurement.
+
+    **Time and money.** A color takes about 56 s: dose, read, drain 15 s, flush with 20 mL, drain 15 s. Connecting drains, flushes and
+    reads the water. Dyes cost 0.003 USD/mL, water 0.0005, waste 0.001 (assumptions).
+
+    **Truth** (`--noise-free`): what the shortest runs do to small doses stays; what is random or remembers is off. A rig has none.
+
+    **Safety.** The firmware has no stop, and a pump runs to its end when the host dies. `stop` resets the board by opening the port
+    again, which switches all relays off; over a network line that may not work, and the message says so. Nothing is sent twice.
+
+    **Leaves out** lamp drift, room light, bubbles, siphoning, incomplete mixing, and the creep of a few counts over repeats, which here
+    is noise. **Twin of** PumpBot: Arduino, six pumps behind relays, TCS34725, white LEDs, a 20 mL cell. The driver was written from the
+    firmware's source and has never been tried on a physical one.
+    """
+    each = Imperfections(pump_error, carry_over, sensor_noise)
+    scaled = Imperfections(**{name: scale * imperfections for name, scale in vars(each).items()})
+    pumps = PUMPS if config is None else pumps_of(config)
+    if port == "emulated":
+        return PumpBotTwin(pumps, scaled, seed)
+    if scaled != Imperfections():
+        raise InvalidInput(f"imperfections are simulated with port=emulated only; {port} has its own, so leave those options out")
+    return PumpBot(PumpBotMixer(partial(open_port, port, BAUD), RealClock(), port, pumps))
+
+
+def pumps_of(config: Path) -> dict[str, Pump]:
+    """The calibrated pumps in a config.json of the course.
+
+    Raises:
+        InvalidInput: It cannot be read, or a pump in it is missing or impossible.
+    """
+    try:
+        entries = json.loads(config.read_text(encoding="utf-8"))["pumps"]
+        pumps = {
+            name: Pump(int(entries[letter]["pin"]), float(entries[letter]["a"]), float(entries[letter]["b"]))
+            for name, letter in _COURSE_NAMES.items()
+        }
+    except OSError as error:
+        raise InvalidInput(f"cannot read {config}: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise InvalidInput(
+            f'{config} is no config.json of the course ({error!r}); it needs "pumps" with "R", "G", "B", "Y", "W" and "D", each with "pin",'
+            ' "a" (s/mL) and "b" (s)'
+        ) from error
+    for name, pump in pumps.items():
+        if not (math.isfinite(pump.offset) and pump.slope > 0 and 0 < pump.slope * CELL + pump.offset <= LONGEST_RUN):
+            raise InvalidInput(f"{config}: {name} with a = {pump.slope:g} s/mL and b = {pump.offset:g} s is no pump that fills the cell")
+        if pump.pin not in PINS or [p.pin for p in pumps.values()].count(pump.pin) > 1:
+            raise InvalidInput(f"{config}: {name} is at pin {pump.pin}; every pump needs a pin of its own from {PINS[0]} to {PINS[-1]}")
+    return pumps
+
+
+def _reading(frame: str, name: str) -> Reading:
+    """What a frame says of the color.
+
+    Raises:
+        LinkError: It says nothing of it.
+        RigFault: What it says cannot be.
+    """
+    match = _RGB.fullmatch(frame)
+    if match is None:
+        raise LinkError(f"{name} replied <{frame[:_LONGEST_FRAME]}> instead of a color; check the cable, then measure again")
+    read = dict(zip("rgb", map(int, match.groups()), strict=True))
+    if max(read.values()) > FULL_SCALE:
+        raise RigFault(
+            f"{name} read {read}, but PumpBot's firmware cannot reply more than {FULL_SCALE}; check the cable, and that the firmware is"
+            " the course's"
+        )
+    if not any(read.values()):
+        raise RigFault(f"{name} saw no light at all; check the lamp, and the cable of the color sensor")
+    return Reading(read, FULL_SCALE)
+
+
+def _restarted(name: str, when: str) -> str:
+    return f"{name} started anew {when}, so its pumps stopped and what it dosed is unknown; look for a loose cable or a weak supply"
