@@ -44,7 +44,7 @@ ASKED = (10, 25)
 class OddCell(Cell):
     """Not Beer-Lambert: doses saturate, dyes interact, stray light reaches the sensor, and the detector has a gamma."""
 
-    def _transmittance(self) -> NDArray[np.float64]:
+    def transmittance(self) -> NDArray[np.float64]:
         if not self.volume:
             return np.ones(absorptivities().shape[1])
         red, yellow, blue = doses = np.array([4 * amount / self.volume / STOCKS[dye] for dye, amount in self._amounts.items()])

@@ -145,7 +145,8 @@ def default_goal(driver: Driver) -> str:
         InvalidInput: There is no such thing.
     """
     if driver.experiment.color is not None:
-        return "match-color:reachable"
+        # A rig cannot say what it could reach; this green is well within reach of dyes and of LEDs.
+        return "match-color:reachable" if isinstance(driver, KnowsTruth) else "match-color:#8fb04a"
     if labeled := next((o.name for o in driver.experiment.outcomes if o.labels), None):
         return f"map:{labeled}"
     names = ", ".join(f"minimize:{o.name}" for o in driver.experiment.outcomes if not o.labels)

@@ -10,12 +10,14 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from frugaltwin.console import check_writable, progress, say, show_line, show_rows
 from frugaltwin.errors import FrugalTwinError, InvalidInput
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from frugaltwin.spec import CampaignSpec
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+
+GROUPS = {"rig": "hardware.commands:app"}
+"""Commands that another package brings. Their modules import nothing heavy at the top."""
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=
@@ -47,6 +52,11 @@ StorePath = Annotated[Path | None, typer.Option("--store", metavar="FILE", help=
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else.")]
 Truth = Annotated[bool, typer.Option("--truth", help="Lay the truth of the twin over a map, and say how much of it is right.")]
 CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of the store.")]
+
+
+for group, entry in GROUPS.items():
+    with suppress(ImportError):  # a file of the user's hides the package: `check_packages` says so
+        app.add_typer(resolve_name(entry), name=group)
 
 
 def main() -> NoReturn:
@@ -103,7 +113,7 @@ def run(
     spec = _spec(file, driver, option, goal, strategy, budget, stop, seed, name, store)
     campaign = _campaign(spec)
     report = report or spec.store.with_name(f"{campaign.name}.html")
-    _check_writable(report)
+    check_writable(report)
     campaign.store.check_writable()
     from rich.console import Console
 
@@ -116,11 +126,11 @@ def run(
             display.show(trial)
     if interrupted:
         campaign.stopped_because = "interrupted"
-    with _progress("writing the report", 1) as step:
+    with progress("writing the report", 1) as step:
         write(campaign, report, step=step)
     display.end(campaign.recommendation(), report)
     if interrupted:
-        _say(f"Stopped; every trial is kept. Go on with: frugaltwin run --name {campaign.name}{_store_flag(store)}")
+        say(f"Stopped; every trial is kept. Go on with: frugaltwin run --name {campaign.name}{_store_flag(store)}")
         return INTERRUPTED
     return FAILED if campaign.is_failing else 0
 
@@ -141,9 +151,9 @@ def suggest(
     campaign = _campaign(_spec(None, driver, option, goal, strategy, None, None, seed, name, store))
     for settings in campaign.suggest(count):
         if as_json:
-            _print(json.dumps({"event": "suggestion", "settings": dict(settings)}, ensure_ascii=False))
+            show_line(json.dumps({"event": "suggestion", "settings": dict(settings)}, ensure_ascii=False))
         else:
-            _print(",".join(f"{k}={v!r}" if isinstance(v, float) else f"{k}={v}" for k, v in settings.items()))
+            show_line(",".join(f"{k}={v!r}" if isinstance(v, float) else f"{k}={v}" for k, v in settings.items()))
 
 
 @app.command()
@@ -179,10 +189,10 @@ def tell(
         _pairs("--settings", settings), None if outcomes is None else _pairs("--outcomes", outcomes), Cost(**spent), failed
     )
     if as_json:
-        _print(json.dumps(trial_event(campaign, trial, campaign.trials), allow_nan=False, ensure_ascii=False))
+        show_line(json.dumps(trial_event(campaign, trial, campaign.trials), allow_nan=False, ensure_ascii=False))
         return
     score = campaign.score(trial)
-    _print(
+    show_line(
         f"stored as experiment {trial.number} of {name}" + (f", score {quantity(score, campaign.goal.unit)}" if score is not None else "")
     )
 
@@ -200,8 +210,8 @@ def list_campaigns(store: StorePath = None, as_json: AsJson = False) -> None:
         for r in records
     ]
     if not rows and not as_json:
-        _say(f"no campaigns in {opened.path} yet; begin one with: frugaltwin run")
-    _rows(rows, as_json)
+        say(f"no campaigns in {opened.path} yet; begin one with: frugaltwin run")
+    show_rows(rows, as_json)
 
 
 @app.command()
@@ -239,7 +249,7 @@ def plot(
     from frugaltwin.store import Store
 
     path = out or Path(f"{name}.svg")
-    _check_writable(path)
+    check_writable(path)
     campaigns = [record.name for record in Store(store or Path("frugaltwin.db")).campaigns()]
     if name not in [*campaigns, *known.DRIVERS]:
         near = get_close_matches(name, [*campaigns, *known.DRIVERS], n=1)
@@ -253,7 +263,7 @@ def plot(
         raise InvalidInput(f"{name} is a campaign, and knows its driver's options; leave --option out")
     else:
         picture(_stored(name, store), at, truth).save(path)
-    _print(str(path))
+    show_line(str(path))
 
 
 @app.command()
@@ -267,11 +277,11 @@ def report(
     from frugaltwin.report import write
 
     path = out or Path(f"{name}.html")
-    _check_writable(path)
+    check_writable(path)
     campaign = _stored(name, store)
-    with _progress("writing the report", 1) as step:
+    with progress("writing the report", 1) as step:
         write(campaign, path, truth, step)
-    _print(str(path))
+    show_line(str(path))
 
 
 @app.command()
@@ -288,7 +298,7 @@ def predict(
     rows = read_settings(settings, campaign.driver.experiment)
     _check_output(out, settings)
     write_rows(out, [row | dict(more) for row, more in zip(rows, campaign.predict(rows).rows(), strict=True)])
-    _say(f"{len(rows)} rows written to {out}")
+    say(f"{len(rows)} rows written to {out}")
 
 
 @app.command()
@@ -331,11 +341,11 @@ def catalog(name: Annotated[str | None, typer.Argument(help="Print the data shee
     if name:
         kind = known.kind_of(name)
         sheet = known.data_sheet(kind, name)
-        _print(
+        show_line(
             json.dumps({"kind": kind, "name": name, "data_sheet": sheet}, ensure_ascii=False) if as_json else f"{name} ({kind})\n\n{sheet}"
         )
         return
-    _rows([{"kind": kind, "name": n, "about": known.summary(kind, n)} for kind, table in known.KINDS.items() for n in table], as_json)
+    show_rows([{"kind": kind, "name": n, "about": known.summary(kind, n)} for kind, table in known.KINDS.items() for n in table], as_json)
 
 
 @app.command()
@@ -362,17 +372,17 @@ def simulate(
     empty = dict.fromkeys([o.name for o in experiment.outcomes] + (["L", "a", "b"] if experiment.color else []))
     written: list[dict[str, Any]] = []
     failures = 0
-    with _progress("simulating", len(rows)) as step:
+    with progress("simulating", len(rows)) as step:
         for number, outcomes in enumerate(_outcomes(performer, rows, noise_free), start=1):
             if isinstance(outcomes, DriverError):
                 failures += 1
-                _say(f"row {number} failed: {outcomes}")
+                say(f"row {number} failed: {outcomes}")
                 written.append(dict(rows[number - 1]) | empty)
             else:
                 written.append(dict(rows[number - 1]) | dict(outcomes) | color_of(experiment, rows[number - 1], outcomes))
             step(number, len(rows))
     write_rows(out, written)
-    _say(f"{len(written)} rows written to {out}" + (f", {failures} of them without outcomes" if failures else ""))
+    say(f"{len(written)} rows written to {out}" + (f", {failures} of them without outcomes" if failures else ""))
     return FAILED if failures else 0
 
 
@@ -384,7 +394,7 @@ def doctor(store: StorePath = None, as_json: AsJson = False) -> int:
     from frugaltwin.doctor import findings
 
     found = findings(store or Path("frugaltwin.db"))
-    _rows([asdict(f) for f in found], as_json)
+    show_rows([asdict(f) for f in found], as_json)
     return FAILED if any(f.status == "problem" for f in found) else 0
 
 
@@ -503,49 +513,14 @@ def _stopped_by_ctrl_c(campaign: Campaign) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Any]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _rows(rows: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        for row in rows:
-            _print(json.dumps(row, ensure_ascii=False))
-        return
-    if not rows:
-        return
-    names = list(rows[0])
-    widths = {n: max(len(n), *(len(str(row[n])) for row in rows)) for n in names}
-    for row in [dict(zip(names, names, strict=True)), *rows]:
-        _print("  ".join(f"{row[n]!s:<{widths[n]}}" for n in names).rstrip())
-
-
-def _check_writable(path: Path) -> None:
-    """Before anything runs: an output that cannot be written is refused."""
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise InvalidInput(f"cannot write {path}: there is no folder {folder}")
-    if path.is_dir():
-        raise InvalidInput(f"cannot write {path}: it is a folder")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise InvalidInput(f"cannot write {path}: it is not yours to write")
-
-
 def _check_output(out: Path, settings: Path) -> None:
-    _check_writable(out)
+    check_writable(out)
     if out.exists() and out.samefile(settings):
         raise InvalidInput(f"--out {out} would overwrite the settings; name another file")
 
 
 def _write(path: Path, text: str) -> None:
-    _check_writable(path)
+    check_writable(path)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -569,9 +544,9 @@ def _rescue(record: str) -> None:
         except OSError:
             path.unlink(missing_ok=True)
             continue
-        _say(f"frugaltwin: the trial that could not be stored is in {path}")
+        say(f"frugaltwin: the trial that could not be stored is in {path}")
         return
-    _say(record)
+    say(record)
 
 
 def _start_log() -> None:
@@ -591,18 +566,10 @@ def _start_log() -> None:
     logger.addHandler(handler)
 
 
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-
-
 def _flush() -> None:
     sys.stdout.flush()
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
-    _say(f"frugaltwin: {sentence}")
+    say(f"frugaltwin: {sentence}")
     sys.exit(code)

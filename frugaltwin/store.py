@@ -1,4 +1,4 @@
-"""Campaigns and their trials in one SQLite file, append-only: the only memory of the project.
+"""Campaigns, their trials and calibrations in one SQLite file, append-only: the only memory of the project.
 
 A trial is acknowledged when `append` returns: by then it is on disk (`synchronous=FULL`), whatever is killed next.
 """
@@ -18,12 +18,16 @@ from frugaltwin.errors import CampaignError, StoreError
 from frugaltwin.experiment import Experiment, Measurement, Trial
 
 APPLICATION_ID = 0x46547769  # "FTwi": says that a SQLite file is ours
-SCHEMA_VERSION = 1
-SCHEMA = """
+SCHEMA_VERSION = 2
+CALIBRATION = "create table calibration (id text primary key, created_at text not null, body text not null) strict;"
+UPGRADES = {1: CALIBRATION}
+"""What brings a store from a version to the next one."""
+SCHEMA = f"""
 create table campaign (name text primary key, created_at text not null, body text not null) strict;
 create table trial (
     campaign text not null references campaign, number integer not null, body text not null, primary key (campaign, number)
 ) strict;
+{CALIBRATION}
 """
 
 _log = logging.getLogger(__name__)
@@ -37,6 +41,16 @@ class CampaignRecord:
     created_at: str
     body: Mapping[str, Any]
     """The resolved words it was started with (driver, goal, strategy, seed …) and its provenance."""
+
+
+@dataclass(frozen=True)
+class CalibrationRecord:
+    """A calibration as it is stored; measurements name it by its id."""
+
+    id: str
+    created_at: str
+    body: Mapping[str, Any]
+    """What was calibrated (``kind``), of which ``rig``, and what was found: values, residuals, scatter, the readings, a plot."""
 
 
 def experiment_to_json(experiment: Experiment) -> Any:
@@ -173,6 +187,33 @@ class Store:
                 raise StoreError(f"the store {self.path} is damaged: trial {min(missing)} of {name!r} is missing; restore a copy")
             return [trial_from_json(body) for _, body in rows]
 
+    def keep(self, record: CalibrationRecord) -> None:
+        """Keep a calibration for ever; an id can be used once.
+
+        Raises:
+            StoreError: It could not be written.
+        """
+        body = json.dumps(dict(record.body), allow_nan=False, ensure_ascii=False)
+        with self._translated("write"):
+            db = self._connected()
+            with db:
+                db.execute("insert into calibration values (?, ?, ?)", (record.id, record.created_at, body))
+
+    def calibrations(self) -> list[CalibrationRecord]:
+        """All calibrations, oldest first.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        if self._db is None:
+            return []
+        with self._translated("read"):
+            if not self._db.execute("select 1 from sqlite_master where name = 'calibration'").fetchone():
+                return []  # an older store that is not ours to write
+            rows = self._db.execute("select id, created_at, body from calibration order by created_at, rowid").fetchall()
+        with self._decoded():
+            return [CalibrationRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
+
     def close(self) -> None:
         """Close the file."""
         if self._db is not None:
@@ -234,6 +275,8 @@ class Store:
                     raise StoreError(f"{self.path} is a SQLite file of another program; choose another with --store")
                 elif version > SCHEMA_VERSION:
                     raise StoreError(f"{self.path} was written by a newer version of frugaltwin; upgrade, or choose another with --store")
+                elif not read_only:
+                    _upgrade(db)
             except BaseException:
                 db.close()
                 raise
@@ -272,6 +315,16 @@ class Store:
             }
             reason = next((text for prefix, text in reasons.items() if code.startswith(prefix)), str(error))
             raise StoreError(f"cannot {verb} the store {self.path}: {reason}") from error
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Bring an older store up to date; two programs that open it at once do it once."""
+    while (version := db.execute("pragma user_version").fetchone()[0]) < SCHEMA_VERSION:
+        db.execute("begin immediate")
+        if db.execute("pragma user_version").fetchone()[0] == version:
+            db.execute(UPGRADES[version])
+            db.execute(f"pragma user_version = {version + 1}")
+        db.commit()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -37,9 +37,10 @@ CAUSES = {
     3: "the emergency switch is open, or was",
     4: "the board heard no host for 5 s and stopped",
 }
+BUSY = 5
 REFUSALS = {
     4: "no pump can do that; see `frugaltwin rig check` for what this one is calibrated to",
-    5: "it is busy",
+    BUSY: "it is busy",
     6: f"that does not fit into the cell of {CELL_VOLUME:g} mL; drain it first",
     8: "the color sensor does not answer; check its four wires",
     10: "its pumps are not calibrated; run `frugaltwin rig calibrate pumps`",
@@ -103,7 +104,9 @@ class ArduinoMixer:
         self._clock: Clock | None = None
         self._since = self._before = 0.0
         self._lamp: bool | None = None
-        self._is_lost = False  # something failed while it ran, and was halted
+        self._is_entered = False
+        self._is_lost = False  # something failed while it ran, and was halted: only `drain` and a new connection go on
+        self._was_switched = False  # the emergency switch opened: only a person's `clear` or new connection goes on
 
     @property
     def spent(self) -> Cost:
@@ -141,6 +144,7 @@ class ArduinoMixer:
         except BaseException:
             self.__exit__()
             raise
+        self._is_entered = True
         return self
 
     def open(self) -> None:
@@ -149,8 +153,9 @@ class ArduinoMixer:
         Raises:
             LinkError: Nobody answers, or somebody else does.
         """
-        self.__exit__()
+        self._leave()
         port, self._clock = self._connect()
+        self._is_lost = False
         self._since = self._clock.monotonic()
         self._link = link = SerialLink(port, self._clock, self._name)
         try:
@@ -161,11 +166,11 @@ class ArduinoMixer:
                 raise LinkError(f"{self._name} answers as {' '.join(who)!r}, which is no color mixer; choose another port")
             if who[0].rpartition(",")[2] != PROTOCOL:
                 raise LinkError(f"{self._name} has firmware {who[0]!r}, this program speaks version {PROTOCOL}; run `frugaltwin rig flash`")
-            link.next_seq = self.state().last % 65535 + 1
+            self._keep_ahead(self.state())
             self.calibration = self._ask("CAL?")[1]
             self._flows = {p: PumpCalibration(*map(int, self._ask(f"CAL? {p}"))) for p in range(DRAIN_PUMP + 1)}
         except BaseException:
-            self.__exit__()
+            self._leave()
             raise
 
     def identify(self) -> str:
@@ -211,13 +216,26 @@ class ArduinoMixer:
         Raises:
             Stopped: The emergency switch is still open.
         """
+        self.link.events.clear()
+        self._was_switched = False
         self._do("CLEAR")
         self._lamp = None
 
+    def set_sensor(self) -> None:
+        """Set the registers of the sensor as `sensor` says."""
+        self._do(f"SENS {' '.join(map(str, self.sensor.registers))}")
+
+    def turn(self, pump: int, seconds: float) -> None:
+        """Let a pump run for a time, however much that moves; then the cell counts as full. For calibration."""
+        ms = round(1000 * seconds)
+        self._run(f"PUMP {pump} 255 {ms}", None, ms)
+
     def dispense(self, pump: str, volume: float) -> None:
-        tenths = round(volume * 1e4)  # the board's unit is 0.1 µL
-        if tenths < 0 or not math.isfinite(volume):
+        if not 0 <= volume < math.inf:
             raise InvalidInput(f"{volume:g} mL is no volume")
+        tenths = round(volume * 1e4)  # the board's unit is 0.1 µL
+        if tenths > 320_000:
+            raise RigFault(f"{self._name} cannot pump {volume:g} mL: {REFUSALS[6]}")
         if tenths == 0:
             return  # less than half of that unit
         self._run(f"DISPENSE {self._pumps[pump]} {tenths // 10}.{tenths % 10}", tenths / 10)
@@ -225,6 +243,8 @@ class ArduinoMixer:
         self.clock.sleep(SETTLE)
 
     def mix(self, seconds: float) -> None:
+        if not 0 <= seconds < math.inf:
+            raise InvalidInput(f"{seconds:g} s is no time to stir for")
         left = round(seconds * 1000)
         while left > 0:
             now = min(left, 60_000)
@@ -233,6 +253,7 @@ class ArduinoMixer:
 
     def read(self, lamp: bool = True) -> Reading:
         if self._lamp is not lamp:
+            self._lamp = None  # until the board says so
             self._do(f"LED {int(lamp)}")
             self._lamp = lamp
         counts = self._do("READ?", takes=2 * self.sensor.read_seconds + 0.2).values
@@ -246,7 +267,12 @@ class ArduinoMixer:
         self.dispense("water", volume)
 
     def drain(self) -> None:
-        if self._is_lost or self.state().cause in (1, 4):  # what was under way was reported; to drain is how to begin again
+        if self._was_switched or (self._link and any(event.startswith("ESTOP") for event in self._link.events)):
+            self._raise_cause(3, "DRAIN")  # whoever opened the switch says when to go on
+        now = self._found_again() if self._is_entered else self.state()
+        if now.cause == 3:
+            self._raise_cause(3, "DRAIN")
+        if self._is_lost or now.cause in (1, 4):  # what was under way was reported; to drain is how to begin again
             self._make_ready()
         self._run("DRAIN", None)
 
@@ -262,6 +288,10 @@ class ArduinoMixer:
             link.stop()
 
     def __exit__(self, *failure: object) -> None:
+        self._is_entered = False
+        self._leave()
+
+    def _leave(self) -> None:
         link, clock, self._link = self._link, self._clock, None
         if link is None or clock is None:
             return
@@ -275,18 +305,37 @@ class ArduinoMixer:
             self._before += clock.monotonic() - self._since
             self._clock = None
 
+    def _found_again(self) -> State:
+        """What the board is doing, over a new connection where the old one is gone: a port that was unplugged stays dead."""
+        if self._link is not None:
+            try:
+                return self.state()
+            except LinkError:
+                _log.info("%s is opened again", self._name, exc_info=True)
+        self.open()
+        self._is_lost = True
+        return self.state()
+
     def _make_ready(self) -> None:
-        """From a board that answers to one that mixes: cleared, calibrated, its sensor set, its cell empty."""
+        """From a board that answers to one that mixes: cleared, calibrated, its sensor set, its lamp on."""
+        self._is_lost = True  # until all of this is done
         if not self.calibration or self.calibration == "-":
             raise RigFault(f"{self._name}: {REFUSALS[10]}")
+        self._ask("STOP")  # an earlier host may have left a dose under way
+        self._keep_ahead(self.state())
+        self.clear()
         if (found := self.sensor_name) != self.sensor.name:
             wanted = "check its four wires" if found == "none" else f"choose it with --option sensor={found}"
             raise RigFault(f"{self._name} has {'no sensor' if found == 'none' else f'the sensor {found}'} on its bus; {wanted}")
-        self.clear()
-        self._do(f"SENS {' '.join(map(str, self.sensor.registers))}")
+        self.set_sensor()
         self._do("LED 1")
         self._lamp = True
         self._is_lost = False
+
+    def _keep_ahead(self, now: State) -> None:
+        """Number the next action after the last one that the board knows, whoever sent that. Numbers are not used again."""
+        if (now.last - self.link.next_seq) % 65536 < 32768:
+            self.link.next_seq = now.last % 65535 + 1
 
     def _ask(self, text: str) -> tuple[str, ...]:
         reply = self.link.request(text)
@@ -314,7 +363,10 @@ class ArduinoMixer:
         self._lamp = None
         text = f"{self._name}: {CAUSES[cause]} during {word}"
         if cause == 3:
+            self._was_switched = True
             raise Stopped(f"{text}; when all is well close the switch and start again")
+        if cause == 2 and self._is_lost:
+            raise RigFault(f"{self._name} does no {word} after an error; drain it first")
         if cause == 2:
             raise Stopped(text)
         raise RigFault(f"{text}; what was under way did not end")
@@ -330,9 +382,10 @@ class ArduinoMixer:
             self._wait_for(self._do(text), text, asked, promised)
         except Stopped:
             raise
-        except DriverError:
-            self._is_lost = True
-            self.link.halt()
+        except DriverError as error:
+            if not isinstance(error, Refused) or error.number == BUSY:  # of the other refusals nothing is under way
+                self._is_lost = True
+                self.link.halt()
             raise
 
     def _wait_for(self, reply: Reply, text: str, asked: float | None, promised: float | None) -> None:

@@ -29,7 +29,7 @@ from frugaltwin.experiment import Categorical, Measurement, MixtureSum, Outcome,
 from frugaltwin.plugins import Driver, Resumes
 from frugaltwin.tables import color_of
 
-Fields = dict[str, dict[str, Any]]
+Fields = dict[str, Any]
 """By the name of a field: what it is (a data key of the event model), or its value and timestamp."""
 
 COLOR = {"L": "lightness", "a": "green to red", "b": "blue to yellow"}
@@ -40,7 +40,8 @@ class Status:
     """Whether something is done, and how it ended. Satisfies Bluesky's `Status`."""
 
     def __init__(self) -> None:
-        self.is_stopped = False
+        self.stopped_with: bool | None = None
+        """Whether it counts as done all the same, when somebody has stopped it."""
         self._error: BaseException | None = None
         self._finished = threading.Event()
         self._lock = threading.Lock()
@@ -132,7 +133,7 @@ class Rig:
         """
         self.name, self.driver, self.experiment = name, driver, driver.experiment
         self.measurement: Measurement | None = None
-        """The last one, with all that was read on the way."""
+        """The last one, with all that was read on the way; None when it did not come to an end."""
         self._mixture = _mixture_of(driver, balance)
         self._balance = balance
         self._asked: dict[str, float | str] = {} if start is None else self.experiment.check(_plain(start))
@@ -161,6 +162,9 @@ class Rig:
         if name in parts and self._balance is None:
             raise InvalidInput(f"{name} is part of a mixture that must add up; say which part makes up the total: Rig(…, balance='water')")
         return self._parameters[name]
+
+    def __repr__(self) -> str:
+        return f"<Rig {self.name!r}: {self.experiment.name}>"
 
     @property
     def asked(self) -> dict[str, float | str]:
@@ -213,9 +217,15 @@ class Rig:
         return self._under_way
 
     def stop(self, success: bool = True) -> None:
-        """Come to rest; the measurement under way fails with `Stopped`, and the next `trigger` connects again."""
+        """Come to rest. The measurement under way gives nothing to read, and the next `trigger` connects again.
+
+        Args:
+            success: Whether the interrupted measurement counts as done, as the RunEngine wants it before a pause; else it fails with
+                `Stopped`.
+        """
         if not self._under_way.done:
-            self._under_way.is_stopped = self._is_to_reconnect = True
+            self._under_way.stopped_with = success
+            self._is_to_reconnect = True
             self.driver.stop()
 
     def pause(self) -> None:
@@ -229,10 +239,10 @@ class Rig:
         """Of the last measurement: settings, outcomes, color and cost.
 
         Raises:
-            InvalidInput: Nothing was measured yet.
+            InvalidInput: Nothing was measured yet, or it was stopped.
         """
         if self.measurement is None:
-            raise InvalidInput(f"{self.name} has measured nothing yet; trigger it first")
+            raise InvalidInput(f"{self.name} has measured nothing; trigger it, and let it end")
         cost = {f"cost_{part}": getattr(self.measurement.cost, part) for part in COST}
         color = color_of(self.experiment, self._performed, self.measurement.outcomes)
         values = {**self._performed, **self.measurement.outcomes, **color, **cost}
@@ -263,7 +273,7 @@ class Rig:
         return {"fields": [f"{self.name}_{name}" for name in shown]}
 
     def key(self, of: Parameter | Outcome) -> dict[str, Any]:
-        """The data key of a parameter or an outcome."""
+        """The data key of a parameter or an outcome, by the event model."""
         source = f"{self._source}:{of.name}"
         labels = of.labels if isinstance(of, Outcome) else of.values if isinstance(of, Categorical) else ()
         if labels:
@@ -284,13 +294,19 @@ class Rig:
         with self._turn:
             if not self._is_connected:
                 raise Stopped(f"{self.name} is not connected; stage it first")
+            self.measurement = None
             if self._is_to_reconnect:
                 self._is_to_reconnect = False
                 self.driver.__exit__(None, None, None)
                 self.driver.__enter__()
-            if status.is_stopped:
-                raise Stopped(f"{self.name} was stopped before it began")
-            measurement = self.driver.perform(settings)
+            try:
+                if status.stopped_with is not None:
+                    raise Stopped(f"{self.name} was stopped before it began")
+                measurement = self.driver.perform(settings)
+            except Stopped:
+                if status.stopped_with:
+                    return
+                raise
             self.experiment.check_outcomes(measurement.outcomes)
             self.measurement, self._performed, self._measured_at = measurement, settings, time.time()
 
@@ -301,6 +317,9 @@ class _Setpoint:
     def __init__(self, rig: Rig, name: str, parameters: tuple[Parameter, ...]) -> None:
         self.name, self.parent, self._parameters = name, rig, parameters
         self._set_at = time.time()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
 
     def read(self) -> Fields:
         """What was asked for last, under the names of the rig's own fields.
@@ -395,13 +414,13 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
     """An adaptive plan: the campaign's strategy chooses, the RunEngine performs, and the campaign's store remembers.
 
     A campaign of the same name goes on where it stopped. A failed measurement is a failed trial, as in `Campaign.run`; after five in a
-    row the plan gives up.
+    row the plan gives up. Afterwards `stopped_because` of the campaign says why it ended.
 
     Args:
         md: More for the start document.
 
     Returns:
-        Why it ended.
+        The uid of the run.
 
     Raises:
         InvalidInput: The campaign is about another experiment than the rig.
@@ -417,13 +436,14 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
 
     @bpp.stage_decorator([rig])  # type: ignore[untyped-decorator, unused-ignore]
     @bpp.run_decorator(md=about)  # type: ignore[untyped-decorator, unused-ignore]
-    def adaptive() -> Generator[Any, Any, str]:
+    def adaptive() -> Generator[Any, Any, None]:
         n_failures = 0
         while True:
             trials = campaign.trials
             reached = campaign.stop_rule.reason(campaign.goal, trials) if campaign.stop_rule else None
-            if ended := reached or campaign.budget.exhausted(trials):
-                return ended
+            campaign.stopped_because = reached or campaign.budget.exhausted(trials)
+            if campaign.stopped_because:
+                return
             (settings,) = campaign.suggest()
             yield from bps.checkpoint()
             yield from bps.abs_set(rig.recipe, settings, wait=True)
@@ -443,8 +463,8 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
     trials = campaign.trials
     if trials and isinstance(rig.driver, Resumes):
         rig.driver.resume(trials)
-    ended: str = yield from adaptive()
-    return ended
+    uid: str = yield from adaptive()
+    return uid
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

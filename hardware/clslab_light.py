@@ -225,21 +225,21 @@ class CLSLabLight:
         """
         received = bytearray()
         last = began = self._clock.monotonic()
-        while not (end and received.endswith(end) and needed in received):
-            if heeds_stop and self._is_stopped:
-                raise Stopped("the light was stopped")
-            with self._plugged_in():
+        with self._plugged_in():
+            while not (end and received.endswith(end) and needed in received):
+                if heeds_stop and self._is_stopped:
+                    raise Stopped("the light was stopped")
                 more = self._port.read(max(1, self._port.in_waiting))
-            received += more
-            now = self._clock.monotonic()
-            last = now if more else last
-            if quiet and now - last >= quiet:
-                break
-            if now - began > seconds or len(received) > LONGEST:
-                raise LinkError(
-                    f"{self._name} has not come to MicroPython's prompt after {now - began:.1f} s, only to {_shown(received)}; "
-                    f"plug the kit in again, and see that it has the program of {PAGE}"
-                )
+                received += more
+                now = self._clock.monotonic()
+                last = now if more else last
+                if quiet and now - last >= quiet:
+                    break
+                if now - began > seconds or len(received) > LONGEST:
+                    raise LinkError(
+                        f"{self._name} has not come to MicroPython's prompt after {now - began:.1f} s, only to {_shown(received)}; "
+                        f"plug the kit in again, and see that it has the program of {PAGE}"
+                    )
         return bytes(received)
 
     def _write(self, text: bytes) -> None:

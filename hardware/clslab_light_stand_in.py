@@ -36,7 +36,7 @@ class Pico(StandIn):
         self._is_program_running = is_program_running
 
     def _received(self, data: bytes) -> None:
-        for key in data.decode("latin-1"):
+        for key in re.findall("[ -~]+|.", data.decode("latin-1"), re.DOTALL):  # what is typed at once is echoed at once
             if key == "\x03":
                 self._interrupted()
             elif self._is_program_running:
@@ -49,7 +49,7 @@ class Pico(StandIn):
                 seconds, text = self._evaluated(line)
                 self._busy_until = self._free_at + seconds
                 self._say(text + PROMPT)
-            elif " " <= key <= "~":
+            elif " " <= key[0] <= "~":
                 self._typed += key
                 self._say(key)
 

@@ -1,11 +1,20 @@
 """The mixers of the catalog that are not simulated: the emulated board, and whatever is at a serial port."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
 from frugaltwin.errors import InvalidInput, LinkError, MissingPart
 from hardware.arduino_mixer import FAMILY, ArduinoMixer
 from hardware.ports import Clock, Port, RealClock, open_port
 from hardware.serial_link import SerialLink
 from simulator.mixer import Imperfections, Liquids, Seed
 from simulator.sensors import Sensor
+
+if TYPE_CHECKING:
+    from hardware.emulator.emulated_board import EmulatedBoard
 
 BAUD = 115200
 ARDUINO = (0x2341, 0x2A03)
@@ -33,13 +42,15 @@ def emulated_mixer(words: str, sensor: Sensor, imperfections: Imperfections, see
             raise InvalidInput(f"fault {fault.name}:{fault.liquid}: there are {', '.join(liquids.bottles)}")
     if sentence := missing():
         raise MissingPart(sentence)
-    board: EmulatedBoard | None = None
+    return mixer_on(cache(lambda: EmulatedBoard(sensor, imperfections, seed, liquids, faults)), sensor, liquids)
+
+
+def mixer_on(board: Callable[[], EmulatedBoard], sensor: Sensor, liquids: Liquids) -> ArduinoMixer:
+    """The mixer on an emulated board that is powered on when it is first needed."""
 
     def connect() -> tuple[Port, Clock]:
-        nonlocal board
-        board = board or EmulatedBoard(sensor, imperfections, seed, liquids, faults)
         try:
-            return board.open(), board
+            return board().open(), board()
         except OSError as error:
             raise LinkError(f"cannot open the emulated board: {error}; plug it in") from error
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from frugaltwin.errors import LinkError
 
+TICK = 1e-6  # s: less than that is no time to wait for
 SLICE = 0.05
 """s: how long one `read` of a port waits, so that a stop is noticed soon."""
 
@@ -81,7 +82,7 @@ class VirtualPort(ABC):
 
     def read(self, size: int = 1, /) -> bytes:
         end = self.monotonic() + self.timeout
-        while len(self._arrived) < size and (left := end - self.monotonic()) > 1e-9:
+        while len(self._arrived) < size and (left := end - self.monotonic()) > TICK:
             self._arrived += self._run(left, until_byte=True)
         taken = bytes(self._arrived[:size])
         del self._arrived[:size]
@@ -91,9 +92,15 @@ class VirtualPort(ABC):
     def in_waiting(self) -> int:
         return len(self._arrived)
 
+    def take(self) -> bytes:
+        """All that has come, without waiting."""
+        taken = bytes(self._arrived)
+        self._arrived.clear()
+        return taken
+
     def sleep(self, seconds: float, /) -> None:
         end = self.monotonic() + seconds
-        while (left := end - self.monotonic()) > 1e-9:
+        while (left := end - self.monotonic()) > TICK:
             self._arrived += self._run(left, until_byte=False)
 
     def close(self) -> None:  # noqa: B027 – most stand-ins have nothing to let go of

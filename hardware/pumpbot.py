@@ -26,9 +26,21 @@ from frugaltwin.experiment import Measurement, Settings, Trial
 from frugaltwin.instruments import Reading
 from frugaltwin.plugins import Driver
 from frugaltwin.procedure import Dispense, Drain, Procedure, Read, Rinse
-from hardware.ports import Clock, Port, RealClock, open_port
+from hardware.ports import SLICE, Clock, Port, RealClock, open_port
 from hardware.pumpbot_stand_in import PumpBotStandIn
-from simulator.pumpbot_mixing import CELL, FULL_SCALE, LIQUIDS, PUMPS, RESIDUE, Imperfections, Pump, SimulatedCell, counts, experiment
+from simulator.pumpbot_mixing import (
+    CELL,
+    FULL_SCALE,
+    LIQUIDS,
+    OUTCOMES,
+    PUMPS,
+    RESIDUE,
+    Imperfections,
+    Pump,
+    SimulatedCell,
+    counts,
+    experiment,
+)
 
 BAUD = 9600
 READY = 6.0  # s that a board may take to start; a boot loader takes 1–2
@@ -111,17 +123,21 @@ class PumpBotMixer:
 
     def dispense(self, pump: str, volume: float) -> None:
         self._check_connected()
-        if not 0 <= volume <= CELL - self._volume + 1e-9:
+        if not 0 <= volume <= CELL - self._volume + 1e-3:  # recipes add up but for rounding
             raise RigFault(f"{volume:g} mL of {pump} do not fit: {self._volume:.2f} of {CELL:g} mL are in the cell; drain it first")
         if seconds := self.pumps[pump].seconds(volume):
             self._volume += volume
-            self._run(pump, seconds)
             self._used[pump] += self.pumps[pump].volume(seconds)
+            self._run(pump, seconds)
 
     def mix(self, seconds: float) -> None:
         self._check_connected()
         with self._timed():
-            self._clock.sleep(seconds)
+            end = self._clock.monotonic() + seconds
+            while (left := end - self._clock.monotonic()) > 1e-6:
+                if self._stop.is_set():
+                    raise Stopped("PumpBot was stopped")
+                self._clock.sleep(min(SLICE, left))
 
     def read(self, lamp: bool = True) -> Reading:
         self._check_connected()
@@ -310,7 +326,7 @@ class PumpBot:
         for name in LIQUIDS:
             raw[f"seconds_{name}"] = self._mixer.pumps[name].seconds(float(settings[name]))
             raw[f"dosed_{name}"] = self._dosed(name, settings)
-        return Measurement({c: float(count) for c, count in reading.counts.items()}, self._cost_since_last(), raw)
+        return Measurement({f"{c}_counts": float(count) for c, count in reading.counts.items()}, self._cost_since_last(), raw)
 
     def estimate(self, settings: Settings) -> Cost:
         cost = ONE_COLOR.estimate(self._mixer, settings)
@@ -355,7 +371,7 @@ class PumpBotTwin(PumpBot):
         residue = RESIDUE * self._imperfections.carry_over
         volumes = np.array([self._dosed(name, settings) for name in LIQUIDS])
         volumes[LIQUIDS.index("water")] += residue
-        return dict(zip("rgb", counts(volumes, residue).tolist(), strict=True))
+        return dict(zip(OUTCOMES, counts(volumes, residue).tolist(), strict=True))
 
     def _connect_to(self, seed: int | tuple[int, ...]) -> None:
         board = PumpBotStandIn(SimulatedCell(self._pumps, self._imperfections, seed))
@@ -389,8 +405,9 @@ def pumpbot(
     water          0 … 20        mL     all five add up to the cell's 20 mL
     ============== ============= ====== ==========================================================================
 
-    Outcomes are `r`, `g` and `b`, counts, as the firmware replies: color over clear times 255, of which it replies 2/3, since it doubles
-    the last of three looks instead of adding them up and then divides by 3. So 170 is full scale, and the three looks are worth one.
+    Outcomes are `r_counts`, `g_counts` and `b_counts`, as the firmware replies: color over clear times 255, of which it replies 2/3,
+    since it doubles the last of three looks instead of adding them up and then divides by 3. So 170 is full scale, and the three looks
+    are worth one.
 
     **Color.** A sensor's counts are linear in light, so counts/170 are taken as the linear light of sRGB's primaries, and 170, 170,
     170 as white; `L`, `a` and `b` follow. That is the color of this sensor, not the one that an eye sees: nothing was calibrated

@@ -14,6 +14,7 @@ host must live with it:
 """
 
 import re
+import time
 from collections import deque
 from typing import Self
 
@@ -59,10 +60,15 @@ class PumpBotStandIn(StandIn):
             self.cell.run(pin, self._now - begin)
         self._due.clear()
         self._booted = self._free = self._now + BOOT
+        self._said = self._now  # when the last reply is over
         self._request = bytearray()
         self._is_reading = False
         self._waiting: deque[float] = deque()  # when each byte that waits is taken
         self._say(b"Arduino is ready", self._booted)
+
+    def sleep(self, seconds: float, /) -> None:
+        time.sleep(0)  # another thread gets its turn: its stop would else come hours of virtual time late
+        super().sleep(seconds)
 
     def _received(self, data: bytes) -> None:
         for byte in data:
@@ -106,7 +112,8 @@ class PumpBotStandIn(StandIn):
 
     def _say(self, frame: bytes, at: float) -> None:
         text = b"<%s>\r\n" % frame
-        self._send(text, at - self._now + len(text) * BYTE)
+        self._said = max(self._said, at) + len(text) * BYTE
+        self._send(text, self._said - self._now)
 
 
 def _number(text: bytes) -> float:

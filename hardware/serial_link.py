@@ -136,7 +136,7 @@ class SerialLink:
         """Tell the board to stop, without waiting for its answer. Never raises."""
         _, line = self._numbered("STOP")
         try:
-            self._write(line)
+            self._write(b"\n" + 3 * line)  # half a line may be in front of it, and noise may take one
         except LinkError:
             _log.exception("%s could not be told to stop; it does so by itself when no host is heard", self.name)
 

@@ -195,11 +195,12 @@ class Cell:
         """What the sensor counts at the time `at`, channel by channel as in its `bands`, with the lamp on (1) or off (0)."""
         counts = self._room * (1 + math.sin(2 * math.pi * at / 1200 + self._room_phase) / 3) + self._sensor.dark_counts
         if lamp:
-            counts += lamp * self._lamp(at) * (self._light @ self._transmittance())
+            counts += lamp * self._lamp(at) * (self._light @ self.transmittance())
         digits: list[int] = self._sensor.digitized(counts, self._imperfections.sensor_noise, self._random).tolist()
         return digits
 
-    def _transmittance(self) -> NDArray[np.float64]:
+    def transmittance(self) -> NDArray[np.float64]:
+        """Of what is in the cell, [81]."""
         volume = self.volume or 1.0  # an empty cell holds no liquid either
         return self._liquids.light(np.array([amount / volume for amount in self._amounts.values()]))
 

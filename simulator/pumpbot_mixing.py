@@ -18,6 +18,7 @@ from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experime
 Floats = NDArray[np.float64]
 
 LIQUIDS = ("red", "green", "blue", "yellow", "water")
+OUTCOMES = ("r_counts", "g_counts", "b_counts")  # a plain b would be taken for that of Lab
 CELL = 20.0  # mL: what fits in, and what every mixture adds up to
 RESIDUE = 1.0  # mL that a drained cell still holds; an assumption
 FULL_SCALE = 170  # counts: two thirds of 255, see `counts`
@@ -142,11 +143,11 @@ def experiment() -> Experiment:
         parameters=tuple(Continuous(name, 0.0, CELL, "mL", name if name == "water" else f"{name} dye") for name in LIQUIDS),
         outcomes=tuple(
             Outcome(name, "counts", f"{color} over clear, as the firmware replies: 0 … {FULL_SCALE}", law=law)
-            for name, color in zip("rgb", ("red", "green", "blue"), strict=True)
+            for name, color in zip(OUTCOMES, ("red", "green", "blue"), strict=True)
         ),
         constraints=(MixtureSum(LIQUIDS, CELL, "mL"),),
         color=Colorimetry(
-            ("r", "g", "b"),
+            OUTCOMES,
             tuple(tuple(v / FULL_SCALE for v in row) for row in _TO_XYZ),
             (sum(_TO_XYZ[0]), sum(_TO_XYZ[1]), sum(_TO_XYZ[2])),
         ),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from frugaltwin import catalog
+from frugaltwin import Campaign, Store, catalog
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Settings
 from frugaltwin.plugins import Driver, Estimates, KnowsTruth
@@ -293,3 +293,11 @@ def test_one_wrong_byte_gives_an_error_or_eight_numbers_that_a_sensor_can_show()
 def test_the_driver_of_the_catalog_is_emulated_by_default() -> None:
     assert isinstance(catalog.make_driver("clslab-light"), EmulatedCLSLabLight)
     assert not isinstance(catalog.make_driver("clslab-light", {"port": "/dev/ttyACM0"}, seed=1), EmulatedCLSLabLight)
+
+
+def test_a_real_kit_needs_no_goal_to_be_named() -> None:
+    assert catalog.default_goal(clslab_light()) == "match-color:reachable"
+    kit = clslab_light(port="/dev/ttyACM0")
+    assert catalog.default_goal(kit) == "match-color:#8fb04a"
+    goal = catalog.make_goal("match-color:#8fb04a", kit)
+    assert Campaign("kit", kit, goal, catalog.make_strategy(goal.default_strategy), Store(":memory:")).suggest()

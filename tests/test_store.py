@@ -23,7 +23,16 @@ from frugaltwin.experiment import (
     Outcome,
     Trial,
 )
-from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json, trial_from_json
+from frugaltwin.store import (
+    APPLICATION_ID,
+    CalibrationRecord,
+    CampaignRecord,
+    Store,
+    experiment_from_json,
+    experiment_to_json,
+    trial_from_json,
+    trial_json,
+)
 
 RECORD = CampaignRecord("demo", "2026-11-22T00:00:00+00:00", {"goal": "match-color:teal", "seed": 1})
 TRIAL = Trial(
@@ -90,6 +99,42 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(StoreError, match="is a SQLite file of another program"):
         Store(foreign)
+
+
+def test_calibrations_are_kept_beside_campaigns(store: Store) -> None:
+    assert store.calibrations() == []
+    record = CalibrationRecord("p261124-120000", "2026-11-24T12:00:00+00:00", {"kind": "pumps", "flow": {"red": 1.6}})
+    store.keep(record)
+    assert store.calibrations() == [record]
+    with pytest.raises(StoreError, match="has this already"):
+        store.keep(record)
+
+
+VERSION_1 = """
+create table campaign (name text primary key, created_at text not null, body text not null) strict;
+create table trial (
+    campaign text not null references campaign, number integer not null, body text not null, primary key (campaign, number)
+) strict;
+"""
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_a_store_of_version_1_is_read_and_upgraded(tmp_path: Path, is_writable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "old.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(f"{VERSION_1} pragma application_id = {APPLICATION_ID}; pragma user_version = 1;")
+        db.execute("insert into campaign values (?, ?, ?)", (RECORD.name, RECORD.created_at, json.dumps(dict(RECORD.body))))
+        db.execute("insert into trial values (?, ?, ?)", ("demo", 1, trial_json(TRIAL)))
+    db.close()
+    if not is_writable:
+        monkeypatch.setattr("frugaltwin.store._is_writable", lambda path: False)
+    store = Store(path)
+    assert store.find("demo") == RECORD
+    assert store.trials("demo") == [TRIAL]
+    assert store.calibrations() == []
+    if is_writable:
+        store.keep(CalibrationRecord("p1", "now", {}))
+        assert Store(path).calibrations()[0].id == "p1"
 
 
 def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@
 #include <avr_eeprom.h>
 #include <avr_extint.h>
 #include <avr_ioport.h>
+#include <avr_timer.h>
 #include <avr_twi.h>
 #include <avr_uart.h>
 
@@ -123,7 +124,7 @@ static void replan(event_t *e) {
 
 /* Register addresses: ATmega328P data sheet (DS40002061B), section 30. */
 enum { PINB = 0x23, DDRB, PORTB, PINC, DDRC, PORTC, PIND, DDRD, PORTD, TCCR0A = 0x44, OCR0A = 0x47, OCR0B, MCUSR = 0x54,
-       TCCR1A = 0x80, TCCR1B, OCR1AL = 0x88, OCR1BL = 0x8A, TCCR2A = 0xB0, OCR2A = 0xB3, OCR2B, TWCR = 0xBC, UCSR0A = 0xC0,
+       TCCR1A = 0x80, TCCR1B, OCR1AL = 0x88, OCR1BL = 0x8A, TCCR2A = 0xB0, OCR2A = 0xB3, OCR2B, TWSR = 0xB9, TWCR = 0xBC, UCSR0A = 0xC0,
        UBRR0L = 0xC4, UBRR0H };
 enum { LAMP = 6, N_OUTPUTS = 8 };
 static const struct { uint16_t ddr, port; uint8_t bit; uint16_t tccra; uint8_t com; uint16_t ocr; } OUTPUT[N_OUTPUTS] = {
@@ -380,14 +381,25 @@ static chip_t chips[N_CHIPS] = {
 static avr_irq_t *bus; /* 0: to the chip, 1: from it */
 static void answer(uint8_t what, uint8_t address, uint8_t byte) { avr_raise_irq(bus, avr_twi_irq_msg(what, address, byte)); }
 
+/* simavr 1.6 reports an address that nobody answers as a byte that nobody took. */
+enum { NO_ANSWER_TO_ADDRESS = 0x20, NO_ANSWER_TO_BYTE = 0x30 };
+static int is_unanswered;
+static void on_status(avr_irq_t *irq, uint32_t value, void *param) {
+  (void)irq;
+  (void)param;
+  if (is_unanswered && value == NO_ANSWER_TO_BYTE) avr->data[TWSR] = (avr->data[TWSR] & 7) | NO_ANSWER_TO_ADDRESS;
+}
+
 static void on_bus(avr_irq_t *irq, uint32_t value, void *param) {
   (void)irq;
   (void)param;
   avr_twi_msg_irq_t m = {.u.v = value};
+  if (m.u.twi.msg & TWI_COND_START) is_unanswered = 1;
   for (chip_t *c = chips; c < chips + N_CHIPS; c++) {
     if (m.u.twi.msg & (TWI_COND_START | TWI_COND_STOP)) c->is_selected = 0;
     if ((m.u.twi.msg & TWI_COND_START) && c->is_present && m.u.twi.addr >> 1 == c->address) {
       c->is_selected = c->is_first = 1;
+      is_unanswered = 0;
       answer(TWI_COND_ACK, m.u.twi.addr, 1);
     }
     if (!c->is_selected) continue;
@@ -507,10 +519,12 @@ static void step(void) {
 }
 
 static void run(double us, int until_byte) {
-  avr_cycle_count_t last = avr->cycle + (avr_cycle_count_t)(us * CYCLES_PER_US + 0.5);
+  avr_cycle_count_t cycles = (avr_cycle_count_t)(us * CYCLES_PER_US + 0.5);
+  if (us > 0 && cycles == 0) cycles = 1; /* whoever runs until a certain time gets there */
+  avr_cycle_count_t last = avr->cycle + cycles;
   is_over = 0;
   wants_byte = until_byte;
-  if (last > avr->cycle) plan(&end, last - avr->cycle);
+  if (cycles) plan(&end, cycles);
   while (!is_over && avr->cycle < last) step();
   drop(&end);
   drop(&hushed);
@@ -536,6 +550,11 @@ static void start(const char *elf) {
   avr_load_firmware(avr, &firmware);
   avr->sleep = sleep_no_real_time;
   run_as_usual = avr->run;
+
+  /* simavr knows no phase-correct PWM, which the Arduino core sets on timers 1 and 2, and would serve them 250,000 times a second. We
+   * read the duty from the registers, so all they need is about the right period: 512 ticks (510 on the chip). */
+  for (avr_io_t *io = avr->io_port; io; io = io->next)
+    if (strcmp(io->kind, "timer") == 0) ((avr_timer_t *)io)->wgm_op[1] = (avr_timer_wgm_t){.kind = avr_timer_wgm_normal, .size = 9};
   uint32_t flags = 0;
   avr_ioctl(avr, AVR_IOCTL_UART_GET_FLAGS('0'), &flags);
   flags &= ~(uint32_t)(AVR_UART_FLAG_STDIO | AVR_UART_FLAG_POLL_SLEEP);
@@ -548,6 +567,7 @@ static void start(const char *elf) {
   avr_connect_irq(bus, avr_io_getirq(avr, AVR_IOCTL_TWI_GETIRQ(0), TWI_IRQ_INPUT));
   avr_connect_irq(avr_io_getirq(avr, AVR_IOCTL_TWI_GETIRQ(0), TWI_IRQ_OUTPUT), bus + 1);
   avr_irq_register_notify(bus + 1, on_bus, NULL);
+  avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_TWI_GETIRQ(0), TWI_IRQ_STATUS), on_status, NULL);
   twcr_write = avr->io[AVR_DATA_TO_IO(TWCR)].w.c;
   twcr_param = avr->io[AVR_DATA_TO_IO(TWCR)].w.param;
   avr->io[AVR_DATA_TO_IO(TWCR)].w.c = write_twcr;

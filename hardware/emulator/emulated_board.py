@@ -56,10 +56,12 @@ class EmulatedBoard(VirtualPort):
         """Plug the host in: the board is reset, and what it said to nobody is lost.
 
         Raises:
-            SerialException: The cable is out.
+            SerialException: The cable is out. To find that out takes a second, so that whoever goes on trying finds it in again.
         """
-        self._check_cable()
+        if self._is_on("unplugged"):
+            self.sleep(1.0)
         self._is_open = True
+        self._check_cable()
         self._arrived.clear()
         self._to_board.clear()
         self.engine.reset(self._deaf)
@@ -148,6 +150,8 @@ class EmulatedBoard(VirtualPort):
                 self.engine.hold_bus(True)
             case "stop-switch":
                 self.engine.press_stop(True)
+            case "unplugged":
+                self._is_open = False  # as on a computer: the open port is dead, even when the cable is in again
         self._look()
 
     def _end(self, fault: Fault) -> None:

@@ -23,6 +23,8 @@ class Plant:
         """mL that every pump should have delivered by the time it ran."""
         self.n_runs = [0] * len(PUMPS)
         """How often each pump began to run."""
+        self.beaker: float | None = None
+        """mL in a beaker that stands under the tubes in the place of the cell; None when none does."""
         self.spilled = 0.0
         """mL that did not fit into the cell."""
         self._liquids, self._faults = liquids, faults
@@ -54,14 +56,24 @@ class Plant:
         red, green, blue, clear = counts
         return [clear, red, green, blue]
 
+    def color(self) -> str:
+        """What an eye sees through the cell, as #rrggbb."""
+        from frugaltwin.color import hex_code, lab, transmitted_weights
+
+        weights = transmitted_weights()
+        return hex_code(tuple(lab(self.cell.transmittance() @ weights, weights.sum(axis=0)).tolist()))
+
     def _ran(self, pump: int, at: float) -> None:
         """A pump's duty changes: what it moved since the last time."""
         duty, seconds = self.outputs[pump], at - self._since[pump]
         self._since[pump] = at
         if not duty:
             return
-        if pump == DRAIN_PUMP:
+        if pump == DRAIN_PUMP and self.beaker is None:
             self.cell.drain(duty * seconds * RATE)
+            return
+        if pump == DRAIN_PUMP:
+            self._pour("", duty * seconds * RATE, at)
             return
         if pump >= len(self._bottles):
             return  # nothing hangs on it
@@ -86,6 +98,9 @@ class Plant:
                 self._pour(bottle, LEAK * seconds, now)
 
     def _pour(self, bottle: str, volume: float, at: float) -> None:
+        if self.beaker is not None:
+            self.beaker += volume
+            return
         self.cell.add(bottle, volume, at)
         if (spilled := self.cell.volume - CELL_VOLUME) > 0:
             self.spilled += spilled

@@ -22,6 +22,7 @@ const uint32_t LONGEST_RUN = 20000000;     // us: no pump runs longer, whatever 
 const uint32_t LONGEST_MIX = 60000000;     // us
 const uint32_t HOST_LOSS = 5000;           // ms without a valid line: whatever runs is stopped
 const uint8_t PUMPS_AT_ONCE = 2;           // what the supply feeds
+const int32_t LOOP_PASS = 100;             // us that a run may end late; what is later is told
 const uint16_t LONGEST_INTEGRATION = 1000; // ms
 const uint32_t SENSOR_GRACE = 500;         // ms beyond the integration
 
@@ -107,6 +108,13 @@ static void putTenths(int32_t v) {
     put('0' + v % 10);
   }
 }
+static void watchRuns();
+static void send(const char *line, uint8_t n) {  // Serial.write of a whole line would wait for its room, with the pumps unwatched
+  while (n--) {
+    while (!Serial.availableForWrite()) watchRuns();
+    Serial.write(*line++);
+  }
+}
 static void endLine(bool with_checksum) {
   if (with_checksum) {
     static const char HEX_DIGIT[] = "0123456789ABCDEF";
@@ -115,7 +123,7 @@ static void endLine(bool with_checksum) {
     for (int8_t shift = 12; shift >= 0; shift -= 4) out[n_out++] = HEX_DIGIT[crc >> shift & 15];
   }
   out[n_out++] = '\n';
-  Serial.write((const uint8_t *)out, n_out);
+  send(out, n_out);
 }
 static void say(const char *event) {
   n_out = 0;
@@ -170,6 +178,7 @@ struct Run {
   bool raw;          // PUMP: nobody knows how much it moves
   uint32_t since, lasts;  // us
   uint32_t tenths;   // of a uL, asked for
+  uint16_t seq;
 };
 static Run pump[N_PUMPS], stirrer;
 static int32_t cell;        // tenths of a uL that may be in the cell
@@ -185,9 +194,10 @@ static uint8_t nRunning() {
 static bool isMoving() { return stirrer.on || nRunning(); }
 
 static int32_t movedBy(uint8_t i, uint32_t ran) {
-  if (ran >= pump[i].lasts) return pump[i].tenths;
-  const float tenths = ((float)ran - calibration.dead[i]) * calibration.flow[i] * 1e-5f;
-  return tenths < 0 ? 0 : tenths > pump[i].tenths ? pump[i].tenths : (int32_t)tenths;
+  const int32_t beyond = ran - pump[i].lasts;
+  if (beyond >= 0 && beyond < LOOP_PASS) return pump[i].tenths;
+  const int32_t tenths = pump[i].tenths + (int32_t)((float)beyond * calibration.flow[i] * 1e-5f);
+  return tenths < 0 ? 0 : tenths;
 }
 
 static void stopPump(uint8_t i, uint32_t now) {
@@ -198,9 +208,10 @@ static void stopPump(uint8_t i, uint32_t now) {
     if (i != DRAIN_PUMP) cell = (int32_t)calibration.cell * 10;  // it may be full now
     return;
   }
-  done_moved = movedBy(i, now - pump[i].since);
-  if (i != DRAIN_PUMP) cell += done_moved;
-  else cell = done_moved < cell ? cell - done_moved : 0;
+  const int32_t moved = movedBy(i, now - pump[i].since);
+  if (pump[i].seq == done_seq) done_moved = moved;  // else another began since, and it is the one to tell of
+  if (i != DRAIN_PUMP) cell += moved;
+  else cell = moved < cell ? cell - moved : 0;
 }
 
 static void stopAll(Cause cause) {
@@ -209,14 +220,14 @@ static void stopAll(Cause cause) {
   digitalWrite(STIRRER_PIN, LOW);
   digitalWrite(LED_PIN, LOW);
   stirrer.on = false;
-  stopped = cause;
+  if (stopped != SWITCH) stopped = cause;  // who pressed the switch is not to be forgotten before somebody clears it
 }
 
 static void startPump(uint8_t i, uint16_t seq, uint32_t tenths, uint32_t lasts) {
   done_seq = seq;
   done_asked = tenths;
   done_moved = 0;
-  pump[i] = {true, false, micros(), lasts, tenths};
+  pump[i] = {true, false, micros(), lasts, tenths, seq};
   digitalWrite(PUMP_PIN[i], HIGH);
 }
 
@@ -230,7 +241,7 @@ static void watchRuns() {
   }
 }
 
-static bool endsSoon() {  // timer 0 wakes a sleeping chip every 1.024 ms, too coarse for the end of a dose
+static bool endsSoon() {  // too soon to sleep (timer 0 wakes the chip every 1.024 ms only) or to answer a line
   const uint32_t now = micros();
   for (uint8_t i = 0; i < N_PUMPS; i++)
     if (pump[i].on && now - pump[i].since + 1500 >= pump[i].lasts) return true;
@@ -482,7 +493,7 @@ static Error mix(uint16_t seq, char *rest) {
   if (stirrer.on || stage != AT_REST) return BUSY;
   done_seq = seq;
   done_asked = done_moved = 0;
-  stirrer = {true, false, micros(), (uint32_t)ms * 1000, 0};
+  stirrer = {true, false, micros(), (uint32_t)ms * 1000, 0, seq};
   digitalWrite(STIRRER_PIN, HIGH);
   return Error(0);
 }
@@ -632,6 +643,7 @@ static void act(uint16_t seq, const char *word, char *rest) {
   else if (is(word, "CALID")) answer(keepCalibration(rest));
   else if (is(word, "CLEAR")) {
     if (digitalRead(STOP_PIN) == HIGH) return refuse(STOPPED);  // the switch is still open
+    if (stopped && sensor == NO_SENSOR) findSensor();  // it may have been plugged in since
     stopped = NONE;
     ok();
   } else refuse(UNKNOWN);
@@ -680,7 +692,7 @@ static void framedLine(char *line, uint8_t n) {
   if (is(word, "STOP")) return stopNow();
   if (isQuestion(word)) return ask(word, rest);
   if (has_last && seq == last_seq && crc == last_crc) {  // the host did not get our answer: say it again, do nothing twice
-    if (last_n) Serial.write((const uint8_t *)last_out, last_n);
+    if (last_n) send(last_out, last_n);
     return;
   }
   if (has_last && (int16_t)((uint16_t)seq - last_seq) <= 0) return refuse(STALE);
@@ -705,7 +717,7 @@ static void bareLine(char *line) {
   else act(0, word, rest);
 }
 
-static void readLines() {
+static void readLine() {
   static char line[64];
   static uint8_t n;
   static bool is_too_long;
@@ -721,14 +733,13 @@ static void readLines() {
     const bool was_too_long = is_too_long;
     n = 0;
     is_too_long = false;
-    if (was_too_long || strlen(line) != length) {  // a zero byte in it: noise
-      refuseUnreadable(was_too_long ? TOO_LONG : CHECKSUM);
-      continue;
-    }
+    if (was_too_long) return refuseUnreadable(TOO_LONG);
+    if (strlen(line) != length) return refuseUnreadable(CHECKSUM);  // a zero byte in it: noise
     bool is_framed_line = length > 6 && line[length - 5] == '*';
     for (uint8_t i = 1; is_framed_line && i <= 4; i++) is_framed_line = hexDigit(line[length - i]) >= 0;
     if (is_framed_line) framedLine(line, length);
     else if (length) bareLine(line);
+    return;  // one line a pass: pumps, switch and watchdog do not wait for a host that never stops talking
   }
 }
 
@@ -790,10 +801,10 @@ void loop() {
   wdt_reset();
   watchRuns();
   watchSafety();
-  readLines();
+  if (endsSoon()) return;
+  readLine();
   watchRead();
   digitalWrite(STATUS_PIN, stopped ? HIGH : (millis() & 512) != 0);
-  if (endsSoon()) return;
   cli();  // sleep, unless a byte came in meanwhile
   if (!Serial.available()) {
     sleep_enable();

@@ -1,0 +1,143 @@
+"""What the pumps of a rig deliver and what its light is, from readings to a record for the store.
+
+A calibrated pump is asked for a time: mass = density · flow · (t - dead). The dead time is how long the motor turns before anything comes;
+a negative one means that it delivers more than its time says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from frugaltwin.errors import InvalidInput, RigFault
+from frugaltwin.figures import ACCENT, INK, QUIET, svg
+from frugaltwin.store import CalibrationRecord
+from hardware.arduino_mixer import PumpCalibration
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WATER = 0.998  # g/mL at 20 °C
+GRAY_ZONE = (0.4, 0.7)  # of full scale, where the brightest channel should be through water
+STEADY = 0.02  # largest scatter of readings, relative, that still counts as steady
+
+
+@dataclass(frozen=True)
+class PumpFit:
+    """What n weighed doses say of a pump."""
+
+    pump: int
+    flow: float
+    """mL/s."""
+    flow_error: float
+    """Standard error, mL/s."""
+    dead: float
+    """s."""
+    dead_error: float
+    """Standard error, s."""
+    seconds: tuple[float, ...]
+    """How long each dose ran, [n]."""
+    masses: tuple[float, ...]
+    """What each weighed, g, [n]."""
+    residuals: tuple[float, ...]
+    """Weighed minus fitted, g, [n]."""
+    scatter: Mapping[str, float]
+    """Coefficient of variation of the doses of each time, relative, by the time in s."""
+
+    @property
+    def settings(self) -> PumpCalibration:
+        """As the firmware takes it."""
+        return PumpCalibration(round(1e3 * self.flow), round(1e6 * self.dead))
+
+
+def fitted(pump: int, seconds: Sequence[float], masses: Sequence[float], density: float = WATER) -> PumpFit:
+    """The line through weighed doses; each counts by what a pump's repeat error makes of it (2 % and 2 mg).
+
+    Args:
+        seconds: How long each dose ran, [n].
+        masses: What each weighed, g, [n].
+        density: g/mL.
+
+    >>> fit = fitted(0, [0.5, 1, 2, 5], [0.7 * 0.998, 1.5 * 0.998, 3.1 * 0.998, 7.9 * 0.998])
+    >>> round(fit.flow, 6), round(fit.dead, 6)
+    (1.6, 0.0625)
+
+    Raises:
+        InvalidInput: There are too few doses, or only one time.
+        RigFault: The doses do not lie on a rising line; the message says what to look for.
+    """
+    t, m = np.asarray(seconds, dtype=float), np.asarray(masses, dtype=float)
+    if len(t) < 3 or len(set(seconds)) < 2:
+        raise InvalidInput(f"pump {pump}: {len(t)} doses of {len(set(seconds))} times are too few for a line; weigh 3 doses of 2 times")
+    design = np.stack([t, np.ones_like(t)], axis=1)
+    weights = np.ones_like(t)
+    for _ in range(2):
+        solution, *_ = np.linalg.lstsq(design * weights[:, None], m * weights, rcond=None)
+        weights = 1 / np.hypot(0.02 * np.abs(design @ solution), 0.002)
+    slope, offset = (float(v) for v in solution)
+    residuals = m - design @ solution
+    if slope <= 0:
+        raise RigFault(f"pump {pump} delivers no more in a longer time; look for an empty bottle, air in its tube, or a pump that slips")
+    chi = float((residuals * weights) @ (residuals * weights)) / (len(t) - 2)
+    covariance = np.linalg.inv(design.T @ (design * (weights**2)[:, None])) * chi
+    along = np.array([offset / slope**2, -1 / slope])  # of the dead time by slope and offset
+    flow_error, dead_error = float(np.sqrt(covariance[0, 0])) / density, float(np.sqrt(along @ covariance @ along))
+    if flow_error > 0.05 * slope / density:
+        raise RigFault(
+            f"pump {pump}: the doses scatter too much ({flow_error / slope * density:.0%} in the flow); "
+            "look for air in its tube or a tube that slips"
+        )
+    scatter = {f"{s:g}": float(m[t == s].std(ddof=1) / m[t == s].mean()) for s in sorted(set(seconds)) if (t == s).sum() > 1}
+    times, weighed, left = (tuple(float(v) for v in values) for values in (t, m, residuals))
+    return PumpFit(pump, slope / density, flow_error, 0.0 - offset / slope, dead_error, times, weighed, left, scatter)
+
+
+def record_id(kind: str, now: datetime) -> str:
+    """A name of 14 characters that the firmware can keep.
+
+    >>> record_id("pumps", datetime(2026, 11, 24, 9, 5, 7))
+    'p261124-090507'
+    """
+    return f"{kind[0]}{now:%y%m%d-%H%M%S}"
+
+
+def pump_record(rig: str, fits: Sequence[PumpFit], density: float = WATER) -> CalibrationRecord:
+    """What goes into the store."""
+    body = {"rig": rig, "density": density, "pumps": [asdict(fit) for fit in fits], "plot": svg(pump_figure(fits, density))}
+    return _record("pumps", body)
+
+
+def light_record(rig: str, body: Mapping[str, Any]) -> CalibrationRecord:
+    """The same for dark and white readings."""
+    return _record("light", {"rig": rig, **body})
+
+
+def _record(kind: str, body: Mapping[str, Any]) -> CalibrationRecord:
+    now = datetime.now(UTC)
+    return CalibrationRecord(record_id(kind, now), now.isoformat(timespec="seconds"), {"kind": kind, **body})
+
+
+def pump_figure(fits: Sequence[PumpFit], density: float = WATER) -> Figure:
+    """Weighed doses and the line through them, and what is left over, pump by pump."""
+    from matplotlib.figure import Figure
+
+    result = Figure(figsize=(2.6 * len(fits), 4.2), layout="constrained")
+    panels = result.subplots(2, len(fits), squeeze=False, sharex=True, height_ratios=(2, 1))
+    for fit, above, below in zip(fits, *panels, strict=True):
+        t = np.array([0.0, max(fit.seconds)])
+        above.plot(fit.seconds, fit.masses, "o", color=INK, markersize=4, fillstyle="none")
+        above.plot(t, density * fit.flow * (t - fit.dead), color=ACCENT)
+        above.set_title(f"pump {fit.pump}: {fit.flow:.3f} mL/s, {1e3 * fit.dead:.1f} ms", fontsize=9)
+        below.plot(fit.seconds, [1e3 * r for r in fit.residuals], "o", color=INK, markersize=4, fillstyle="none")
+        below.axhline(0, color=QUIET, linewidth=1)
+        below.set_xlabel("pump on, s", fontsize=9)
+        for axes in (above, below):
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.tick_params(colors=INK, labelsize=8)
+    panels[0][0].set_ylabel("weighed, g", fontsize=9)
+    panels[1][0].set_ylabel("left over, mg", fontsize=9)
+    return result

@@ -1,0 +1,270 @@
+"""What ran on the twin runs on the rig's firmware: the same driver, the same campaign file, and faults that do what they say."""
+
+import inspect
+import json
+import math
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from frugaltwin import catalog
+from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped, UnknownName
+from frugaltwin.experiment import Settings, Trial
+from frugaltwin.goals import MatchColor
+from hardware.arduino_mixer import ArduinoMixer
+from hardware.emulator.emulated_board import FACTORY_ID
+from hardware.emulator.engine import missing
+from hardware.emulator.faults import FAULTS
+from simulator.cloud_point import CloudPointTwin, cloud_point
+from simulator.color_mixing import ColorMixingTwin, channels, color_mixing
+from simulator.mixer import Imperfections
+from simulator.sensors import as7341
+from tests import test_drivers
+from tests.conftest import Cli, events
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
+
+RED: Settings = {"red": 0.5, "yellow": 0.0, "blue": 0.0, "water": 3.5}
+PERFECT = Imperfections().scaled(0)
+
+
+def make_twin(**options: Any) -> ColorMixingTwin:
+    twin = color_mixing(**{"mixer": "emulated", **options})
+    assert isinstance(twin, ColorMixingTwin)
+    return twin
+
+
+def flawless(faults: str = "") -> ColorMixingTwin:
+    """A lab without any imperfection but these faults. It connects for 45 s, and a color takes 52 s, of which the doses are the first."""
+    return make_twin(mixer=f"emulated:{faults}", imperfections=0.0)
+
+
+def mixer_of(twin: ColorMixingTwin) -> ArduinoMixer:
+    mixer = twin._mixer
+    assert isinstance(mixer, ArduinoMixer)
+    return mixer
+
+
+def green_light(twin: ColorMixingTwin) -> float:
+    """What the red mixture lets through where it absorbs the most."""
+    return float(twin.perform(RED).outcomes["t_515"])
+
+
+def through(red: float, water: float = 3.5) -> Any:
+    """The same when that much arrived, mL, but for whole counts."""
+    volumes = np.array([red, 0.0, 0.0, water])
+    return pytest.approx(float(channels(volumes, as7341(), PERFECT)[as7341().color_channels.index("515")]), abs=2e-3)
+
+
+# The same campaign
+
+
+def experiments_until_matched(mixer: str, seed: int, limit: float = 2.3, most: int = 12) -> float:
+    """How many experiments the default campaign needs until a recipe is truly within ΔE00 `limit` of its target."""
+    twin = make_twin(mixer=mixer, seed=seed)
+    goal = catalog.make_goal("match-color:reachable", twin, seed)
+    assert isinstance(goal, MatchColor)
+    strategy = catalog.make_strategy(goal.default_strategy, seed=seed)
+    history: list[Trial] = []
+    with twin:
+        for number in range(1, most + 1):
+            (settings,) = strategy.suggest(twin.experiment, goal, history)
+            settings = twin.experiment.check(settings)
+            history.append(Trial(number, settings, twin.perform(settings)))
+            if goal.score_of(settings, twin.truth(settings)) <= limit:
+                return number
+    return math.inf
+
+
+def test_the_default_campaign_needs_as_many_experiments_on_the_emulated_board_as_on_the_simulated_mixer() -> None:
+    needed = {mixer: [experiments_until_matched(mixer, seed) for seed in range(3)] for mixer in ("simulated", "emulated")}
+    medians = {mixer: statistics.median(counts) for mixer, counts in needed.items()}
+    assert abs(medians["emulated"] - medians["simulated"]) <= 2, needed
+
+
+def test_the_same_file_runs_on_the_twin_and_on_the_board(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "sea.toml").write_text(
+        'goal = "match-color:teal"\nseed = 3\nstore = "sea.db"\nstrategy = "sobol"\nbudget = 3\n'
+        '[driver]\nname = "color-mixing"\noptions = { sensor = "tcs34725", pump_error = 0.5 }\n'
+    )
+    board = ("--option", "mixer=emulated", "--name", "board")
+    twin = events(cli("run", "sea.toml", "--json"))
+    begun = events(cli("run", "sea.toml", "--json", *board, "--budget", 2))
+    resumed = events(cli("run", "sea.toml", "--json", *board))
+    assert [row["number"] for row in begun[:-1] + resumed[:-1]] == [1, 2, 3]
+    for one, other in zip(twin[:-1], begun[:-1] + resumed[:-1], strict=True):
+        assert one["settings"] == other["settings"]
+        assert set(other["outcomes"]) == {"t_red", "t_green", "t_blue"}
+        assert other["error"] is None
+        assert other["outcomes"] == pytest.approx(one["outcomes"], abs=0.05)
+        assert 40 < other["cost"]["seconds"] < 120
+    assert "board" in (tmp_path / "board.html").read_text()
+    stored = json.loads(cli("export", "board", "--format", "json", "--store", "sea.db").stdout)
+    assert [trial["raw"]["calibration"] for trial in stored["trials"]] == [FACTORY_ID] * 3
+    stored = json.loads(cli("export", "sea", "--format", "json", "--store", "sea.db").stdout)
+    assert not any("calibration" in trial["raw"] for trial in stored["trials"])
+
+
+@pytest.mark.parametrize("sensor", ["as7341", "tcs34725"])
+def test_without_imperfections_the_board_measures_the_truth_but_for_whole_counts(sensor: str) -> None:
+    settings: Settings = {"red": 0.31, "yellow": 0.4321, "blue": 0.05, "water": 3.2079}
+    with make_twin(sensor=sensor, imperfections=0) as twin:
+        measurement = twin.perform(settings)
+    assert measurement.outcomes == pytest.approx(twin.truth(settings), abs=2e-3)
+    assert measurement.raw["calibration"] == FACTORY_ID
+
+
+def test_resumed_it_draws_other_random_numbers() -> None:
+    first, again = make_twin(seed=2), make_twin(seed=2)
+    with first:
+        read = first.perform(RED)
+    again.resume([Trial(1, RED, read)])
+    with again:
+        assert again.perform(RED).outcomes != read.outcomes
+    assert read.outcomes == pytest.approx(again.truth(RED), abs=0.05)
+
+
+PROMISES = {
+    name: promise
+    for name, promise in vars(test_drivers).items()
+    if name.startswith("test_") and set(inspect.signature(promise).parameters) == {"name"}
+}
+del PROMISES["test_its_data_sheet_is_complete"]  # one sheet for all mixers
+
+
+@pytest.mark.parametrize("promise", PROMISES.values(), ids=PROMISES.keys())
+def test_it_keeps_what_every_driver_promises(promise: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = test_drivers.allowed
+    monkeypatch.setitem(test_drivers.NEEDED, "color-mixing", {"mixer": "emulated"})
+    monkeypatch.setattr(test_drivers, "allowed", lambda driver, count=2: allowed(driver, count))  # a color takes half a second
+    promise("color-mixing")
+
+
+def test_the_cloud_point_procedure_finds_clear_and_cloudy_over_the_board() -> None:
+    mixtures = {"cloudy": {"water": 3.0, "ethanol": 0.5, "anise": 0.5}, "clear": {"water": 0.5, "ethanol": 3.0, "anise": 0.5}}
+    twin = cloud_point(mixer="emulated")
+    assert isinstance(twin, CloudPointTwin)
+    with twin:
+        for phase, settings in mixtures.items():
+            outcomes = twin.perform(settings).outcomes
+            assert outcomes["phase"] == phase
+            assert outcomes["turbidity"] == pytest.approx(twin.truth(settings)["turbidity"], rel=0.1, abs=0.02)
+
+
+# Faults by name
+
+
+ABOUT_LIQUIDS = {
+    "silent-pump:red@60": [through(0.5), through(0.0), through(0.0)],
+    "empty-bottle:red@60+60": [through(0.5), through(0.0), through(0.5)],
+    "bubble:red@60": [through(0.5), through(0.35), through(0.5)],
+}
+
+
+@pytest.mark.parametrize("fault", ABOUT_LIQUIDS)
+def test_a_fault_of_a_liquid_changes_what_is_read_from_its_time_on(fault: str) -> None:
+    with flawless(fault) as twin:
+        assert [green_light(twin) for _ in range(3)] == ABOUT_LIQUIDS[fault]
+
+
+def test_siphoning_adds_dye_that_nobody_asked_for() -> None:
+    with flawless("siphoning:red@90+60") as twin:
+        before, darker, after = (green_light(twin) for _ in range(3))
+        again = green_light(twin)
+    assert before == through(0.5)
+    assert darker < 0.7 * before
+    assert again == through(0.5)
+    assert after > darker
+
+
+def test_a_fault_of_another_liquid_is_none_of_this_mixture() -> None:
+    with flawless("silent-pump:blue,empty-bottle:yellow") as twin:
+        assert green_light(twin) == through(0.5)
+
+
+ABOUT_THE_BOARD: dict[str, tuple[type[DriverError], str]] = {
+    "reset@60": (RigFault, "the board was reset"),
+    "power-cycle@60": (RigFault, "the board was reset"),
+    "hang@60": (RigFault, "the board was reset|does not answer"),
+    "i2c-hang@60+40": (RigFault, "the color sensor does not answer"),
+}
+
+
+@pytest.mark.parametrize("fault", ABOUT_THE_BOARD)
+def test_a_fault_of_the_board_fails_one_color_by_name_and_the_next_is_right(fault: str) -> None:
+    kind, sentence = ABOUT_THE_BOARD[fault]
+    with flawless(fault) as twin:
+        with pytest.raises(kind, match=sentence) as failure:
+            twin.perform(RED)
+        assert failure.value.cost.seconds > 5
+        assert [green_light(twin) for _ in range(2)] == [through(0.5)] * 2
+
+
+ABOUT_PEOPLE: dict[str, tuple[type[DriverError], str]] = {
+    "stop-switch@60+3": (Stopped, "emergency switch"),
+    "unplugged@60+5": (LinkError, "plug it in again"),
+}
+
+
+@pytest.mark.parametrize("fault", ABOUT_PEOPLE)
+def test_what_a_person_has_to_mend_fails_by_name_until_it_is_mended_and_connected_again(fault: str) -> None:
+    kind, sentence = ABOUT_PEOPLE[fault]
+    twin = flawless(fault)
+    with twin, pytest.raises(kind, match=sentence):
+        twin.perform(RED)
+    with pytest.raises(kind), twin:
+        pass
+    for _ in range(100):  # each try takes some of the board's time
+        try:
+            with twin:
+                assert green_light(twin) == through(0.5)
+            return
+        except kind:
+            continue
+    pytest.fail("it never came back")
+
+
+def test_a_bootloader_makes_connecting_slower_and_nothing_else_different() -> None:
+    took = []
+    for fault in ("", "bootloader"):
+        with flawless(fault) as twin:
+            took.append(mixer_of(twin).spent.seconds)
+            assert green_light(twin) == through(0.5)
+    assert took[1] - took[0] == pytest.approx(1.6, abs=0.1)
+
+
+def test_noise_on_the_line_costs_resends_and_no_dose() -> None:
+    with flawless("serial-noise") as twin:
+        assert [green_light(twin) for _ in range(2)] == [through(0.5)] * 2
+        assert mixer_of(twin).link.resent > 0
+
+
+def test_every_fault_is_tried_here() -> None:
+    tried = [fault.partition("@")[0].partition(":")[0] for fault in (*ABOUT_LIQUIDS, *ABOUT_THE_BOARD, *ABOUT_PEOPLE)]
+    assert {*tried, "siphoning", "bootloader", "serial-noise"} == set(FAULTS)
+
+
+def test_faults_that_cannot_be_are_refused_by_name() -> None:
+    with pytest.raises(UnknownName, match="there is no fault 'flood'; there are siphoning, silent-pump"):
+        flawless("flood@3")
+    with pytest.raises(InvalidInput, match="needs a liquid, as in bubble:red"):
+        flawless("bubble@3")
+    with pytest.raises(InvalidInput, match="there are red, yellow, blue, water"):
+        flawless("bubble:green@3")
+    with pytest.raises(InvalidInput, match="reset is of no liquid"):
+        flawless("reset:red@3")
+
+
+def test_a_campaign_on_the_command_line_goes_through_its_faults(cli: Cli) -> None:
+    words = ("--option", "mixer=emulated:empty-bottle:red@180,reset@60", "--option", "imperfections=0", "--strategy", "sobol")
+    rows = events(cli("run", "--json", "--budget", 4, *words))[:-1]
+    assert [row["error"] is None for row in rows] == [False, True, True, True]
+    assert "the board was reset" in rows[0]["error"]
+    twin = flawless()
+    right = [row["outcomes"] == pytest.approx(twin.truth(row["settings"]), abs=5e-3) for row in rows[1:]]
+    assert right[0]
+    assert not right[-1]
