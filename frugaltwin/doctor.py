@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 
 from frugaltwin.catalog import check_packages
 from frugaltwin.errors import ShadowedPackage, StoreError
@@ -16,11 +17,11 @@ from frugaltwin.store import Store
 SOUND_SQLITE = (3, 51, 3)
 """Older ones can lose data when several connections write while the write-ahead log is reset."""
 
-REQUIRED = ("numpy", "scipy", "pydantic", "typer", "rich", "matplotlib", "mpltern", "pandas", "torch", "botorch", "gpytorch")
+REQUIRED = ("numpy", "scipy", "pydantic", "typer", "rich", "matplotlib", "mpltern", "pandas", "torch", "botorch", "gpytorch", "pyserial")
 OPTIONAL = {
-    "serial": ("pyserial", "rigs on a serial port"),
     "fastapi": ("fastapi", "the service"),
     "pycalphad": ("pycalphad", "the driver calphad"),
+    "bluesky": ("bluesky", "plans of the RunEngine"),
 }
 
 
@@ -36,7 +37,7 @@ class Finding:
 
 def findings(store: Path) -> list[Finding]:
     """All answers, in the order in which they are read."""
-    return [_python(), *_packages(), _sqlite(), _store(store), _hidden_packages()]
+    return [_python(), *_packages(), _emulator(), _sqlite(), _store(store), _hidden_packages()]
 
 
 def _python() -> Finding:
@@ -56,6 +57,11 @@ def _packages() -> list[Finding]:
         text = f"{metadata.version(package)}, for {use}" if is_there else f"not installed; only {use} would need it"
         rows.append(Finding("ok" if is_there else "absent", package, text))
     return rows
+
+
+def _emulator() -> Finding:
+    missing: str | None = resolve_name("hardware.emulator.engine:missing")()
+    return Finding("absent" if missing else "ok", "emulated board", missing or "can be built and run here")
 
 
 def _sqlite() -> Finding:

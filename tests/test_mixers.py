@@ -23,7 +23,7 @@ from frugaltwin.plugins import Driver
 from hardware.arduino_mixer import ArduinoMixer
 from hardware.emulator.engine import missing
 from hardware.ports import RealClock, open_port
-from hardware.pumpbot import PUMPS, PumpBot, PumpBotMixer
+from hardware.pumpbot import PumpBot, PumpBotMixer
 from hardware.pumpbot_stand_in import PumpBotStandIn
 from simulator import pumpbot_mixing
 from simulator.color_mixing import ColorMixing
@@ -32,7 +32,7 @@ from simulator.sensors import Sensor, make_sensor
 
 OURS = {"red": 0.5, "yellow": 0.25, "blue": 0.5, "water": 2.75}
 PUMPBOTS = {"red": 2.0, "green": 0.0, "blue": 3.0, "yellow": 1.0, "water": 14.0}
-LONG = 600.0  # s of stirring: nothing else takes so long
+LONG = 3600.0  # s of stirring: nothing else takes so long
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def named(where: str, sensor: str) -> Bench:
 
 
 def pumpbot() -> Bench:
-    board = PumpBotStandIn(pumpbot_mixing.SimulatedCell(PUMPS, pumpbot_mixing.Imperfections(), 1))
+    board = PumpBotStandIn(pumpbot_mixing.SimulatedCell(pumpbot_mixing.PUMPS, pumpbot_mixing.Imperfections(), 1))
     mixer = PumpBotMixer(board.open, board, "the stand-in")
     cell, residue = pumpbot_mixing.CELL, pumpbot_mixing.RESIDUE
     return Bench(mixer, lambda: PumpBot(mixer), ("r", "g", "b"), PUMPBOTS, cell, residue, sees_dark=False, noise=0.15)
@@ -120,7 +120,7 @@ INSTRUCTIONS: dict[str, Callable[[Bench], object]] = {
 }
 
 
-@pytest.fixture(params=INSTRUCTIONS.values(), ids=INSTRUCTIONS.keys())
+@pytest.fixture(params=list(INSTRUCTIONS.values()), ids=list(INSTRUCTIONS))
 def instruction(request: pytest.FixtureRequest) -> Callable[[Bench], object]:
     chosen: Callable[[Bench], object] = request.param
     return chosen
@@ -278,11 +278,11 @@ def test_a_price_moves_nothing_and_is_near_to_what_it_takes(bench: Bench) -> Non
             before = mixer.spent
             act()
             cost = mixer.spent - before
-            assert cost.seconds == pytest.approx(price.seconds, rel=0.1, abs=0.1), word
+            assert cost.seconds == pytest.approx(price.seconds, rel=0.1, abs=0.02), word
             assert mL_and_money(cost) == pytest.approx(mL_and_money(price), rel=0.1, abs=1e-6), word
 
 
-def test_what_does_not_fit_is_refused_and_after_draining_all_is_well(bench: Bench) -> None:
+def test_what_does_not_fit_is_refused_and_all_else_still_works(bench: Bench) -> None:
     mixer = bench.mixer
     with mixer:
         empty(bench)
@@ -291,10 +291,10 @@ def test_what_does_not_fit_is_refused_and_after_draining_all_is_well(bench: Benc
         with pytest.raises(RigFault, match="fit"):
             mixer.dispense("water", bench.cell / 2 + bench.residue)
         assert mL_and_money(mixer.spent) == mL_and_money(before)
-        mixer.drain()
-        mixer.rinse(bench.cell / 2)
         assert light(mixer.read()) > 0
         mixer.dispense(bench.liquids[0], 0.5)
+        mixer.drain()
+        mixer.rinse(bench.cell / 2)
 
 
 def test_a_full_cell_can_be_drained_and_filled_again(bench: Bench) -> None:
