@@ -297,6 +297,8 @@ class Experiment:
         names = [p.name for p in self.parameters] + [o.name for o in self.outcomes]
         if twice := {n for n in names if names.count(n) > 1}:
             raise ValueError(f"{self.name}: {sorted(twice)} named twice")
+        if self.color and (derived := set(names) & {"L", "a", "b"}):
+            raise ValueError(f"{self.name}: {sorted(derived)} are the names of the color that is derived from the outcomes")
         numeric = {p.name for p in self.parameters if not isinstance(p, Categorical)}
         for constraint in self.constraints:
             named = constraint.parameters if isinstance(constraint, MixtureSum) else tuple(constraint.coefficients)

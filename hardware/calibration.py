@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WATER = 0.998  # g/mL at 20 °C
 GRAY_ZONE = (0.4, 0.7)  # of full scale, where the brightest channel should be through water
+DIM = 0.1  # of full scale; below it something is wrong
 STEADY = 0.02  # largest scatter of readings, relative, that still counts as steady
 
 
@@ -73,6 +74,11 @@ def fitted(pump: int, seconds: Sequence[float], masses: Sequence[float], density
     t, m = np.asarray(seconds, dtype=float), np.asarray(masses, dtype=float)
     if len(t) < 3 or len(set(seconds)) < 2:
         raise InvalidInput(f"pump {pump}: {len(t)} doses of {len(set(seconds))} times are too few for a line; weigh 3 doses of 2 times")
+    for s in sorted(set(seconds)):
+        if m[t == s].mean() <= 0:
+            raise RigFault(
+                f"pump {pump} delivers nothing in {s:g} s; look for an empty bottle or air in its tube, or leave so short a time out"
+            )
     design = np.stack([t, np.ones_like(t)], axis=1)
     weights = np.ones_like(t)
     for _ in range(2):
@@ -105,9 +111,19 @@ def record_id(kind: str, now: datetime) -> str:
     return f"{kind[0]}{now:%y%m%d-%H%M%S}"
 
 
-def pump_record(rig: str, fits: Sequence[PumpFit], density: float = WATER) -> CalibrationRecord:
-    """What goes into the store."""
-    body = {"rig": rig, "density": density, "pumps": [asdict(fit) for fit in fits], "plot": svg(pump_figure(fits, density))}
+def pump_record(
+    rig: str, fits: Sequence[PumpFit], density: float, before: Mapping[int, PumpCalibration], replaced: str
+) -> CalibrationRecord:
+    """What goes into the store.
+
+    Args:
+        before: What the board timed its doses by until now; a pump without a fit keeps it.
+        replaced: The id of that calibration.
+    """
+    settings = {**before, **{fit.pump: fit.settings for fit in fits}}
+    on_the_board = {str(pump): asdict(that) for pump, that in settings.items()}  # µL/s and µs
+    pumps, plot = [asdict(fit) for fit in fits], svg(pump_figure(fits, density))
+    body = {"rig": rig, "density": density, "pumps": pumps, "settings": on_the_board, "replaces": replaced, "plot": plot}
     return _record("pumps", body)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,9 +44,9 @@ PortWords = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing; the answer is yes.")]
-StorePath = Annotated[Path, typer.Option("--store", metavar="FILE", help="The SQLite file; frugaltwin.db by default.")]
-Volume = Annotated[float, typer.Option("--volume", min=0.05, max=8.0, help="mL.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Yes to whatever can be answered with yes or no.")]
+StorePath = Annotated[Path, typer.Option("--store", metavar="FILE", show_default=False, help="The SQLite file; frugaltwin.db by default.")]
+Volume = Annotated[float, typer.Option("--volume", metavar="V", min=0.05, max=7.0, help="mL.")]
 SensorName = Annotated[str, typer.Option("--sensor", metavar="NAME", help="as7341 or tcs34725.")]
 STORE = Path("frugaltwin.db")
 
@@ -67,10 +68,10 @@ def check(port: PortWords = "auto", store: StorePath = STORE, dry_run: DryRun = 
 @calibrate.command("pumps")
 def calibrate_pumps(
     port: PortWords = "auto",
-    pump: Annotated[list[int] | None, typer.Option("--pump", min=0, max=4, help="Only this one; may be repeated.")] = None,
+    pump: Annotated[list[int] | None, typer.Option("--pump", metavar="P", min=0, max=4, help="Only this one; may be repeated.")] = None,
     times: Annotated[str, typer.Option("--times", metavar="S,S,…", help="How long the doses run, s.")] = "0.5,1,2,5",
-    repeats: Annotated[int, typer.Option("--repeats", min=2, max=50, help="Doses of each time.")] = 10,
-    density: Annotated[float, typer.Option("--density", min=0.5, max=2.0, help="Of the liquid, g/mL.")] = 0.998,
+    repeats: Annotated[int, typer.Option("--repeats", metavar="N", min=2, max=50, help="Doses of each time.")] = 10,
+    density: Annotated[float, typer.Option("--density", metavar="D", min=0.5, max=2.0, help="Of the liquid, g/mL.")] = 0.998,
     masses: Annotated[
         Path | None, typer.Option("--masses", metavar="FILE.csv", help="Where weighings are kept; those in it already are not repeated.")
     ] = None,
@@ -85,29 +86,41 @@ def calibrate_pumps(
 
     seconds = _times(times)
     chosen = sorted(set(pump)) if pump else list(PUMPS)
-    _check_outputs(out, masses)
+    _check_outputs(masses, picture=out)
     plan = [(p, s) for p in chosen for s in sorted(seconds) for _ in range(repeats)]
     if dry_run:
         runs = f"run each of pumps {', '.join(map(str, chosen))} {repeats} times for each of {', '.join(f'{s:g}' for s in seconds)} s"
-        liquid = 2 * repeats * sum(seconds)
+        liquid = 1.6 * repeats * sum(seconds)  # at 1.6 mL/s
         return _would(
             port, f"{runs}, and ask for {len(plan)} weighings", f"use about {liquid:.0f} mL a pump", "fit, store, and write to the board"
         )
     known = _read_masses(masses) if masses else []
+    path = masses or Path(f"pump-masses-{datetime.now(UTC):%y%m%d-%H%M%S}.csv")
+    _check_outputs(path)
     with _opened(port) as mixer:
-        path = masses or Path(f"pump-masses-{datetime.now(UTC):%y%m%d-%H%M%S}.csv")
-        weighed = _weigh(mixer, _scale(port, mixer, yes), plan, known, path)
+        _check_store(store)
+        if len(chosen) < len(PUMPS) and not _is_calibrated(mixer):
+            raise InvalidInput(
+                "the board has no calibration yet, so all five pumps are needed; leave --pump out (--masses lets you take breaks)"
+            )
+        weighed = _weigh(mixer, _scale(port, mixer, path, yes), plan, known, path)
         fits = [fitted(p, [s for q, s, _ in weighed if q == p], [m for q, _, m in weighed if q == p], density) for p in chosen]
-        record = pump_record(mixer.identify(), fits, density)
+        record = pump_record(mixer.identify(), fits, density, mixer.pump_calibrations(), mixer.calibration)
         _keep(record, store)
         if out:
             _save_plot(record, out)
-        show_rows([_fit_row(fit) for fit in fits], as_json)
+        if as_json:
+            values = ("pump", "flow", "flow_error", "dead", "dead_error", "scatter")
+            show_rows([{"id": record.id} | {name: getattr(fit, name) for name in values} for fit in fits], as_json)
+        else:
+            show_rows([_fit_row(fit) for fit in fits], as_json)
         if not (yes or port == "emulated" or typer.confirm("write this to the board?", default=True, err=True)):
             say(f"kept as {record.id} in {store}; the board is as it was")
             return 0
         mixer.calibrate({fit.pump: fit.settings for fit in fits}, record.id)
     say(f"calibrated as {record.id}; the board and {store} have it, the weighings are in {path}")
+    if port == "emulated":
+        say("this emulated board ends here and forgets it; `frugaltwin rig emulate` is one that stays")
     return 0
 
 
@@ -126,17 +139,18 @@ def calibrate_light(
     from hardware.calibration import light_record
 
     with _opened(port) as mixer:
+        _check_store(store)
         _confirm("4 mL of clean water are in the cell and its box is closed", yes or port == "emulated")
         mixer.clear()
         body = _light(mixer)
         record = light_record(mixer.identify(), body)
     _keep(record, store)
-    rows = [
-        {"channel": c, "dark": round(body["dark"][c], 1), "white": round(body["white"][c], 1), "of full scale": f"{body['share'][c]:.0%}"}
-        | {"scatter": f"{body['scatter'][c]:.2%}"}
-        for c in body["white"]
-    ]
-    show_rows(rows, as_json)
+    looks = {"dark": ".1f", "white": ".1f", "share": ".0%", "scatter": ".2%"}
+    if as_json:
+        named = {"id": record.id, "gain": body["gain"]}
+        show_rows([named | {"channel": c} | {v: body[v][c] for v in looks} for c in body["white"]], as_json)
+    else:
+        show_rows([{"channel": c} | {v: format(body[v][c], look) for v, look in looks.items()} for c in body["white"]], as_json)
     say(f"kept as {record.id} in {store}; run with --option gain={body['gain']:g}")
     return 0
 
@@ -168,18 +182,11 @@ def calibrations(
 def prime(port: PortWords = "auto", volume: Volume = 0.5, yes: Yes = False, dry_run: DryRun = False) -> int:
     """Fill the tubes of the four liquids, then empty the cell."""
     if dry_run:
-        return _would(port, f"pump {volume:g} mL through each of pumps 0 to 3", "drain the cell")
+        return _would(port, "drain the cell", f"pump {volume:g} mL through each of pumps 0 to 3", "drain the cell")
     _confirm("the inlets are in their bottles, and a tray is under the rig", yes or port == "emulated")
     with _opened(port) as mixer, progress("priming", len(PUMPS)) as step:
-        mixer.clear()
-        is_calibrated = mixer.calibration not in ("", "-")
-        mixer.turn(DRAIN, 6.0)
-        for pump in PUMPS[:-1]:
-            mixer.turn(pump, volume / _flow(mixer, pump))
-            step(pump + 1, len(PUMPS))
-        mixer.turn(DRAIN, 6.0)
-        if is_calibrated:
-            mixer.drain()
+        is_calibrated = _is_calibrated(mixer)
+        _prime(mixer, volume, step)
     say(f"primed: {volume:g} mL through each tube" + ("" if is_calibrated else " (not calibrated yet: taken as 1.6 mL/s)"))
     return 0
 
@@ -188,7 +195,7 @@ def prime(port: PortWords = "auto", volume: Volume = 0.5, yes: Yes = False, dry_
 def rinse(
     port: PortWords = "auto",
     volume: Volume = 4.0,
-    times: Annotated[int, typer.Option("--times", min=1, max=20, help="How often.")] = 1,
+    times: Annotated[int, typer.Option("--times", metavar="N", min=1, max=20, help="How often.")] = 1,
     dry_run: DryRun = False,
 ) -> int:
     """Fill the cell with water and drain it."""
@@ -207,7 +214,7 @@ def rinse(
 def read(
     port: PortWords = "auto",
     lamp: Annotated[bool, typer.Option("--lamp/--dark", help="With the lamp on, or off.")] = True,
-    count: Annotated[int, typer.Option("--count", min=1, max=10000, help="How many readings.")] = 1,
+    count: Annotated[int, typer.Option("--count", metavar="N", min=1, max=10000, help="How many readings.")] = 1,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
@@ -217,9 +224,14 @@ def read(
     with _opened(port) as mixer:
         mixer.clear()
         mixer.set_sensor()
+        rows = []
         for _ in range(count):
             reading = mixer.read(lamp)
-            show_rows([dict(reading.counts) | {"full scale": reading.full_scale}], as_json)
+            rows.append(dict(reading.counts) | {"full scale": reading.full_scale})
+            if as_json:
+                show_rows(rows[-1:], as_json)
+    if not as_json:
+        show_rows(rows, as_json)
     return 0
 
 
@@ -237,7 +249,8 @@ def stop(port: PortWords = "auto", dry_run: DryRun = False) -> int:
 @app.command()
 def emulate(
     tcp: Annotated[
-        int | None, typer.Option("--tcp", metavar="N", help="Behind this TCP port (0: any free one) in place of a terminal.")
+        int | None,
+        typer.Option("--tcp", metavar="N", min=0, max=65535, help="Behind this TCP port (0: any free one) in place of a terminal."),
     ] = None,
     link: Annotated[Path | None, typer.Option("--link", metavar="PATH", help="A name for the port that stays the same.")] = None,
     sensor: SensorName = "as7341",
@@ -246,8 +259,8 @@ def emulate(
         typer.Option("--fault", metavar="NAME[:LIQUID][@S[+S]]", help="What goes wrong, when, for how long; may be repeated."),
     ] = None,
     uncalibrated: Annotated[bool, typer.Option("--uncalibrated", help="As it comes from the shop.")] = False,
-    speed: Annotated[float, typer.Option("--speed", min=0.1, max=10.0, help="s of its time per s.")] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")] = 0,
+    speed: Annotated[float, typer.Option("--speed", metavar="X", min=1.0, max=5.0, help="s of its time per s.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of everything random.")] = 0,
 ) -> int:
     """Run the rig's firmware on an emulated board behind a port, in real time, until Ctrl-C."""
     from hardware.emulator.emulated_board import EmulatedBoard
@@ -257,14 +270,17 @@ def emulate(
 
     if tcp is not None and link is not None:
         raise InvalidInput("--tcp and --link are two ways to name the port; leave one out")
-    faults = parse_faults(",".join(fault or []))
+    faults = parse_faults(",".join(fault or []), DYED_WATER.bottles)
     board = EmulatedBoard(_sensor(sensor), Imperfections(), seed, DYED_WATER, faults, not uncalibrated)
     try:
         server: BoardServer = TcpServer(board, speed, tcp) if tcp is not None else PtyServer(board, speed, link)
         with server:
+            end = threading.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: end.set())
             show_line(server.address)
             sys.stdout.flush()
-            _watch(server)
+            _watch(server, end)
         if server.error:
             raise server.error
     finally:
@@ -306,8 +322,8 @@ def flash(
 class Scale(Protocol):
     """Who tells what a dose weighed."""
 
-    def place(self, pump: int) -> None:
-        """From now on the outlet of this pump is in the beaker."""
+    def place(self, pump: int, seconds: float) -> None:
+        """From now on the outlet of this pump is in the beaker, for doses of this time."""
         ...
 
     def dose(self, pump: int, seconds: float, number: str) -> float:
@@ -319,17 +335,30 @@ class Scale(Protocol):
 class Person:
     """Reads the scale and types."""
 
+    path: Path
     yes: bool
+    pump: int | None = None
     shown: float = 0.0
 
-    def place(self, pump: int) -> None:
-        what = "its inlet in a glass of water, its outlet" if pump == DRAIN else "its outlet"
-        _confirm(f"pump {pump} ({PINS[pump]}): {what} is in a beaker on the scale, and the tube is full", self.yes)
-        self.shown = _asked("the scale shows, in g", 0.0)
+    def place(self, pump: int, seconds: float) -> None:
+        if pump != self.pump:
+            inlet = ", its inlet in a glass of water" if pump == DRAIN else ""
+            _confirm(f"pump {pump} ({PINS[pump]}): its tube is full{inlet}, its outlet in a beaker on the scale", self.yes)
+            self.pump = pump
+        self.shown = self._asked(f"doses of {seconds:g} s come next; empty the beaker if it is rather full; the scale shows, in g")
 
     def dose(self, pump: int, seconds: float, number: str) -> float:
-        before, self.shown = self.shown, _asked(f"{number} pump {pump}, {seconds:g} s: the scale shows, in g", self.shown)
-        return self.shown - before
+        before, self.shown = self.shown, self._asked(f"{number} pump {pump} ran for {seconds:g} s; the scale shows, in g", self.shown)
+        return round(self.shown - before, 6)
+
+    def _asked(self, question: str, least: float = 0.0) -> float:
+        while True:
+            answer = typer.prompt(question, err=True)
+            with suppress(ValueError):
+                if least <= (mass := float(answer)) < math.inf:
+                    return mass
+            wrong = f"; if the number before was wrong: Ctrl-C, take the last line out of {self.path}, go on with --masses {self.path}"
+            say(f"{answer!r} is not a number from {least:g} up; type it again" + (wrong if least else ""))
 
 
 @dataclass
@@ -338,20 +367,12 @@ class EmulatedScale:
 
     board: EmulatedBoard
 
-    def place(self, pump: int) -> None:
+    def place(self, pump: int, seconds: float) -> None:
         self.board.plant.beaker = 0.0
 
     def dose(self, pump: int, seconds: float, number: str) -> float:
         volume, self.board.plant.beaker = self.board.plant.beaker or 0.0, 0.0
         return round(0.998 * volume, 2)
-
-
-def _asked(question: str, least: float) -> float:
-    while True:
-        answer = typer.prompt(question, err=True, type=float)
-        if least <= answer < float("inf"):
-            return float(answer)
-        say(f"{answer:g} g is less than before ({least:g} g); type what the scale shows now, or Ctrl-C and tare no more")
 
 
 Weighing = tuple[int, float, float]
@@ -362,9 +383,10 @@ def _weigh(mixer: ArduinoMixer, scale: Scale, plan: Sequence[tuple[int, float]],
     """Every planned dose, weighed; each is on disk before the next one runs."""
     weighed = list(known)
     left = list(known)
-    placed: int | None = None
+    placed: tuple[int, float] | None = None
     mixer.clear()
-    with path.open("a", newline="", encoding="utf-8") as file, progress("weighing", len(plan)) as step:
+    bar = progress("weighing", len(plan)) if isinstance(scale, EmulatedScale) else nullcontext(lambda *_: None)  # who types needs no bar
+    with path.open("a", newline="", encoding="utf-8") as file, bar as step:
         table = csv.writer(file)
         if file.tell() == 0:
             table.writerow(["pump", "seconds", "mass"])
@@ -373,9 +395,9 @@ def _weigh(mixer: ArduinoMixer, scale: Scale, plan: Sequence[tuple[int, float]],
             if done:
                 left.remove(done)
                 continue
-            if placed != pump:
-                scale.place(pump)
-                placed = pump
+            if placed != (pump, seconds):
+                scale.place(pump, seconds)
+                placed = pump, seconds
             mixer.turn(pump, seconds)
             mass = scale.dose(pump, seconds, f"[{n}/{len(plan)}]")
             weighed.append((pump, seconds, mass))
@@ -385,11 +407,30 @@ def _weigh(mixer: ArduinoMixer, scale: Scale, plan: Sequence[tuple[int, float]],
     return weighed
 
 
+def _prime(mixer: ArduinoMixer, volume: float, step: Callable[[int, int], object]) -> None:
+    """Pump so much through every tube, and drain before the cell could overflow."""
+    from simulator.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE
+
+    mixer.clear()
+    filled = CELL_VOLUME  # for all that is known
+    for pump in PUMPS[:-1]:
+        if filled + volume > CELL_VOLUME:
+            mixer.turn(DRAIN, DRAIN_SECONDS)
+            filled = 0.0
+        mixer.turn(pump, volume / (mixer.pump_calibrations()[pump].flow / 1000 or RATE))
+        filled += volume
+        step(pump + 1, len(PUMPS))
+    if _is_calibrated(mixer):
+        mixer.drain()  # which the board's account of the cell follows
+    else:
+        mixer.turn(DRAIN, DRAIN_SECONDS)
+
+
 def _light(mixer: ArduinoMixer) -> dict[str, Any]:
     """Dark and white of the first gain with which the brightest channel is neither dim nor near saturation."""
     import statistics
 
-    from hardware.calibration import GRAY_ZONE, STEADY
+    from hardware.calibration import DIM, GRAY_ZONE, STEADY
     from simulator.sensors import AS7341_GAINS, TCS34725_GAINS, make_sensor
 
     name = mixer.sensor_name
@@ -400,18 +441,24 @@ def _light(mixer: ArduinoMixer) -> dict[str, Any]:
         for second in range(30):
             mixer.clock.sleep(1.0)
             step(second + 1, 30)
-    shares = {}
     for gain in sorted(gains, reverse=True):
         mixer.sensor = make_sensor(name, {"gain": gain})
         mixer.set_sensor()
-        shares[gain] = max(mixer.read(lamp=True).counts.values()) / mixer.sensor.full_scale
-        if GRAY_ZONE[0] <= shares[gain] <= GRAY_ZONE[1]:
+        brightest = max(mixer.read(lamp=True).counts.values()) / mixer.sensor.full_scale
+        if brightest <= GRAY_ZONE[1]:
             break
-        if shares[gain] < GRAY_ZONE[0]:
-            raise RigFault(
-                f"no gain brings the brightest channel to {GRAY_ZONE[0]:.0%} to {GRAY_ZONE[1]:.0%} of full scale "
-                f"({', '.join(f'{g:g}: {s:.0%}' for g, s in shares.items())}); change the LED's resistor, or look for a dirty cell"
-            )
+    else:
+        raise RigFault(
+            f"too much light: the brightest channel is at {brightest:.0%} of full scale even at gain {gain:g}; "
+            "close the box, or give the LED a larger resistor"
+        )
+    if brightest < DIM:
+        raise RigFault(
+            f"hardly any light: the brightest channel is at {brightest:.0%} of full scale at gain {gain:g}; "
+            "look for a lamp that is dark or out of line, and for a dirty cell"
+        )
+    if brightest < GRAY_ZONE[0]:
+        say(f"the brightest channel is at {brightest:.0%} of full scale; another resistor at the LED could bring it to 40 to 70 %")
     sensor = mixer.sensor
     with progress("reading", 32) as step:
         readings = []
@@ -435,13 +482,14 @@ def _light_plot(dark: dict[str, float], white: dict[str, float], sensor: Sensor)
     from matplotlib.figure import Figure
 
     from frugaltwin.figures import ACCENT, INK, QUIET, svg
+    from hardware.calibration import GRAY_ZONE
 
     figure = Figure(figsize=(5.2, 3.4), layout="constrained")
     axes = figure.add_subplot()
     names = list(white)
     axes.bar(names, [white[c] / sensor.full_scale for c in names], color=ACCENT, label="water")
     axes.bar(names, [dark[c] / sensor.full_scale for c in names], color=INK, label="dark")
-    axes.axhspan(0.4, 0.7, color=QUIET, alpha=0.2, label="where the brightest should be")
+    axes.axhspan(*GRAY_ZONE, color=QUIET, alpha=0.2, label="where the brightest should be")
     axes.set(xlabel="channel", ylabel="of full scale", ylim=(0, 1), title=f"{sensor.name}, gain {sensor.gain:g}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
@@ -458,22 +506,26 @@ def _findings(mixer: ArduinoMixer, store: Path) -> Iterator[dict[str, str]]:
     causes = [text for bit, text in RESETS.items() if state.reset & bit]
     yield row("ok", "board", mixer.identify())
     yield row("warning" if state.reset & 12 else "ok", "last reset", ", ".join(causes) or "unknown")
+    yield _calibration_row(mixer, store)
+    for pump, that in mixer.pump_calibrations().items() if _is_calibrated(mixer) else ():
+        yield row("ok", f"pump {pump} ({PINS[pump]})", f"{that.flow / 1000:.3f} mL/s, dead time {that.dead / 1000:.1f} ms")
+    yield row("ok", "cell", f"{state.cell / 1000:g} mL by the board's account (after a reset it counts as full)")
     try:
         mixer.clear()
         yield row("ok", "switch", "closed")
     except Stopped:
-        yield row("problem", "switch", "open: close it, or join D2 to GND")
+        yield row("problem", "switch", "open: close it, or join D2 to GND; then check again, for the sensor")
         return
-    yield _calibration_row(mixer, store)
-    for pump, that in mixer.pump_calibrations().items() if mixer.calibration not in ("", "-") else ():
-        yield row("ok", f"pump {pump} ({PINS[pump]})", f"{that.flow / 1000:.3f} mL/s, dead time {that.dead / 1000:.1f} ms")
-    yield row("ok", "cell", f"{state.cell / 1000:g} mL by the board's account (after a reset it counts as full)")
     if (name := mixer.sensor_name) == "none":
         yield row("problem", "sensor", "none answers on the bus; check its four wires")
         return
-    mixer.set_sensor()
-    brightest = max(mixer.read(lamp=True).counts.items(), key=lambda pair: pair[1])[0]
-    dark, lit = ([mixer.read(lamp=lamp).counts[brightest] for _ in range(5)] for lamp in (False, True))
+    try:
+        mixer.set_sensor()
+        brightest = max(mixer.read(lamp=True).counts.items(), key=lambda pair: pair[1])[0]
+        dark, lit = ([mixer.read(lamp=lamp).counts[brightest] for _ in range(5)] for lamp in (False, True))
+    except RigFault as error:
+        yield row("problem", "sensor", str(error))
+        return
     text = f"{name}, channel {brightest}: {mean(dark):.0f} counts in the dark, {mean(lit):.0f} with the lamp"
     if max(lit) >= mixer.sensor.full_scale:
         yield row("warning", "sensor", f"{text}: saturated; run `frugaltwin rig calibrate light`")
@@ -486,7 +538,7 @@ def _findings(mixer: ArduinoMixer, store: Path) -> Iterator[dict[str, str]]:
 def _calibration_row(mixer: ArduinoMixer, store: Path) -> dict[str, str]:
     from frugaltwin.store import Store
 
-    if mixer.calibration in ("", "-"):
+    if not _is_calibrated(mixer):
         return {"status": "problem", "about": "pumps", "text": "not calibrated; run `frugaltwin rig calibrate pumps`"}
     known = next((r.created_at for r in Store(store).calibrations() if r.id == mixer.calibration), None)
     text = f"calibrated as {mixer.calibration}, " + (f"{known}" if known else f"whose record is not in {store}")
@@ -500,6 +552,7 @@ def _opened(port: str) -> Iterator[ArduinoMixer]:
     from simulator.mixer import DYED_WATER, Imperfections
     from simulator.sensors import SENSORS, make_sensor
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us wants the rig at rest too
     sensor = make_sensor("as7341", {})  # until the board has said which it has
     if port == "emulated":
         from hardware.emulator.emulated_board import EmulatedBoard
@@ -524,19 +577,19 @@ def _ready(port: str) -> Iterator[ArduinoMixer]:
         yield mixer
 
 
-def _scale(port: str, mixer: ArduinoMixer, yes: bool) -> Scale:
+def _scale(port: str, mixer: ArduinoMixer, path: Path, yes: bool) -> Scale:
     if port == "emulated":
         from hardware.emulator.emulated_board import EmulatedBoard
 
         board = mixer.clock
         assert isinstance(board, EmulatedBoard)
         return EmulatedScale(board)
-    return Person(yes)
+    say(f"every weighing goes into {path} at once; Ctrl-C for a break, then go on with --masses {path}")
+    return Person(path, yes)
 
 
-def _flow(mixer: ArduinoMixer, pump: int) -> float:
-    """mL/s, of a pump that may not be calibrated yet."""
-    return mixer.pump_calibrations()[pump].flow / 1000 or 1.6
+def _is_calibrated(mixer: ArduinoMixer) -> bool:
+    return mixer.calibration not in ("", "-")
 
 
 def _sensor(name: str) -> Sensor:
@@ -557,20 +610,36 @@ def _times(words: str) -> list[float]:
     return seconds
 
 
-def _check_outputs(*paths: Path | None) -> None:
-    for path in paths:
+def _check_outputs(*paths: Path | None, picture: Path | None = None) -> None:
+    if picture and picture.suffix.lower() != ".svg":
+        raise InvalidInput(f"--out {picture}: the picture is an SVG; name it {picture.with_suffix('.svg')}")
+    for path in (*paths, picture):
         if path:
             check_writable(path)
+
+
+def _check_store(store: Path) -> None:
+    from frugaltwin.store import Store
+
+    Store(store).check_writable()
 
 
 def _read_masses(path: Path) -> list[Weighing]:
     if not path.exists():
         return []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [(int(row["pump"]), float(row["seconds"]), float(row["mass"])) for row in csv.DictReader(file)]
-    except (KeyError, ValueError, TypeError) as error:
-        raise InvalidInput(f"{path} is no table of weighings with the columns pump, seconds and mass ({error})") from error
+    weighed: list[Weighing] = []
+    with path.open(newline="", encoding="utf-8") as file:
+        table = csv.DictReader(file)
+        try:
+            for row in table:
+                pump, seconds, mass = int(row["pump"]), float(row["seconds"]), float(row["mass"])
+                if pump not in PUMPS or not 0 < seconds < math.inf or not 0 <= mass < math.inf:
+                    raise ValueError
+                weighed.append((pump, seconds, mass))
+        except (KeyError, ValueError, TypeError) as error:
+            where = f"{path}, line {table.line_num}"
+            raise InvalidInput(f"{where}: that is no weighing; write pump,seconds,mass, as in 0,0.5,0.81 (s and g)") from error
+    return weighed
 
 
 def _keep(record: CalibrationRecord, store: Path) -> None:
@@ -580,9 +649,7 @@ def _keep(record: CalibrationRecord, store: Path) -> None:
 
 
 def _save_plot(record: CalibrationRecord, out: Path) -> None:
-    if out.suffix.lower() != ".svg":
-        raise InvalidInput(f"--out {out}: the picture is an SVG; name it {out.with_suffix('.svg')}")
-    check_writable(out)
+    _check_outputs(picture=out)
     out.write_text(str(record.body["plot"]), encoding="utf-8")
     say(f"picture: {out}")
 
@@ -604,14 +671,11 @@ def _would(port: str, *steps: str) -> int:
     return 0
 
 
-def _watch(server: BoardServer) -> None:
-    """Show what the board does until Ctrl-C, or until the server ends; on a terminal, live."""
+def _watch(server: BoardServer, end: threading.Event) -> None:
+    """Show what the board does until `end`, or until the server ends; on a terminal, live."""
     from rich.console import Console
     from rich.live import Live
 
-    end = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: end.set())
     console = Console(stderr=True)
     if not console.is_terminal:
         while server.is_running and not end.wait(0.2):
@@ -624,22 +688,24 @@ def _watch(server: BoardServer) -> None:
 
 def _panel(server: BoardServer) -> Any:
     """Pumps, stirrer, lamp and cell as they are now."""
+    from rich.console import Group
     from rich.table import Table
 
+    from hardware.calibration import WATER
     from hardware.emulator.engine import LAMP, STIRRER
 
     plant = server.board.plant
-    table = Table(title=f"emulated rig at {server.address}, {server.board.monotonic():.1f} s; Ctrl-C ends it", title_justify="left")
+    table = Table()
     table.add_column("what")
     table.add_column("now")
-    table.add_column("in all", justify="right")
+    table.add_column("on a scale", justify="right")
     names = [*plant.asked, *[""] * (DRAIN - len(plant.asked)), "drain"]
     for pump, name in zip(PUMPS, names, strict=True):
-        asked = f"{plant.asked[name]:.2f} mL" if name in plant.asked else f"{plant.n_runs[pump]} times"
-        table.add_row(f"pump {pump} ({PINS[pump]}) {name}", "[bold green]▶ runs[/]" if plant.outputs[pump] else "· off", asked)
+        now = "[bold green]▶ runs[/]" if plant.outputs[pump] else "· off"
+        table.add_row(f"pump {pump} ({PINS[pump]}) {name}", now, f"{WATER * plant.delivered[pump]:.2f} g")
     table.add_row("stirrer (D3)", "[bold green]▶ turns[/]" if plant.outputs[STIRRER] else "· off", "")
     table.add_row("lamp (D7)", "[bold yellow]● lit[/]" if plant.outputs[LAMP] else "○ dark", "")
     full = round(20 * plant.cell.volume / 8.0)
     table.add_row("cell", "█" * full + "░" * (20 - full), f"{plant.cell.volume:.2f} mL")
     table.add_row("seen through it", f"[on {(color := plant.color())}]      [/] {color}", "")
-    return table
+    return Group(f"emulated rig at {server.address}, {server.board.monotonic():.1f} s; Ctrl-C ends it", table)

@@ -36,10 +36,7 @@ def emulated_mixer(words: str, sensor: Sensor, imperfections: Imperfections, see
     from hardware.emulator.engine import missing
     from hardware.emulator.faults import parse_faults
 
-    faults = parse_faults(words)
-    for fault in faults:
-        if fault.liquid and fault.liquid not in liquids.bottles:
-            raise InvalidInput(f"fault {fault.name}:{fault.liquid}: there are {', '.join(liquids.bottles)}")
+    faults = parse_faults(words, liquids.bottles)
     if sentence := missing():
         raise MissingPart(sentence)
     return mixer_on(cache(lambda: EmulatedBoard(sensor, imperfections, seed, liquids, faults)), sensor, liquids)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from serial import SerialException
 
@@ -86,7 +87,7 @@ class FaultyPort:
         self.fault: LineFault | None = None
         self.n_written = 0
         """Lines that the host wrote."""
-        self._planned: list[tuple[float, Callable[[], None]]] = []
+        self._planned: list[tuple[float, Callable[[], object]]] = []
         self._words: dict[str, str] = {}
         self._sent = self._heard = b"1 PING*0000\n"
         self._half = self._arrived = b""
@@ -112,7 +113,7 @@ class FaultyPort:
             self.board.open()
         return self
 
-    def plan(self, after: float, act: Callable[[], None]) -> None:
+    def plan(self, after: float, act: Callable[[], object]) -> None:
         """Do something in so many s."""
         self._planned.append((self.monotonic() + after, act))
 
@@ -197,7 +198,7 @@ class FaultyPort:
     def _pass_on(self, parts: Iterable[tuple[float, bytes]], to: Callable[[bytes], object]) -> None:
         for late, part in parts:
             if late:
-                self._planned.append((self.monotonic() + late, lambda part=part: to(part)))  # type: ignore[misc]
+                self._planned.append((self.monotonic() + late, partial(to, part)))
             else:
                 to(part)
 

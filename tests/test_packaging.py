@@ -1,10 +1,14 @@
 """What a stranger gets: the wheel, the files beside the code, and documents that say what is true."""
 
+import ast
+import itertools
 import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,21 +68,63 @@ def test_every_error_is_drawn_in_the_tree() -> None:
             assert re.search(rf"\b{name}\b", tree), name
 
 
+def leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, by all of its words."""
+    for word, child in command.commands.items():
+        yield from leaves(f"{name} {word}", child) if hasattr(child, "commands") else [(f"{name} {word}", child)]
+
+
 def test_every_command_and_every_flag_has_help_and_stands_in_the_docs() -> None:
     import typer.main
 
     from frugaltwin.cli import app
 
     text = (HOME / "docs" / "commands.md").read_text()
-    commands = typer.main.get_group(app).commands
-    assert len(commands) >= 10
+    text, rig = text.split("## The rig")
+    commands = dict(leaves("frugaltwin", typer.main.get_group(app)))
+    assert len([name for name in commands if name.startswith("frugaltwin rig ")]) >= 10
+    assert len(commands) >= 20
     for name, command in commands.items():
+        page = rig if name.startswith("frugaltwin rig ") else text
         assert command.help
-        assert f"frugaltwin {name}" in text
+        assert f"`{name}" in page, name
         for parameter in command.params:
             assert getattr(parameter, "help", None), f"{name} {parameter.name}"
-            for flag in parameter.opts:
-                assert not flag.startswith("--") or flag in text, f"{name} {flag}"
+            for flag in (*parameter.opts, *parameter.secondary_opts):
+                assert not flag.startswith("--") or re.search(rf"{flag}\b", page), f"{name} {flag}"
+
+
+def test_every_fault_of_the_emulated_rig_stands_in_the_docs() -> None:
+    from hardware.emulator.faults import FAULTS
+
+    page = (HOME / "docs" / "rig.md").read_text()
+    for name, (meaning, is_of_a_liquid) in FAULTS.items():
+        assert f"| `{name}{':LIQUID' if is_of_a_liquid else ''}` | {meaning} |" in page, name
+
+
+def said(node: ast.expr) -> list[str]:
+    """What a string in our sources can say, "…" where something is filled in."""
+    if isinstance(node, ast.Constant):
+        return [str(node.value)]
+    if isinstance(node, ast.IfExp):
+        return said(node.body) + said(node.orelse)
+    if isinstance(node, ast.FormattedValue):
+        return said(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return ["".join(parts) for parts in itertools.product(*map(said, node.values))]
+    return ["…"]
+
+
+def test_every_message_that_troubleshooting_quotes_can_be_printed() -> None:
+    sources = [path for folder in ("hardware", "simulator") for path in (HOME / folder).rglob("*.py")]
+    nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text()))]
+    messages = [text for node in nodes if isinstance(node, ast.Constant | ast.JoinedStr) for text in said(node)]
+    quoted = re.findall(r'"([^"]+)"', (HOME / "docs" / "rig" / "troubleshooting.md").read_text())
+    assert len(quoted) > 15
+    for quote in quoted:
+        parts = [part.strip() for part in quote.split("…") if part.strip()]
+        whole = any(all(part in message for part in parts) for message in messages)
+        assert whole or all(len(part) > 10 and any(part in message for message in messages) for part in parts), quote
 
 
 def test_everything_in_the_catalog_stands_in_the_docs() -> None:

@@ -7,15 +7,17 @@ the emulated board, which sees the pins and nothing of the line.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from frugaltwin import catalog
 from frugaltwin.campaign import Campaign
 from frugaltwin.errors import DriverError, LinkError, RigFault, Stopped
-from frugaltwin.store import Store
+from frugaltwin.plugins import KnowsTruth
 from hardware.arduino_mixer import ArduinoMixer
 from hardware.emulator.emulated_board import EmulatedBoard
-from hardware.emulator.engine import STIRRER, missing
+from hardware.emulator.engine import LAMP, STIRRER, missing
 from hardware.emulator.faults import parse_faults
 from hardware.serial_link import framed
 from simulator.mixer import DYED_WATER
@@ -67,8 +69,12 @@ class Rig:
         off = [e.at for e in edges if not e.duty]
         return len(on), sum(off) - sum(on) if len(on) == len(off) else math.inf
 
-    def is_at_rest(self) -> bool:
-        return not any(self.port.plant.outputs[:6])
+    def is_at_rest(self, seconds: float = 0.0) -> bool:
+        """Whether every output is off, or is within so many s."""
+        end = self.port.monotonic() + seconds
+        while any(self.port.plant.outputs[:LAMP]) and self.port.monotonic() < end:
+            self.port.sleep(0.1)
+        return not any(self.port.plant.outputs[:LAMP])
 
     def check_a_dose(self) -> None:
         """A dose is right, and nothing else moves."""
@@ -105,7 +111,9 @@ def one_dose(pump: int, liquid: str) -> Callable[[Rig], None]:
 
 
 def one_stir(rig: Rig) -> None:
-    assert rig.stirred() == (1, pytest.approx(STIR, abs=2e-3))
+    times, seconds = rig.stirred()
+    assert times == 1
+    assert seconds == pytest.approx(STIR, abs=2e-3)
     assert not any(rig.n_runs)
 
 
@@ -165,8 +173,7 @@ def test_no_fault_of_the_line_makes_an_instruction_lie(
             check(rig)
         else:
             assert times == ALWAYS or what == "stale instead", f"one line is not worth an error: {error}"
-        rig.port.sleep(REST)
-        assert rig.is_at_rest()
+        assert rig.is_at_rest(REST)
         rig.port.sleep(5.0 if what == "delay 6 s" else 0.0)  # what is late has come
         assert max(rig.n_runs) <= 1
         assert max(rig.asked.values()) < DOSE + GRAIN
@@ -191,8 +198,7 @@ def test_no_fault_of_the_line_makes_connecting_lie(rig: Rig, word: str, what: st
         rig.port.heal()
         rig.check_a_dose()
     rig.mixer.__exit__()
-    rig.port.sleep(HOST_LOSS if word == "STOP" and times == ALWAYS else REST)
-    assert rig.is_at_rest()
+    assert rig.is_at_rest(HOST_LOSS if word == "STOP" and times == ALWAYS else REST)
     rig.port.heal()
     with rig.mixer:
         rig.check_a_dose()
@@ -213,7 +219,8 @@ def test_a_stop_stops_whatever_happens_to_its_lines(rig: Rig, what: str, is_to_b
         assert rig.is_at_rest() or times == ALWAYS
         with pytest.raises(Stopped):
             rig.mixer.mix(1.0)
-        rig.port.sleep(HOST_LOSS)
+        assert rig.is_at_rest(HOST_LOSS)
+        rig.port.sleep(5.0 if what == "delay 6 s" else 0.0)
         assert rig.is_at_rest()
         assert rig.n_runs == [1, 0, 0, 0, 0]
     rig.port.heal()
@@ -249,8 +256,8 @@ def test_no_fault_of_the_board_makes_an_instruction_lie(rig: Rig, what: str, mom
         error = attempt(rig, act, 14.0)
         if error is None:
             check(rig)
-        rig.port.sleep(REST + 0.1 if what != "unplug" else HOST_LOSS)
-        assert rig.is_at_rest()
+        rig.port.sleep(MOMENTS[moment])  # until it has happened
+        assert rig.is_at_rest(HOST_LOSS if what == "unplug" else REST + 0.1)
         assert max(rig.n_runs) <= 1
         beyond = 2.1 * 1.7 if what == "hang" else 0.0  # mL until the watchdog bites
         assert max(rig.asked.values()) < DOSE + GRAIN + beyond
@@ -286,8 +293,7 @@ def test_no_fault_of_the_board_makes_connecting_lie(rig: Rig, what: str, after: 
         else:
             assert rig.asked["red"] == pytest.approx(DOSE, abs=GRAIN)
     mixer.__exit__()
-    rig.port.sleep(HOST_LOSS)
-    assert rig.is_at_rest()
+    assert rig.is_at_rest(HOST_LOSS)
     with rig.mixer:
         rig.check_a_dose()
 
@@ -334,6 +340,37 @@ def test_another_program_on_the_line_is_noticed_and_survived(rig: Rig) -> None:
             rig.mixer.dispense("red", DOSE)
         rig.mixer.drain()
         rig.check_a_dose()
+
+
+def test_a_dose_that_somebody_else_cut_short_is_not_right_though_the_rig_is_cleared_again(rig: Rig) -> None:
+    with rig.mixer:
+        others = b"STOP\n" + framed(f"{rig.mixer.link.next_seq + 5} CLEAR")
+        rig.port.plan(0.05, lambda: rig.port.board.write(others))
+        with pytest.raises(RigFault, match=r"moved \d+(\.\d)? of 250 µL"):
+            rig.mixer.dispense("red", DOSE)
+        rig.mixer.drain()
+        rig.check_a_dose()
+
+
+def test_a_dose_of_somebody_else_is_not_taken_for_ours(rig: Rig) -> None:
+    with rig.mixer:
+        seq = rig.mixer.link.next_seq + 5
+        others = b"STOP\n" + framed(f"{seq} CLEAR") + framed(f"{seq + 1} DISPENSE 1 250")
+        rig.port.plan(0.05, lambda: rig.port.board.write(others))
+        with pytest.raises(RigFault, match="knows nothing of DISPENSE"):
+            rig.mixer.dispense("red", DOSE)
+        rig.mixer.drain()
+        rig.check_a_dose()
+
+
+def test_who_only_opens_the_line_goes_on_counting(rig: Rig) -> None:
+    with rig.mixer:
+        rig.check_a_dose()
+    following = Rig(rig.port, is_reset=False)
+    following.mixer.open()
+    following.mixer.clear()
+    assert following.mixer.state().cause == 0
+    following.mixer.__exit__()
 
 
 def test_after_many_questions_a_dose_is_refused_or_right(rig: Rig) -> None:
@@ -437,10 +474,14 @@ BENIGN = "bootloader,reset@140,i2c-hang@260+20,serial-noise@380+60,unplugged@520
 
 def test_a_campaign_through_faults_says_what_failed_and_measures_the_rest_as_if_nothing_had_been(tmp_path: Path) -> None:
     options = {"mixer": f"emulated:{BENIGN}", "pump_error": 0}
-    with Campaign.open(
-        driver={"name": "color-mixing", "options": options}, goal="match-color:coral", strategy="random", runs=18, store=tmp_path / "store"
-    ) as campaign:
-        trials = list(campaign.run())
+    campaign = Campaign.open(
+        driver={"name": "color-mixing", "options": options},
+        goal="match-color:coral",
+        strategy="random",
+        budget=18,
+        store=tmp_path / "store.db",
+    )
+    trials = list(campaign.run())
     twin = catalog.make_driver("color-mixing", {"mixer": "simulated", "pump_error": 0})
     assert isinstance(twin, KnowsTruth)
     failed = [t for t in trials if t.measurement is None]
@@ -453,6 +494,17 @@ def test_a_campaign_through_faults_says_what_failed_and_measures_the_rest_as_if_
             truth = twin.truth(trial.settings)
             for name, value in trial.measurement.outcomes.items():
                 assert value == pytest.approx(truth[name], abs=0.05), (trial.number, name)
+
+
+def test_after_the_switch_a_campaign_moves_nothing_though_it_is_closed_again(tmp_path: Path) -> None:
+    options = {"mixer": "emulated:stop-switch@140+3"}
+    campaign = Campaign.open(driver={"name": "color-mixing", "options": options}, strategy="random", budget=8, store=tmp_path / "store.db")
+    trials = list(campaign.run())
+    (first, *later) = [n for n, t in enumerate(trials) if t.source == "stopped"]
+    assert all(t.measurement for t in trials[:first])
+    assert "switch" in str(trials[first].error)
+    assert later == list(range(first + 1, len(trials)))
+    assert sum(trials[n].cost.volume for n in later) == 0
 
 
 def test_a_thousand_doses_account_exactly_on_a_line_as_bad_as_lines_get() -> None:

@@ -1,8 +1,9 @@
 """What can go wrong with an emulated board, its sensor, its line and its liquids, by name and time."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from frugaltwin.errors import InvalidInput, UnknownName
 
@@ -37,27 +38,30 @@ class Fault:
     """Whose pump or bottle it is."""
 
 
-def parse_faults(words: str) -> tuple[Fault, ...]:
+def parse_faults(words: str, liquids: Collection[str] = ()) -> tuple[Fault, ...]:
     """Faults in words: ``NAME[:LIQUID][@SECONDS[+SECONDS]]``, separated by commas: when it begins, and how long it lasts.
 
-    >>> parse_faults("reset@40,empty-bottle:red@60+30")
+    >>> parse_faults("reset@40,empty-bottle:red@60+30", ["red", "water"])
     (Fault(name='reset', at=40.0, lasts=inf, liquid=''), Fault(name='empty-bottle', at=60.0, lasts=30.0, liquid='red'))
 
     Raises:
         UnknownName: There is no such fault.
-        InvalidInput: It needs a liquid, or cannot be understood.
+        InvalidInput: It needs a liquid, of another name, or cannot be understood.
     """
-    return tuple(_parsed(word.strip()) for word in words.split(",") if word.strip())
+    return tuple(_parsed(word.strip(), liquids) for word in words.split(",") if word.strip())
 
 
-def _parsed(word: str) -> Fault:
+def _parsed(word: str, liquids: Collection[str]) -> Fault:
     number = r"\d+(?:\.\d+)?"
     match = re.fullmatch(rf"([a-z0-9-]+)(?::([a-z]+))?(?:@({number})(?:\+({number}))?)?", word)
     if match is None:
         raise InvalidInput(f"fault {word!r}: write NAME, NAME@SECONDS or NAME:LIQUID@SECONDS+SECONDS")
     name, liquid, at, lasts = match.groups()
     if name not in FAULTS:
-        raise UnknownName(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
+        near = get_close_matches(name, FAULTS, n=1)
+        raise UnknownName(f"there is no fault {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(FAULTS)}"))
     if FAULTS[name][1] != bool(liquid):
         raise InvalidInput(f"fault {word!r}: {name} " + ("needs a liquid, as in " + name + ":red" if not liquid else "is of no liquid"))
+    if liquid and liquid not in liquids:
+        raise InvalidInput(f"fault {word!r}: there is no {liquid}; there are {', '.join(liquids)}")
     return Fault(name, float(at or 0), float(lasts) if lasts else float("inf"), liquid or "")

@@ -21,6 +21,8 @@ class Plant:
         """The duty of every output of the board now."""
         self.asked = dict.fromkeys(liquids.bottles, 0.0)
         """mL that every pump should have delivered by the time it ran."""
+        self.delivered = [0.0] * len(PUMPS)
+        """mL that came out of every pump: what scales under the outlets would show."""
         self.n_runs = [0] * len(PUMPS)
         """How often each pump began to run."""
         self.beaker: float | None = None
@@ -69,11 +71,13 @@ class Plant:
         self._since[pump] = at
         if not duty:
             return
-        if pump == DRAIN_PUMP and self.beaker is None:
-            self.cell.drain(duty * seconds * RATE)
-            return
         if pump == DRAIN_PUMP:
-            self._pour("", duty * seconds * RATE, at)
+            volume = duty * seconds * RATE
+            self.delivered[pump] += volume
+            if self.beaker is None:
+                self.cell.drain(volume)
+            else:
+                self.beaker += volume
             return
         if pump >= len(self._bottles):
             return  # nothing hangs on it
@@ -86,6 +90,7 @@ class Plant:
         for bubble in [f for f in self._active(bottle, at) if f in self._bubbles]:
             self._bubbles.remove(bubble)
             delivered = max(0.0, delivered - BUBBLE)
+        self.delivered[pump] += delivered
         self._pour(bottle, delivered, at)
 
     def _leak(self, now: float) -> None:
@@ -95,6 +100,7 @@ class Plant:
             return
         for pump, bottle in enumerate(self._bottles):
             if not self.outputs[pump] and any(f.name == "siphoning" for f in self._active(bottle, now)):
+                self.delivered[pump] += LEAK * seconds
                 self._pour(bottle, LEAK * seconds, now)
 
     def _pour(self, bottle: str, volume: float, at: float) -> None:

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
 
+from frugaltwin.errors import InvalidInput
 from hardware.emulator.emulated_board import EmulatedBoard
 
 STEP = 0.004  # s between two looks at the line
@@ -116,7 +117,14 @@ class PtyServer(BoardServer):
 
         Args:
             link: A name for the port that does not change from run to run.
+
+        Raises:
+            InvalidInput: Something else has that name, or there is no such folder.
         """
+        if link and link.exists() and not link.is_symlink():
+            raise InvalidInput(f"--link {link} would replace that file; choose another name")
+        if link and not link.absolute().parent.is_dir():
+            raise InvalidInput(f"--link {link}: there is no folder {link.absolute().parent}; make it first")
         self._link = link
         self._terminal = -1
         self.address = ""
@@ -175,9 +183,12 @@ class TcpServer(BoardServer):
             port: 0 is any that is free.
 
         Raises:
-            OSError: It is taken.
+            InvalidInput: It is taken.
         """
-        self._listener = socket.create_server(("127.0.0.1", port))
+        try:
+            self._listener = socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            raise InvalidInput(f"--tcp {port}: {os.strerror(error.errno or 0)}; choose another port, or 0 for any that is free") from error
         self._listener.setblocking(False)
         self._connection: socket.socket | None = None
         self.address = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"

@@ -457,6 +457,7 @@ static Error dispense(uint16_t seq, char *rest, uint32_t *lasts) {
   if (us < 1 || us > LONGEST_RUN) return RANGE;
   *lasts = (uint32_t)us;
   startPump(i, seq, tenths, *lasts);
+  while (endsSoon()) watchRuns();  // shorter than it takes to answer
   return Error(0);
 }
 
