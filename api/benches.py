@@ -1,0 +1,98 @@
+"""Rigs as the service knows them: registered in the database, priced by their driver, which is never connected here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from api.queue import NotFound
+from api.tables import rig
+from frugaltwin import catalog
+from frugaltwin.costs import Cost
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Experiment, Settings
+from frugaltwin.plugins import Driver, Estimates
+from frugaltwin.store import experiment_from_json, experiment_to_json
+
+OFFLINE = 15.0
+"""s without a word from its worker after which a rig counts as offline."""
+OPEN, PAUSED, STOPPED = "open", "paused", "stopped"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A rig's fixed side."""
+
+    name: str
+    driver: str
+    options: Mapping[str, Any]
+    is_real: bool
+    experiment: Experiment
+    model: Driver | None
+    """Made like the rig's driver and never connected: it names prices. None where its parts are not installed here."""
+
+    def estimate(self, settings: Settings) -> Cost:
+        """What checked settings are expected to take; nothing where nobody can tell."""
+        return self.model.estimate(settings) if isinstance(self.model, Estimates) else Cost()
+
+
+def register(connection: Connection, now: float, name: str, driver: str, options: Mapping[str, Any], is_real: bool) -> None:
+    """Make a rig known, or known anew under the same name.
+
+    Raises:
+        FrugalTwinError: There is no such driver, or it has no such options.
+    """
+    if not name or len(name) > 40 or not all(c.isalnum() or c == "-" for c in name):
+        raise InvalidInput(f"{name!r} is no name for a rig: 1 to 40 letters, digits and -")
+    made = catalog.make_driver(driver, options)
+    row = {
+        "driver": driver, "options_json": json.dumps(dict(options)), "is_real": is_real,
+        "experiment_json": json.dumps(experiment_to_json(made.experiment), allow_nan=False),
+    }  # fmt: skip
+    if connection.execute(select(rig.c.name).where(rig.c.name == name)).scalar_one_or_none() is None:
+        connection.execute(insert(rig), row | {"name": name, "state": OPEN, "clock": 0.0, "created_at": now})
+    else:
+        connection.execute(update(rig).where(rig.c.name == name).values(**row))
+
+
+class Benches:
+    """The rigs, kept in mind."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], Bench] = {}
+
+    def get(self, connection: Connection, name: str) -> tuple[Bench, dict[str, Any]]:
+        """A rig's fixed side and its row.
+
+        Raises:
+            NotFound: There is no such rig.
+        """
+        row = connection.execute(select(rig).where(rig.c.name == name)).mappings().one_or_none()
+        if row is None:
+            raise NotFound(f"there is no rig {name!r}; GET /v1/rigs lists them")
+        key = (name, row["driver"], row["options_json"])
+        if key not in self._known:
+            self._known[key] = _bench(dict(row))
+        return self._known[key], dict(row)
+
+
+def status_of(row: Mapping[str, Any], now: float) -> str:
+    """``open``, ``paused``, ``stopped``, or ``offline`` when its worker was not heard for a while."""
+    if row["state"] != OPEN:
+        return str(row["state"])
+    return OPEN if row["seen_at"] is not None and now - row["seen_at"] < OFFLINE else "offline"
+
+
+def _bench(row: Mapping[str, Any]) -> Bench:
+    options = json.loads(row["options_json"])
+    model: Driver | None
+    try:
+        model = catalog.make_driver(row["driver"], options)
+    except Exception:  # its parts are on the machine of its worker
+        model = None
+    experiment = experiment_from_json(json.loads(row["experiment_json"]))
+    return Bench(row["name"], row["driver"], options, row["is_real"], experiment, model)

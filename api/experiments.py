@@ -1,0 +1,266 @@
+"""``/v1/experiments``: submit settings to a rig, wait for the outcome, look at it, take it back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, bindparam, select
+from starlette.responses import Response
+
+from api import people, queue
+from api.access import Key, TheCaller, TheService, once, shown
+from api.benches import Bench, status_of
+from api.people import Caller, Forbidden
+from api.problems import responses
+from api.queue import Conflict, NotFound, Order
+from api.service import Service
+from api.tables import experiment
+from frugaltwin.costs import Cost
+
+router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
+
+LONGEST_WAIT = 60.0
+State = Literal["queued", "leased", "running", "succeeded", "failed", "aborted", "unknown"]
+
+
+class Price(BaseModel):
+    """What something is expected to take, or took."""
+
+    seconds: float = Field(description="lab time, s")
+    money: float = Field(description="USD")
+    volume: float = Field(description="mL of liquid")
+
+    @classmethod
+    def of(cls, cost: Cost) -> Price:
+        """From the heart's word for it."""
+        return cls(seconds=cost.seconds, money=cost.money, volume=cost.volume)
+
+
+class NewExperiment(BaseModel):
+    """Settings to perform on a rig."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    rig: str = Field(max_length=40, description="its name; GET /v1/rigs lists them")
+    settings: dict[Annotated[str, Field(max_length=80)], float | Annotated[str, Field(max_length=80)]] = Field(
+        max_length=100, description="one value per parameter of the rig, in that parameter's unit"
+    )
+    dry_run: bool = Field(False, description="say what it would cost and whether it is allowed; spend nothing, move nothing")
+
+
+class ExperimentView(BaseModel):
+    """An experiment as its owner sees it."""
+
+    id: str
+    rig: str
+    campaign: str | None
+    trial: int | None = Field(description="its number within the campaign")
+    state: State
+    settings: dict[str, float | str]
+    estimate: Price
+    outcomes: dict[str, float | str] | None
+    raw: dict[str, float | str] | None
+    cost: Price | None
+    error: str | None
+    provenance: dict[str, Any] | None
+    created_at: float = Field(description="s since 1970")
+    started_at: float | None
+    finished_at: float | None
+    position: int | None = Field(description="how many go before it, while it is queued")
+    eta_s: float | None = Field(description="s until it begins, by the estimates of those before it")
+    waiting_because: str | None
+
+
+class DryRun(BaseModel):
+    """What an experiment would cost."""
+
+    allowed: bool
+    reason: str | None = Field(description="why it would be refused")
+    estimate: Price
+    position: int = Field(description="how many would go before it")
+
+
+class ExperimentPage(BaseModel):
+    """Experiments, newest first."""
+
+    items: list[ExperimentView]
+    next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=ExperimentView | DryRun,
+    responses={
+        200: {"model": DryRun, "description": "Dry run"},
+        201: {"model": ExperimentView, "description": "Done in time"},
+        **responses(402, 403, 404, 409, 413, 503),
+    },
+)
+async def submit(
+    body: NewExperiment,
+    service: TheService,
+    caller: TheCaller,
+    key: Key = None,
+    prefer: Annotated[str | None, Header(max_length=200, description="`wait=20`: answer 201 with the result if it is done in 20 s")] = None,
+) -> Response:
+    """Submit settings to a rig. They are durable, priced and in the fair queue when this answers."""
+    if body.dry_run:
+        return shown(await service.database.read(lambda c: _dry_run(c, service, caller, body)))
+    wait = _wait(prefer)
+
+    def change(connection: Connection, now: float) -> tuple[int, BaseModel, str]:
+        _, order = _order(connection, service, caller, body)
+        row = queue.submit(connection, now, order)
+        return 202, view(row, waiting_because="the queue"), f"/v1/experiments/{row['id']}"
+
+    response = await once(service, caller, key, body, change)
+    if not wait:
+        return response
+    identity = response.headers["location"].rpartition("/")[2]
+    done = await _until_done(service, identity, wait)
+    return shown(done, 201, Location=f"/v1/experiments/{identity}") if done else response
+
+
+@router.get("", responses=responses())
+async def page(
+    service: TheService,
+    caller: TheCaller,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[int | None, Query(ge=1, description="`next` of the page before")] = None,
+    campaign: Annotated[str | None, Query(max_length=40)] = None,
+    state: State | None = None,
+) -> ExperimentPage:
+    """Your experiments, newest first; an instructor sees everybody's."""
+    caller.check("read")
+    question = select(experiment).order_by(experiment.c.number.desc()).limit(limit + 1)
+    if not caller.is_instructor:
+        question = question.where(experiment.c.person == caller.person)
+    for column, value in ((experiment.c.campaign, campaign), (experiment.c.state, state)):
+        if value is not None:
+            question = question.where(column == value)
+    if cursor is not None:
+        question = question.where(experiment.c.number < cursor)
+    rows = await service.database.read(lambda c: c.execute(question).mappings().all())
+    items = [view(dict(row)) for row in rows[:limit]]
+    return ExperimentPage(items=items, next=str(rows[limit - 1]["number"]) if len(rows) > limit else None)
+
+
+@router.get("/{identity}", responses=responses(404), response_model=ExperimentView)
+async def one(
+    identity: str,
+    service: TheService,
+    caller: TheCaller,
+    prefer: Annotated[str | None, Header(max_length=200, description="`wait=20`: wait until it is done, 20 s at most")] = None,
+) -> Response:
+    """One of your experiments."""
+    caller.check("read")
+    await service.database.read(lambda c: _mine(c, caller, identity))
+    if wait := _wait(prefer):
+        await _until_done(service, identity, wait)
+    return shown(await service.database.read(lambda c: _viewed(c, service, identity)))
+
+
+@router.post("/{identity}/abort", responses=responses(403, 404, 409, 503), response_model=ExperimentView)
+async def abort(identity: str, service: TheService, caller: TheCaller) -> Response:
+    """Take one of your experiments back; if it is running, its rig is stopped."""
+
+    def change(connection: Connection, now: float) -> ExperimentView:
+        _mine(connection, caller, identity)
+        return view(queue.abort(connection, now, identity, f"aborted by {caller.name}"))
+
+    return shown(await service.database.write(change))
+
+
+def view(row: Mapping[str, Any], place: tuple[int, float] | None = None, waiting_because: str | None = None) -> ExperimentView:
+    """A row as its owner may see it."""
+    result = json.loads(row["result_json"]) if row.get("result_json") else {}
+    return ExperimentView.model_construct(
+        id=row["id"], rig=row["rig"], campaign=row["campaign"], trial=row["trial"], state=row["state"],
+        settings=json.loads(row["settings_json"]),
+        estimate=Price.model_construct(seconds=row["seconds"], money=row["money"], volume=row["volume"]),
+        outcomes=result.get("outcomes"), raw=result.get("raw"), cost=Price(**result["cost"]) if result.get("cost") else None,
+        error=row.get("error"), provenance=json.loads(row["provenance_json"]) if row.get("provenance_json") else None,
+        created_at=row["created_at"], started_at=row.get("started_at"), finished_at=row.get("finished_at"),
+        position=place[0] if place else None, eta_s=place[1] if place else None, waiting_because=waiting_because,
+    )  # fmt: skip
+
+
+def check_rig(connection: Connection, service: Service, caller: Caller, name: str) -> tuple[Bench, dict[str, Any]]:
+    """The rig, if the caller may use it now.
+
+    Raises:
+        NotFound, Forbidden, Conflict: There is no such rig; it is not for this caller; it takes nothing now.
+    """
+    bench, row = service.benches.get(connection, name)
+    caller.check("run:rig" if bench.is_real else "run:sim")
+    if bench.is_real and not caller.is_instructor and not people.is_approved(connection, caller.person, name):
+        raise Forbidden(f"{name} is a real rig, and you are not approved for it yet; ask your instructor to approve {caller.person}")
+    if row["state"] == "stopped":
+        raise Conflict(f"the rig {name} was stopped by the instructor; ask when it is open again")
+    return bench, row
+
+
+def _order(connection: Connection, service: Service, caller: Caller, body: NewExperiment) -> tuple[Bench, Order]:
+    bench, _ = check_rig(connection, service, caller, body.rig)
+    settings = bench.experiment.check(body.settings)
+    return bench, Order(caller.person, body.rig, settings, bench.estimate(settings), is_urgent=caller.is_instructor)
+
+
+def _dry_run(connection: Connection, service: Service, caller: Caller, body: NewExperiment) -> DryRun:
+    from api import ledger
+
+    _, order = _order(connection, service, caller, body)
+    cost, left = order.estimate, ledger.balance(connection, caller.person)
+    asked = {"runs": 1.0, "seconds": cost.seconds, "money": cost.money, "volume": cost.volume}
+    lacking = [k for k, has in left.items() if has is not None and asked[k] > has]
+    row = {"rig": order.rig, "lane": int(order.is_urgent), "tag": float("inf"), "number": 2**62}
+    position, _ = queue.place(connection, row)
+    reason = f"your budget does not allow it: {', '.join(lacking)}" if lacking else None
+    return DryRun(allowed=not lacking, reason=reason, estimate=Price.of(cost), position=position)
+
+
+_owner = select(experiment.c.person).where(experiment.c.id == bindparam("which"))
+
+
+def _mine(connection: Connection, caller: Caller, identity: str) -> None:
+    """Refuse what is another's exactly like what does not exist."""
+    owner = connection.execute(_owner, {"which": identity}).scalar_one_or_none()
+    if owner is None or (owner != caller.person and not caller.is_instructor):
+        raise NotFound(f"there is no experiment {identity}")
+
+
+def _viewed(connection: Connection, service: Service, identity: str) -> ExperimentView:
+    row = queue.find(connection, identity)
+    if row["state"] != queue.QUEUED:
+        return view(row)
+    _, rig = service.benches.get(connection, row["rig"])
+    status = status_of(rig, service.database.now())
+    place = queue.place(connection, row)
+    reasons = {"offline": "its rig is offline", "paused": "its rig is paused", "stopped": "its rig was stopped"}
+    return view(row, place, reasons.get(status) or (f"{place[0]} go before it" if place[0] else "it is next"))
+
+
+async def _until_done(service: Service, identity: str, wait: float) -> ExperimentView | None:
+    """The experiment if it ends in time."""
+    now = service.database.now
+    end = now() + wait
+    while True:
+        news = service.news
+        row = await service.database.read(lambda c: queue.find(c, identity))
+        if row["state"] in queue.ENDS:
+            return view(row)
+        if (left := end - now()) <= 0:
+            return None
+        await service.wait_for_news(left, news)
+
+
+def _wait(prefer: str | None) -> float:
+    """s, of a header ``Prefer: wait=20``; other preferences are passed over, as RFC 7240 has it."""
+    match = re.search(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})\b", prefer or "")
+    return min(float(match[1]), LONGEST_WAIT) if match else 0.0

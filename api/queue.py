@@ -1,0 +1,264 @@
+"""The life of an experiment: queued, leased, running, and one of four ends. Every step is one change of the database.
+
+    queued → leased → running → succeeded | failed | aborted | unknown
+
+A lease that runs out before the rig began goes back into the queue. One that runs out while a *real* rig was running ends as `unknown`:
+nobody knows what the rig did, so it is never run again by itself. A twin's experiment is simply run again.
+
+The queue of a rig is fair over people (start-time fair queueing: Goyal, Vin & Cheng, IEEE/ACM Trans. Networking 5 (1997) 690,
+doi:10.1109/90.649569): every person's experiments are lined up in a virtual time that advances by the seconds they are estimated to
+take, and the rig takes the earliest tag. Who was idle begins at the rig's virtual time, so that nobody saves up.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
+
+from api import journal, ledger
+from api.ledger import Amount
+from api.tables import experiment, rig, share
+from frugaltwin.costs import Cost
+from frugaltwin.errors import FrugalTwinError
+from frugaltwin.experiment import Measurement, Settings
+
+Row = dict[str, Any]
+
+QUEUED, LEASED, RUNNING = "queued", "leased", "running"
+SUCCEEDED, FAILED, ABORTED, UNKNOWN = "succeeded", "failed", "aborted", "unknown"
+OPEN = (QUEUED, LEASED, RUNNING)
+ENDS = (SUCCEEDED, FAILED, ABORTED, UNKNOWN)
+LEASE = 30.0
+"""s that a worker has until it renews."""
+
+
+class Conflict(FrugalTwinError):
+    """Not in this state."""
+
+
+class NotFound(FrugalTwinError):
+    """There is no such thing, or it is not yours: the answer is the same."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be performed, for whom."""
+
+    person: str
+    rig: str
+    settings: Settings
+    """Checked."""
+    estimate: Cost
+    is_urgent: bool = False
+    """The instructor's lane."""
+    campaign: str | None = None
+    trial: int | None = None
+
+
+_rig = select(rig).where(rig.c.name == bindparam("which"))
+_share = select(share.c.until).where(share.c.rig == bindparam("which"), share.c.person == bindparam("whose"))
+_new_share = insert(share)
+_move_share = update(share).where(share.c.rig == bindparam("which"), share.c.person == bindparam("whose")).values(until=bindparam("then"))
+_insert = insert(experiment).returning(experiment.c.number)
+_by_id = select(experiment).where(experiment.c.id == bindparam("which"))
+_waiting = (
+    select(experiment)
+    .where(experiment.c.rig == bindparam("which"), experiment.c.state == QUEUED)
+    .order_by(experiment.c.lane.desc(), experiment.c.tag, experiment.c.number)
+    .limit(bindparam("count"))
+)
+_ran_out = select(experiment).where(experiment.c.state.in_((LEASED, RUNNING)), experiment.c.lease_until < bindparam("now"))
+_change = update(experiment).where(experiment.c.number == bindparam("which"))
+
+
+def new_id(kind: str) -> str:
+    """A name that says what it names and that nobody can guess."""
+    return f"{kind}_{secrets.token_hex(10)}"
+
+
+def find(connection: Connection, identity: str) -> Row:
+    """An experiment by its id.
+
+    Raises:
+        NotFound: There is none.
+    """
+    row = connection.execute(_by_id, {"which": identity}).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"there is no experiment {identity}")
+    return dict(row)
+
+
+def submit(connection: Connection, now: float, order: Order) -> dict[str, Any]:
+    """Reserve the estimate and queue it; its row.
+
+    Raises:
+        BudgetExhausted: The person cannot pay for it; nothing is queued.
+    """
+    identity = new_id("x")
+    cost = order.estimate
+    ledger.reserve(connection, now, order.person, identity, Amount(1.0, cost.seconds, cost.money, cost.volume))
+    whose = {"which": order.rig, "whose": order.person}
+    clock = connection.execute(_rig, whose).mappings().one()["clock"]
+    until = connection.execute(_share, whose).scalar_one_or_none()
+    tag = max(clock, until or 0.0)
+    if until is None:
+        connection.execute(_new_share, {"rig": order.rig, "person": order.person, "until": tag + cost.seconds})
+    else:
+        connection.execute(_move_share, whose | {"then": tag + cost.seconds})
+    row: dict[str, Any] = {
+        "id": identity, "person": order.person, "rig": order.rig, "campaign": order.campaign, "trial": order.trial,
+        "settings_json": json.dumps(dict(order.settings), allow_nan=False), "state": QUEUED, "lane": int(order.is_urgent), "tag": tag,
+        "seconds": cost.seconds, "money": cost.money, "volume": cost.volume, "attempt": 0, "created_at": now,
+    }  # fmt: skip
+    row["number"] = connection.execute(_insert, row).scalar_one()
+    _tell(connection, now, row, QUEUED)
+    return row
+
+
+def lease(connection: Connection, now: float, name: str, worker: str, count: int) -> list[Row]:
+    """The next experiments of a rig, fairest first, now in the hands of a worker until their lease runs out. They have not begun."""
+    expire(connection, now)
+    taken = []
+    for row in map(dict, connection.execute(_waiting, {"which": name, "count": count}).mappings().all()):
+        values = {"state": LEASED, "lease": secrets.token_hex(8), "lease_until": now + LEASE, "attempt": row["attempt"] + 1}
+        connection.execute(_change.values(**values), {"which": row["number"]})
+        taken.append({**row, **values})
+    if taken:
+        clock = max(row["tag"] for row in taken)
+        connection.execute(update(rig).where(rig.c.name == name, rig.c.clock < clock).values(clock=clock))
+    connection.execute(update(rig).where(rig.c.name == name).values(worker=worker, seen_at=now))
+    return taken
+
+
+def begin(connection: Connection, now: float, identity: str, lease_id: str) -> None:
+    """The rig is about to move for this one: from here on it counts as having run.
+
+    Raises:
+        Conflict: It was stopped, or taken back; the rig must not move.
+    """
+    row = find(connection, identity)
+    if row["state"] == RUNNING and row["lease"] == lease_id:
+        return  # told twice
+    row = _held(connection, identity, lease_id, (LEASED,))
+    connection.execute(_change.values(state=RUNNING, started_at=now, lease_until=now + LEASE), {"which": row["number"]})
+    _tell(connection, now, row, RUNNING)
+
+
+def renew(connection: Connection, now: float, name: str, worker: str, leases: Mapping[str, str]) -> list[str]:
+    """A worker's heartbeat: it is heard, and what it holds it goes on holding.
+
+    Args:
+        leases: The lease of each experiment that it holds, by id.
+
+    Returns:
+        The ids that it holds no more (aborted, say): their rig has to be stopped.
+    """
+    connection.execute(update(rig).where(rig.c.name == name).values(worker=worker, seen_at=now))
+    lost = []
+    for identity, lease_id in leases.items():
+        held = and_(experiment.c.id == identity, experiment.c.lease == lease_id, experiment.c.state.in_((LEASED, RUNNING)))
+        if not connection.execute(update(experiment).where(held).values(lease_until=now + LEASE)).rowcount:
+            lost.append(identity)
+    return lost
+
+
+def finish(
+    connection: Connection, now: float, identity: str, lease_id: str, measurement: Measurement | None, error: str | None, cost: Cost,
+    provenance: Mapping[str, Any], *, was_stopped: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """The worker's report; the row. Told twice, it counts once. A late report clears up what was `unknown`.
+
+    Raises:
+        Conflict: Somebody else holds it, or it ended otherwise.
+    """
+    row = find(connection, identity)
+    if row["lease"] == lease_id and row["state"] in (SUCCEEDED, FAILED):
+        return dict(row)
+    row = _held(connection, identity, lease_id, (LEASED, RUNNING, UNKNOWN))
+    state = SUCCEEDED if measurement else ABORTED if was_stopped else FAILED
+    body = None if measurement is None else {"outcomes": dict(measurement.outcomes), "raw": dict(measurement.raw)}
+    result = json.dumps((body or {}) | {"cost": asdict(cost)}, allow_nan=False)
+    values = {"state": state, "result_json": result, "error": error, "finished_at": now, "lease_until": None}
+    values["provenance_json"] = json.dumps(dict(provenance), allow_nan=False)
+    connection.execute(_change.values(**values), {"which": row["number"]})
+    if row["state"] != UNKNOWN:  # which was settled as if all of it had been spent
+        _settle(connection, now, row, Amount(1.0, cost.seconds, cost.money, cost.volume))
+    return _tell(connection, now, dict(row) | values, state)
+
+
+def abort(connection: Connection, now: float, identity: str, why: str) -> dict[str, Any]:
+    """Take it back; the row. What has begun is aborted by its worker, at its next heartbeat; it is charged what was reserved.
+
+    Raises:
+        Conflict: It has ended.
+    """
+    row = find(connection, identity)
+    if row["state"] not in OPEN:
+        raise Conflict(f"experiment {identity} has ended ({row['state']}); there is nothing to abort")
+    values = {"state": ABORTED, "error": why, "finished_at": now, "lease": None, "lease_until": None}
+    connection.execute(_change.values(**values), {"which": row["number"]})
+    has_begun = row["state"] == RUNNING
+    _settle(connection, now, row, _reserved(row) if has_begun else Amount())
+    return _tell(connection, now, dict(row) | values, ABORTED)
+
+
+def expire(connection: Connection, now: float) -> None:
+    """What workers did not renew: back into the queue, or `unknown` where a real rig had begun."""
+    for row in map(dict, connection.execute(_ran_out, {"now": now}).mappings().all()):
+        is_real = connection.execute(_rig, {"which": row["rig"]}).mappings().one()["is_real"]
+        if row["state"] == RUNNING and is_real:
+            why = "its worker was lost in the middle; look at the rig, then submit it again if it should be done again"
+            values: dict[str, Any] = {"state": UNKNOWN, "error": why, "finished_at": now, "lease_until": None}
+            _settle(connection, now, row, _reserved(row))
+        else:
+            values = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
+        connection.execute(_change.values(**values), {"which": row["number"]})
+        _tell(connection, now, dict(row) | values, values["state"])
+
+
+def place(connection: Connection, row: Mapping[str, Any]) -> tuple[int, float]:
+    """How many experiments go before a queued one, and how long they and what is running are estimated to take, s."""
+    before = or_(
+        experiment.c.lane > row["lane"],
+        and_(
+            experiment.c.lane == row["lane"],
+            or_(experiment.c.tag < row["tag"], and_(experiment.c.tag == row["tag"], experiment.c.number < row["number"])),
+        ),
+    )
+    queued = and_(experiment.c.state == QUEUED, before)
+    running = experiment.c.state.in_((LEASED, RUNNING))
+    question = select(func.count(), func.coalesce(func.sum(experiment.c.seconds), 0.0)).where(experiment.c.rig == row["rig"])
+    n, seconds = connection.execute(question.where(queued)).one()
+    _, under_way = connection.execute(question.where(running)).one()
+    return int(n), float(seconds + under_way)
+
+
+def _held(connection: Connection, identity: str, lease_id: str, states: Sequence[str]) -> Row:
+    row = find(connection, identity)
+    if row["lease"] != lease_id or row["state"] not in states:
+        raise Conflict(f"experiment {identity} is {row['state']} and not in the hands of this worker; stop the rig")
+    return row
+
+
+def _reserved(row: Mapping[str, Any]) -> Amount:
+    return Amount(1.0, row["seconds"], row["money"], row["volume"])
+
+
+def _settle(connection: Connection, now: float, row: Mapping[str, Any], took: Amount) -> None:
+    ledger.settle(connection, now, row["person"], row["id"], _reserved(row), took)
+
+
+def _tell(connection: Connection, now: float, row: Mapping[str, Any], state: str) -> dict[str, Any]:
+    body = {"state": state, "settings": json.loads(row["settings_json"])}
+    if row.get("error"):
+        body["error"] = row["error"]
+    if row.get("result_json"):
+        body |= json.loads(row["result_json"])
+        body.pop("raw", None)  # in the experiment itself
+    journal.record(
+        connection, now, f"experiment.{state}", row["person"], body, rig=row["rig"], campaign=row["campaign"], experiment=row["id"]
+    )
+    return dict(row)

@@ -1,0 +1,120 @@
+"""What the parts of a running service share: its database, its clock, who was seen lately, and who listens for news."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from api import people
+from api.benches import Benches
+from api.database import Database
+from api.people import Caller
+from api.problems import TooMany
+
+REMEMBER = 2.0  # s that a token is taken for good without asking again: another process may have revoked it
+BODY = 1_000_000  # bytes of a request at most
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a service runs."""
+
+    url: str = "sqlite:///frugaltwin-service.db"
+    """The database."""
+    requests_per_second: float = 50.0
+    """Of one token, for long."""
+    burst: float = 200.0
+    """Of one token, at once."""
+    poll: float = 0.5
+    """s between two looks for what other processes have written."""
+
+
+@dataclass
+class Bucket:
+    """A token bucket: how many requests somebody may still make now."""
+
+    level: float
+    at: float
+
+
+@dataclass
+class Service:
+    """One process of the service."""
+
+    settings: Settings
+    database: Database
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and replaced by a fresh one, after every commit: whoever waits looks again."""
+    benches: Benches = field(default_factory=Benches)
+    _seen: dict[str, tuple[float, Caller]] = field(default_factory=dict)
+    _buckets: dict[str, Bucket] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    async def caller(self, words: str) -> Caller:
+        """Who has this token; each request counts against its limit.
+
+        Raises:
+            Unauthorized: Nobody, or not any more.
+            TooMany: Too many requests lately.
+        """
+        now, digest = self.database.now(), people.digest(words)
+        at, found = self._seen.get(digest, (0.0, None))
+        is_fresh = found is not None and 0 <= now - at < REMEMBER and (found.expires_at is None or found.expires_at > now)
+        if found is None or not is_fresh:
+            found = await self.database.read(lambda c: people.caller(c, now, words))
+            self._seen[digest] = now, found
+        self._count(found, now)
+        return found
+
+    def forget(self) -> None:
+        """Ask the database again about every token: one was revoked."""
+        self._seen.clear()
+
+    def _count(self, caller: Caller, now: float) -> None:
+        if "work" in caller.scopes:
+            return
+        limits = self.settings
+        bucket = self._buckets.setdefault(caller.token, Bucket(limits.burst, now))
+        bucket.level = min(limits.burst, bucket.level + max(0.0, now - bucket.at) * limits.requests_per_second) - 1
+        bucket.at = now
+        if bucket.level < 0:
+            wait = -bucket.level / limits.requests_per_second
+            bucket.level += 1  # a refused request is not counted
+            error = TooMany(f"more than {limits.requests_per_second:g} requests a second with one token; wait {wait:.1f} s")
+            error.retry_after = wait
+            raise error
+
+    async def wait_for_news(self, timeout: float, since: asyncio.Event | None = None) -> None:
+        """Until something was committed here, or elsewhere (then at most `Settings.poll` late), or the time is over.
+
+        Args:
+            since: `news` as it was before the database was asked, so that nothing falls between.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for((since or self.news).wait(), min(timeout, self.settings.poll))
+
+    def announce(self) -> None:
+        """Something was committed. Called in the event loop."""
+        before, self.news = self.news, asyncio.Event()
+        before.set()
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Service]:
+    """A service on an up-to-date database."""
+    database = Database(settings.url)
+    service = Service(settings, database)
+    loop = asyncio.get_running_loop()
+
+    def announce() -> None:
+        loop.call_soon_threadsafe(service.announce)
+
+    database.on_commit(announce)
+    try:
+        yield service
+    finally:
+        await asyncio.to_thread(database.close)

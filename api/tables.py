@@ -1,0 +1,179 @@
+"""The service's tables, the same for SQLite and PostgreSQL. `migrations/` brings a database to them.
+
+Times are seconds since 1970 by the server's clock. Texts named `…_json` hold JSON.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+tables = MetaData()
+
+Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself only in an INTEGER PRIMARY KEY
+
+person = Table(
+    "person",
+    tables,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("role", String(12), nullable=False),  # student, instructor, observer
+    Column("created_at", Float, nullable=False),
+)
+token = Table(
+    "token",
+    tables,
+    Column("id", String(32), primary_key=True),
+    Column("person", ForeignKey("person.id"), nullable=False, index=True),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of what the owner was shown once
+    Column("note", String(80), nullable=False),
+    Column("scopes", String(80), nullable=False),  # words with spaces between: read run:sim run:rig admin
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+)
+join_code = Table(
+    "join_code",
+    tables,
+    Column("id", String(32), primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("note", String(80), nullable=False),
+    Column("scopes", String(80), nullable=False),
+    Column("uses_left", Integer, nullable=False),
+    Column("runs", Float),  # what each newcomer may spend; nothing is no limit
+    Column("seconds", Float),
+    Column("money", Float),
+    Column("volume", Float),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+)
+account = Table(  # what is left of each person's budget, reservations taken off; the sum of the ledger
+    "account",
+    tables,
+    Column("person", ForeignKey("person.id"), primary_key=True),
+    Column("runs", Float),
+    Column("seconds", Float),
+    Column("money", Float),
+    Column("volume", Float),
+)
+ledger = Table(  # append-only
+    "ledger",
+    tables,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("person", String(32), nullable=False, index=True),
+    Column("experiment", String(32), index=True),
+    Column("kind", String(8), nullable=False),  # grant, reserve, settle, refund
+    Column("runs", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("money", Float, nullable=False),
+    Column("volume", Float, nullable=False),
+    Column("at", Float, nullable=False),
+)
+rig = Table(
+    "rig",
+    tables,
+    Column("name", String(40), primary_key=True),
+    Column("driver", String(40), nullable=False),
+    Column("options_json", Text, nullable=False),
+    Column("is_real", Boolean, nullable=False),
+    Column("experiment_json", Text, nullable=False),
+    Column("state", String(8), nullable=False),  # open, paused, stopped
+    Column("worker", String(64)),  # who drives it, while heard
+    Column("seen_at", Float),
+    Column("clock", Float, nullable=False),  # virtual time of the fair queue: the tag of what was leased last
+    Column("created_at", Float, nullable=False),
+)
+approval = Table(  # who may use a real rig
+    "approval",
+    tables,
+    Column("person", ForeignKey("person.id"), primary_key=True),
+    Column("rig", ForeignKey("rig.name"), primary_key=True),
+    Column("by", String(32), nullable=False),
+    Column("at", Float, nullable=False),
+)
+share = Table(  # up to which virtual time a person has been served, or will be
+    "share",
+    tables,
+    Column("rig", ForeignKey("rig.name"), primary_key=True),
+    Column("person", ForeignKey("person.id"), primary_key=True),
+    Column("until", Float, nullable=False),
+)
+campaign = Table(
+    "campaign",
+    tables,
+    Column("id", String(32), primary_key=True),
+    Column("person", ForeignKey("person.id"), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("rig", ForeignKey("rig.name"), nullable=False),
+    Column("words_json", Text, nullable=False),  # goal, strategy, seed, budget, stop, whether a person approves
+    Column("state", String(8), nullable=False),  # running, paused, waiting (for a person), ended
+    Column("reason", Text),  # why it is not running
+    Column("proposal_json", Text),  # what waits for a person
+    Column("created_at", Float, nullable=False),
+    Column("number", Number, nullable=False, unique=True),  # for pages, newest first
+    Index("campaign_of", "person", "number"),
+    Index("campaign_named", "person", "name", unique=True),
+)
+experiment = Table(
+    "experiment",
+    tables,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("person", ForeignKey("person.id"), nullable=False),
+    Column("rig", ForeignKey("rig.name"), nullable=False),
+    Column("campaign", String(32)),
+    Column("trial", Integer),  # its number within the campaign
+    Column("settings_json", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("lane", Integer, nullable=False),  # 1 goes before 0
+    Column("tag", Float, nullable=False),  # place in the fair queue
+    Column("seconds", Float, nullable=False),  # estimate, reserved
+    Column("money", Float, nullable=False),
+    Column("volume", Float, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("lease", String(32)),
+    Column("lease_until", Float),
+    Column("result_json", Text),  # outcomes, cost and raw readings, or nothing
+    Column("error", Text),
+    Column("provenance_json", Text),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Index("experiment_queue", "rig", "state", "lane", "tag", "number"),
+    Index("experiment_of", "person", "number"),
+    Index("experiment_trial", "campaign", "trial", unique=True),
+)
+event = Table(
+    "event",
+    tables,
+    Column("id", Number, primary_key=True, autoincrement=False),  # without gaps, in the order of commits
+    Column("person", String(32), nullable=False),  # whose it is
+    Column("rig", String(40)),
+    Column("campaign", String(32)),
+    Column("experiment", String(32)),
+    Column("kind", String(40), nullable=False),
+    Column("body_json", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("event_of", "person", "id"),
+)
+counter = Table(  # one row: its lock is the right to write
+    "counter",
+    tables,
+    Column("name", String(16), primary_key=True),
+    Column("value", Number, nullable=False),
+)
+answer = Table(  # what a request with an idempotency key was answered
+    "answer",
+    tables,
+    Column("person", String(32), primary_key=True),
+    Column("key", String(80), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body_json", Text, nullable=False),
+    Column("location", String(200)),
+    Column("at", Float, nullable=False, index=True),
+)
+secret = Table(  # of the server, by name
+    "secret",
+    tables,
+    Column("name", String(40), primary_key=True),
+    Column("value", String(200), nullable=False),
+)
