@@ -169,6 +169,10 @@ class Campaign:
                         trials.append(trial)
                         yield trial
                         settings = self._next(trials)
+                        if trial.source == "stopped" and not self._stop.is_set():
+                            # Somebody at the rig did it (the emergency switch, say): it takes a person to go on.
+                            self.stopped_because = self._failures = trial.error
+                            break
             except Stopped:  # while it was connecting
                 if not self._stop.is_set():
                     raise
@@ -179,6 +183,16 @@ class Campaign:
         """End `run` now, from any thread or signal handler: the rig comes to rest and what is under way becomes a failed trial."""
         self._stop.set()
         self.driver.stop()
+
+    def decide(self, n_before: int = 0, pending: Sequence[Settings] = ()) -> Settings | None:
+        """One step of `run` for somebody else to perform; None when the campaign has ended, and `stopped_because` says why.
+
+        Args:
+            n_before: Trials of earlier sessions, whose failures do not count.
+            pending: Settings to keep away from.
+        """
+        self._n_before = n_before
+        return self._next(self.trials, pending)
 
     def suggest(self, count: int = 1) -> list[Settings]:
         """What to try next, for a person to perform and `tell`. Asked twice, it says the same.
@@ -210,7 +224,7 @@ class Campaign:
         """
         experiment = self.driver.experiment
         checked = experiment.check(settings)
-        measurement = None if outcomes is None else self._checked(checked, Measurement(outcomes, cost, raw or {}))  # type: ignore[arg-type]
+        measurement = None if outcomes is None else sensible(self.goal, checked, Measurement(outcomes, cost, raw or {}))  # type: ignore[arg-type]
         with self._locked():
             trial = Trial(len(self.trials) + 1, checked, measurement, error, cost, "told", _now())
             self._keep(trial)
@@ -316,7 +330,7 @@ class Campaign:
             self._begin()
         self.store.append(self.name, trial)
 
-    def _next(self, trials: list[Trial]) -> Settings | None:
+    def _next(self, trials: list[Trial], pending: Sequence[Settings] = ()) -> Settings | None:
         """What to perform next; None when the campaign has ended, and `stopped_because` says why."""
         self._failures = _failing(trials[self._n_before :])
         self.stopped_because = (
@@ -324,7 +338,7 @@ class Campaign:
         )
         if self.stopped_because or self._stop.is_set():
             return None
-        (settings,) = self.strategy.suggest(self.driver.experiment, self.goal, trials)
+        (settings,) = self.strategy.suggest(self.driver.experiment, self.goal, trials, pending=pending)
         settings = self.driver.experiment.check(settings)
         if isinstance(self.driver, Estimates):
             self.stopped_because = self.budget.exhausted(trials, self.driver.estimate(settings))
@@ -335,7 +349,7 @@ class Campaign:
         try:
             measurement = self.driver.perform(settings)
             cost = measurement.cost
-            return Trial(number, settings, self._checked(settings, measurement), None, cost, finished_at=_now())
+            return Trial(number, settings, sensible(self.goal, settings, measurement), None, cost, finished_at=_now())
         except Stopped as error:
             return Trial(number, settings, None, str(error), error.cost, "stopped", _now())
         except DriverError as error:  # a failed attempt is a result too: it is stored, not hidden
@@ -344,18 +358,6 @@ class Campaign:
         except OutOfBounds as error:
             _log.warning("trial %d of %s failed", number, self.name, exc_info=True)
             return Trial(number, settings, None, f"the reading makes no sense: {error}", cost, finished_at=_now())
-
-    def _checked(self, settings: Settings, measurement: Measurement) -> Measurement:
-        """The measurement with outcomes that are the experiment's, and a score that is a number.
-
-        Raises:
-            OutOfBounds: They are not.
-        """
-        outcomes = self.driver.experiment.check_outcomes(measurement.outcomes)
-        score = self.goal.score_of(settings, outcomes) if isinstance(self.goal, ScoredGoal) else 0.0
-        if not math.isfinite(score):
-            raise OutOfBounds(f"the outcomes give the score {score}, which is not a finite number")
-        return Measurement(outcomes, measurement.cost, measurement.raw)
 
 
 class Absent:
@@ -384,6 +386,19 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def sensible(goal: Goal, settings: Settings, measurement: Measurement) -> Measurement:
+    """The measurement with outcomes that are those of the goal's experiment, and a score that is a number.
+
+    Raises:
+        OutOfBounds: They are not.
+    """
+    outcomes = goal.experiment.check_outcomes(measurement.outcomes)
+    score = goal.score_of(settings, outcomes) if isinstance(goal, ScoredGoal) else 0.0
+    if not math.isfinite(score):
+        raise OutOfBounds(f"the outcomes give the score {score}, which is not a finite number")
+    return Measurement(outcomes, measurement.cost, measurement.raw)
 
 
 def _failing(trials: list[Trial]) -> str | None:

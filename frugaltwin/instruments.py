@@ -28,7 +28,8 @@ class Reading:
 class Mixer(Protocol):
     """Pumps over a cell with a lamp and a color sensor.
 
-    Every instruction blocks until it is done. All of them raise `Stopped` after `stop`, `LinkError` and `RigFault` as they occur.
+    Every instruction blocks until it is done. All of them raise `Stopped` after `stop`, `LinkError` and `RigFault` as they occur. A dose
+    that is refused changes nothing; after any other failure nobody knows what is in the cell, and `drain` is how to begin again.
     """
 
     @property
@@ -65,7 +66,7 @@ class Mixer(Protocol):
         ...
 
     def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
-        """What an instruction is expected to take; `amount` is its volume in mL or its time in s. Nothing moves."""
+        """What an instruction is expected to take, within 10 %; `amount` is its volume in mL or its time in s. Nothing moves."""
         ...
 
     def stop(self) -> None:

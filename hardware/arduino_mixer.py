@@ -23,6 +23,7 @@ DRAIN_PUMP = 4
 BOOT = 3.0  # s: a bootloader listens for a sketch for 1–2 s before ours begins
 POLL = 0.5  # s between two questions while something runs; the board gives a silent host 5 s
 SETTLE = 0.3  # s after a dose, until the last drop has fallen
+WIRING = 0.008  # s that the firmware takes to set up an integration
 LATE = 2.0  # s beyond the promised end of a run, after which something is wrong
 
 CHANNELS = {
@@ -238,7 +239,14 @@ class ArduinoMixer:
             raise RigFault(f"{self._name} cannot pump {volume:g} mL: {REFUSALS[6]}")
         if tenths == 0:
             return  # less than half of that unit
-        self._run(f"DISPENSE {self._pumps[pump]} {tenths // 10}.{tenths % 10}", tenths / 10)
+        self.link.check()  # what is not connected uses nothing
+        try:
+            self._run(f"DISPENSE {self._pumps[pump]} {tenths // 10}.{tenths % 10}", tenths / 10)
+        except Refused:
+            raise
+        except DriverError:
+            self._used[pump] += volume  # nobody knows how much of it
+            raise
         self._used[pump] += volume
         self.clock.sleep(SETTLE)
 
@@ -281,7 +289,8 @@ class ArduinoMixer:
             known = self._flows.get(self._pumps[pump])
             seconds = amount * 1e3 / known.flow + known.dead / 1e6 if known and known.flow else amount / RATE
             return Cost(max(seconds, 0.0) + SETTLE, self.liquids.money({pump: amount}), amount)
-        return Cost({"mix": amount, "read": self.sensor.read_seconds, "drain": DRAIN_SECONDS}[instruction])
+        read = self.sensor.read_seconds + WIRING * self.sensor.passes
+        return Cost({"mix": amount, "read": read, "drain": DRAIN_SECONDS}[instruction])
 
     def stop(self) -> None:
         if link := self._link:

@@ -78,7 +78,7 @@ def found_address() -> str:
     from serial.tools import list_ports
 
     candidates = [p.device for p in list_ports.comports() if p.vid in ARDUINO]
-    found = [device for device in candidates if is_color_mixer(open_port(device, BAUD))]
+    found = [device for device in candidates if is_color_mixer(device)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -87,9 +87,12 @@ def found_address() -> str:
     raise LinkError(f"no Arduino with the color mixer's firmware is plugged in{looked}; clones are found by their port only: name it")
 
 
-def is_color_mixer(port: Port) -> bool:
-    """Whether our firmware is behind an open port, which is closed again."""
-    link = SerialLink(port, RealClock(), "a board")
+def is_color_mixer(address: str) -> bool:
+    """Whether our firmware is behind a port; not if another program has it."""
+    try:
+        link = SerialLink(open_port(address, BAUD), RealClock(), address)
+    except LinkError:
+        return False
     try:
         link.listen("READY", BOOT)
         reply = link.request("*IDN?")
