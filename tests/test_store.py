@@ -247,13 +247,13 @@ def test_a_campaign_without_trials_makes_way_for_another_and_one_with_trials_doe
 def test_an_experiment_survives_the_way_through_json() -> None:
     experiment = Experiment(
         "demo",
-        (Continuous("a", 0, 1, "mL"), Continuous("b", 0, 1, "mL"), Discrete("n", (1.0, 2.0)), Categorical("acid", ("1", "2"))),
+        (Continuous("u", 0, 1, "mL"), Continuous("v", 0, 1, "mL"), Discrete("n", (1.0, 2.0)), Categorical("acid", ("1", "2"))),
         (
-            Outcome("t", law=BeerLambert(("a",))),
-            Outcome("c", law=Additive(("a",), Exposure((("n", 1.0),)))),
+            Outcome("t", law=BeerLambert(("u",))),
+            Outcome("c", law=Additive(("u",), Exposure((("n", 1.0),)))),
             Outcome("p", labels=("x", "y")),
         ),
-        (MixtureSum(("a", "b"), 1.0, "mL"), LinearConstraint({"a": 1.0, "n": 0.5}, high=2.2)),
+        (MixtureSum(("u", "v"), 1.0, "mL"), LinearConstraint({"u": 1.0, "n": 0.5}, high=2.2)),
         color=Colorimetry(("t",), ((1.0,), (1.0,), (1.0,)), (1.0, 1.0, 1.0)),
     )
     assert experiment_from_json(json.loads(json.dumps(experiment_to_json(experiment), allow_nan=False))) == experiment
