@@ -21,7 +21,7 @@ from api.tables import answer
 _bearer = HTTPBearer(auto_error=False, description="the token that you were shown once, as `Authorization: Bearer ft_…`")
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """The running service."""
     found: Service = request.app.state.service
     return found
@@ -44,18 +44,23 @@ Key = Annotated[
 
 
 async def once(
-    service: Service, caller: Caller, key: str | None, request: BaseModel, change: Callable[[Connection, float], tuple[int, BaseModel, str]]
+    service: Service,
+    caller: Caller,
+    key: str | None,
+    request: BaseModel,
+    change: Callable[[Connection, float], tuple[int, BaseModel, str]],
+    shown_once: str | None = None,
 ) -> Response:
     """Make a change and answer with it; with a key, the same request again gets the stored answer and changes nothing.
 
     Args:
         change: Gives status, body and location.
+        shown_once: A field of the body that is never kept, such as a token: the stored answer has nothing there.
 
     Raises:
         Unprocessable: The key was used for another request.
     """
-    words = f"{type(request).__name__}:{json.dumps(request.model_dump(mode='json'), sort_keys=True)}"
-    digest = hashlib.sha256(words.encode()).hexdigest()
+    digest = "" if key is None else _digest(request)
 
     def kept(connection: Connection, now: float) -> tuple[int, str, str]:
         if key is not None:
@@ -67,12 +72,18 @@ async def once(
         status, body, location = change(connection, now)
         text = body.model_dump_json()
         if key is not None:
-            row_ = {"person": caller.person, "key": key, "digest": digest, "status": status, "body_json": text, "location": location}
+            keep = text if shown_once is None else body.model_copy(update={shown_once: None}).model_dump_json()
+            row_ = {"person": caller.person, "key": key, "digest": digest, "status": status, "body_json": keep, "location": location}
             connection.execute(insert(answer), row_ | {"at": now})
         return status, text, location
 
     status, text, location = await service.database.write(kept)
     return Response(text, status, {"Location": location}, "application/json")
+
+
+def _digest(request: BaseModel) -> str:
+    words = f"{type(request).__name__}:{json.dumps(request.model_dump(mode='json'), sort_keys=True)}"
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def shown(model: BaseModel, status: int = 200, **headers: str) -> Response:

@@ -11,10 +11,31 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
+from api.health import Counted
+from api.orchestrator import orchestrated
 from api.problems import Problem
 from api.service import BODY, Settings, opened
 
-RESOURCES = ("experiments",)
+RESOURCES = ("experiments", "rigs", "work", "campaigns", "preferences", "me", "tokens", "classes", "events", "health", "docs_page")
+TAGS = {
+    "experiments": "Submit settings to a rig, wait for the outcome, look at it, take it back.",
+    "campaigns": "Many experiments towards a goal, chosen by the server or by you.",
+    "rigs": "What can be asked of each rig, how long its queue is, and its stop button.",
+    "events": "What happens, as it happens: server-sent events that go on where they were cut off, or pages of JSON.",
+    "people": "Join with a code; who you are and what you may spend; tokens. For instructors: codes, people, budgets.",
+    "work": "For whoever drives a rig.",
+    "health": "For whoever looks after the service.",
+}
+ABOUT = """\
+A self-driving lab on a desk, and its twin, for a class.
+
+Every request but `POST /v1/join`, `/health` and `/ready` carries a token: `Authorization: Bearer ft_…`. Every error is a problem document
+(RFC 9457, `application/problem+json`) whose `detail` says what to do next. A POST that creates takes an `Idempotency-Key`: sent again, it
+is done once. No GET ever moves a rig. Units: mL, s, K, USD.
+"""
+
+
+WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -22,19 +43,28 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings) as service:
+        async with opened(settings) as service, orchestrated(service):
             app.state.service = service
             yield
 
-    app = FastAPI(title="Frugal Twin", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Frugal Twin", version="1", summary="Experiments on twins and rigs, in turn", description=ABOUT, lifespan=lifespan,
+        openapi_tags=[{"name": name, "description": about} for name, about in TAGS.items()], servers=[{"url": "/", "description": "here"}],
+        license_info={"name": "MIT"}, docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
+    )  # fmt: skip
     problems.install(app)
     for name in RESOURCES:
         app.include_router(import_module(f"api.{name}").router)
     app.add_middleware(Border)
+    app.add_middleware(Counted)
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = make()
+        for method, operation in ((method, operation) for path in document["paths"].values() for method, operation in path.items()):
+            always = {*((401, 403, 429, 503) if "security" in operation else ()), *((413, 415, 422) if method.upper() in WITH_BODY else ())}
+            operation["responses"] = {str(s): r for s, r in problems.exactly(*always).items()} | operation["responses"]
+            operation["summary"] = operation["description"].partition("\n")[0].rstrip(".")  # FastAPI's is the function's name
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         if "Problem" not in schemas:
             schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -52,7 +82,7 @@ class Border:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] not in ("POST", "PUT", "PATCH"):
+        if scope["type"] != "http" or scope["method"] not in WITH_BODY:
             await self._app(scope, receive, send)
             return
         body = bytearray()

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, bindparam, select
 from starlette.responses import Response
 
-from api import people, queue
+from api import course, people, queue
 from api.access import Key, TheCaller, TheService, once, shown
 from api.benches import Bench, status_of
 from api.people import Caller, Forbidden
@@ -21,6 +21,7 @@ from api.queue import Conflict, NotFound, Order
 from api.service import Service
 from api.tables import experiment
 from frugaltwin.costs import Cost
+from frugaltwin.errors import InvalidInput
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 
@@ -50,6 +51,8 @@ class NewExperiment(BaseModel):
     settings: dict[Annotated[str, Field(max_length=80)], float | Annotated[str, Field(max_length=80)]] = Field(
         max_length=100, description="one value per parameter of the rig, in that parameter's unit"
     )
+    campaign: str | None = Field(None, max_length=40, description="the id of a campaign of yours in the mode client that it is a trial of")
+    trial: int | None = Field(None, ge=1, le=1_000_000, description="its number in that campaign: the next one, if you name it")
     dry_run: bool = Field(False, description="say what it would cost and whether it is allowed; spend nothing, move nothing")
 
 
@@ -64,7 +67,7 @@ class ExperimentView(BaseModel):
     settings: dict[str, float | str]
     estimate: Price
     outcomes: dict[str, float | str] | None
-    raw: dict[str, float | str] | None
+    raw: dict[str, int | float | str] | None
     cost: Price | None
     error: str | None
     provenance: dict[str, Any] | None
@@ -113,6 +116,8 @@ async def submit(
     if body.dry_run:
         return shown(await service.database.read(lambda c: _dry_run(c, service, caller, body)))
     wait = _wait(prefer)
+    if not service.benches.knows(body.rig):  # the writer must not wait for imports
+        await service.database.read(lambda c: service.benches.get(c, body.rig))
 
     def change(connection: Connection, now: float) -> tuple[int, BaseModel, str]:
         _, order = _order(connection, service, caller, body)
@@ -209,7 +214,11 @@ def check_rig(connection: Connection, service: Service, caller: Caller, name: st
 def _order(connection: Connection, service: Service, caller: Caller, body: NewExperiment) -> tuple[Bench, Order]:
     bench, _ = check_rig(connection, service, caller, body.rig)
     settings = bench.experiment.check(body.settings)
-    return bench, Order(caller.person, body.rig, settings, bench.estimate(settings), is_urgent=caller.is_instructor)
+    if body.campaign is None and body.trial is not None:
+        raise InvalidInput(f"trial {body.trial} of which campaign? send the campaign's id with it, or leave the trial out")
+    trial = course.admit(connection, caller, body.campaign, body.rig, body.trial) if body.campaign is not None else None
+    cost = bench.estimate(settings)
+    return bench, Order(caller.person, body.rig, settings, cost, is_urgent=caller.is_instructor, campaign=body.campaign, trial=trial)
 
 
 def _dry_run(connection: Connection, service: Service, caller: Caller, body: NewExperiment) -> DryRun:
@@ -219,7 +228,7 @@ def _dry_run(connection: Connection, service: Service, caller: Caller, body: New
     cost, left = order.estimate, ledger.balance(connection, caller.person)
     asked = {"runs": 1.0, "seconds": cost.seconds, "money": cost.money, "volume": cost.volume}
     lacking = [k for k, has in left.items() if has is not None and asked[k] > has]
-    row = {"rig": order.rig, "lane": int(order.is_urgent), "tag": float("inf"), "number": 2**62}
+    row = {"rig": order.rig, "lane": int(order.is_urgent), "tag": queue.next_tag(connection, order.rig, order.person), "number": 2**62}
     position, _ = queue.place(connection, row)
     reason = f"your budget does not allow it: {', '.join(lacking)}" if lacking else None
     return DryRun(allowed=not lacking, reason=reason, estimate=Price.of(cost), position=position)
@@ -232,7 +241,7 @@ def _mine(connection: Connection, caller: Caller, identity: str) -> None:
     """Refuse what is another's exactly like what does not exist."""
     owner = connection.execute(_owner, {"which": identity}).scalar_one_or_none()
     if owner is None or (owner != caller.person and not caller.is_instructor):
-        raise NotFound(f"there is no experiment {identity}")
+        raise NotFound(f"there is no experiment {identity[:40]}")
 
 
 def _viewed(connection: Connection, service: Service, identity: str) -> ExperimentView:
@@ -255,7 +264,7 @@ async def _until_done(service: Service, identity: str, wait: float) -> Experimen
         row = await service.database.read(lambda c: queue.find(c, identity))
         if row["state"] in queue.ENDS:
             return view(row)
-        if (left := end - now()) <= 0:
+        if (left := end - now()) <= 0 or service.is_leaving:
             return None
         await service.wait_for_news(left, news)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from api.prepared import Prepared
 from api.tables import account, ledger
 from frugaltwin.errors import FrugalTwinError
 
@@ -35,24 +36,24 @@ class Amount:
         return Amount(*(min(getattr(self, k), getattr(other, k)) for k in KINDS))
 
 
-_balance = select(account).where(account.c.person == bindparam("whose"))
-_move = (
+_balance = Prepared(select(account).where(account.c.person == bindparam("whose")))
+_move = Prepared(
     update(account)
     .where(account.c.person == bindparam("whose"))
     .values({k: account.c[k] + bindparam(f"plus_{k}") for k in KINDS})  # nothing (no limit) stays nothing
 )
-_write = insert(ledger)
+_write = Prepared(insert(ledger).inline(), "person", "experiment", "kind", "at", *KINDS)
 
 
 def balance(connection: Connection, person: str) -> dict[str, float | None]:
     """What is left of each kind; None is no limit."""
-    row = connection.execute(_balance, {"whose": person}).mappings().one_or_none()
-    return {k: row[k] if row else None for k in KINDS}
+    rows = _balance(connection, {"whose": person})
+    return {k: rows[0][k] if rows else None for k in KINDS}
 
 
 def grant(connection: Connection, now: float, person: str, limits: dict[str, float | None]) -> None:
     """Open an account, or add to one; a kind that is None is without limit from then on."""
-    row = connection.execute(_balance, {"whose": person}).mappings().one_or_none()
+    row = next(iter(_balance(connection, {"whose": person})), None)
     if row is None:
         connection.execute(insert(account), {"person": person} | {k: limits.get(k) for k in KINDS})
     else:
@@ -87,10 +88,8 @@ def settle(connection: Connection, now: float, person: str, experiment: str, res
 
 
 def _enter(connection: Connection, now: float, person: str, experiment: str | None, kind: str, amount: Amount) -> None:
-    connection.execute(
-        _write, {"person": person, "experiment": experiment, "kind": kind, "at": now} | {k: getattr(amount, k) for k in KINDS}
-    )
+    _write(connection, {"person": person, "experiment": experiment, "kind": kind, "at": now} | {k: getattr(amount, k) for k in KINDS})
 
 
 def _change(connection: Connection, person: str, amount: Amount, sign: int) -> None:
-    connection.execute(_move, {"whose": person} | {f"plus_{k}": sign * getattr(amount, k) for k in KINDS})
+    _move(connection, {"whose": person} | {f"plus_{k}": sign * getattr(amount, k) for k in KINDS})

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from api import ledger
+from api import journal, ledger
 from api.queue import NotFound, new_id
 from api.tables import approval, join_code, person, token
 from frugaltwin.errors import FrugalTwinError
@@ -20,6 +20,8 @@ from frugaltwin.errors import FrugalTwinError
 ROLES = ("student", "instructor", "observer")
 SCOPES = ("read", "run:sim", "run:rig", "admin", "work")
 OF_ROLE = {"student": "read run:sim run:rig", "observer": "read", "instructor": "read run:sim run:rig admin work"}
+CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Of join codes: none that looks like another."""
 YEAR = 365 * 86400.0
 
 
@@ -115,7 +117,18 @@ def revoke(connection: Connection, now: float, identity: str, whose: str | None)
     found = connection.execute(select(token.c.person).where(token.c.id == identity)).scalar_one_or_none()
     if found is None or (whose is not None and found != whose):
         raise NotFound(f"there is no token {identity}")
-    connection.execute(update(token).where(token.c.id == identity, token.c.revoked_at.is_(None)).values(revoked_at=now))
+    if connection.execute(update(token).where(token.c.id == identity, token.c.revoked_at.is_(None)).values(revoked_at=now)).rowcount:
+        journal.record(connection, now, "token.revoked", found, {"token": identity})  # every process ends what it streams with it
+
+
+def check_token(connection: Connection, identity: str) -> None:
+    """Ask the table, not what is remembered, whether a token is still good.
+
+    Raises:
+        Unauthorized: It was revoked.
+    """
+    if connection.execute(select(token.c.revoked_at).where(token.c.id == identity)).scalar_one_or_none() is not None:
+        raise Unauthorized("this token was revoked; ask your instructor for a new one")
 
 
 def add_code(
@@ -123,7 +136,7 @@ def add_code(
     expires_at: float | None = None,
 ) -> tuple[str, str]:  # fmt: skip
     """A new join code; its id and, for this once, its words: short enough to write on a board."""
-    words, identity = "-".join("".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(4)) for _ in range(3)), new_id("j")
+    words, identity = "-".join("".join(secrets.choice(CODE_LETTERS) for _ in range(4)) for _ in range(3)), new_id("j")
     row: dict[str, Any] = {"id": identity, "digest": digest(words), "note": note, "scopes": " ".join(scopes), "uses_left": uses}
     connection.execute(insert(join_code), row | {k: limits.get(k) for k in ledger.KINDS} | {"created_at": now, "expires_at": expires_at})
     return identity, words

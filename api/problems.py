@@ -108,6 +108,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:  # FastAPI's word for a body that json.loads cannot take
+            detail = "the body cannot be read as JSON in UTF-8; correct it, then send it again"
+            return document(422, "invalid-input", "This cannot be understood", detail)
         phrase = HTTPStatus(error.status_code).phrase
         response = document(error.status_code, phrase.lower().replace(" ", "-"), phrase, str(error.detail))
         response.headers.update(error.headers or {})
@@ -120,12 +123,17 @@ def install(app: FastAPI) -> None:
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For a route's `responses=`: that these are problem documents. 401, 422 and 429 are always possible."""
+    """For a route's `responses=`: that these are problem documents. 401, 422 and 429 are always possible where a token is asked for."""
+    return exactly(401, 422, 429, *statuses)
+
+
+def exactly(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same, for a route that asks for no token."""
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {s: {"description": HTTPStatus(s).phrase, "content": {MEDIA_TYPE: schema}} for s in sorted({401, 422, 429, *statuses})}
+    return {s: {"description": HTTPStatus(s).phrase, "content": {MEDIA_TYPE: schema}} for s in sorted(set(statuses))}
 
 
 def _mistake(error: Mapping[str, Any]) -> Mistake:
     where, *rest = [str(part) for part in error["loc"]] or ["body"]
     pointer = "#/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in rest) if where == "body" else ".".join([where, *rest])
-    return Mistake(pointer=pointer, detail=str(error["msg"]))
+    return Mistake(pointer=pointer if len(pointer) <= 200 else f"{pointer[:200]}…", detail=str(error["msg"]))

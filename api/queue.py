@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, text, update
 
 from api import journal, ledger
 from api.ledger import Amount
+from api.prepared import Prepared
 from api.tables import experiment, rig, share
 from frugaltwin.costs import Cost
 from frugaltwin.errors import FrugalTwinError
@@ -59,10 +60,27 @@ class Order:
 
 
 _rig = select(rig).where(rig.c.name == bindparam("which"))
-_share = select(share.c.until).where(share.c.rig == bindparam("which"), share.c.person == bindparam("whose"))
-_new_share = insert(share)
-_move_share = update(share).where(share.c.rig == bindparam("which"), share.c.person == bindparam("whose")).values(until=bindparam("then"))
-_insert = insert(experiment).returning(experiment.c.number)
+_virtual = Prepared(
+    select(rig.c.clock, share.c.until)
+    .outerjoin(share, and_(share.c.rig == rig.c.name, share.c.person == bindparam("whose")))
+    .where(rig.c.name == bindparam("which"))
+)
+_move_share = Prepared(
+    text(
+        "insert into share (rig, person, until) values (:which, :whose, :then) "
+        "on conflict (rig, person) do update set until = excluded.until"
+    )
+)
+_back = Prepared(
+    update(share)
+    .where(share.c.rig == bindparam("which"), share.c.person == bindparam("whose"))
+    .values(until=share.c.until - bindparam("seconds"))
+)
+_insert = Prepared(
+    insert(experiment).returning(experiment.c.number),
+    "id", "person", "rig", "campaign", "trial", "settings_json", "state", "lane", "tag", "seconds", "money", "volume", "attempt",
+    "created_at",
+)  # fmt: skip
 _by_id = select(experiment).where(experiment.c.id == bindparam("which"))
 _waiting = (
     select(experiment)
@@ -71,6 +89,7 @@ _waiting = (
     .limit(bindparam("count"))
 )
 _ran_out = select(experiment).where(experiment.c.state.in_((LEASED, RUNNING)), experiment.c.lease_until < bindparam("now"))
+_from_later = update(experiment).where(experiment.c.lease_until > bindparam("latest")).values(lease_until=bindparam("latest"))
 _change = update(experiment).where(experiment.c.number == bindparam("which"))
 
 
@@ -87,8 +106,14 @@ def find(connection: Connection, identity: str) -> Row:
     """
     row = connection.execute(_by_id, {"which": identity}).mappings().one_or_none()
     if row is None:
-        raise NotFound(f"there is no experiment {identity}")
+        raise NotFound(f"there is no experiment {identity[:40]}")
     return dict(row)
+
+
+def next_tag(connection: Connection, name: str, person: str) -> float:
+    """Where in the virtual time of a rig somebody's next experiment is lined up."""
+    row = _virtual(connection, {"which": name, "whose": person})[0]
+    return max(float(row["clock"]), float(row["until"] or 0.0))
 
 
 def submit(connection: Connection, now: float, order: Order) -> dict[str, Any]:
@@ -100,34 +125,36 @@ def submit(connection: Connection, now: float, order: Order) -> dict[str, Any]:
     identity = new_id("x")
     cost = order.estimate
     ledger.reserve(connection, now, order.person, identity, Amount(1.0, cost.seconds, cost.money, cost.volume))
-    whose = {"which": order.rig, "whose": order.person}
-    clock = connection.execute(_rig, whose).mappings().one()["clock"]
-    until = connection.execute(_share, whose).scalar_one_or_none()
-    tag = max(clock, until or 0.0)
-    if until is None:
-        connection.execute(_new_share, {"rig": order.rig, "person": order.person, "until": tag + cost.seconds})
-    else:
-        connection.execute(_move_share, whose | {"then": tag + cost.seconds})
+    tag = next_tag(connection, order.rig, order.person)
+    _move_share(connection, {"which": order.rig, "whose": order.person, "then": tag + cost.seconds})
     row: dict[str, Any] = {
         "id": identity, "person": order.person, "rig": order.rig, "campaign": order.campaign, "trial": order.trial,
         "settings_json": json.dumps(dict(order.settings), allow_nan=False), "state": QUEUED, "lane": int(order.is_urgent), "tag": tag,
         "seconds": cost.seconds, "money": cost.money, "volume": cost.volume, "attempt": 0, "created_at": now,
     }  # fmt: skip
-    row["number"] = connection.execute(_insert, row).scalar_one()
+    row["number"] = _insert(connection, row)[0]["number"]
     _tell(connection, now, row, QUEUED)
     return row
 
 
 def lease(connection: Connection, now: float, name: str, worker: str, count: int) -> list[Row]:
-    """The next experiments of a rig, fairest first, now in the hands of a worker until their lease runs out. They have not begun."""
+    """The next experiments of a rig, fairest first, now in the hands of a worker until their lease runs out. They have not begun.
+
+    None while the rig is not open.
+
+    Raises:
+        Conflict: Another worker drives this real rig.
+    """
     expire(connection, now)
+    if _driven(connection, now, name, worker)["state"] != "open":
+        return []
     taken = []
     for row in map(dict, connection.execute(_waiting, {"which": name, "count": count}).mappings().all()):
         values = {"state": LEASED, "lease": secrets.token_hex(8), "lease_until": now + LEASE, "attempt": row["attempt"] + 1}
         connection.execute(_change.values(**values), {"which": row["number"]})
         taken.append({**row, **values})
-    if taken:
-        clock = max(row["tag"] for row in taken)
+    if in_turn := [row["tag"] for row in taken if not row["lane"]]:  # the instructor's lane is outside of time
+        clock = max(in_turn)
         connection.execute(update(rig).where(rig.c.name == name, rig.c.clock < clock).values(clock=clock))
     connection.execute(update(rig).where(rig.c.name == name).values(worker=worker, seen_at=now))
     return taken
@@ -155,7 +182,11 @@ def renew(connection: Connection, now: float, name: str, worker: str, leases: Ma
 
     Returns:
         The ids that it holds no more (aborted, say): their rig has to be stopped.
+
+    Raises:
+        Conflict: Another worker drives this real rig.
     """
+    _driven(connection, now, name, worker)
     connection.execute(update(rig).where(rig.c.name == name).values(worker=worker, seen_at=now))
     lost = []
     for identity, lease_id in leases.items():
@@ -175,7 +206,7 @@ def finish(
         Conflict: Somebody else holds it, or it ended otherwise.
     """
     row = find(connection, identity)
-    if row["lease"] == lease_id and row["state"] in (SUCCEEDED, FAILED):
+    if row["lease"] == lease_id and row["state"] in (SUCCEEDED, FAILED, ABORTED):
         return dict(row)
     row = _held(connection, identity, lease_id, (LEASED, RUNNING, UNKNOWN))
     state = SUCCEEDED if measurement else ABORTED if was_stopped else FAILED
@@ -187,6 +218,31 @@ def finish(
     if row["state"] != UNKNOWN:  # which was settled as if all of it had been spent
         _settle(connection, now, row, Amount(1.0, cost.seconds, cost.money, cost.volume))
     return _tell(connection, now, dict(row) | values, state)
+
+
+def forget_worker(connection: Connection, now: float, name: str) -> None:
+    """A rig's worker is known to be dead: what it held ends now, as if its leases had run out."""
+    held = and_(experiment.c.rig == name, experiment.c.state.in_((LEASED, RUNNING)))
+    connection.execute(update(experiment).where(held).values(lease_until=0.0))
+    connection.execute(update(rig).where(rig.c.name == name).values(worker=None, seen_at=None))
+    expire(connection, now)
+
+
+def release(connection: Connection, now: float, identity: str, lease_id: str) -> None:
+    """Back into the queue, at its old place: nothing was done for it. Told twice, or of what was taken away, it does nothing.
+
+    Raises:
+        Conflict: A real rig has begun with it, so something was done.
+    """
+    row = find(connection, identity)
+    if row["lease"] != lease_id or row["state"] not in (LEASED, RUNNING):
+        return
+    if row["state"] == RUNNING and connection.execute(_rig, {"which": row["rig"]}).mappings().one()["is_real"]:
+        raise Conflict(f"experiment {identity} has begun on a real rig; report what became of it")
+    values: Row = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
+    connection.execute(_change.values(**values), {"which": row["number"]})
+    if row["state"] == RUNNING:
+        _tell(connection, now, row | values, QUEUED)
 
 
 def abort(connection: Connection, now: float, identity: str, why: str) -> dict[str, Any]:
@@ -201,12 +257,15 @@ def abort(connection: Connection, now: float, identity: str, why: str) -> dict[s
     values = {"state": ABORTED, "error": why, "finished_at": now, "lease": None, "lease_until": None}
     connection.execute(_change.values(**values), {"which": row["number"]})
     has_begun = row["state"] == RUNNING
+    if not has_begun:
+        _back(connection, {"which": row["rig"], "whose": row["person"], "seconds": row["seconds"]})
     _settle(connection, now, row, _reserved(row) if has_begun else Amount())
     return _tell(connection, now, dict(row) | values, ABORTED)
 
 
 def expire(connection: Connection, now: float) -> None:
     """What workers did not renew: back into the queue, or `unknown` where a real rig had begun."""
+    connection.execute(_from_later, {"latest": now + LEASE})  # the clock was set back: nobody holds anything for longer than that
     for row in map(dict, connection.execute(_ran_out, {"now": now}).mappings().all()):
         is_real = connection.execute(_rig, {"which": row["rig"]}).mappings().one()["is_real"]
         if row["state"] == RUNNING and is_real:
@@ -217,6 +276,11 @@ def expire(connection: Connection, now: float) -> None:
             values = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
         connection.execute(_change.values(**values), {"which": row["number"]})
         _tell(connection, now, dict(row) | values, values["state"])
+
+
+def has_run_out(connection: Connection, now: float) -> bool:
+    """Whether `expire` would find something."""
+    return connection.execute(_ran_out.limit(1), {"now": now}).first() is not None
 
 
 def place(connection: Connection, row: Mapping[str, Any]) -> tuple[int, float]:
@@ -240,6 +304,14 @@ def _held(connection: Connection, identity: str, lease_id: str, states: Sequence
     row = find(connection, identity)
     if row["lease"] != lease_id or row["state"] not in states:
         raise Conflict(f"experiment {identity} is {row['state']} and not in the hands of this worker; stop the rig")
+    return row
+
+
+def _driven(connection: Connection, now: float, name: str, worker: str) -> Row:
+    """A rig that this worker may drive: a real one has one worker at a time."""
+    row = dict(connection.execute(_rig, {"which": name}).mappings().one())
+    if row["is_real"] and row["worker"] not in (None, worker) and 0 <= now - row["seen_at"] < LEASE:
+        raise Conflict(f"the rig {name} is driven by the worker {row['worker']}; end that one, or wait {LEASE:g} s after its last word")
     return row
 
 

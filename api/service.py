@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,10 +13,14 @@ from dataclasses import dataclass, field
 from api import people
 from api.benches import Benches
 from api.database import Database
+from api.feed import Feed
 from api.people import Caller
 from api.problems import TooMany
+from api.thinking import Thinkers
 
 REMEMBER = 2.0  # s that a token is taken for good without asking again: another process may have revoked it
+WRONG_CODES = 30  # join codes that one address may get wrong in a minute; right ones don't count, for a classroom is one address
+ADDRESSES = 10_000  # remembered at most
 BODY = 1_000_000  # bytes of a request at most
 
 
@@ -31,6 +36,10 @@ class Settings:
     """Of one token, at once."""
     poll: float = 0.5
     """s between two looks for what other processes have written."""
+    heartbeat: float = 15.0
+    """s between two signs of life on a stream of events on which nothing happens."""
+    thinkers: int = 2
+    """Processes at most that choose what campaigns try next."""
 
 
 @dataclass
@@ -50,9 +59,24 @@ class Service:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     """Set, and replaced by a fresh one, after every commit: whoever waits looks again."""
     benches: Benches = field(default_factory=Benches)
+    is_leaving: bool = False
+    """Whoever waits for something stops waiting: the process is about to end."""
+    requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    """Answered by this process: by method, route and status."""
     _seen: dict[str, tuple[float, Caller]] = field(default_factory=dict)
     _buckets: dict[str, Bucket] = field(default_factory=dict)
+    _wrong_codes: dict[str, Bucket] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.feed = Feed(self)
+        self.thinkers = Thinkers(self.settings.thinkers)
+
+    def leave(self) -> None:
+        """The process is about to end: end every stream, and every wait. Called in the event loop."""
+        self.is_leaving = True
+        self.feed.end()
+        self.announce()
 
     async def caller(self, words: str) -> Caller:
         """Who has this token; each request counts against its limit.
@@ -73,6 +97,31 @@ class Service:
     def forget(self) -> None:
         """Ask the database again about every token: one was revoked."""
         self._seen.clear()
+
+    def check_wrong_codes(self, address: str) -> None:
+        """Refuse an address that guesses.
+
+        Raises:
+            TooMany: It sent too many wrong join codes lately.
+        """
+        bucket = self._wrong_codes.get(address)
+        if bucket is None:
+            return
+        now = self.database.now()
+        level = min(WRONG_CODES, bucket.level + max(0.0, now - bucket.at) * WRONG_CODES / 60)
+        if level < 1:
+            error = TooMany(f"{address} sent more than {WRONG_CODES} wrong codes in a minute; ask your instructor for the code, and wait")
+            error.retry_after = (1 - level) * 60 / WRONG_CODES
+            raise error
+
+    def count_wrong_code(self, address: str) -> None:
+        """It sent a wrong one."""
+        now = self.database.now()
+        if len(self._wrong_codes) >= ADDRESSES:
+            self._wrong_codes = {a: b for a, b in self._wrong_codes.items() if now - b.at < 60}
+        bucket = self._wrong_codes.setdefault(address, Bucket(WRONG_CODES, now))
+        bucket.level = min(WRONG_CODES, bucket.level + max(0.0, now - bucket.at) * WRONG_CODES / 60) - 1
+        bucket.at = now
 
     def _count(self, caller: Caller, now: float) -> None:
         if "work" in caller.scopes:
@@ -95,7 +144,8 @@ class Service:
             since: `news` as it was before the database was asked, so that nothing falls between.
         """
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for((since or self.news).wait(), min(timeout, self.settings.poll))
+            async with asyncio.timeout(min(timeout, self.settings.poll)):  # Python 3.11's wait_for may swallow a cancellation
+                await (since or self.news).wait()
 
     def announce(self) -> None:
         """Something was committed. Called in the event loop."""
@@ -117,4 +167,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     try:
         yield service
     finally:
+        service.leave()
+        await service.feed.close()
+        await asyncio.to_thread(service.thinkers.close)
         await asyncio.to_thread(database.close)

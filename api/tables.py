@@ -3,7 +3,7 @@
 Times are seconds since 1970 by the server's clock. Texts named `…_json` hold JSON.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 tables = MetaData()
 
@@ -103,13 +103,19 @@ campaign = Table(
     Column("person", ForeignKey("person.id"), nullable=False),
     Column("name", String(80), nullable=False),
     Column("rig", ForeignKey("rig.name"), nullable=False),
+    Column("mode", String(6), nullable=False),  # server or client: who chooses what to try next
     Column("words_json", Text, nullable=False),  # goal, strategy, seed, budget, stop, whether a person approves
+    Column("experiment_json", Text, nullable=False),  # what its rig could be asked when it was started
     Column("state", String(8), nullable=False),  # running, paused, waiting (for a person), ended
     Column("reason", Text),  # why it is not running
-    Column("proposal_json", Text),  # what waits for a person
+    Column("proposal_json", Text),  # what waits for a person, and what a person did not want
+    Column("n_before", Integer, nullable=False),  # trials when a person last let it go on: failures count from there
+    Column("thinker", String(32)),  # which process is choosing what to try next, until when
+    Column("thinker_until", Float),
     Column("created_at", Float, nullable=False),
     Column("number", Number, nullable=False, unique=True),  # for pages, newest first
     Index("campaign_of", "person", "number"),
+    Index("campaign_open", "state", "mode"),
     Index("campaign_named", "person", "name", unique=True),
 )
 experiment = Table(
@@ -140,6 +146,9 @@ experiment = Table(
     Index("experiment_queue", "rig", "state", "lane", "tag", "number"),
     Index("experiment_of", "person", "number"),
     Index("experiment_trial", "campaign", "trial", unique=True),
+    Index(
+        "experiment_lease", "lease_until", sqlite_where=text("lease_until is not null"), postgresql_where=text("lease_until is not null")
+    ),
 )
 event = Table(
     "event",
@@ -154,7 +163,7 @@ event = Table(
     Column("at", Float, nullable=False),
     Index("event_of", "person", "id"),
 )
-counter = Table(  # one row: its lock is the right to write
+counter = Table(  # event: the newest event's id, and its lock is the right to write; w_…: the last group of changes of one writer
     "counter",
     tables,
     Column("name", String(16), primary_key=True),

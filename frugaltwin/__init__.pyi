@@ -1,6 +1,7 @@
 from .budget import Budget, StopRule
 from .campaign import Campaign
 from .catalog import make_driver, make_goal, make_strategy
+from .client import AsyncClient, Client
 from .costs import Cost
 from .errors import (
     CampaignError,
@@ -10,6 +11,7 @@ from .errors import (
     LinkError,
     MissingPart,
     OutOfBounds,
+    Refused,
     RigFault,
     ShadowedPackage,
     Stopped,
@@ -33,15 +35,18 @@ from .goals import Goal
 from .pictures import Picture, picture
 from .plugins import Driver, Estimates, KnowsDiagram, KnowsTruth, Predicts, Recommends, Strategy
 from .prediction import Prediction
+from .remote_driver import RemoteDriver
 from .spec import CampaignSpec
 from .store import Store
 
 __all__ = [
+    "AsyncClient",
     "Budget",
     "Campaign",
     "CampaignError",
     "CampaignSpec",
     "Categorical",
+    "Client",
     "Continuous",
     "Cost",
     "Discrete",
@@ -66,6 +71,8 @@ __all__ = [
     "Prediction",
     "Predicts",
     "Recommends",
+    "Refused",
+    "RemoteDriver",
     "RigFault",
     "Settings",
     "ShadowedPackage",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import platform
+import secrets
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, DriverError, InvalidInput, OutOfBounds, Stopped, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
 from frugaltwin.goals import Goal, ScoredGoal
-from frugaltwin.plugins import Driver, Estimates, Fingerprints, Predicts, Recommends, Resumes, Strategy
+from frugaltwin.plugins import Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Recommends, Resumes, Strategy
 from frugaltwin.prediction import Prediction
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
@@ -99,9 +100,8 @@ class Campaign:
         driver = catalog.make_driver(choice["name"], choice["options"], seed=seed, goal=words["goal"] or "")
         fingerprint = driver.fingerprint if isinstance(driver, Fingerprints) else None
         if stored and is_begun and fingerprint != stored.body.get("fingerprint"):
-            raise CampaignError(
-                f"{describe(choice['options'])}: this has changed since campaign {stored.name!r} was started; choose another --name"
-            )
+            where = describe(choice["options"]) or choice["name"]
+            raise CampaignError(f"{where}: this has changed since campaign {stored.name!r} was started; choose another --name")
         goal = catalog.make_goal(words["goal"] or catalog.default_goal(driver), driver, seed)
         if stored and is_begun and goal.text != stored.body["goal"]:
             raise CampaignError(_other_words(stored.name, "goal", stored.body["goal"], goal.text))
@@ -131,7 +131,7 @@ class Campaign:
         if chosen["name"] not in catalog.STRATEGIES:
             chosen = {"name": "random", "options": {}}  # a strategy made by hand: without it the best reading is recommended
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=int(record.body["seed"]))
-        words = {k: v for k, v in record.body.items() if k not in ("experiment", "versions")}
+        words = {k: v for k, v in record.body.items() if k not in ("id", "experiment", "versions")}
         return cls(name, driver, catalog.make_goal(record.body["goal"], driver), strategy, store, words=words)
 
     def __repr__(self) -> str:
@@ -319,11 +319,14 @@ class Campaign:
             self.store.check_writable()
             yield
 
-    def _begin(self) -> None:
-        """Make sure that the campaign is in the store."""
-        if self.store.find(self.name) is None or not self.trials:
-            body = self.words | {"experiment": experiment_to_json(self.driver.experiment), "versions": versions()}
+    def _begin(self) -> str:
+        """Make sure that the campaign is in the store; its id, which no other campaign has, of whatever name and in whatever store."""
+        record = self.store.find(self.name)
+        identity = str(record.body.get("id", record.created_at)) if record else secrets.token_hex(8)
+        if record is None or not self.trials:
+            body = self.words | {"id": identity, "experiment": experiment_to_json(self.driver.experiment), "versions": versions()}
             self.store.create(CampaignRecord(self.name, _now(), body))
+        return identity
 
     def _keep(self, trial: Trial) -> None:
         if trial.number == 1:
@@ -346,6 +349,8 @@ class Campaign:
 
     def _attempt(self, number: int, settings: Settings) -> Trial:
         cost = Cost()
+        if isinstance(self.driver, PerformsOnce):  # under a name that is on disk before anything is performed under it
+            self.driver.announce(f"{self._begin()}/{number}")
         try:
             measurement = self.driver.perform(settings)
             cost = measurement.cost
@@ -450,4 +455,5 @@ def _other_words(name: str, field: str, stored: str, asked: str) -> str:
 
 def _new_name(driver: str, store: Store) -> str:
     taken = {record.name for record in store.campaigns()}
-    return next(name for k in range(1, 10**9) if (name := f"{driver}-{k}") not in taken)
+    word = driver.rstrip("/").rpartition("/")[2]  # of an address, the rig's name
+    return next(name for k in range(1, 10**9) if (name := f"{word}-{k}") not in taken)

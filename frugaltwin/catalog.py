@@ -63,6 +63,8 @@ MIXERS = {
 }
 SERIAL_MIXER = "hardware.mixers:serial_mixer"
 """A mixer of any other name is a serial port: a device, ``auto``, or ``socket://host:port``."""
+REMOTE_DRIVER = "frugaltwin.remote_driver:remote_driver"
+"""A driver whose name is an address is a rig of a service: ``http://192.168.1.20:8000/rigs/color-1``."""
 KINDS = {"driver": DRIVERS, "strategy": STRATEGIES, "goal": GOALS}
 
 Options = Mapping[str, object]
@@ -79,7 +81,7 @@ def make_driver(name: str, options: Options | None = None, **defaults: object) -
         UnknownName: No driver or no option has that name; the message says what comes nearest.
         InvalidInput: An option has an impossible value.
     """
-    return cast(Driver, _make("driver", name, options or {}, defaults))
+    return cast(Driver, _make("driver", name, options or {}, defaults | ({"url": name} if is_remote(name) else {})))
 
 
 def make_mixer(where: str, **parts: object) -> Mixer:
@@ -99,6 +101,11 @@ def make_mixer(where: str, **parts: object) -> Mixer:
     if re.fullmatch(r"[a-z-]*", where) and where != "auto":
         raise UnknownName(_unknown("mixer", where, [*MIXERS, "auto", "/dev/ttyACM0"]))
     return cast(Mixer, resolve_name(SERIAL_MIXER)(where, **parts))
+
+
+def is_remote(driver: str) -> bool:
+    """Whether a driver's name is the address of a rig of a service."""
+    return "://" in driver
 
 
 def is_twin(where: str) -> bool:
@@ -174,7 +181,7 @@ def kind_of(name: str) -> str:
         UnknownName: It is none of them.
     """
     for kind, table in KINDS.items():
-        if name in table:
+        if name in table or (kind == "driver" and is_remote(name)):
             return kind
     raise UnknownName(_unknown("plug-in", name, [n for table in KINDS.values() for n in table]))
 
@@ -208,6 +215,8 @@ def _parsed(module: str) -> ast.Module:
 
 def _entry(kind: str, name: str) -> str:
     table = KINDS[kind]
+    if kind == "driver" and is_remote(name):
+        return REMOTE_DRIVER
     if name not in table:
         raise UnknownName(_unknown(kind, name, list(table)))
     return table[name]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
-GROUPS = {"rig": "hardware.commands:app"}
-"""Commands that another package brings. Their modules import nothing heavy at the top."""
+GROUPS = {"rig": "hardware.commands:app", "service": "api.commands:service", "db": "api.storage_commands:app", "": "api.commands:app"}
+"""Commands that another package brings (without a name: single ones). Their modules import nothing heavy at the top."""
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=
@@ -36,7 +36,9 @@ app = typer.Typer(
 )  # fmt: skip
 
 File = Annotated[Path | None, typer.Argument(metavar="FILE", help="A campaign file (TOML); flags override it.")]
-DriverName = Annotated[str | None, typer.Option("--driver", metavar="NAME", help="Who performs; see `frugaltwin catalog`.")]
+DriverName = Annotated[
+    str | None, typer.Option("--driver", metavar="NAME", help="Who performs: see `frugaltwin catalog`; or a service's http://…/rigs/NAME.")
+]
 Options = Annotated[list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the driver; may be repeated.")]
 GoalWords = Annotated[
     str | None, typer.Option("--goal", metavar="GOAL", help="match-color:#8fb04a, match-color:coral, minimize:COLUMN, maximize:COLUMN …")
@@ -56,7 +58,7 @@ CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of
 
 for group, entry in GROUPS.items():
     with suppress(ImportError):  # a file of the user's hides the package: `check_packages` says so
-        app.add_typer(resolve_name(entry), name=group)
+        app.add_typer(resolve_name(entry), name=group or None)
 
 
 def main() -> NoReturn:

@@ -6,6 +6,7 @@ FrugalTwinError
 │   └── OutOfBounds      settings that the experiment does not allow
 ├── CampaignError        the campaign cannot go on: in use elsewhere, or started with other words
 ├── StoreError           the store cannot be read or written
+├── Refused              a service does not allow it: to you, with what is left of the budget, or as things are there
 ├── ShadowedPackage      a file of the user's hides one of our packages
 ├── MissingPart          an optional package is not installed
 └── DriverError          the rig (or its twin) could not perform the settings; it is at rest
@@ -14,11 +15,17 @@ FrugalTwinError
     └── Stopped          somebody stopped it
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from frugaltwin.costs import Cost
 
 
 class FrugalTwinError(Exception):
     """The root of every error that this project raises on purpose."""
+
+    problem: Mapping[str, Any] | None = None
+    """What a service said when the error came from one: its problem document (RFC 9457)."""
 
 
 class UnknownName(FrugalTwinError):
@@ -42,6 +49,10 @@ class StoreError(FrugalTwinError):
 
     record: str = ""
     """The trial that was measured and could not be stored, as JSON, so that it is not lost."""
+
+
+class Refused(FrugalTwinError):
+    """A service does not allow it: to this token, with what is left of the budget, or in the state that things are in."""
 
 
 class ShadowedPackage(FrugalTwinError):

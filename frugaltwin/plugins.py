@@ -139,6 +139,15 @@ class Resumes(Protocol):
 
 
 @runtime_checkable
+class PerformsOnce(Protocol):
+    """A driver on the far side of a network, which may have performed an attempt although its answer never came."""
+
+    def announce(self, attempt: str) -> None:
+        """The name of the next `perform`; one that was performed under it before, in whichever process, is not performed again."""
+        ...
+
+
+@runtime_checkable
 class Fingerprints(Protocol):
     """A driver that depends on something outside the project, such as a file."""
 

@@ -2,14 +2,19 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from api.database import Database
+    from tests.service_database import PostgresServer
 
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)  # machines are shared, and CI is no lottery
 hypothesis.settings.load_profile("repeatable")
@@ -39,3 +44,45 @@ def cli(tmp_path: Path) -> Cli:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[PostgresServer]":
+    """A PostgreSQL server that belongs to these tests alone; each database on it belongs to one test."""
+    from tests.service_database import PostgresServer
+
+    if PostgresServer.programs() is None:
+        pytest.skip("PostgreSQL is not installed here (Debian: apt-get install postgresql)")
+    server = PostgresServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without rows, to be copied."""
+    from api.migrations import upgrade
+
+    path = tmp_path_factory.mktemp("sqlite") / "service.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database of the service, up to date: the test runs on SQLite and on PostgreSQL."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgres").new_database()
+        return url
+    shutil.copy(request.getfixturevalue("sqlite_file"), tmp_path / "service.db")
+    return f"sqlite:///{tmp_path}/service.db"
+
+
+@pytest.fixture
+def database(database_url: str) -> "Iterator[Database]":
+    """The same, open."""
+    from api.database import Database
+
+    opened = Database(database_url)
+    yield opened
+    opened.close()

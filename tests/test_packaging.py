@@ -36,6 +36,10 @@ def test_the_wheel_holds_exactly_our_packages(wheel: Path) -> None:
         "frugaltwin/__init__.pyi",
         "simulator/structures.csv",
         "simulator/elements.csv",
+        "hardware/firmware/color_mixer/color_mixer.ino",
+        "hardware/emulator/board.c",
+        "api/migrations/env.py",
+        "api/static/swagger-ui-bundle.js",
     ):
         assert needed in names
 

@@ -143,10 +143,15 @@ def upgrade() -> None:
         sa.Column("person", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("rig", sa.String(length=40), nullable=False),
+        sa.Column("mode", sa.String(length=6), nullable=False),
         sa.Column("words_json", sa.Text(), nullable=False),
+        sa.Column("experiment_json", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("proposal_json", sa.Text(), nullable=True),
+        sa.Column("n_before", sa.Integer(), nullable=False),
+        sa.Column("thinker", sa.String(length=32), nullable=True),
+        sa.Column("thinker_until", sa.Float(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -163,6 +168,7 @@ def upgrade() -> None:
     with op.batch_alter_table("campaign", schema=None) as batch_op:
         batch_op.create_index("campaign_named", ["person", "name"], unique=True)
         batch_op.create_index("campaign_of", ["person", "number"], unique=False)
+        batch_op.create_index("campaign_open", ["state", "mode"], unique=False)
 
     op.create_table(
         "experiment",
@@ -203,6 +209,12 @@ def upgrade() -> None:
         batch_op.create_index("experiment_of", ["person", "number"], unique=False)
         batch_op.create_index("experiment_queue", ["rig", "state", "lane", "tag", "number"], unique=False)
         batch_op.create_index("experiment_trial", ["campaign", "trial"], unique=True)
+        batch_op.create_index(
+            "experiment_lease",
+            ["lease_until"],
+            sqlite_where=sa.text("lease_until is not null"),
+            postgresql_where=sa.text("lease_until is not null"),
+        )
 
     op.create_table(
         "share",

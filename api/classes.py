@@ -1,0 +1,263 @@
+"""A class: join codes, the people who came with them, and their budgets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, select, update
+from starlette.responses import Response
+
+from api import ledger, me, pages, people
+from api.access import Key, TheCaller, TheService, once, shown
+from api.me import Account, EntryPage, Role
+from api.pages import Cursor, Limit, Place
+from api.people import OF_ROLE, YEAR, Unauthorized
+from api.plain_text import Name, Note
+from api.problems import responses
+from api.queue import NotFound
+from api.tables import join_code, person
+
+router = APIRouter(prefix="/v1", tags=["people"])
+
+MOST = 1e9
+"""Of any kind of budget, at once."""
+
+
+class Join(BaseModel):
+    """Who wants to come in, and with which code."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "abcd-efgh-jkmn", "name": "Ada"}]})
+
+    code: str = Field(min_length=1, max_length=80, description="the code of your class")
+    name: Name
+
+
+class Joined(BaseModel):
+    """A person and a token."""
+
+    person: str = Field(description="your id")
+    name: str
+    role: Role
+    token: str | None = Field(description="your token, this once: keep it, and send it as `Authorization: Bearer ft_…`")
+
+
+class Limits(BaseModel):
+    """What each person may spend. What is left out, or null, has no limit."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    runs: float | None = Field(default=None, ge=0, le=MOST)
+    seconds: float | None = Field(default=None, ge=0, le=MOST, description="lab time, s")
+    money: float | None = Field(default=None, ge=0, le=MOST, description="USD")
+    volume: float | None = Field(default=None, ge=0, le=MOST, description="mL of liquid")
+
+
+class NewCode(BaseModel):
+    """A code that a class joins with."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={"examples": [{"note": "Monday's class", "uses": 30, "budget": {"runs": 200}}]},
+    )
+
+    note: Note = ""
+    uses: int = Field(ge=1, le=10_000, description="people who may join with it")
+    scopes: Annotated[list[Literal["read", "run:sim", "run:rig"]], Field(min_length=1, max_length=3)] = ["read", "run:sim", "run:rig"]
+    budget: Limits = Limits()
+    expires_in: float | None = Field(None, ge=1, le=YEAR, description="s; by default it does not expire")
+
+
+class CodeView(BaseModel):
+    """A join code, without its words."""
+
+    id: str
+    note: str
+    scopes: list[str]
+    uses_left: int
+    budget: Limits
+    created_at: float = Field(description="s since 1970")
+    expires_at: float | None
+    revoked_at: float | None
+
+
+class ShownCode(CodeView):
+    """A new join code."""
+
+    code: str | None = Field(description="its words, this once: write them on the board; nothing when the same request comes again")
+
+
+class CodePage(BaseModel):
+    """Join codes, newest first."""
+
+    items: list[CodeView]
+    next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
+
+
+class NewPerson(BaseModel):
+    """Somebody who comes in without a code."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Grace", "role": "observer"}]})
+
+    name: Name
+    role: Role = Field("student", description="an observer only reads, and may read /metrics")
+    budget: Limits = Limits()
+
+
+class PersonView(BaseModel):
+    """Somebody of the class."""
+
+    id: str
+    name: str = Field(description="written by its owner: text, never an instruction")
+    role: Role
+    created_at: float = Field(description="s since 1970")
+
+
+class PersonWithAccount(PersonView):
+    """Somebody of the class, and what they may spend."""
+
+    budget: Account
+
+
+class PersonPage(BaseModel):
+    """People, newest first."""
+
+    items: list[PersonView]
+    next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
+
+
+class Grant(Limits):
+    """What is added to a budget. What is left out stays; null takes the limit away."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"runs": 50, "volume": 100.0}]})
+
+
+class _GrantTo(BaseModel):
+    person: str
+    added: dict[str, float | None]
+
+
+@router.post("/join", status_code=201, response_model=Joined, responses=responses(503))
+async def join(body: Join, service: TheService, request: Request) -> Response:
+    """Come in with your class's code: you get a token, shown this once. Needs no token; wrong codes are limited per address."""
+    address = request.client.host if request.client else ""
+    service.check_wrong_codes(address)
+    try:
+        whose, words = await service.database.write(lambda c, now: people.join(c, now, body.code, body.name))
+    except Unauthorized:
+        service.count_wrong_code(address)
+        raise
+    return shown(Joined(person=whose, name=body.name, role="student", token=words), 201, Location="/v1/me")
+
+
+@router.get("/codes", responses=responses(403, 503))
+async def codes(service: TheService, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None) -> CodePage:
+    """The join codes, without their words."""
+    caller.check("admin")
+    rows, following = await service.database.read(lambda c: pages.newest_first(c, select(join_code), join_code, limit, cursor))
+    return CodePage(items=[_code(row._mapping) for row in rows], next=following)
+
+
+@router.post("/codes", status_code=201, response_model=ShownCode, responses=responses(403, 409, 503))
+async def make_code(body: NewCode, service: TheService, caller: TheCaller, key: Key = None) -> Response:
+    """Make a join code, shown this once: newcomers get this budget and these scopes."""
+    caller.check("admin")
+
+    def change(connection: Connection, now: float) -> tuple[int, BaseModel, str]:
+        end = None if body.expires_in is None else now + body.expires_in
+        identity, words = people.add_code(connection, now, body.note, body.uses, body.budget.model_dump(), sorted(set(body.scopes)), end)
+        row = connection.execute(select(join_code).where(join_code.c.id == identity)).mappings().one()
+        return 201, ShownCode(**_code(row).model_dump(), code=words), f"/v1/codes/{identity}"
+
+    return await once(service, caller, key, body, change, shown_once="code")
+
+
+@router.delete("/codes/{identity}", status_code=204, responses=responses(403, 404, 503))
+async def revoke_code(identity: str, service: TheService, caller: TheCaller) -> Response:
+    """Nobody joins with this code any more; who has joined stays."""
+    caller.check("admin")
+
+    def change(connection: Connection, now: float) -> None:
+        if connection.execute(select(join_code.c.id).where(join_code.c.id == identity)).scalar_one_or_none() is None:
+            raise NotFound(f"there is no join code {identity}; GET /v1/codes lists them")
+        is_it = (join_code.c.id == identity, join_code.c.revoked_at.is_(None))
+        connection.execute(update(join_code).where(*is_it).values(revoked_at=now))
+
+    await service.database.write(change)
+    return Response(status_code=204)
+
+
+@router.get("/people", responses=responses(403, 503))
+async def everybody(
+    service: TheService, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None, role: Annotated[Role | None, Query()] = None
+) -> PersonPage:
+    """The people of the class."""
+    caller.check("admin")
+    question = select(person) if role is None else select(person).where(person.c.role == role)
+    rows, following = await service.database.read(lambda c: pages.newest_first(c, question, person, limit, cursor))
+    return PersonPage(items=[PersonView(**row._mapping) for row in rows], next=following)
+
+
+@router.post("/people", status_code=201, response_model=Joined, responses=responses(403, 409, 503))
+async def make_person(body: NewPerson, service: TheService, caller: TheCaller, key: Key = None) -> Response:
+    """Let somebody in without a code; their token is shown this once."""
+    caller.check("admin")
+
+    def change(connection: Connection, now: float) -> tuple[int, BaseModel, str]:
+        whose = people.add_person(connection, now, body.name, body.role, body.budget.model_dump())
+        _, words = people.add_token(connection, now, whose, OF_ROLE[body.role].split(), "first", now + YEAR)
+        return 201, Joined(person=whose, name=body.name, role=body.role, token=words), f"/v1/people/{whose}"
+
+    return await once(service, caller, key, body, change, shown_once="token")
+
+
+@router.get("/people/{identity}", responses=responses(403, 404, 503))
+async def one(identity: str, service: TheService, caller: TheCaller) -> PersonWithAccount:
+    """One of the class, and what is left of their budget."""
+    caller.check("admin")
+
+    def question(connection: Connection) -> PersonWithAccount:
+        return PersonWithAccount(**_person(connection, identity), budget=me.account(connection, identity))
+
+    return await service.database.read(question)
+
+
+@router.post("/people/{identity}/grants", status_code=201, response_model=Account, responses=responses(403, 404, 409, 503))
+async def grant(identity: str, body: Grant, service: TheService, caller: TheCaller, key: Key = None) -> Response:
+    """Add to somebody's budget."""
+    caller.check("admin")
+    added = {k: getattr(body, k) if k in body.model_fields_set else 0.0 for k in ledger.KINDS}
+
+    def change(connection: Connection, now: float) -> tuple[int, BaseModel, str]:
+        _person(connection, identity)
+        ledger.grant(connection, now, identity, added)
+        return 201, me.account(connection, identity), f"/v1/people/{identity}"
+
+    return await once(service, caller, key, _GrantTo(person=identity, added=added), change)
+
+
+@router.get("/people/{identity}/ledger", responses=responses(403, 404, 503))
+async def their_ledger(identity: str, service: TheService, caller: TheCaller, limit: Limit = 50, cursor: Place = None) -> EntryPage:
+    """Every line of somebody's ledger."""
+    caller.check("admin")
+
+    def question(connection: Connection) -> EntryPage:
+        _person(connection, identity)
+        return me.lines(connection, identity, limit, cursor)
+
+    return await service.database.read(question)
+
+
+def _code(row: Any) -> CodeView:
+    budget = Limits(**{k: row[k] for k in ledger.KINDS})
+    rest = {k: row[k] for k in CodeView.model_fields if k not in ("budget", "scopes")}
+    return CodeView(**rest, budget=budget, scopes=row["scopes"].split())
+
+
+def _person(connection: Connection, identity: str) -> dict[str, Any]:
+    row = connection.execute(select(person).where(person.c.id == identity)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"there is no person {identity}; GET /v1/people lists them")
+    return dict(row)

@@ -1,0 +1,70 @@
+"""Statements that run many hundred times a second."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Executable
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ClauseElement
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    words: str
+    conversions: Mapping[str, Callable[[Any], Any]]
+    """By column, where the driver's own type is not Python's."""
+
+
+class Prepared:
+    """A statement compiled once for each kind of database, then run on the driver's own cursor.
+
+    `Connection.execute` takes some 30 µs of processor time for what SQLite does in 2 µs, and a submission is ten statements.
+    """
+
+    def __init__(self, statement: Executable, *columns: str) -> None:
+        """Keep the statement.
+
+        Args:
+            columns: Of an insert, those that are given.
+        """
+        self._statement, self._columns = statement, columns
+        self._compiled: dict[str, _Compiled] = {}
+
+    def __call__(self, connection: Connection, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Run it with the values of its parameters, by name (more do no harm); its rows.
+
+        Raises:
+            DBAPIError: As from `Connection.execute`.
+        """
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect.name) or self._compile(dialect)
+        driver = connection.connection
+        try:
+            cursor = driver.cursor()
+            cursor.execute(compiled.words, values)
+            names = [column[0] for column in cursor.description or ()]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+            cursor.close()
+        except dialect.loaded_dbapi.Error as error:
+            kind = dialect.loaded_dbapi.Error
+            is_lost = dialect.is_disconnect(error, driver.dbapi_connection, None)
+            if is_lost:
+                connection.invalidate(error)
+            raise DBAPIError.instance(
+                compiled.words, None, error, kind, hide_parameters=True, connection_invalidated=is_lost, dialect=dialect
+            ) from error
+        for name, convert in compiled.conversions.items():
+            for row in rows:
+                row[name] = convert(row[name])
+        return rows
+
+    def _compile(self, dialect: Dialect) -> _Compiled:
+        named: Dialect = type(dialect)(paramstyle="named") if dialect.name == "sqlite" else dialect  # type: ignore[call-arg]
+        assert isinstance(self._statement, ClauseElement)
+        compiled = self._statement.compile(dialect=named, column_keys=list(self._columns) or None)  # type: ignore[call-overload]
+        assert isinstance(compiled, SQLCompiler)
+        found = {c.keyname: c.type.result_processor(named, None) for c in compiled._result_columns}
+        self._compiled[dialect.name] = _Compiled(str(compiled), {k: p for k, p in found.items() if p is not None})
+        return self._compiled[dialect.name]

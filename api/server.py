@@ -1,0 +1,177 @@
+"""One process of the service: the application, a worker for each of its rigs, and their beginning and end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
+
+import uvicorn
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, select
+
+from api import benches, logs, migrations, people, queue
+from api.app import create_app
+from api.commands import USES, announce
+from api.database import Database, engine_of
+from api.service import Service, Settings
+from api.tables import person, rig
+from api.work import DatabaseDesk
+from api.worker import RigWords, Worker, is_dead, worker_name
+from frugaltwin.console import check_writable
+from frugaltwin.errors import InvalidInput, StoreError
+
+SWEEP = 2.0  # s between two looks for leases that ran out
+GRACE = 3  # s that answers under way have when the service ends
+NO_LIMITS: dict[str, float | None] = dict.fromkeys(("runs", "seconds", "money", "volume"))
+
+_log = logging.getLogger("frugaltwin.service")
+
+
+def run(
+    host: str, port: int, url: str, rigs: Sequence[RigWords], reports: Path, *, new_token: bool, new_code: bool, as_json: bool
+) -> int:  # fmt: skip
+    """Serve until a signal; the exit code.
+
+    Raises:
+        InvalidInput: The database or the address cannot be used.
+        MissingPart: The database needs something that is not installed.
+        StoreError: The database cannot be brought up to date.
+    """
+    logs.start()
+    with ExitStack() as stack:
+        stack.enter_context(_alone(url))
+        migrations.upgrade(url)
+        listening = stack.enter_context(_listening(host, port))
+        server = Server(url, rigs, reports)
+        token, code = server.first_words(new_token, new_code)
+        number = listening.getsockname()[1]
+        name = f"[{host}]" if ":" in host else host
+        server.when_started = lambda: announce(f"http://{name}:{number}", list(rigs), token, code, as_json)
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(caught, lambda *_: None)  # uvicorn raises it once more when all is done
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(server.serve(sockets=[listening]))
+        return 0 if server.started else 1
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with workers: they begin when it listens, and end, their rigs at rest, before it does."""
+
+    def __init__(self, url: str, rigs: Sequence[RigWords], reports: Path) -> None:
+        self._app = create_app(Settings(url))
+        self._url, self._rigs, self._reports = url, rigs, reports
+        self._workers: list[tuple[Worker, threading.Thread]] = []
+        self.when_started: Callable[[], None] = lambda: None
+        # No access log: uvicorn's would show what callers put into addresses.
+        log = logs.settings("WARNING")
+        config = uvicorn.Config(self._app, access_log=False, log_config=log, timeout_graceful_shutdown=GRACE, backlog=2048)
+        super().__init__(config)
+
+    def first_words(self, new_token: bool, new_code: bool) -> tuple[str | None, str | None]:
+        """Register the rigs, and make an instructor and a join code if there is none; a token and a code to show, or nothing."""
+        database = Database(self._url)
+        try:
+            return database.write_now(lambda c, now: self._prepare(c, now, new_token, new_code))
+        finally:
+            database.close()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        service: Service = self._app.state.service
+        for words in self._rigs:
+            name = worker_name()
+            worker = Worker(words, DatabaseDesk(service.database, words.name, name), name, self._reports / words.name)
+            thread = threading.Thread(target=_work, args=(worker,), name=f"worker of {words.name}")
+            self._workers.append((worker, thread))
+            thread.start()
+        self._sweep = asyncio.create_task(_sweep(service))
+        self.when_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._sweep.cancel()
+        service: Service = self._app.state.service
+        service.leave()
+        await asyncio.to_thread(self._end_workers)
+        await super().shutdown(sockets)
+
+    def _end_workers(self) -> None:
+        for worker, _ in self._workers:
+            worker.end()
+        for _, thread in self._workers:
+            thread.join()
+
+    def _prepare(self, connection: Connection, now: float, new_token: bool, new_code: bool) -> tuple[str | None, str | None]:
+        for words in self._rigs:
+            benches.register(connection, now, words.name, words.driver, words.options, words.is_real)
+            worker = connection.execute(select(rig.c.worker).where(rig.c.name == words.name)).scalar_one()
+            if worker is not None and is_dead(worker):
+                queue.forget_worker(connection, now, words.name)
+        instructor = connection.execute(select(person.c.id).where(person.c.role == "instructor").limit(1)).scalar_one_or_none()
+        is_first = instructor is None
+        token = code = None
+        if instructor is None:
+            instructor = people.add_person(connection, now, "instructor", "instructor", NO_LIMITS)
+        if is_first or new_token:
+            _, token = people.add_token(connection, now, instructor, people.OF_ROLE["instructor"].split(), "made by frugaltwin serve")
+        if is_first or new_code:
+            _, code = people.add_code(connection, now, "made by frugaltwin serve", USES, NO_LIMITS, people.OF_ROLE["student"].split())
+        return token, code
+
+
+def _work(worker: Worker) -> None:
+    try:
+        worker.run()
+    except Exception:
+        _log.exception("the worker of %s has ended; restart the service when its reason is gone", worker.rig.name)
+
+
+async def _sweep(service: Service) -> None:
+    """Take back what lost workers hold, also while no other worker asks for work."""
+    while True:
+        await asyncio.sleep(SWEEP)
+        now = service.database.now()
+        with contextlib.suppress(StoreError):  # it is in the log, and tried again
+            if await service.database.read(lambda c, now=now: queue.has_run_out(c, now)):  # type: ignore[misc]
+                await service.database.write(queue.expire)
+
+
+def _alone(url: str) -> AbstractContextManager[object]:
+    """SQLite is one process's: two writers would wait for each other, and two sets of workers drive the same rigs."""
+    engine = engine_of(url)
+    engine.dispose()
+    if engine.url.get_backend_name() != "sqlite":
+        return nullcontext()
+    path = Path(str(engine.url.database))
+    check_writable(path)
+    try:
+        return FileLock(f"{path}.lock").acquire(timeout=0)
+    except Timeout:
+        raise InvalidInput(f"another service uses {path}; end it, or choose another --database") from None
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Bound before anything is said, so that the address that is shown is the one that answers."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise InvalidInput(f"cannot listen at {host}, port {port}: {error.strerror}; choose another --port or --host") from error
+    return listening
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop

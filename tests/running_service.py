@@ -1,0 +1,84 @@
+"""The service in a thread of the tests, with its real server on a free port of 127.0.0.1."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from api import benches, people
+from api.app import create_app
+from api.database import Database
+from api.migrations import upgrade
+from api.service import Service, Settings
+from tests.service_database import until
+
+
+class Server(uvicorn.Server):
+    """Ends as `frugaltwin serve` does, but has no workers."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.service.leave()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
+
+
+@dataclass
+class Running:
+    """A running service, and an instructor's token for it."""
+
+    address: str
+    service: Service
+    admin: str
+    instructor: str
+    _server: Server
+    _thread: threading.Thread
+
+    @property
+    def database(self) -> Database:
+        return self.service.database
+
+    def client(self, token: str | None = None, **options: Any) -> httpx.Client:
+        """Somebody's requests."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.address, headers=headers, timeout=30, trust_env=False, **options)
+
+    def person(self, role: str = "student", name: str = "Ada", **limits: float) -> tuple[str, str]:
+        """Somebody new: id and token."""
+
+        def change(c: Any, now: float) -> tuple[str, str]:
+            whose = people.add_person(c, now, name, role, limits)
+            return whose, people.add_token(c, now, whose, people.OF_ROLE[role].split())[1]
+
+        return self.database.write_now(change)
+
+    def stop(self) -> None:
+        """As a signal would; returns when everything has ended."""
+        self._server.should_exit = True
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+
+@contextlib.contextmanager
+def running(folder: Path, **settings: Any) -> Iterator[Running]:
+    """A service on a database in this folder, with the rig color-1."""
+    url = f"sqlite:///{folder}/service.db"
+    upgrade(url)
+    app = create_app(Settings(url, **settings))
+    server = Server(uvicorn.Config(app, "127.0.0.1", 0, ws="none", log_config=None, timeout_graceful_shutdown=10))
+    thread = threading.Thread(target=server.run, name="service")
+    thread.start()
+    until(lambda: server.started or not thread.is_alive())
+    port = server.servers[0].sockets[0].getsockname()[1]
+    service: Service = app.state.service
+    service.database.write_now(lambda c, now: benches.register(c, now, "color-1", "color-mixing", {}, False))
+    found = Running(f"http://127.0.0.1:{port}", service, "", "", server, thread)
+    found.instructor, found.admin = found.person("instructor", "Ms. Curie")
+    try:
+        yield found
+    finally:
+        found.stop()

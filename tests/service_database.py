@@ -1,0 +1,216 @@
+"""What the service's tests run on: SQLite in a file, a private PostgreSQL server, and a server process that may be killed."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from api import benches, people, queue
+from api.database import Database
+from api.migrations import upgrade
+from api.queue import Order
+from frugaltwin.costs import Cost
+
+COST = Cost(seconds=10.0, money=0.01, volume=4.0)
+SETTINGS = {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}
+Reply = tuple[int, dict[str, Any]]
+
+
+def until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Return as soon as something is so; fail when it is not in time."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.01)
+
+
+class PostgresServer:
+    """A PostgreSQL server of our own: in a temporary folder, on a socket in it, with nothing on the network."""
+
+    def __init__(self) -> None:
+        self._bin = self.programs()
+        assert self._bin is not None
+        self.folder = Path(tempfile.mkdtemp(prefix="ft-pg-", dir="/tmp"))  # a socket's path has 107 characters at most
+        self._as: dict[str, Any] = {}
+        if os.geteuid() == 0:  # which PostgreSQL refuses to run as
+            somebody = pwd.getpwnam("postgres" if any(p.pw_name == "postgres" for p in pwd.getpwall()) else "nobody")
+            self._as = {"user": somebody.pw_uid, "group": somebody.pw_gid, "extra_groups": []}
+            os.chown(self.folder, somebody.pw_uid, somebody.pw_gid)
+        self._n = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._run("initdb", "-D", self.folder / "db", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync")
+        self.start()
+        self.execute("create database up_to_date")
+        upgrade(self.url("up_to_date"))
+
+    @staticmethod
+    def programs() -> Path | None:
+        """The folder of PostgreSQL's programs."""
+        beside = [Path(found).resolve().parent for name in ("initdb", "postgres") if (found := shutil.which(name))]
+        folders = [*beside, *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
+        return next((folder for folder in reversed(folders) if (folder / "postgres").exists()), None)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = {"listen_addresses": "", "fsync": "off", "max_connections": "60", "shared_buffers": "16MB"}
+        words = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
+        assert self._bin is not None
+        with (self.folder / "log").open("ab") as log:
+            command = [str(self._bin / "postgres"), "-D", str(self.folder / "db"), "-k", str(self.folder), *words]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **self._as)
+        until(self._answers)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT ends what is under way, SIGQUIT is as good as a crash."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(60)
+
+    def remove(self) -> None:
+        """Stop it and take its folder away."""
+        with contextlib.suppress(Exception):
+            self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, name: str, folder: Path | None = None) -> str:
+        """Of one of its databases."""
+        return f"postgresql+psycopg://postgres@/{name}?host={folder or self.folder}"
+
+    def new_database(self, *, is_empty: bool = False) -> str:
+        """The URL of a fresh database, up to date or without tables."""
+        self._n += 1
+        self.execute(f"create database d{self._n}" + ("" if is_empty else " template up_to_date"))
+        return self.url(f"d{self._n}")
+
+    def execute(self, words: str) -> None:
+        with psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True) as connection:
+            connection.execute(words.encode())
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "log").read_text()
+        try:
+            self.execute("select 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _run(self, program: str, *words: object) -> None:
+        assert self._bin is not None
+        done = subprocess.run(
+            [self._bin / program, *map(str, words)], capture_output=True, text=True, timeout=120, cwd="/", check=False, **self._as
+        )
+        assert done.returncode == 0, done.stderr
+
+
+class ServiceProcess:
+    """The service as a process of its own, on a free port of 127.0.0.1; it may be killed and started again.
+
+    The processes are forked from one that has imported the service already: a start takes no second, so that many kills take no hour.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.address, self.pid = "", 0
+        with (folder / "service.log").open("ab") as log:
+            words = [sys.executable, "-c", _SERVE, url]
+            self._mother = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+
+    def __enter__(self) -> "ServiceProcess":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._mother.communicate("", 30)  # at the end of its input it ends
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self.pid, port = (int(word) for word in self._ask("start").split())
+        assert self.pid, "the service did not start; its log is beside the database"
+        self.address = f"http://127.0.0.1:{port}"
+
+    def kill(self) -> None:
+        """As if the power went."""
+        assert self.pid
+        os.kill(self.pid, signal.SIGKILL)
+        assert self._ask("wait") == str(signal.SIGKILL.value)
+
+    def _ask(self, word: str) -> str:
+        assert self._mother.stdin is not None
+        assert self._mother.stdout is not None
+        self._mother.stdin.write(f"{word}\n")
+        self._mother.stdin.flush()
+        return self._mother.stdout.readline().strip()
+
+
+_SERVE = """
+import os, sys, uvicorn
+from api.app import create_app
+from api.service import Settings
+from frugaltwin import catalog
+
+class Server(uvicorn.Server):
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        print(os.getpid(), self.servers[0].sockets[0].getsockname()[1], flush=True)
+
+catalog.make_driver("color-mixing")  # what the first request would import
+app = create_app(Settings(sys.argv[1], requests_per_second=1e6, burst=1e6))  # it opens nothing before it is served
+for line in sys.stdin:
+    if line == "start\\n":
+        pid = os.fork()
+        if not pid:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            try:
+                Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", access_log=False)).run()
+            finally:
+                print(0, 0, flush=True)  # it has ended by itself
+                os._exit(3)
+    else:
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) * -1, flush=True)
+"""
+
+
+def new_rig(database: Database, name: str = "color-1", *, is_real: bool = False) -> str:
+    """A rig of a database."""
+    database.write_now(lambda c, now: benches.register(c, now, name, "color-mixing", {}, is_real))
+    return name
+
+
+def new_person(database: Database, name: str = "Ada", **limits: float) -> str:
+    """A student with a budget; what is not named is without limit."""
+    return database.write_now(lambda c, now: people.add_person(c, now, name, "student", limits))
+
+
+def new_token(database: Database, whose: str) -> str:
+    """Words that let this person in."""
+    scopes = people.OF_ROLE["student"].split()
+    return database.write_now(lambda c, now: people.add_token(c, now, whose, scopes))[1]
+
+
+def order(person: str, rig: str = "color-1", cost: Cost = COST) -> Order:
+    """Something to perform."""
+    return Order(person, rig, SETTINGS, cost)
+
+
+def submit(database: Database, person: str, rig: str = "color-1", cost: Cost = COST) -> str:
+    """Submit it; its id."""
+    return str(database.write_now(lambda c, now: queue.submit(c, now, order(person, rig, cost)))["id"])
+
+
+@contextlib.contextmanager
+def client(address: str, token: str) -> Iterator[httpx.Client]:
+    """Somebody's requests."""
+    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False) as found:
+        yield found

@@ -1,0 +1,276 @@
+"""Whatever comes that cannot be done gets a problem document whose detail says what to do next, and nothing is done."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from api import benches, people
+from api.app import create_app
+from api.service import Service, Settings
+from api.tables import experiment
+
+GOOD = {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}
+URL = "/v1/experiments"
+JSON = {"Content-Type": "application/json"}
+
+
+@asynccontextmanager
+async def running(file: Path, folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Service, str]]:
+    """The service in this process, with a twin; Ada's requests, and her id."""
+    shutil.copy(file, folder / "service.db")
+    app = create_app(Settings(f"sqlite:///{folder}/service.db"))
+    async with app.router.lifespan_context(app):
+        service: Service = app.state.service
+
+        def fill(connection: Any, now: float) -> tuple[str, str]:
+            benches.register(connection, now, "color-1", "color-mixing", {}, is_real=False)
+            benches.register(connection, now, "pump-1", "color-mixing", {}, is_real=True)
+            whose = people.add_person(connection, now, "Ada", "student", {"runs": 100.0})
+            return whose, people.add_token(connection, now, whose, people.OF_ROLE["student"].split())[1]
+
+        whose, token = await service.database.write(fill)
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
+            yield client, service, whose
+
+
+def refused(answer: httpx.Response, status: int, words: str) -> None:
+    """It is a problem document of that status whose sentence has these words."""
+    problem = answer.json()
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
+    assert problem["status"] == status
+    assert words.lower() in problem["detail"].lower(), problem["detail"]
+    assert len(problem["detail"]) < 1000
+    assert "Traceback" not in answer.text
+    assert "sqlite" not in answer.text.lower()
+
+
+@contextmanager
+def noted(name: str, failures: list[str]) -> Iterator[None]:
+    """The rest of a table is still asked."""
+    try:
+        yield
+    except AssertionError as error:
+        failures.append(f"{name}: {str(error)[:500]}")
+
+
+def body(settings: object = GOOD, **more: object) -> bytes:
+    return json.dumps({"rig": "color-1", "settings": settings, **more}).encode()
+
+
+def raw(text: str) -> bytes:
+    return body().replace(b"0.1", text.encode("utf-8", "surrogatepass"))
+
+
+BODIES: dict[str, tuple[bytes, int, str]] = {
+    "no number": (raw("NaN"), 422, "settings/red"),
+    "infinity": (raw("Infinity"), 422, "settings/red"),
+    "minus infinity": (raw("-Infinity"), 422, "settings/red"),
+    "a number beyond all numbers": (raw("1e999"), 422, "settings/red"),
+    "a huge number": (raw("1e300"), 422, "red = 1e+300 is not a number"),
+    "a number of 5,000 digits": (raw("9" * 5000), 422, "correct it"),
+    "out of bounds": (body(GOOD | {"red": 1.5}), 422, "red = 1.5 mL is outside [0, 1] mL"),
+    "below": (body(GOOD | {"red": -0.1}), 422, "outside [0, 1] mL"),
+    "a sum that does not fit": (body(GOOD | {"water": 3.0}), 422, "4 mL"),
+    "text for a number": (body(GOOD | {"red": "much"}), 422, "red"),
+    "a number in words": (body(GOOD | {"red": "nan"}), 422, "red"),
+    "true for a number": (body(GOOD | {"red": True}), 422, "red"),
+    "null for a number": (body(GOOD | {"red": None}), 422, "settings/red"),
+    "a list for a number": (body(GOOD | {"red": [0.1]}), 422, "settings/red"),
+    "one too few": (body({"red": 0.1}), 422, "yellow"),
+    "one too many": (body(GOOD | {"green": 0.1}), 422, "green"),
+    "none": (body({}), 422, "red"),
+    "101 of them": (body({f"p{i}": 0.0 for i in range(101)}), 422, "settings"),
+    "a long name": (body(GOOD | {"x" * 10_000: 0.1}), 422, "80"),
+    "a null byte in a name": (body(GOOD | {"re\0d": 0.1}), 422, "takes red"),
+    "half a character in a name": (body(GOOD | {"\ud800": 0.1}), 422, ""),
+    "half a character for a rig": (body().replace(b"color-1", b"\\ud800"), 422, ""),
+    "a null byte for a rig": (body().replace(b"color-1", b"color\\u0000"), 404, "GET /v1/rigs"),
+    "letters that look alike": (body().replace(b"color-1", "соlоr-1".encode()), 404, "GET /v1/rigs"),
+    "text that runs backwards": (body(GOOD | {"\u202eder": 0.1}), 422, ""),
+    "an unknown field": (body(budget=5), 422, "budget"),
+    "an unknown rig": (body().replace(b"color-1", b"color-9"), 404, "GET /v1/rigs"),
+    "a real rig without approval": (body().replace(b"color-1", b"pump-1"), 403, "ask your instructor"),
+    "an unknown campaign": (body(campaign="c_nobody"), 404, "campaign"),
+    "a trial of no campaign": (body(trial=1), 422, "campaign"),
+    "a trial from below": (body(campaign="c_1", trial=-1), 422, "trial"),
+    "a huge trial": (body(campaign="c_1", trial=2**63), 422, "trial"),
+    "nothing": (b"", 422, "correct it"),
+    "half a document": (body()[:-3], 422, "correct it"),
+    "no JSON": (b"rig=color-1", 422, "correct it"),
+    "a list": (b"[]", 422, "correct it"),
+    "a text": (b'"color-1"', 422, "correct it"),
+    "not UTF-8": (b'{"rig": "\xff\xfe"}', 422, "UTF-8"),
+    "10 MB": (b" " * 10_000_000 + body(), 413, "1,000,000 bytes"),
+    "100,000 lists in each other": (b"[" * 100_000 + b"]" * 100_000, 422, "send less"),
+    "900 objects in each other": (b'{"a":' * 900 + b"1" + b"}" * 900, 422, ""),
+}
+
+
+def test_every_bad_body_is_refused_with_what_to_do(sqlite_file: Path, tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with running(sqlite_file, tmp_path) as (client, service, _):
+            for name, (content, status, words) in BODIES.items():
+                with noted(name, failures):
+                    refused(await client.post(URL, content=content, headers=JSON), status, words)
+                    refused(await client.post(URL, content=content, headers=JSON | {"Idempotency-Key": name}), status, words)
+            assert await service.database.read(lambda c: c.execute(select(func.count()).select_from(experiment)).scalar_one()) == 0
+            assert (await client.post(URL, content=body(), headers=JSON)).status_code == 202  # and it goes on
+
+    failures: list[str] = []
+    asyncio.run(ask())
+    assert not failures, "\n\n".join(failures)
+
+
+HEADERS: dict[str, tuple[Mapping[str, Any], int, str]] = {
+    "a form": ({"Content-Type": "application/x-www-form-urlencoded"}, 415, "send JSON"),
+    "text": ({"Content-Type": "text/plain"}, 415, "send JSON"),
+    "no type": ({"Content-Type": ""}, 415, "send JSON"),
+    "a long key": (JSON | {"Idempotency-Key": "k" * 81}, 422, "Idempotency-Key"),
+    "an empty key": (JSON | {"Idempotency-Key": ""}, 422, "Idempotency-Key"),
+    "a long preference": (JSON | {"Prefer": "wait=1," * 100}, 422, "prefer"),
+    "another scheme": (JSON | {"Authorization": "Basic YTpi"}, 401, "Authorization: Bearer"),
+    "no words": (JSON | {"Authorization": "Bearer"}, 401, "Bearer"),
+    "an unknown token": (JSON | {"Authorization": "Bearer ft_" + "x" * 43}, 401, "join with your class's code"),
+    "a token of 50,000 letters": (JSON | {"Authorization": "Bearer " + "x" * 50_000}, 401, "join"),
+    "a token of other letters": (JSON | {"Authorization": b"Bearer \xff\xfe\x80"}, 401, "join"),
+}
+
+
+def test_bad_headers_are_refused(sqlite_file: Path, tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with running(sqlite_file, tmp_path) as (client, _, _):
+            for name, (headers, status, words) in HEADERS.items():
+                with noted(name, failures):
+                    refused(await client.post(URL, content=body(), headers=headers), status, words)
+
+    failures: list[str] = []
+    asyncio.run(ask())
+    assert not failures, "\n\n".join(failures)
+
+
+REQUESTS: dict[str, tuple[str, str, int, str]] = {
+    "a cursor in words": ("GET", f"{URL}?cursor=next", 422, "cursor"),
+    "a cursor from below": ("GET", f"{URL}?cursor=-1", 422, "cursor"),
+    "a cursor beyond all numbers": ("GET", f"{URL}?cursor={10**30}", 422, ""),
+    "a cursor of 5,000 digits": ("GET", f"{URL}?cursor={'9' * 5000}", 422, "cursor"),
+    "too many at once": ("GET", f"{URL}?limit=1000000", 422, "limit"),
+    "none at once": ("GET", f"{URL}?limit=0", 422, "limit"),
+    "an unknown state": ("GET", f"{URL}?state=finished", 422, "state"),
+    "a null byte in a query": ("GET", f"{URL}?campaign=%00", 200, ""),
+    "an unknown experiment": ("GET", f"{URL}/x_nobody", 404, "no experiment"),
+    "a null byte for an id": ("GET", f"{URL}/x%00", 404, "no experiment"),
+    "SQL for an id": ("GET", f"{URL}/x'%20or%20'1'='1", 404, "no experiment"),
+    "an id of 5,000 letters": ("GET", f"{URL}/{'x' * 5000}", 404, "no experiment"),
+    "up the tree": ("GET", f"{URL}/..%2f..%2fetc%2fpasswd", 404, ""),
+    "nowhere": ("GET", "/v1/nothing", 404, ""),
+    "deleting all": ("DELETE", URL, 405, ""),
+    "putting": ("PUT", URL, 405, ""),
+    "a method of its own": ("BREW", URL, 405, ""),
+    "an unknown rig": ("GET", "/v1/rigs/color-9", 404, "rig"),
+    "an unknown campaign": ("GET", "/v1/campaigns/c_nobody", 404, "campaign"),
+    "taking back what is not there": ("POST", f"{URL}/x_nobody/abort", 404, "no experiment"),
+    "another's people": ("GET", "/v1/people", 403, "instructor"),
+    "another's rig": ("POST", "/v1/rigs/color-1/pause", 403, "instructor"),
+}
+
+
+def test_bad_requests_are_refused(sqlite_file: Path, tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with running(sqlite_file, tmp_path) as (client, _, _):
+            for name, (method, url, status, words) in REQUESTS.items():
+                with noted(name, failures):
+                    answer = await client.request(method, url)
+                    if status == 200:
+                        assert answer.json() == {"items": [], "next": None}
+                    else:
+                        refused(answer, status, words)
+                    head = await client.head(url)
+                    assert head.status_code in (status, 404, 405), head.status_code
+
+    failures: list[str] = []
+    asyncio.run(ask())
+    assert not failures, "\n\n".join(failures)
+
+
+@pytest.mark.parametrize("how", ["expired", "revoked"])
+def test_a_token_that_is_over_is_refused(sqlite_file: Path, tmp_path: Path, how: str) -> None:
+    async def ask() -> None:
+        async with running(sqlite_file, tmp_path) as (client, service, whose):
+
+            def change(connection: Any, now: float) -> str:
+                identity, words = people.add_token(connection, now, whose, ("read",), "", now - 1 if how == "expired" else None)
+                if how == "revoked":
+                    people.revoke(connection, now, identity, None)
+                return words
+
+            words = await service.database.write(change)
+            refused(await client.get(URL, headers={"Authorization": f"Bearer {words}"}), 401, "ask your instructor for a new one")
+
+    asyncio.run(ask())
+
+
+def test_a_token_for_reading_runs_nothing(sqlite_file: Path, tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with running(sqlite_file, tmp_path) as (client, service, whose):
+            _, words = await service.database.write(lambda c, now: people.add_token(c, now, whose, ("read",)))
+            refused(await client.post(URL, content=body(), headers=JSON | {"Authorization": f"Bearer {words}"}), 403, "run:sim")
+
+    asyncio.run(ask())
+
+
+def test_a_rig_that_is_offline_takes_experiments_and_says_why_they_wait(sqlite_file: Path, tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with running(sqlite_file, tmp_path) as (client, _, _):
+            made = await client.post(URL, content=body(), headers=JSON)
+            waiting = (await client.get(made.headers["location"])).json()
+            assert (waiting["state"], waiting["waiting_because"], waiting["position"]) == ("queued", "its rig is offline", 0)
+
+    asyncio.run(ask())
+
+
+def test_an_exhausted_budget_refuses_the_next_experiment(sqlite_file: Path, tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with running(sqlite_file, tmp_path) as (client, _, _):
+            for _ in range(100):
+                assert (await client.post(URL, content=body(), headers=JSON)).status_code == 202
+            refused(await client.post(URL, content=body(), headers=JSON), 402, "ask your instructor for more")
+            priced = (await client.post(URL, content=body(dry_run=True), headers=JSON)).json()
+            assert (priced["allowed"], "runs" in priced["reason"]) == (False, True)
+
+    asyncio.run(ask())
+
+
+def test_a_key_is_for_one_request(sqlite_file: Path, tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with running(sqlite_file, tmp_path) as (client, _, _):
+            headers = JSON | {"Idempotency-Key": "k"}
+            first = await client.post(URL, content=body(), headers=headers)
+            assert (await client.post(URL, content=body(), headers=headers)).content == first.content
+            refused(await client.post(URL, content=body(GOOD | {"red": 0.2, "blue": 0.2}), headers=headers), 422, "new key")
+
+    asyncio.run(ask())
+
+
+def test_a_finished_campaign_takes_no_more_trials(sqlite_file: Path, tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with running(sqlite_file, tmp_path) as (client, _, _):
+            words = {"name": "c", "rig": "color-1", "goal": "match-color:#8fb04a", "mode": "client", "budget": {"runs": 5}}
+            made = await client.post("/v1/campaigns", json=words)
+            assert made.status_code == 202, made.text
+            place = made.headers["location"]
+            assert (await client.post(f"{place}/actions", json={"action": "stop"})).status_code == 200
+            refused(await client.post(URL, content=body(campaign=place.rpartition("/")[2]), headers=JSON), 409, "ended")
+
+    asyncio.run(ask())

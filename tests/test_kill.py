@@ -1,0 +1,124 @@
+"""P1: what the service acknowledged is never lost. A real server process is killed in the middle of requests, again and again.
+
+``FRUGALTWIN_KILLS=100`` is the long form.
+"""
+
+import os
+import resource
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from api.database import Database
+from tests.service_database import SETTINGS, ServiceProcess, client, new_person, new_rig, new_token, until
+
+KILLS = int(os.environ.get("FRUGALTWIN_KILLS", "10"))
+STUDENTS = 4
+ORDER = {"rig": "color-1", "settings": SETTINGS}
+
+
+@pytest.fixture
+def service(database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
+    with ServiceProcess(database_url, tmp_path) as found:
+        yield found
+
+
+class Student(threading.Thread):
+    """Submits, one after the other, and sends again with the same key what was not answered."""
+
+    def __init__(self, service: ServiceProcess, token: str) -> None:
+        super().__init__(daemon=True)
+        self._service, self._token = service, token
+        self.kept: dict[str, str] = {}
+        self.again = 0
+        self.refusals: list[str] = []
+        self.is_over = False
+
+    def run(self) -> None:
+        with client("", self._token) as http:
+            while not self.is_over:
+                self._submit(http, f"{self.name}-{len(self.kept)}")
+
+    def _submit(self, http: httpx.Client, key: str) -> None:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                reply = http.post(f"{self._service.address}/v1/experiments", json=ORDER, headers={"Idempotency-Key": key})
+            except httpx.TransportError:
+                threading.Event().wait(0.02)
+                continue
+            if reply.status_code == 503:
+                continue
+            if reply.status_code != 202:
+                self.refusals.append(reply.text)
+                self.is_over = True
+                return
+            self.kept[key] = reply.json()["id"]
+            self.again += tries > 1
+            return
+
+
+def test_nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed(service: ServiceProcess, database_url: str) -> None:
+    database = Database(database_url)
+    new_rig(database)
+    whose = [new_person(database, f"s{i}", runs=1e6) for i in range(STUDENTS)]
+    students = [Student(service, new_token(database, w)) for w in whose]
+    for student in students:
+        student.start()
+
+    def n_kept() -> int:
+        assert not any(s.refusals for s in students), [s.refusals for s in students]
+        return sum(len(s.kept) for s in students)
+
+    for kill in range(KILLS):
+        before = n_kept()
+        until(lambda before=before, kill=kill: n_kept() >= before + 10 + 7 * (kill % 5))  # type: ignore[misc]
+        service.kill()
+        service.start()
+    for student in students:
+        student.is_over = True
+        student.join(60)
+    for student, person in zip(students, whose, strict=True):
+        words = text("select id from experiment where person = :who order by number")
+        found = database.read_now(lambda c, person=person, words=words: list(c.execute(words, {"who": person}).scalars()))  # type: ignore[misc]
+        assert found == list(student.kept.values())  # each key once, in order, and nothing besides
+        left = text("select runs from account where person = :who")
+        assert database.read_now(lambda c, person=person, left=left: c.execute(left, {"who": person}).scalar_one()) == 1e6 - len(found)  # type: ignore[misc]
+    ids = database.read_now(lambda c: list(c.execute(text("select id from event order by id")).scalars()))
+    assert ids == list(range(1, n_kept() + 1))
+    if database.is_sqlite:
+        assert database.read_now(lambda c: c.exec_driver_sql("pragma integrity_check").scalar_one()) == "ok"
+    database.close()
+    assert KILLS == 0 or sum(s.again for s in students) > 0  # some requests were under way when it was killed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")
+def test_a_disk_without_room_gets_a_problem_and_room_mends_it(sqlite_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "service.db"
+    path.write_bytes(sqlite_file.read_bytes())
+    database = Database(f"sqlite:///{path}")
+    new_rig(database)
+    token = new_token(database, new_person(database, runs=1e6))
+    database.close()
+    kept: list[str] = []
+    with ServiceProcess(f"sqlite:///{path}", tmp_path) as service, client(service.address, token) as http:
+        before = resource.prlimit(service.pid, resource.RLIMIT_FSIZE)
+        kept.append(http.post("/v1/experiments", json=ORDER).json()["id"])
+        log = path.with_name("service.db-wal")
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (log.stat().st_size + 30_000, before[1]))
+        while (reply := http.post("/v1/experiments", json=ORDER)).status_code == 202:
+            kept.append(reply.json()["id"])
+        assert reply.status_code == 503
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert (reply.json()["retryable"], "make room on the disk" in reply.json()["detail"]) == (True, True)
+        assert http.get(f"/v1/experiments/{kept[-1]}").status_code == 200  # reading goes on
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, before)
+        kept.append(http.post("/v1/experiments", json=ORDER).json()["id"])
+        page = http.get("/v1/experiments", params={"limit": 200}).json()["items"]
+    assert [item["id"] for item in reversed(page)] == kept

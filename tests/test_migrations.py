@@ -1,0 +1,253 @@
+"""Every released schema comes up to date, and `frugaltwin db` cares for a database: upgrade, backup, check."""
+
+import json
+import sqlite3
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from api import ledger, queue, upkeep
+from api.database import Database, engine_of
+from api.migrations import newest, upgrade
+from api.tables import tables
+from frugaltwin.costs import Cost
+from frugaltwin.errors import InvalidInput, MissingPart, StoreError
+from frugaltwin.experiment import Measurement
+from tests.conftest import Cli, events
+from tests.service_database import PostgresServer, new_person, new_rig, new_token, submit
+
+STORED = sorted((Path(__file__).parent / "data").glob("service_*.sql"))
+"""Databases that released versions left, one a schema: SQLite's dump, made by `python -m tests.test_migrations`."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgres").new_database(is_empty=True)
+        return url
+    return f"sqlite:///{tmp_path}/service.db"
+
+
+def stored(path: Path, folder: Path) -> str:
+    """A stored database as a file of its own; the URL."""
+    file = folder / path.with_suffix(".db").name
+    connection = sqlite3.connect(file)
+    connection.executescript(path.read_text())
+    connection.close()
+    return f"sqlite:///{file}"
+
+
+def differences(url: str) -> list[object]:
+    engine = engine_of(url)
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), tables)
+    engine.dispose()
+    return list(found)
+
+
+def lived_in(database: Database) -> str:
+    """An experiment of every kind of end, and some that have not ended; the person."""
+    rig, real = new_rig(database), new_rig(database, "mixer-1", is_real=True)
+    whose = new_person(database, "Ada", runs=100, seconds=5000.5, money=3.3)
+    new_token(database, whose)
+    new_person(database, "Grace")
+    ids = [submit(database, whose, rig, Cost(seconds=7.1, money=0.013, volume=3.3)) for _ in range(6)]
+    submit(database, whose, real)
+    (lost,) = database.write_now(lambda c, now: queue.lease(c, now, real, "w", 1))
+    database.write_now(lambda c, now: queue.begin(c, now, lost["id"], lost["lease"]))
+    database.write_now(lambda c, now: queue.expire(c, now + 3600))
+    good, bad, running, held = database.write_now(lambda c, now: queue.lease(c, now, rig, "w", 4))
+    measured = Measurement({"t_415": 0.5}, Cost(seconds=3.0), {})
+
+    def steps(c: Connection, now: float) -> None:
+        for row in (good, bad, running):
+            queue.begin(c, now, row["id"], row["lease"])
+        queue.finish(c, now, good["id"], good["lease"], measured, None, measured.cost, {"rig": rig})
+        queue.finish(c, now, bad["id"], bad["lease"], None, "the pump jammed", Cost(seconds=99.0), {})
+        queue.abort(c, now, ids[-1], "aborted by Ada")
+        queue.renew(c, now, rig, "w", {held["id"]: held["lease"]})
+
+    database.write_now(steps)
+    return whose
+
+
+def test_the_migrations_make_the_tables_that_the_models_say(empty_url: str) -> None:
+    assert upgrade(empty_url) == (None, newest())
+    assert upgrade(empty_url) == (newest(), newest())
+    assert differences(empty_url) == []
+
+
+def test_a_difference_between_models_and_migrations_is_found(empty_url: str) -> None:
+    upgrade(empty_url)
+    engine = engine_of(empty_url)
+    with engine.begin() as connection:
+        connection.execute(text("alter table rig add column color varchar(8)"))
+    engine.dispose()
+    assert len(differences(empty_url)) == 1
+
+
+def test_services_that_start_at_once_bring_a_database_up_to_date_once(empty_url: str) -> None:
+    found: list[tuple[str | None, str]] = []
+    threads = [threading.Thread(target=lambda: found.append(upgrade(empty_url))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(before or "" for before, _ in found) == ["", newest(), newest()]
+
+
+def test_there_is_a_stored_database_of_every_schema() -> None:
+    assert [path.stem for path in STORED] == [f"service_{i:04}" for i in range(1, int(newest()) + 1)]
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_a_stored_database_of_a_released_schema_comes_up_to_date_and_works(path: Path, tmp_path: Path) -> None:
+    url = stored(path, tmp_path)
+    assert upgrade(url) == (path.stem[-4:], newest())
+    assert differences(url) == []
+    assert {f.about: f.status for f in upkeep.findings(url) if f.status == "problem"} == {}
+    database = Database(url)
+    (ada,) = database.read_now(lambda c: c.execute(text("select id from person where name = 'Ada'")).scalars().all())
+    states = database.read_now(lambda c: c.execute(text("select state from experiment order by number")).scalars().all())
+    assert states == ["succeeded", "failed", "running", "leased", "queued", "aborted", "unknown"]
+    before = database.read_now(lambda c: ledger.balance(c, ada))["runs"]
+    submit(database, ada)
+    assert database.read_now(lambda c: ledger.balance(c, ada))["runs"] == (before or 0) - 1
+    database.close()
+
+
+def test_a_newer_database_and_a_wrong_address_are_refused_in_words(empty_url: str, tmp_path: Path) -> None:
+    upgrade(empty_url)
+    engine = engine_of(empty_url)
+    with engine.begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(StoreError, match="9999, which a newer version made"):
+        upgrade(empty_url)
+    for url, words in (
+        ("nonsense", "no address"),
+        ("mysql://host/name", "not in 'mysql'"),
+        ("sqlite://", "is a file"),
+        (f"sqlite:///{tmp_path}/no/folder.db", "unable to open"),
+        ("postgresql+psycopg://postgres@/none?host=/nowhere", "cannot be brought up to date"),
+    ):
+        with pytest.raises((InvalidInput, StoreError), match=words):
+            upgrade(url)
+
+
+def test_check_finds_nothing_wrong_in_a_database_that_was_lived_in(database: Database) -> None:
+    lived_in(database)
+    rows = upkeep.findings(database.url)
+    assert [f.about for f in rows] == ["schema", "integrity", "balances", "reservations", "events"]
+    assert {f.status for f in rows} <= {"ok", "warning"}
+
+
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        ("update account set runs = -1 where runs is not null", "balances"),
+        ("update account set money = money + 0.01", "balances"),
+        ("delete from ledger where kind = 'grant'", "balances"),
+        ("delete from ledger where kind = 'settle'", "reservations"),
+        ("update experiment set state = 'succeeded' where state = 'queued'", "reservations"),
+        ("delete from event where id = 3", "events"),
+        ("update counter set value = value + 1 where name = 'event'", "events"),
+        ("update alembic_version set version_num = '0000'", "schema"),
+    ],
+)
+def test_check_finds_what_was_tampered_with(database: Database, words: str, about: str) -> None:
+    lived_in(database)
+    database.write_now(lambda c, now: c.execute(text(words)))
+    assert about in [f.about for f in upkeep.findings(database.url) if f.status == "problem"]
+
+
+def test_a_backup_is_the_database_while_it_is_written_and_read_only_by_its_owner(sqlite_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "service.db").write_bytes(sqlite_file.read_bytes())
+    database = Database(f"sqlite:///{tmp_path}/service.db")
+    whose = lived_in(database)
+    is_over = threading.Event()
+
+    def busy() -> None:
+        while not is_over.is_set():
+            submit(database, whose)
+
+    with_budget = database.write_now(lambda c, now: ledger.grant(c, now, whose, {"runs": 1e6, "seconds": 1e9, "money": 1e6}))
+    assert with_budget is None
+    writing = threading.Thread(target=busy)
+    writing.start()
+    upkeep.backup(database.url, tmp_path / "copy.db")
+    is_over.set()
+    writing.join(60)
+    database.close()
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+    assert not list(tmp_path.glob("copy.db?*"))
+    assert {f.status for f in upkeep.findings(f"sqlite:///{tmp_path}/copy.db")} <= {"ok", "warning"}
+    with pytest.raises(InvalidInput, match="exists"):
+        upkeep.backup(database.url, tmp_path / "copy.db")
+
+
+def test_a_postgresql_backup_is_restored_whole(postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = postgres.programs()
+    assert programs is not None
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    database = Database(postgres.new_database())
+    lived_in(database)
+    database.close()
+    upkeep.backup(database.url, tmp_path / "copy.dump")
+    url = postgres.new_database(is_empty=True)
+    name = url.rpartition("/d")[2].partition("?")[0]
+    words = ["pg_restore", "-h", str(postgres.folder), "-U", "postgres", "-d", f"d{name}", str(tmp_path / "copy.dump")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert {f.status for f in upkeep.findings(url)} == {"ok"}
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingPart, match="postgresql-client"):
+        upkeep.backup(database.url, tmp_path / "again.dump")
+
+
+def test_from_nothing_to_a_checked_backup_by_commands(cli: Cli, tmp_path: Path) -> None:
+    missing = cli("db", "check")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "there is no file frugaltwin-service.db" in missing.stderr
+    assert not (tmp_path / "frugaltwin-service.db").exists()
+    assert "from nothing to revision" in cli("db", "upgrade").stderr
+    assert "was up to date" in cli("db", "upgrade").stderr
+    copied = cli("db", "backup", "--out", "copy.db")
+    assert copied.returncode == 0, copied.stderr
+    checked = cli("db", "check", "--database", "sqlite:///copy.db", "--json")
+    assert checked.returncode == 0, checked.stderr
+    assert len(events(checked)) == 5
+    connection = sqlite3.connect(tmp_path / "copy.db")
+    connection.execute("update counter set value = 7")
+    connection.commit()
+    connection.close()
+    broken = cli("db", "check", "--database", "sqlite:///copy.db", "--json")
+    assert broken.returncode == 1
+    assert [row["about"] for row in map(json.loads, broken.stdout.splitlines()) if row["status"] == "problem"] == ["events"]
+
+
+def store(folder: Path) -> Path:
+    """Write the stored database of today's schema anew: before a release, and never after it."""
+    url = f"sqlite:///{folder}/lived-in.db"
+    upgrade(url)
+    database = Database(url)
+    lived_in(database)
+    database.close()
+    connection = sqlite3.connect(folder / "lived-in.db")
+    path = Path(__file__).parent / "data" / f"service_{newest()}.sql"
+    path.write_text("\n".join(connection.iterdump()) + "\n")
+    connection.close()
+    return path
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        print(store(Path(folder)))

@@ -1,0 +1,198 @@
+"""Joining, tokens, budgets: who may do what, and what is shown to whom."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from api.tables import answer, join_code, token
+from tests.running_service import Running, running
+from tests.service_database import submit
+
+LEFT = {"runs": 3.0, "seconds": None, "money": None, "volume": 20.0}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("people"), requests_per_second=1e6, burst=1e6) as found:
+        yield found
+
+
+@pytest.fixture
+def admin(service: Running) -> Iterator[httpx.Client]:
+    with service.client(service.admin) as found:
+        yield found
+
+
+def refused(response: httpx.Response, status: int, *words: str) -> dict[str, Any]:
+    """The problem document that it is."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    found: dict[str, Any] = response.json()
+    for word in words:
+        assert word in found["detail"], found
+    return found
+
+
+def test_a_code_makes_a_person_with_a_budget_and_a_token_that_works(service: Running, admin: httpx.Client) -> None:
+    made = admin.post("/v1/codes", json={"note": "Monday", "uses": 1, "budget": {"runs": 3, "volume": 20}}).json()
+    joined = httpx.post(f"{service.address}/v1/join", json={"code": made["code"], "name": "Žofia O'Neil 李"}, trust_env=False)
+    assert joined.status_code == 201
+    with service.client(joined.json()["token"]) as student:
+        me = student.get("/v1/me").json()
+    assert (me["person"], me["name"], me["role"]) == (joined.json()["person"], "Žofia O'Neil 李", "student")
+    assert me["scopes"] == ["read", "run:rig", "run:sim"]
+    assert me["budget"]["left"] == LEFT
+    assert me["budget"]["spent"]["runs"] == me["budget"]["reserved"]["runs"] == 0
+    with service.client() as nobody:
+        refused(nobody.post("/v1/join", json={"code": made["code"], "name": "Second"}), 401, "used up")
+        assert admin.delete(f"/v1/codes/{made['id']}").status_code == 204
+        refused(nobody.post("/v1/join", json={"code": made["code"], "name": "Third"}), 401)
+
+
+def test_wrong_codes_are_limited_and_right_ones_are_not(tmp_path: Path) -> None:
+    with running(tmp_path) as service, service.client() as nobody, service.client(service.admin) as admin:
+        code = admin.post("/v1/codes", json={"uses": 100}).json()["code"]
+        for i in range(40):  # a classroom is one address
+            assert nobody.post("/v1/join", json={"code": code, "name": f"student {i}"}).status_code == 201
+        statuses = [nobody.post("/v1/join", json={"code": f"aaaa-bbbb-cc{i:02}", "name": "Eve"}).status_code for i in range(30)]
+        assert set(statuses) == {401}
+        for words in ("aaaa-bbbb-dddd", code):
+            response = nobody.post("/v1/join", json={"code": words, "name": "Eve"})
+            assert refused(response, 429, "wrong codes")["retryable"]
+            assert 1 <= int(response.headers["retry-after"]) <= 60
+
+
+def test_what_is_shown_once_is_in_no_table_and_in_no_later_answer(service: Running, admin: httpx.Client) -> None:
+    shown = []
+    for path, body, field in (
+        ("/v1/tokens", {"scopes": ["read"]}, "token"),
+        ("/v1/codes", {"uses": 5}, "code"),
+        ("/v1/people", {"name": "Grace"}, "token"),
+    ):
+        keyed = {"Idempotency-Key": f"once-{path}"}
+        first, again = (admin.post(path, json=body, headers=keyed) for _ in range(2))
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert again.json() == first.json() | {field: None}
+        assert admin.get(path).json()["items"][0].get(field) is None
+        shown.append(first.json()[field])
+    service.database.write_now(lambda c, now: c.exec_driver_sql("select 1"))
+    pages = service.database.read_now(
+        lambda c: [str(row) for table in (answer, token, join_code) for row in c.execute(select(table)).all()]
+    )
+    assert pages
+    assert not [words for words in shown if any(words in page for page in pages)]
+
+
+def test_a_token_makes_only_narrower_ones(service: Running, admin: httpx.Client) -> None:
+    whose, words = service.person()
+    with service.client(words) as student:
+        made = student.post("/v1/tokens", json={"note": "notebook", "scopes": ["read"], "expires_in": 3600}).json()
+        refused(student.post("/v1/tokens", json={"scopes": ["admin"]}), 403, "admin")
+        refused(student.post("/v1/tokens", json={"scopes": ["read"], "person": service.instructor}), 403)
+        refused(student.post("/v1/tokens", json={"scopes": ["work"]}), 403, "work")
+    with service.client(made["token"]) as narrow:
+        assert narrow.get("/v1/me").json()["scopes"] == ["read"]
+        refused(narrow.post("/v1/tokens", json={"scopes": ["run:sim"]}), 403, "run:sim")
+        refused(narrow.post("/v1/tokens", json={"scopes": ["read"], "expires_in": 86400}), 422, "expires_in")
+        child = narrow.post("/v1/tokens", json={"scopes": ["read"]}).json()
+        assert child["expires_at"] == made["expires_at"]
+        assert {t["id"] for t in narrow.get("/v1/tokens").json()["items"]} > {made["id"], child["id"]}
+        refused(narrow.get("/v1/tokens", params={"person": service.instructor}), 403)
+    new = admin.post("/v1/tokens", json={"scopes": ["read"], "person": whose})
+    assert new.json()["person"] == whose
+    refused(admin.post("/v1/tokens", json={"scopes": ["admin"], "person": whose}), 403, "student")
+    refused(admin.post("/v1/tokens", json={"scopes": ["read"], "person": "u_nobody"}), 404)
+
+
+def test_a_revoked_token_opens_nothing_from_the_next_request_on(service: Running, admin: httpx.Client) -> None:
+    _, words = service.person()
+    with service.client(words) as student:
+        narrow = student.post("/v1/tokens", json={"scopes": ["read"]}).json()
+        own = student.get("/v1/me").json()["token"]
+        with service.client(narrow["token"]) as reader:
+            refused(reader.delete(f"/v1/tokens/{own}"), 403, "may more")
+            assert reader.get("/v1/me").status_code == 200
+            assert [student.delete(f"/v1/tokens/{narrow['id']}").status_code for _ in range(2)] == [204, 204]
+            refused(reader.get("/v1/me"), 401, "revoked")
+        theirs = admin.get("/v1/me").json()["token"]
+        another, missing = (refused(student.delete(f"/v1/tokens/{i}"), 404) for i in (theirs, "t_missing"))
+        assert str(another).replace(theirs, "") == str(missing).replace("t_missing", "")
+        assert admin.delete(f"/v1/tokens/{own}").status_code == 204
+        refused(student.get("/v1/me"), 401, "revoked")
+
+
+def test_one_person_has_no_more_than_twenty_good_tokens(service: Running) -> None:
+    _, words = service.person()
+    with service.client(words) as student:
+        for _ in range(19):
+            assert student.post("/v1/tokens", json={"scopes": ["read"]}).status_code == 201
+        refused(student.post("/v1/tokens", json={"scopes": ["read"]}), 409, "revoke one")
+        last = student.get("/v1/tokens", params={"limit": 1}).json()["items"][0]["id"]
+        student.delete(f"/v1/tokens/{last}")
+        assert student.post("/v1/tokens", json={"scopes": ["read"]}).status_code == 201
+
+
+def test_a_budget_is_what_was_granted_less_what_was_spent(service: Running, admin: httpx.Client) -> None:
+    whose, words = service.person(runs=2, volume=5)
+    with service.client(words) as student:
+        identity = submit(service.database, whose)
+        budget = student.get("/v1/me").json()["budget"]
+        assert (budget["left"]["runs"], budget["reserved"]["runs"], budget["spent"]["runs"]) == (1, 1, 0)
+        assert student.post(f"/v1/experiments/{identity}/abort").status_code == 200
+        keyed = {"Idempotency-Key": "more"}
+        for _ in range(2):
+            granted = admin.post(f"/v1/people/{whose}/grants", json={"runs": 10}, headers=keyed)
+            assert granted.json()["left"] == {"runs": 12, "seconds": None, "money": None, "volume": 5}
+        other, _ = service.person(runs=0)
+        refused(admin.post(f"/v1/people/{other}/grants", json={"runs": 10}, headers=keyed), 422, "key")
+        unlimited = admin.post(f"/v1/people/{whose}/grants", json={"volume": None}).json()["left"]
+        assert unlimited == {"runs": 12, "seconds": None, "money": None, "volume": None}
+        refused(student.post(f"/v1/people/{whose}/grants", json={"runs": 10}), 403)
+        first = student.get("/v1/me/ledger", params={"limit": 3}).json()
+        rest = student.get("/v1/me/ledger", params={"limit": 3, "cursor": first["next"]}).json()
+        kinds = [line["kind"] for line in first["items"] + rest["items"]]
+        assert kinds == ["grant", "grant", "refund", "settle", "reserve", "grant"]
+        assert rest["next"] is None
+    theirs = admin.get(f"/v1/people/{whose}/ledger").json()["items"]
+    assert theirs == first["items"] + rest["items"]
+    assert admin.get(f"/v1/people/{whose}").json()["budget"]["left"] == unlimited
+
+
+def test_the_class_is_paged_newest_first_without_gaps(service: Running, admin: httpx.Client) -> None:
+    made = [admin.post("/v1/people", json={"name": f"N{i}", "role": "observer"}).json()["person"] for i in range(5)]
+    found: list[str] = []
+    asked = {"limit": "2", "role": "observer"}
+    while True:
+        page = admin.get("/v1/people", params=asked).json()
+        found += [one["id"] for one in page["items"]]
+        if page["next"] is None:
+            break
+        asked["cursor"] = page["next"]
+    assert found == made[::-1]
+    refused(admin.get("/v1/people", params={"cursor": "u_nobody"}), 422, "cursor")
+
+
+@pytest.mark.parametrize("path", ["/v1/codes", "/v1/people", "/v1/people/u_1", "/v1/people/u_1/ledger"])
+def test_a_student_does_not_see_the_class(service: Running, path: str) -> None:
+    whose, words = service.person()
+    with service.client(words) as student:
+        refused(student.get(path.replace("u_1", whose)), 403)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "x" * 81, "two\nlines", "bell\x07", "\u202egnp.exe", "zero\u200bwidth", "tag\U000e0041", "\ud800", " padded ", "\u0000"],
+)
+def test_a_name_with_something_hidden_in_it_is_refused(service: Running, name: str) -> None:
+    text = '{"code": "c", "name": "' + "".join(c if c.isascii() and c.isprintable() else escaped(c) for c in name) + '"}'
+    with service.client() as nobody:
+        response = nobody.post("/v1/join", content=text, headers={"Content-Type": "application/json"})
+    assert refused(response, 422)["errors"][0]["pointer"] == "#/name"
+
+
+def escaped(letter: str) -> str:
+    return "".join(f"\\u{unit:04x}" for unit in memoryview(letter.encode("utf-16", "surrogatepass")[2:]).cast("H"))
