@@ -165,10 +165,16 @@ async def one(
 ) -> Response:
     """One of your experiments."""
     caller.check("read")
-    await service.database.read(lambda c: _mine(c, caller, identity))
+
+    def look(connection: Connection) -> ExperimentView:
+        _mine(connection, caller, identity)
+        return _viewed(connection, service, identity)
+
+    found = await service.database.read(look)
     if wait := _wait(prefer):
         await _until_done(service, identity, wait)
-    return shown(await service.database.read(lambda c: _viewed(c, service, identity)))
+        found = await service.database.read(look)
+    return shown(found)
 
 
 @router.post("/{identity}/abort", responses=responses(403, 404, 409, 503), response_model=ExperimentView)

@@ -109,7 +109,8 @@ class Listener:
                 continue
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._until_it_ends(left))
+                async with asyncio.timeout(self._until_it_ends(left)):  # Python 3.11's wait_for may swallow a cancellation
+                    await self._wake.wait()
         raise StopAsyncIteration
 
     async def _catch_up(self) -> bytes:

@@ -63,7 +63,7 @@ class Prepared:
     def _compile(self, dialect: Dialect) -> _Compiled:
         named: Dialect = type(dialect)(paramstyle="named") if dialect.name == "sqlite" else dialect  # type: ignore[call-arg]
         assert isinstance(self._statement, ClauseElement)
-        compiled = self._statement.compile(dialect=named, column_keys=list(self._columns) or None)  # type: ignore[call-overload]
+        compiled = self._statement.compile(dialect=named, column_keys=list(self._columns) or None)
         assert isinstance(compiled, SQLCompiler)
         found = {c.keyname: c.type.result_processor(named, None) for c in compiled._result_columns}
         self._compiled[dialect.name] = _Compiled(str(compiled), {k: p for k, p in found.items() if p is not None})

@@ -104,7 +104,8 @@ class Thinkers:
     async def _ask(self, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
         pool = self._opened()
         try:
-            return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(pool, question, *words), LONGEST)
+            async with asyncio.timeout(LONGEST):
+                return await asyncio.get_running_loop().run_in_executor(pool, question, *words)
         except TimeoutError:
             self._end(pool)
             raise InvalidInput(f"it was thought about for more than {LONGEST:g} s; choose another strategy or other options") from None

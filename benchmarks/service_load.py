@@ -1,11 +1,11 @@
-"""Load on the service: durable submissions a second, a class of students, and open event streams.
+"""Load on the service: durable submissions a second, students who submit and look, and open event streams.
 
     python -m benchmarks.service_load submissions [--seconds 10] [--clients 32]
-    python -m benchmarks.service_load class [--seconds 60] [--students 500] [--rate 300]
-    python -m benchmarks.service_load streams [--streams 500] [--events 10000]
+    python -m benchmarks.service_load class [--seconds 10] [--clients 500] [--rate 300]
+    python -m benchmarks.service_load streams [--clients 500]
 
-Each takes `--database URL` (a fresh SQLite file without it; PostgreSQL's has to be empty) and `--processes N` (of the service, on one
-database: PostgreSQL only). Service and clients are processes of their own and share the machine's cores.
+`--database URL` is a fresh SQLite file without it; PostgreSQL's has to be empty. Service and clients are processes of their own and share
+the machine's cores. Nobody performs the experiments here: what is measured is the service.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ def prepare(url: str, students: int) -> list[str]:
 
 
 @contextmanager
-def service(url: str, with_worker: bool = False) -> Iterator[tuple[int, int]]:
+def service(url: str) -> Iterator[tuple[int, int]]:
     """A process of the service; its port and process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "benchmarks.service_load", "serve", "--database", url, "--port", str(port)]
-    with subprocess.Popen([*command, *(["--worker"] if with_worker else [])]) as process:
+    with subprocess.Popen(command) as process:
         try:
             begin = perf_counter()
             while True:
@@ -73,12 +73,9 @@ def service(url: str, with_worker: bool = False) -> Iterator[tuple[int, int]]:
             process.send_signal(signal.SIGINT)
 
 
-def serve(url: str, port: int, with_worker: bool) -> None:
+def serve(url: str, port: int) -> None:
     """What a process of the service does."""
     import uvicorn
-    if os.environ.get("SW"): sys.setswitchinterval(float(os.environ["SW"]))
-    import gc
-    if os.environ.get("GC"): gc.set_threshold(int(os.environ["GC"]), 50, 100)
 
     from api.app import create_app
     from api.service import Settings
@@ -156,13 +153,18 @@ def memory(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+async def warm_up(port: int, token: str) -> None:
+    """The first experiment of a rig loads its driver."""
+    async with connected(port, token) as line:
+        await line.ask("POST", "/v1/experiments", new_experiment(random.Random(0)))
+
+
 async def submissions(ports: list[int], pids: list[int], tokens: list[str], seconds: float) -> None:
     """Every client submits as fast as it is answered."""
     took: list[float] = []
     seen: Counter[int] = Counter()
     ids: set[str] = set()
-    async with connected(ports[0], tokens[0]) as line:  # what is loaded on first use
-        await line.ask("POST", "/v1/experiments", new_experiment(random.Random(0)))
+    await warm_up(ports[0], tokens[0])
     used = sum(map(processor, pids))
     end = perf_counter() + seconds
 
@@ -187,24 +189,92 @@ async def submissions(ports: list[int], pids: list[int], tokens: list[str], seco
     )
 
 
+async def students(port: int, pid: int, tokens: list[str], seconds: float, rate: float) -> None:
+    """Everybody submits, looks at it and turns a page, so often that together they make so many requests a second."""
+    await warm_up(port, tokens[0])
+    took: list[float] = []
+    seen: Counter[str] = Counter()
+    end = perf_counter() + seconds
+
+    async def student(i: int) -> None:
+        draw = random.Random(i)
+        pause = len(tokens) / rate
+        async with connected(port, tokens[i]) as line:
+            await asyncio.sleep(draw.random() * pause)
+            at = "/v1/rigs"
+            while perf_counter() < end:
+                begin = perf_counter()
+                kind = draw.choice(("submit", "look", "page"))
+                if kind == "submit":
+                    answer = await line.ask("POST", "/v1/experiments", new_experiment(draw))
+                    at = f"/v1/experiments/{json.loads(answer.body)['id']}" if answer.status == 202 else at
+                else:
+                    answer = await line.ask("GET", at if kind == "look" else "/v1/experiments?limit=10")
+                took.append(perf_counter() - begin)
+                seen[f"{kind} {answer.status}"] += 1
+                await asyncio.sleep(max(0.0, begin + pause - perf_counter()))
+
+    begin = perf_counter()
+    await asyncio.gather(*(student(i) for i in range(len(tokens))))
+    print(
+        f"{len(tokens)} students, {seconds:g} s: {len(took) / (perf_counter() - begin):.0f} requests a second; "
+        f"{percentiles(took)}; {dict(seen)}"
+    )
+    print(f"memory of the service {memory(pid):.0f} MB")
+
+
+async def streams(port: int, pid: int, tokens: list[str]) -> None:
+    """Everybody follows their own events, then everybody submits once: how long until all have read of it."""
+    await warm_up(port, tokens[0])
+    before = memory(pid)
+    heard = 0
+
+    async def follow(i: int) -> None:
+        nonlocal heard
+        async with connected(port, tokens[i]) as line:
+            await line.begin("GET", "/v1/events", headers="Accept: text/event-stream\r\n")
+            async for row in line.lines():
+                if b"HTTP/1.1 200" in row:
+                    opened.release()
+                if row.startswith(b"data:"):
+                    heard += 1
+                    return
+
+    opened = asyncio.Semaphore(0)
+    following = [asyncio.create_task(follow(i)) for i in range(len(tokens))]
+    for _ in following:
+        await asyncio.wait_for(opened.acquire(), 60)
+    print(f"{len(tokens)} streams open: memory of the service {memory(pid):.0f} MB ({before:.0f} MB without)")
+    begin = perf_counter()
+    for i, token in enumerate(tokens):
+        async with connected(port, token) as line:
+            await line.ask("POST", "/v1/experiments", new_experiment(random.Random(i)))
+    await asyncio.wait_for(asyncio.gather(*following), 60)
+    print(f"{heard} events heard in {perf_counter() - begin:.1f} s; memory of the service {memory(pid):.0f} MB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("submissions", "class", "streams", "serve"))
     parser.add_argument("--database", default="")
-    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--clients", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=300.0, help="requests a second of the whole class")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--worker", action="store_true")
     words = parser.parse_args()
     if words.what == "serve":
-        serve(words.database, words.port, words.worker)
+        serve(words.database, words.port)
         return
     with tempfile.TemporaryDirectory() as folder:
         url = words.database or f"sqlite:///{folder}/service.db"
-        tokens = prepare(url, words.clients)
+        tokens = prepare(url, words.clients or (32 if words.what == "submissions" else 500))
         with service(url) as (port, pid):
-            asyncio.run(submissions([port], [pid], tokens, words.seconds))
+            if words.what == "submissions":
+                asyncio.run(submissions([port], [pid], tokens, words.seconds))
+            elif words.what == "class":
+                asyncio.run(students(port, pid, tokens, words.seconds, words.rate))
+            else:
+                asyncio.run(streams(port, pid, tokens))
 
 
 if __name__ == "__main__":
