@@ -54,7 +54,7 @@ def run(
         token, code = server.first_words(new_token, new_code)
         number = listening.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
-        server.when_started = lambda: announce(f"http://{name}:{number}", list(rigs), token, code, as_json)
+        server.when_started = lambda: announce(f"http://{_typed(name)}:{number}", list(rigs), token, code, as_json)
         for caught in (signal.SIGINT, signal.SIGTERM):
             signal.signal(caught, lambda *_: None)  # uvicorn raises it once more when all is done
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -155,6 +155,11 @@ def _alone(url: str) -> AbstractContextManager[object]:
         return FileLock(f"{path}.lock").acquire(timeout=0)
     except Timeout:
         raise InvalidInput(f"another service uses {path}; end it, or choose another --database") from None
+
+
+def _typed(host: str) -> str:
+    """What others can type for the host that was bound to."""
+    return socket.gethostname() if host in ("0.0.0.0", "::", "[::]") else host  # noqa: S104
 
 
 def _listening(host: str, port: int) -> socket.socket:

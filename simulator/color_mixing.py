@@ -6,11 +6,11 @@ docstring of `color_mixing` is the data sheet.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from frugaltwin.catalog import is_twin, make_mixer
 from frugaltwin.color import cie_table, lab, transmitted_weights
@@ -76,14 +76,22 @@ def color_matrix(read: NDArray[np.float64], known: NDArray[np.float64], referenc
     return matrix
 
 
+def reference_mixtures() -> NDArray[np.float64]:
+    """How much of three full doses each reference liquid gets, 0 to 1, [512, 3], spread evenly.
+
+    `scipy.stats.qmc.Sobol(3, seed=0)`, kept in a file: a service that only names prices would else load 70 MB of SciPy for it.
+    """
+    return np.loadtxt(Path(__file__).with_name("reference_mixtures.csv"), delimiter=",", skiprows=1)
+
+
 @cache
 def calibration(name: str) -> Colorimetry:
     """How the channels of a sensor become XYZ, as a lab calibrates it: by least squares on reference liquids of known color.
 
-    512 mixtures of the three dyes (Sobol); clean water is exactly white.
+    512 mixtures of the three dyes; clean water is exactly white.
     """
     sensor = make_sensor(name, {})
-    doses = qmc.Sobol(3, seed=0).random(512) * DOSE * np.array(list(STOCKS.values())) / TOTAL
+    doses = reference_mixtures() * DOSE * np.array(list(STOCKS.values())) / TOTAL
     spectra = transmittance(doses, PATH)
     read, known = spectra @ channel_weights(sensor), spectra @ transmitted_weights()
     white = transmitted_weights().sum(axis=0)

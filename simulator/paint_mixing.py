@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from frugaltwin.color import transmitted_weights
 from frugaltwin.errors import InvalidInput
@@ -19,7 +18,7 @@ from frugaltwin.experiment import Colorimetry, Continuous, Experiment, KubelkaMu
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
-from simulator.color_mixing import channel_weights, color_matrix
+from simulator.color_mixing import channel_weights, color_matrix, reference_mixtures
 from simulator.mixer import Bottle, Imperfections, Liquids, Pump, SimulatedMixer, dosed
 from simulator.paints import PAINTS, PIGMENTS, absorption, behind_a_surface, ratio_of_mixture, reflectance, scattering
 from simulator.photometry import Photometer, Workflow
@@ -94,7 +93,7 @@ def calibration(name: str, surface: Surface = Surface()) -> Colorimetry:
     seen, through the surface.
     """
     sensor = make_sensor(name, {})
-    pastes = qmc.Sobol(3, seed=0).random(512) * DOSE
+    pastes = reference_mixtures() * DOSE
     volumes = np.column_stack([pastes, TOTAL - pastes.sum(axis=1)])
     read = channels(volumes, sensor, Imperfections().scaled(0), surface)
     base = surface.seen(_base()) @ transmitted_weights()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from frugaltwin.color import delta_e, reading_lab
 from frugaltwin.errors import DriverError, InvalidInput, RigFault, Stopped
 from frugaltwin.experiment import Settings
-from simulator.color_mixing import TOTAL, ColorMixingTwin, calibration, channels, color_mixing, spectral_lab
+from simulator.color_mixing import TOTAL, ColorMixingTwin, calibration, channels, color_mixing, reference_mixtures, spectral_lab
 from simulator.dyes import DYES, absorptivity, transmittance
 from simulator.mixer import STOCKS, Imperfections, SimulatedMixer
 from simulator.sensors import SENSORS, as7341, make_sensor
@@ -197,3 +197,9 @@ def test_a_connect_that_fails_leaves_the_mixer_at_rest() -> None:
         pass
     with pytest.raises(Stopped):
         twin.perform(GREEN)
+
+
+def test_the_reference_mixtures_are_spread_evenly_as_they_say() -> None:
+    from scipy.stats import qmc
+
+    assert np.array_equal(reference_mixtures(), qmc.Sobol(3, seed=0).random(512))

@@ -166,7 +166,7 @@ def test_a_quiet_stream_gives_signs_of_life(service: Running) -> None:
 
 def test_a_slow_reader_costs_no_memory_and_loses_nothing(service: Running) -> None:
     whose, token = service.person()
-    n, long = 5 * WAITING, {"text": "x" * 20_000}  # 10 MB: more than the sockets between hold
+    n, long = 20 * WAITING, {"text": "x" * 20_000}  # 40 MB: more than the sockets between hold
 
     def many(c: Connection, now: float) -> None:
         for _ in range(n):

@@ -251,3 +251,8 @@ if __name__ == "__main__":
 
     with tempfile.TemporaryDirectory() as folder:
         print(store(Path(folder)))
+
+
+def test_a_new_sqlite_file_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    upgrade(f"sqlite:///{tmp_path / 'service.db'}")
+    assert (tmp_path / "service.db").stat().st_mode & 0o077 == 0

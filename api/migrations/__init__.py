@@ -1,5 +1,6 @@
 """What brings a database from any released schema to today's: Alembic's revisions, under `versions`."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,9 @@ def upgrade(url: str) -> tuple[str | None, str]:
     """
     config = _config()
     engine = engine_of(url)
+    if engine.dialect.name == "sqlite":
+        with contextlib.suppress(OSError):  # which connecting will say better
+            Path(str(engine.url.database)).touch(0o600)  # people's names and experiments are nobody else's business
     try:
         with engine.connect() as connection, connection.begin():
             is_sqlite = connection.dialect.name == "sqlite"
