@@ -190,7 +190,7 @@ class Worker:
                 try:
                     if not self._round():
                         self._leave_if_idle()
-                        self.desk.wait(2.0)
+                        self.desk.wait(HEART)  # a pause may have come just now: its rig is left soon
                 except (StoreError, Conflict) as error:  # another worker may have the rig for some seconds more
                     self._say(str(error))
                     self._end.wait(AGAIN)
