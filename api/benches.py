@@ -13,6 +13,7 @@ from api.prepared import Prepared
 from api.queue import NotFound
 from api.tables import rig
 from frugaltwin import catalog
+from frugaltwin.campaign import unconnected
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings
@@ -35,8 +36,8 @@ class Bench:
     options: Mapping[str, Any]
     is_real: bool
     experiment: Experiment
-    model: Driver | None
-    """Made like the rig's driver and never connected: it names prices. None where its parts are not installed here."""
+    model: Driver
+    """Made like the rig's driver and never connected: it names prices, where its parts are installed here."""
 
     def estimate(self, settings: Settings) -> Cost:
         """What checked settings are expected to take; nothing where nobody can tell."""
@@ -101,11 +102,6 @@ def status_of(row: Mapping[str, Any], now: float) -> str:
 
 
 def _bench(row: Mapping[str, Any]) -> Bench:
-    options = json.loads(row["options_json"])
-    model: Driver | None
-    try:
-        model = catalog.make_driver(row["driver"], options)
-    except Exception:  # its parts are on the machine of its worker
-        model = None
-    experiment = experiment_from_json(json.loads(row["experiment_json"]))
+    options, experiment = json.loads(row["options_json"]), experiment_from_json(json.loads(row["experiment_json"]))
+    model = unconnected(row["driver"], options, experiment)
     return Bench(row["name"], row["driver"], options, row["is_real"], experiment, model)

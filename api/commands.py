@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from frugaltwin.console import say, show_line, show_rows
-from frugaltwin.errors import InvalidInput, StoreError
+from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
     from api.worker import RigWords
+    from frugaltwin.client import Client
 
 RIGS = ("color-1=color-mixing", "light-1=light-mixing")
 VARIABLE = "FRUGALTWIN_TOKEN"
@@ -94,27 +94,31 @@ def worker(
 def list_rigs(server: Server = HERE, token: Token = None, as_json: AsJson = False) -> None:
     """List the rigs, their state and their queue."""
     names = ("name", "driver", "is_real", "state", "queued", "eta_s")
-    show_rows([{n: item[n] for n in names} for item in _call("GET", server, token, "/v1/rigs")["items"]], as_json)
+    with _client(server, token) as client:
+        show_rows([{n: getattr(rig, n) for n in names} for rig in client.rigs()], as_json)
 
 
 @service.command()
 def stop(name: RigName, server: Server = HERE, token: Token = None) -> None:
     """Stop a rig now: what runs is aborted, what waits goes on waiting until `open`."""
-    _call("POST", server, token, f"/v1/rigs/{name}/stop")
+    with _client(server, token) as client:
+        client.steer(name, "stop")
     say(f"{name} is stopped; look at it, then: frugaltwin service open {name}")
 
 
 @service.command()
 def pause(name: RigName, server: Server = HERE, token: Token = None) -> None:
     """Begin nothing more on a rig; what runs is finished."""
-    _call("POST", server, token, f"/v1/rigs/{name}/pause")
+    with _client(server, token) as client:
+        client.steer(name, "pause")
     say(f"{name} is paused; go on with: frugaltwin service open {name}")
 
 
 @service.command("open")
 def open_rig(name: RigName, server: Server = HERE, token: Token = None) -> None:
     """Let a rig go on that was paused or stopped."""
-    _call("POST", server, token, f"/v1/rigs/{name}/open")
+    with _client(server, token) as client:
+        client.steer(name, "open")
     say(f"{name} is open")
 
 
@@ -127,37 +131,24 @@ def approve(
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the approval back.")] = False,
 ) -> None:
     """Let a student use a real rig."""
-    _call("DELETE" if withdraw else "PUT", server, token, f"/v1/rigs/{name}/approvals/{person}")
+    with _client(server, token) as client:
+        client.approve(name, person, not withdraw)
     say(f"{person} may {'no longer ' if withdraw else ''}use {name}")
 
 
+def _client(server: str, token: str | None) -> Client:
+    from frugaltwin.client import Client
+
+    return Client(server, token, patience=5.0)
+
+
 def _token(token: str | None) -> str:
-    found = token or os.environ.get(VARIABLE)
+    from frugaltwin.token_file import checked_token, kept_token
+
+    found = checked_token(token, "--token") if token else kept_token()
     if not found:
         raise InvalidInput(f"whose request is it? set the environment variable {VARIABLE}, or give --token")
     return found
-
-
-def _call(method: str, server: str, token: str | None, path: str) -> Any:
-    """What the service answers.
-
-    Raises:
-        StoreError: It cannot be reached.
-        InvalidInput: It refuses; with its own sentence.
-    """
-    import httpx
-
-    try:
-        answer = httpx.request(method, server.rstrip("/") + path, headers={"Authorization": f"Bearer {_token(token)}"}, timeout=10)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise StoreError(f"the service at {server} cannot be reached ({error}); is it running, and the address right?") from error
-    if answer.is_success:
-        return answer.json() if answer.content else None
-    try:
-        detail = answer.json()["detail"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        detail = f"{server} answered {answer.status_code}; is that the address of a Frugal Twin service?"
-    raise InvalidInput(str(detail))
 
 
 def announce(address: str, rigs: list[RigWords], token: str | None, code: str | None, as_json: bool) -> None:

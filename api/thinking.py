@@ -233,11 +233,6 @@ def _experiment(bench: Bench) -> Experiment:
 
 @lru_cache(maxsize=16)
 def _driver(bench: Bench) -> Driver:
-    """Made like the rig's and never connected, for its prices; one without prices where its parts are not installed here."""
-    from frugaltwin import catalog
-    from frugaltwin.campaign import Absent
+    from frugaltwin.campaign import unconnected
 
-    try:
-        return catalog.make_driver(bench.driver, json.loads(bench.options_json))
-    except Exception:  # its parts are on the machine of its worker
-        return Absent(_experiment(bench))
+    return unconnected(bench.driver, json.loads(bench.options_json), _experiment(bench))

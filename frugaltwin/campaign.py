@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.costs import Cost
-from frugaltwin.errors import CampaignError, DriverError, InvalidInput, OutOfBounds, Stopped, UnknownName
+from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, OutOfBounds, Stopped, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
 from frugaltwin.goals import Goal, ScoredGoal
 from frugaltwin.plugins import Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Recommends, Resumes, Strategy
@@ -380,6 +380,17 @@ class Absent:
     def stop(self) -> None: ...
 
     def __exit__(self, *failure: object) -> None: ...
+
+
+def unconnected(name: str, options: Mapping[str, Any], experiment: Experiment) -> Driver:
+    """A driver for what it knows unconnected, its prices say; where its parts are on another machine, one that knows its experiment."""
+    from frugaltwin import catalog
+
+    try:
+        return catalog.make_driver(name, options)
+    except FrugalTwinError:
+        _log.info("the driver %s cannot be made here", name, exc_info=True)
+        return Absent(experiment)
 
 
 def versions() -> dict[str, str]:

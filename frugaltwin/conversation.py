@@ -45,7 +45,7 @@ class Call:
     @property
     def is_repeatable(self) -> bool:
         """Whether it does no harm when it is done already."""
-        return self.method == "GET" or "Idempotency-Key" in self.headers
+        return self.method in ("GET", "PUT", "DELETE") or "Idempotency-Key" in self.headers
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,31 @@ class Requests:
             UnknownName: There is no such rig.
         """
         return _understood(Rig, (yield from self._ask(Call("GET", f"/v1/rigs/{_part(name)}"))), self.url)
+
+    def steer(self, name: str, action: str) -> Steps[Rig]:
+        """``stop`` a rig (what runs is aborted), ``pause`` it (what runs is finished), or ``open`` it again. For instructors.
+
+        A student may stop a real rig while an experiment of their own runs on it.
+
+        Raises:
+            InvalidInput: There is no such action.
+            Refused: The token does not allow it.
+            UnknownName: There is no such rig.
+        """
+        if action not in ("stop", "pause", "open"):
+            raise InvalidInput(f"a rig cannot be told to {action}; say stop, pause or open")
+        # Done twice it is done, so the key only says that it may be sent again.
+        call = Call("POST", f"/v1/rigs/{_part(name)}/{action}", headers={"Idempotency-Key": uuid4().hex})
+        return _understood(Rig, (yield from self._ask(call)), self.url)
+
+    def approve(self, name: str, person: str, is_approved: bool = True) -> Steps[None]:
+        """Let a person (``u_…``) use a real rig, or no longer. For instructors.
+
+        Raises:
+            Refused: The token does not allow it.
+            UnknownName: There is no such rig, or no such person.
+        """
+        yield from self._ask(Call("PUT" if is_approved else "DELETE", f"/v1/rigs/{_part(name)}/approvals/{_part(person)}"))
 
     def submit(
         self, rig: str, settings: Settings, wait: float = 0.0, key: str | None = None, campaign: str | None = None, trial: int | None = None
@@ -278,7 +303,7 @@ class Requests:
         while True:
             reply = yield call
             body = reply.body
-            if 200 <= reply.status < 300 and body is not None:
+            if reply.status == 204 or (200 <= reply.status < 300 and body is not None):
                 return body
             error = error_of(reply, self.url)
             has_not_begun = reply.is_unsent or reply.status == 429

@@ -51,7 +51,7 @@ REFUSALS = {
 _log = logging.getLogger("frugaltwin.hardware")
 
 
-class Refused(RigFault):
+class BoardRefused(RigFault):
     """The board said no; `number` is PROTOCOL.md's."""
 
     number: int = 0
@@ -242,7 +242,7 @@ class ArduinoMixer:
         self.link.check()  # what is not connected uses nothing
         try:
             self._run(f"DISPENSE {self._pumps[pump]} {tenths // 10}.{tenths % 10}", tenths / 10)
-        except Refused:
+        except BoardRefused:
             raise
         except DriverError:
             self._used[pump] += volume  # nobody knows how much of it
@@ -363,7 +363,7 @@ class ArduinoMixer:
         if reply.error == 7:
             self._raise_cause(self.state().cause or 3, word)
         if reply.error in REFUSALS:
-            refused = Refused(f"{self._name} refuses {text}: {REFUSALS[reply.error]}")
+            refused = BoardRefused(f"{self._name} refuses {text}: {REFUSALS[reply.error]}")
             refused.number = reply.error
             raise refused
         raise LinkError(f"{self._name} refuses {text}: {' '.join(reply.values)}; `frugaltwin rig flash` brings its firmware up to date")
@@ -392,7 +392,7 @@ class ArduinoMixer:
         except Stopped:
             raise
         except DriverError as error:
-            if not isinstance(error, Refused) or error.number == BUSY:  # of the other refusals nothing is under way
+            if not isinstance(error, BoardRefused) or error.number == BUSY:  # of the other refusals nothing is under way
                 self._is_lost = True
                 self.link.halt()
             raise

@@ -401,8 +401,7 @@ def cloud_point(
         raise InvalidInput(f"strength = {ouzo.strength:g} is no solution: ethanol dissolves {holds:.2g} of this oil at most")
     if labeling not in get_args(Labeling):
         raise InvalidInput(f"labeling = {labeling!r}: it is {' or '.join(get_args(Labeling))}")
-    registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
-    eye = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
+    eye = make_sensor(sensor, {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles})
     each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
     scaled = each.scaled(imperfections)
 

@@ -225,8 +225,7 @@ def color_mixing(
 
     **Twin of** an Arduino with five peristaltic pumps and a color sensor (as PumpBot and CLSLab:Liquid are).
     """
-    registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
-    eye = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
+    eye = make_sensor(sensor, {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles})
     each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
     scaled = each.scaled(imperfections)
 

@@ -216,8 +216,7 @@ class PaintMixingTwin(PaintMixing):
         surface_inside: float = 0.0,
         seed: int = 0,
     ) -> None:
-        registers = {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles}
-        self._sensor = make_sensor(sensor, {name: v for name, v in registers.items() if v is not None})
+        self._sensor = make_sensor(sensor, {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles})
         each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
         self._imperfections = each.scaled(imperfections)
         self._surface, self._seed = Surface(surface_outside, surface_inside), seed

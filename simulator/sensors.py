@@ -145,13 +145,14 @@ def tcs34725(gain: float = 4.0, cycles: int = 21) -> Sensor:
 SENSORS: dict[str, Callable[..., Sensor]] = {"as7341": as7341, "tcs34725": tcs34725}
 
 
-def make_sensor(name: str, registers: Mapping[str, float]) -> Sensor:
-    """The sensor of that name with these registers set.
+def make_sensor(name: str, registers: Mapping[str, float | None]) -> Sensor:
+    """The sensor of that name with these registers set; one that is None is as the sensor has it.
 
     Raises:
         InvalidInput: It has no such register, or the register no such value.
     """
     known = inspect.signature(SENSORS[name]).parameters
-    if unknown := [register for register in registers if register not in known]:
+    given = {register: value for register, value in registers.items() if value is not None}
+    if unknown := [register for register in given if register not in known]:
         raise InvalidInput(f"the sensor {name} has no {', '.join(unknown)}; it has {', '.join(known)}")
-    return SENSORS[name](**registers)
+    return SENSORS[name](**given)
