@@ -92,6 +92,8 @@ class Database:
         self.tally = Tally()
         self._closed = False
         self._closing = threading.Lock()
+        self._reading = 0
+        self._nobody_reads = threading.Condition(self._closing)
         self._writer = threading.Thread(target=self._write_groups, name="writer", daemon=True)
         self._writer.start()
 
@@ -112,9 +114,12 @@ class Database:
 
     def _line_up(self, change: Change[Any], result: _Result) -> None:
         with self._closing:  # nothing is queued behind the end
-            if self._closed:
-                raise StoreError("the service is shutting down; try again when it is up")
+            self._check_open()
             self._waiting.put((change, result))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("the service is shutting down; try again when it is up")
 
     async def write(self, change: Change[T]) -> T:
         """Make a change; it is on disk when this returns.
@@ -141,6 +146,9 @@ class Database:
 
     def read_now(self, question: Question[T]) -> T:
         """The same, for a thread that may wait."""
+        with self._closing:
+            self._check_open()
+            self._reading += 1
         try:
             with self._engine.connect() as connection:
                 return question(connection)
@@ -149,13 +157,19 @@ class Database:
         except DBAPIError as error:
             _log.exception("cannot read the database")
             raise StoreError("the database cannot be read; try again, and look at the service's log") from error
+        finally:
+            with self._closing:
+                self._reading -= 1
+                self._nobody_reads.notify_all()
 
     def close(self) -> None:
-        """Write what is waiting, then close. May be called twice."""
+        """Write what is waiting, let who reads end, then close. May be called twice."""
         with self._closing:
             self._closed = True
             self._waiting.put(None)
         self._writer.join()
+        with self._closing:  # a connection that is in use now would never be closed
+            self._nobody_reads.wait_for(lambda: not self._reading)
         self._engine.dispose()
 
     def _write_groups(self) -> None:

@@ -139,6 +139,32 @@ def test_closing_writes_what_waits_and_refuses_what_comes_later(database: Databa
     again.close()
 
 
+def test_closing_lets_a_reader_end_whom_nobody_waits_for_any_more(database_url: str) -> None:
+    database = Database(database_url)
+    begun, gate, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        begun.set()
+        assert gate.wait(30)
+        connection.execute(text("select 1"))
+        ended.set()
+
+    reader = threading.Thread(target=database.read_now, args=(slow,))
+    reader.start()
+    assert begun.wait(30)
+    closing = threading.Thread(target=database.close)
+    closing.start()
+    until(lambda: database._closed and not database._writer.is_alive())
+    with pytest.raises(StoreError, match="shutting down"):
+        database.read_now(lambda c: c.execute(text("select 1")))
+    assert closing.is_alive()
+    gate.set()
+    closing.join(30)
+    assert ended.is_set()
+    assert database._engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    reader.join(30)
+
+
 def test_a_listener_that_fails_does_not_end_the_writer(database: Database) -> None:
     def fail() -> None:
         raise RuntimeError("the event loop is closed")
