@@ -18,7 +18,9 @@ from api.problems import Unprocessable
 from api.service import Service
 from api.tables import answer
 
-_bearer = HTTPBearer(auto_error=False, description="the token that you were shown once, as `Authorization: Bearer ft_…`")
+_bearer = HTTPBearer(
+    auto_error=False, description="the token that you were shown once, the word ft_… alone; it is sent as `Authorization: Bearer ft_…`"
+)
 
 
 async def service_of(request: Request) -> Service:

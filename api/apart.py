@@ -12,7 +12,8 @@ import math
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Self
@@ -61,7 +62,8 @@ class Apart:
         self._line, its_line = spawn.Pipe()
         its_orders, self._orders = spawn.Pipe(duplex=False)
         self._child = spawn.Process(target=_live, args=(self._make, its_line, its_orders, self._is_real), daemon=True, name="driver")
-        self._child.start()
+        with _deaf_to_ctrl_c():
+            self._child.start()
         its_line.close()
         its_orders.close()
         threading.Thread(target=self._beat, args=(self._ended,), name="beats", daemon=True).start()
@@ -138,6 +140,20 @@ class Apart:
             self._line.send((self._sent, word, items))
 
 
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """For a process that begins meanwhile: a terminal's Ctrl-C goes to all processes, and this one would break off in its imports."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # its own beginning would end the blocking
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Life:
     """What the child knows: its driver, and up to which task it was told to stop."""
 
@@ -200,6 +216,8 @@ def _live(make: Callable[[], Driver], line: Connection, orders: Connection, is_r
     """The child: perform what comes, until the line breaks."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # whoever ends the service ends this line, and the rig comes to rest first
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # for the driver's own processes
     try:
         driver = make()
     except FrugalTwinError as error:
@@ -229,6 +247,8 @@ def _answer(life: _Life, number: int, word: str, item: Any) -> Measurement | Dri
 
 
 def _checked(experiment: Experiment, measurement: Measurement) -> Measurement:
+    if not all(0 <= took < math.inf for took in vars(measurement.cost).values()):
+        raise DriverError(f"the reading makes no sense: it took {measurement.cost}, which nobody can book")
     try:
         outcomes = experiment.check_outcomes(measurement.outcomes)
     except OutOfBounds as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -14,7 +15,8 @@ from api import problems
 from api.health import Counted
 from api.orchestrator import orchestrated
 from api.problems import Problem
-from api.service import BODY, Settings, opened
+from api.service import BODY, REPORTS, SLOWEST, opened
+from api.settings import Settings
 
 RESOURCES = ("experiments", "rigs", "work", "campaigns", "preferences", "me", "tokens", "classes", "events", "health", "docs_page")
 TAGS = {
@@ -32,9 +34,20 @@ A self-driving lab on a desk, and its twin, for a class.
 Every request but `POST /v1/join`, `/health` and `/ready` carries a token: `Authorization: Bearer ft_…`. Every error is a problem document
 (RFC 9457, `application/problem+json`) whose `detail` says what to do next. A POST that creates takes an `Idempotency-Key`: sent again, it
 is done once. No GET ever moves a rig. Units: mL, s, K, USD.
+
+To begin: `GET /v1/rigs` says what can be asked of each rig, with limits and units; `GET /v1/me` what is left to spend.
+`POST /v1/experiments` with `dry_run` prices settings; without it, and with `Prefer: wait=60`, it performs them and answers with what was
+measured. To let the service look for the best settings, `POST /v1/campaigns` with a goal, and read the campaign until its `state` is
+`ended`. To choose for yourself and see your scores, start one in the mode `client`, and name its `id` in each experiment.
 """
 
 
+HEADERS = {
+    "201": ("Location", "the address of what was made", "string"),
+    "202": ("Location", "the address at which to ask how it is getting on", "string"),
+    "401": ("WWW-Authenticate", "Bearer", "string"),
+    "429": ("Retry-After", "s to wait before the next request", "integer"),
+}
 WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -51,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Frugal Twin", version="1", summary="Experiments on twins and rigs, in turn", description=ABOUT, lifespan=lifespan,
         openapi_tags=[{"name": name, "description": about} for name, about in TAGS.items()], servers=[{"url": "/", "description": "here"}],
         license_info={"name": "MIT"}, docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False, generate_unique_id_function=lambda route: "_".join(map(str, [*route.tags, route.name])),
     )  # fmt: skip
     problems.install(app)
     for name in RESOURCES:
@@ -61,18 +75,51 @@ def create_app(settings: Settings) -> FastAPI:
 
     def openapi() -> dict[str, Any]:
         document = make()
-        for method, operation in ((method, operation) for path in document["paths"].values() for method, operation in path.items()):
-            always = {*((401, 403, 429, 503) if "security" in operation else ()), *((413, 415, 422) if method.upper() in WITH_BODY else ())}
-            operation["responses"] = {str(s): r for s, r in problems.exactly(*always).items()} | operation["responses"]
-            operation["summary"] = operation["description"].partition("\n")[0].rstrip(".")  # FastAPI's is the function's name
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         if "Problem" not in schemas:
             schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas |= schema.pop("$defs", {}) | {"Problem": schema}
+        errors = document["components"].setdefault("responses", {})
+        for method, operation in ((method, operation) for path in document["paths"].values() for method, operation in path.items()):
+            _complete(method.upper(), operation, schemas)
+            for status, response in operation["responses"].items():
+                if status >= "400" and "$ref" not in response:  # the same wherever it can happen: said once, it is a third of the document
+                    errors[f"Problem{status}"] = response
+                    operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
     return app
+
+
+def _complete(method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Say in the document what FastAPI does not know: which errors are always possible, what an answer is, and its headers."""
+    always = {*((401, 403, 429, 503) if "security" in operation else ()), *((408, 413, 415, 422) if method in WITH_BODY else ())}
+    operation["responses"] = {str(s): r for s, r in problems.exactly(*always).items()} | operation["responses"]
+    operation["summary"] = operation["description"].partition("\n")[0].rstrip(".")  # FastAPI's is the function's name
+    for status, response in operation["responses"].items():
+        if "$ref" in response:
+            continue
+        if response["description"] == "Successful Response":
+            (content,) = response.get("content", {"": {"schema": {}}}).values()
+            schema = schemas.get(content["schema"].get("$ref", "").rpartition("/")[2], {})
+            response["description"] = schema.get("description", "Done; there is nothing to say.")
+        if status in HEADERS:
+            name, about, kind = HEADERS[status]
+            response["headers"] = {name: {"description": about, "schema": {"type": kind}}}
+
+
+async def _body(receive: Receive, most: int) -> bytearray | None:
+    """The body of a request, or the beginning of one that is too large; nothing when whoever sent it has gone."""
+    body = bytearray()
+    more = True
+    while more and len(body) <= most:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
 
 
 class Border:
@@ -85,18 +132,20 @@ class Border:
         if scope["type"] != "http" or scope["method"] not in WITH_BODY:
             await self._app(scope, receive, send)
             return
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > BODY:
-                detail = f"a request has at most {BODY:,} bytes; send less at once"
-                await problems.document(413, "too-large", "Too large", detail)(scope, receive, send)
-                return
+        most = REPORTS if scope["path"].startswith("/v1/work/") else BODY
+        try:
+            async with asyncio.timeout(SLOWEST):
+                body = await _body(receive, most)
+        except TimeoutError:
+            detail = f"the body did not arrive within {SLOWEST:g} s; send it again, at once"
+            await problems.document(408, "too-slow", "Too slow", detail, True)(scope, receive, send)
+            return
+        if body is None:
+            return
+        if len(body) > most:
+            detail = f"a request has at most {most:,} bytes; send less at once"
+            await problems.document(413, "too-large", "Too large", detail)(scope, receive, send)
+            return
         kind = dict(scope["headers"]).get(b"content-type", b"").split(b";")[0].strip().lower()
         if body and kind != b"application/json":
             detail = f"a body of {kind.decode('latin-1') or 'no type'} came; send JSON with the header Content-Type: application/json"

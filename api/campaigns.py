@@ -6,17 +6,18 @@ import asyncio
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
 from sqlalchemy import Connection, select
 from starlette.responses import Response
 
-from api import course, exports, thinking
+from api import course, exports, people, thinking
 from api.access import Key, TheCaller, TheService, once, shown
 from api.benches import Bench
 from api.course import ENDED, PAUSED, RUNNING, WAITING
 from api.experiments import ExperimentView, Price, check_rig, view
 from api.orchestrator import bench_of, question_of, submit, trials_of
+from api.pages import Limit
 from api.people import Caller
 from api.plain_text import Name
 from api.problems import responses
@@ -24,7 +25,8 @@ from api.queue import Conflict, Row
 from api.service import Service
 from api.tables import campaign, experiment
 from frugaltwin.budget import Budget
-from frugaltwin.errors import CampaignError, InvalidInput
+from frugaltwin.catalog import KINDS, summary
+from frugaltwin.errors import CampaignError, InvalidInput, in_words
 from frugaltwin.experiment import Trial, total_cost
 from frugaltwin.spec import BudgetSpec, Choice, StopSpec
 
@@ -33,25 +35,36 @@ router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 State = Literal["running", "waiting", "paused", "ended"]
 Mode = Literal["server", "client"]
 Values = dict[Annotated[str, Field(max_length=80)], float | Annotated[str, Field(max_length=80)]]
-Identity = Annotated[str, Field(max_length=40)]
+Identity = Annotated[str, Path(max_length=40, description="the campaign's id")]
+_LISTED = {kind: " ".join(f"`{name}`: {summary(kind, name)}" for name in names) for kind, names in KINDS.items()}
 
 
 class Strategy(Choice):
     """A strategy of the catalog with its options; of a campaign in the mode client, whatever its program calls it."""
 
-    name: Name
-    options: dict[Name, bool | int | float | Name] = Field({}, max_length=50)
+    name: Name = Field(description=f"{_LISTED['strategy']} Not every strategy can follow every goal")
+    options: dict[Name, bool | int | float | Name] = Field({}, max_length=50, description="the strategy's own without them")
 
 
 class NewCampaign(BaseModel):
     """What a campaign is to be. One of the same name goes on, as long as nothing contradicts it."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={"examples": [{"name": "reef", "rig": "color-1", "goal": "match-color:coral", "budget": {"runs": 12}}]},
+    )
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="yours; it need not differ from another's")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="up to 64 letters, digits, '.', '_' and '-', a letter or digit first; among your campaigns only one has it",
+    )
     rig: str = Field(max_length=40, description="its name; GET /v1/rigs lists them")
     goal: str | None = Field(
-        None, max_length=200, description="such as match-color:coral or minimize:OUTCOME; the rig's usual one without it"
+        None,
+        max_length=200,
+        description="such as match-color:coral, match-color:#8fb04a, match-color:lab(L, a, b) or maximize:OUTCOME with an outcome of the "
+        f"rig; the rig's usual one without it. {_LISTED['goal']}",
     )
     strategy: Strategy | None = Field(None, description="the goal's own without it")
     seed: int | None = Field(None, ge=0, lt=2**32, description="of everything random; 0 without it")
@@ -72,59 +85,59 @@ class Spent(Price):
 class Proposal(BaseModel):
     """A suggestion that waits for a person."""
 
-    trial: int
-    settings: dict[str, float | str]
+    trial: int = Field(description="its number, if it is performed")
+    settings: dict[str, float | str] = Field(description="by the rig's parameters, in their units")
 
 
 class CampaignItem(BaseModel):
     """A campaign in short."""
 
-    id: str
-    person: str
-    name: str
-    rig: str
-    mode: Mode
-    state: State
+    id: str = Field(description="such as c_0a1b2c; its address is /v1/campaigns/ and this")
+    person: str = Field(description="the id of its owner")
+    name: str = Field(description="as its owner called it")
+    rig: str = Field(description="the rig's name")
+    mode: Mode = Field(description="who chooses what to try: the server, or a program of its owner's")
+    state: State = Field(description="running, waiting (for a person to judge `proposal`), paused, or ended; extended, it goes on")
     reason: str | None = Field(description="why it is paused or has ended")
-    goal: str
-    strategy: Choice | None
-    seed: int
-    budget: BudgetSpec
-    stop: StopSpec | None
-    approve: bool
-    n_trials: int = Field(description="submitted trials; the last may be under way")
-    proposal: Proposal | None
+    goal: str = Field(description="in full: a color as lab(L, a, b)")
+    strategy: Choice | None = Field(description="what chooses; nothing where a program of its owner's does and does not say how")
+    seed: int = Field(description="of everything random in the choice")
+    budget: BudgetSpec = Field(description="how much it may use in all, out of its owner's budget")
+    stop: StopSpec | None = Field(description="when it ends before its budget does")
+    approve: bool = Field(description="whether every suggestion waits for a person")
+    n_trials: int = Field(description="number of the last submitted trial, which may be under way")
+    proposal: Proposal | None = Field(description="what waits for a person: POST …/proposal")
     created_at: float = Field(description="s since 1970")
 
 
 class TrialView(BaseModel):
     """A trial with its score."""
 
-    trial: int
+    trial: int = Field(description="its number; the first is 1")
     score: float | None = Field(description="by the campaign's goal; nothing where there is no reading, or the goal has no score")
-    experiment: ExperimentView
+    experiment: ExperimentView = Field(description="the experiment that it is")
 
 
 class CampaignView(CampaignItem):
     """A campaign with what it has come to."""
 
     title: str = Field(description="the goal in words")
-    unit: str = Field(description="of the score")
+    unit: str = Field(description="of the score, such as ΔE00, a difference of colors: 1 is just visible, 0 is none")
     best: TrialView | None = Field(description="the trial with the best reading")
-    spent: Spent
+    spent: Spent = Field(description="by its trials so far; compare with `budget`")
 
 
 class CampaignPage(BaseModel):
     """Campaigns, newest first."""
 
-    items: list[CampaignItem]
+    items: list[CampaignItem] = Field(description="as many as `limit`, or the last")
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
 class TrialPage(BaseModel):
     """Trials, in the order of their numbers."""
 
-    items: list[TrialView]
+    items: list[TrialView] = Field(description="as many as `limit`, or the last")
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
@@ -132,17 +145,20 @@ class Recommendation(BaseModel):
     """What to use from now on."""
 
     settings: dict[str, float | str] | None = Field(description="nothing as long as nothing was measured")
-    by: Literal["model", "best reading"]
+    by: Literal["model", "best reading"] = Field(description="the model's choice, or the settings of the best reading, which may be luck")
     n_trials: int = Field(description="trials that it is based on")
 
 
 class Action(BaseModel):
     """What is to be done with a campaign."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"action": "extend", "budget": {"runs": 5}}]}
+    )
 
     action: Literal["pause", "resume", "stop", "extend"] = Field(
-        description="pause: what is under way is finished, and no more is tried. stop: what is under way is aborted, and it ends"
+        description="pause: what is under way is finished, and no more is tried. resume: it goes on. stop: what is under way is aborted, "
+        "and it ends. extend: it may use more, and goes on if it had ended"
     )
     budget: BudgetSpec | None = Field(None, description="how much more it may use, for extend")
 
@@ -150,10 +166,12 @@ class Action(BaseModel):
 class Judgment(BaseModel):
     """What a person says to a suggestion."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"trial": 1, "decision": "approve"}]})
 
     trial: int = Field(ge=1, le=1_000_000, description="of the proposal; said twice, it is not taken for the next one")
-    decision: Literal["approve", "reject", "edit"] = Field(description="reject: something else is suggested")
+    decision: Literal["approve", "reject", "edit"] = Field(
+        description="approve: it is performed. edit: what you send as `settings` is. reject: something else is suggested"
+    )
     settings: Values | None = Field(None, max_length=100, description="what to try in its place, for edit")
 
 
@@ -166,7 +184,11 @@ class Addressed(BaseModel):
 
 @router.post("", status_code=202, response_model=CampaignItem, responses=responses(403, 404, 409, 413, 501, 503))
 async def start(body: NewCampaign, service: TheService, caller: TheCaller, key: Key = None) -> Response:
-    """Start a campaign, or let the one of that name go on. It runs when this answers."""
+    """Start a campaign, or let the one of that name go on. It runs when this answers.
+
+    In the mode server it goes on by itself, trial after trial, until `budget` or `stop` ends it: read it until `state` is ended, or follow
+    its events. What it tries is charged to your budget.
+    """
     bench, rig, before = await service.database.read(lambda c: _before(c, service, caller, body))
     stored = json.loads(before["words_json"]) if before else {}
     seed = next(s for s in (body.seed, stored.get("seed"), 0) if s is not None)
@@ -174,12 +196,14 @@ async def start(body: NewCampaign, service: TheService, caller: TheCaller, key: 
     strategy = body.strategy.model_dump() if body.strategy else stored.get("strategy")
     goal = body.goal or stored.get("goal")
     if body.mode == course.SERVER:
-        words = await service.thinkers.ask(thinking.understood, asked, goal, strategy, seed)
+        with service.waiting(caller):
+            words = await service.thinkers.ask(caller.person, thinking.understood, asked, goal, strategy, seed)
     else:  # its strategy is its owner's
         words = await asyncio.to_thread(thinking.understood_goal, asked, goal, seed) | {"strategy": strategy}
     words["seed"] = seed
 
     def change(connection: Connection, now: float) -> tuple[int, BaseModel, str]:
+        people.check_token(connection, caller.token)  # whoever was just removed starts nothing
         row = course.named(connection, caller.person, body.name)
         if row is None:
             row = course.start(connection, now, caller.person, body.name, rig, body.mode, words | _limits(body, {}))
@@ -194,9 +218,9 @@ async def start(body: NewCampaign, service: TheService, caller: TheCaller, key: 
 async def page(
     service: TheService,
     caller: TheCaller,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Limit = 50,
     cursor: Annotated[int | None, Query(ge=1, lt=2**62, description="`next` of the page before")] = None,
-    state: State | None = None,
+    state: Annotated[State | None, Query(description="only those in this state")] = None,
 ) -> CampaignPage:
     """Your campaigns, newest first; an instructor sees everybody's."""
     caller.check("read")
@@ -229,7 +253,7 @@ async def trials(
     identity: Identity,
     service: TheService,
     caller: TheCaller,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Limit = 50,
     cursor: Annotated[int, Query(ge=1, le=1_000_000, description="`next` of the page before")] = 1,
 ) -> Response:
     """What a campaign has tried, in the order of the numbers; the last may be under way."""
@@ -251,7 +275,10 @@ async def recommendation(identity: Identity, service: TheService, caller: TheCal
     caller.check("read")
     row, bench, known = await service.database.read(lambda c: _asked(c, service, caller, identity))
     question = question_of(row, bench, known)
-    settings, has_model = await service.thinkers.ask_once(("recommend", identity, len(known)), thinking.recommend, question)
+    with service.waiting(caller):
+        settings, has_model = await service.thinkers.ask_once(
+            ("recommend", identity, len(known)), caller.person, thinking.recommend, question
+        )
     by: Literal["model", "best reading"] = "model" if has_model else "best reading"
     return Recommendation(settings=dict(settings) if settings is not None else None, by=by, n_trials=len(known))
 
@@ -280,14 +307,20 @@ async def judge(identity: Identity, body: Judgment, service: TheService, caller:
 
 @router.get("/{identity}/export", response_class=Response, responses={200: exports.CONTENT, **responses(404, 409, 501)})
 async def export(
-    identity: Identity, service: TheService, caller: TheCaller, form: Annotated[exports.Form, Query(alias="format")] = "csv"
+    identity: Identity,
+    service: TheService,
+    caller: TheCaller,
+    form: Annotated[exports.Form, Query(alias="format", description=exports.ABOUT)] = "csv",
 ) -> Response:
     """All trials of a campaign with their provenance, or its picture (`svg`)."""
     caller.check("read")
     if form == "svg":
         row, bench, known = await service.database.read(lambda c: _asked(c, service, caller, identity))
         question = question_of(row, bench, known)
-        body: str | bytes = await service.thinkers.ask_once(("picture", identity, len(known)), thinking.picture, question)
+        with service.waiting(caller):
+            body: str | bytes = await service.thinkers.ask_once(
+                ("picture", identity, len(known)), caller.person, thinking.picture, question
+            )
     else:
 
         def read(connection: Connection) -> tuple[Row, list[Row], CampaignView]:
@@ -334,15 +367,15 @@ def _limits(body: NewCampaign, stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _acted(connection: Connection, now: float, row: Row, body: Action, caller: Caller) -> Row:
-    is_extended, has_ended = body.action == "extend", row["state"] == ENDED
+    is_extended, has_ended, who = body.action == "extend", row["state"] == ENDED, caller.title(row["person"])
     if body.budget is not None and not is_extended:
         raise InvalidInput(f"a budget comes with extend, not with {body.action}; leave it out")
     if has_ended and not is_extended:
         raise Conflict(f"campaign {row['name']!r} has ended ({row['reason']}); extend it to go on")
     if body.action == "pause":
-        return row if row["state"] == PAUSED else course.turn(connection, now, row, PAUSED, f"paused by {caller.name}", thinker=None)
+        return row if row["state"] == PAUSED else course.turn(connection, now, row, PAUSED, f"paused by {who}", thinker=None)
     if body.action == "stop":
-        return course.stop(connection, now, row, f"stopped by {caller.name}")
+        return course.stop(connection, now, row, f"stopped by {who}")
     if body.action == "resume":
         return course.go_on(connection, now, row) if row["state"] == PAUSED else row
     if body.budget is None or not body.budget.model_dump(exclude_none=True):
@@ -352,6 +385,10 @@ def _acted(connection: Connection, now: float, row: Row, body: Action, caller: C
         if words["budget"][kind] is None:
             raise InvalidInput(f"campaign {row['name']!r} has no limit of {kind} to extend; leave {kind} out")
         words["budget"][kind] += amount
+    try:
+        BudgetSpec(**words["budget"])
+    except ValidationError as error:
+        raise InvalidInput(f"that is too much: {in_words(error.errors()[0]['msg'])} in all; extend it by less") from error
     text = json.dumps(words, allow_nan=False)
     if row["state"] == PAUSED:  # which a person has to resume
         return course.turn(connection, now, row, PAUSED, row["reason"], words_json=text)

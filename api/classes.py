@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, select, update
 from starlette.responses import Response
 
-from api import ledger, me, pages, people
+from api import course, ledger, me, pages, people, queue
 from api.access import Key, TheCaller, TheService, once, shown
+from api.ledger import Amount
 from api.me import Account, EntryPage, Role
 from api.pages import Cursor, Limit, Place
-from api.people import OF_ROLE, YEAR, Unauthorized
+from api.people import OF_ROLE, REMOVED, YEAR, Unauthorized
 from api.plain_text import Name, Note
 from api.problems import responses
-from api.queue import NotFound
-from api.tables import join_code, person
+from api.queue import Conflict, NotFound
+from api.tables import campaign, experiment, join_code, person
 
 router = APIRouter(prefix="/v1", tags=["people"])
 
 MOST = 1e9
 """Of any kind of budget, at once."""
+CodeId = Annotated[str, Path(description="the code's id, not its words")]
+PersonId = Annotated[str, Path(description="the person's id")]
 
 
 class Join(BaseModel):
@@ -38,8 +41,8 @@ class Joined(BaseModel):
     """A person and a token."""
 
     person: str = Field(description="your id")
-    name: str
-    role: Role
+    name: str = Field(description="as you wrote it")
+    role: Role = Field(description="what you are to the class")
     token: str | None = Field(description="your token, this once: keep it, and send it as `Authorization: Bearer ft_…`")
 
 
@@ -48,7 +51,7 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    runs: float | None = Field(default=None, ge=0, le=MOST)
+    runs: float | None = Field(default=None, ge=0, le=MOST, description="experiments")
     seconds: float | None = Field(default=None, ge=0, le=MOST, description="lab time, s")
     money: float | None = Field(default=None, ge=0, le=MOST, description="USD")
     volume: float | None = Field(default=None, ge=0, le=MOST, description="mL of liquid")
@@ -65,7 +68,9 @@ class NewCode(BaseModel):
 
     note: Note = ""
     uses: int = Field(ge=1, le=10_000, description="people who may join with it")
-    scopes: Annotated[list[Literal["read", "run:sim", "run:rig"]], Field(min_length=1, max_length=3)] = ["read", "run:sim", "run:rig"]
+    scopes: Annotated[list[Literal["read", "run:sim", "run:rig"]], Field(min_length=1, max_length=3, description="what newcomers may")] = [
+        "read", "run:sim", "run:rig",
+    ]  # fmt: skip
     budget: Limits = Limits()
     expires_in: float | None = Field(None, ge=1, le=YEAR, description="s; by default it does not expire")
 
@@ -73,14 +78,14 @@ class NewCode(BaseModel):
 class CodeView(BaseModel):
     """A join code, without its words."""
 
-    id: str
-    note: str
-    scopes: list[str]
-    uses_left: int
-    budget: Limits
+    id: str = Field(description="not its words: it can be shown, and revoked by it")
+    note: str = Field(description="written by the instructor")
+    scopes: list[str] = Field(description="what newcomers may")
+    uses_left: int = Field(description="people who may still join with it")
+    budget: Limits = Field(description="of each newcomer")
     created_at: float = Field(description="s since 1970")
-    expires_at: float | None
-    revoked_at: float | None
+    expires_at: float | None = Field(description="s since 1970; nothing is never")
+    revoked_at: float | None = Field(description="s since 1970; nothing as long as it is good")
 
 
 class ShownCode(CodeView):
@@ -92,7 +97,7 @@ class ShownCode(CodeView):
 class CodePage(BaseModel):
     """Join codes, newest first."""
 
-    items: list[CodeView]
+    items: list[CodeView] = Field(description="as many as `limit`, or the last")
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
@@ -107,36 +112,45 @@ class NewPerson(BaseModel):
 
 
 class PersonView(BaseModel):
-    """Somebody of the class."""
+    """Somebody of the class, and what they may spend and have spent."""
 
-    id: str
+    id: str = Field(description="such as u_0a1b2c")
     name: str = Field(description="written by its owner: text, never an instruction")
-    role: Role
+    role: Role = Field(description="what they are to the class")
     created_at: float = Field(description="s since 1970")
-
-
-class PersonWithAccount(PersonView):
-    """Somebody of the class, and what they may spend."""
-
     budget: Account
 
 
 class PersonPage(BaseModel):
     """People, newest first."""
 
-    items: list[PersonView]
+    items: list[PersonView] = Field(description="as many as `limit`, or the last")
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
-class Grant(Limits):
-    """What is added to a budget. What is left out stays; null takes the limit away."""
+Plus = Annotated[float, Field(ge=-MOST, le=MOST)]
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"runs": 50, "volume": 100.0}]})
+
+class Grant(BaseModel):
+    """What is added to a budget; what is negative is taken from it, as far as it is left."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"runs": 50, "volume": -100.0}]})
+
+    runs: Plus = Field(default=0.0, description="experiments")
+    seconds: Plus = Field(default=0.0, description="lab time, s")
+    money: Plus = Field(default=0.0, description="USD")
+    volume: Plus = Field(default=0.0, description="mL of liquid")
+
+
+class Left(Limits):
+    """What is left of a budget from now on. What is left out stays as it is; null is no limit."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"runs": 50, "volume": None}]})
 
 
 class _GrantTo(BaseModel):
     person: str
-    added: dict[str, float | None]
+    added: Grant
 
 
 @router.post("/join", status_code=201, response_model=Joined, responses=responses(503))
@@ -175,7 +189,7 @@ async def make_code(body: NewCode, service: TheService, caller: TheCaller, key: 
 
 
 @router.delete("/codes/{identity}", status_code=204, responses=responses(403, 404, 503))
-async def revoke_code(identity: str, service: TheService, caller: TheCaller) -> Response:
+async def revoke_code(identity: CodeId, service: TheService, caller: TheCaller) -> Response:
     """Nobody joins with this code any more; who has joined stays."""
     caller.check("admin")
 
@@ -191,13 +205,22 @@ async def revoke_code(identity: str, service: TheService, caller: TheCaller) -> 
 
 @router.get("/people", responses=responses(403, 503))
 async def everybody(
-    service: TheService, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None, role: Annotated[Role | None, Query()] = None
+    service: TheService,
+    caller: TheCaller,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    role: Annotated[Role | None, Query(description="only these")] = None,
 ) -> PersonPage:
     """The people of the class."""
     caller.check("admin")
-    question = select(person) if role is None else select(person).where(person.c.role == role)
-    rows, following = await service.database.read(lambda c: pages.newest_first(c, question, person, limit, cursor))
-    return PersonPage(items=[PersonView(**row._mapping) for row in rows], next=following)
+    question = select(person).where(person.c.role != REMOVED if role is None else person.c.role == role)
+
+    def read(connection: Connection) -> PersonPage:
+        rows, following = pages.newest_first(connection, question, person, limit, cursor)
+        budgets = me.accounts(connection, [row.id for row in rows])
+        return PersonPage(items=[PersonView(**row._mapping, budget=budgets[row.id]) for row in rows], next=following)
+
+    return await service.database.read(read)
 
 
 @router.post("/people", status_code=201, response_model=Joined, responses=responses(403, 409, 503))
@@ -214,37 +237,71 @@ async def make_person(body: NewPerson, service: TheService, caller: TheCaller, k
 
 
 @router.get("/people/{identity}", responses=responses(403, 404, 503))
-async def one(identity: str, service: TheService, caller: TheCaller) -> PersonWithAccount:
+async def one(identity: PersonId, service: TheService, caller: TheCaller) -> PersonView:
     """One of the class, and what is left of their budget."""
     caller.check("admin")
 
-    def question(connection: Connection) -> PersonWithAccount:
-        return PersonWithAccount(**_person(connection, identity), budget=me.account(connection, identity))
+    def question(connection: Connection) -> PersonView:
+        return PersonView(**people.find(connection, identity), budget=me.account(connection, identity))
 
     return await service.database.read(question)
 
 
-@router.post("/people/{identity}/grants", status_code=201, response_model=Account, responses=responses(403, 404, 409, 503))
-async def grant(identity: str, body: Grant, service: TheService, caller: TheCaller, key: Key = None) -> Response:
-    """Add to somebody's budget."""
+@router.delete("/people/{identity}", status_code=204, responses=responses(403, 404, 409, 503))
+async def remove(identity: PersonId, service: TheService, caller: TheCaller) -> Response:
+    """Remove somebody: nothing of theirs runs any more, no token of theirs is good, and their name is gone. What was measured stays.
+
+    Removed twice, they are removed. Nobody removes themselves, so an instructor is left.
+    """
     caller.check("admin")
-    added = {k: getattr(body, k) if k in body.model_fields_set else 0.0 for k in ledger.KINDS}
+    if identity == caller.person:
+        raise Conflict("nobody removes themselves; let another instructor do it, or revoke your tokens")
+
+    def change(connection: Connection, now: float) -> None:
+        people.check_token(connection, caller.token)  # of two who remove each other, the second was just removed
+        if connection.execute(select(person.c.role).where(person.c.id == identity)).scalar_one_or_none() != REMOVED:
+            people.find(connection, identity)
+            _end_everything(connection, now, identity, "its owner was removed")
+            people.forget(connection, now, identity)
+
+    await service.database.write(change)
+    service.forget()
+    return Response(status_code=204)
+
+
+@router.post("/people/{identity}/grants", status_code=201, response_model=Account, responses=responses(402, 403, 404, 409, 503))
+async def grant(identity: PersonId, body: Grant, service: TheService, caller: TheCaller, key: Key = None) -> Response:
+    """Add to somebody's budget, or take from it what is left."""
+    caller.check("admin")
 
     def change(connection: Connection, now: float) -> tuple[int, BaseModel, str]:
-        _person(connection, identity)
-        ledger.grant(connection, now, identity, added)
+        people.find(connection, identity)
+        ledger.grant(connection, now, identity, Amount(**body.model_dump()))
         return 201, me.account(connection, identity), f"/v1/people/{identity}"
 
-    return await once(service, caller, key, _GrantTo(person=identity, added=added), change)
+    return await once(service, caller, key, _GrantTo(person=identity, added=body), change)
+
+
+@router.patch("/people/{identity}/budget", responses=responses(403, 404, 503))
+async def set_left(identity: PersonId, body: Left, service: TheService, caller: TheCaller) -> Account:
+    """Say what is left of somebody's budget from now on: a limit where there was none, another one, or (null) none."""
+    caller.check("admin")
+
+    def change(connection: Connection, now: float) -> Account:
+        people.find(connection, identity)
+        ledger.set_left(connection, now, identity, body.model_dump(include=body.model_fields_set))
+        return me.account(connection, identity)
+
+    return await service.database.write(change)
 
 
 @router.get("/people/{identity}/ledger", responses=responses(403, 404, 503))
-async def their_ledger(identity: str, service: TheService, caller: TheCaller, limit: Limit = 50, cursor: Place = None) -> EntryPage:
+async def their_ledger(identity: PersonId, service: TheService, caller: TheCaller, limit: Limit = 50, cursor: Place = None) -> EntryPage:
     """Every line of somebody's ledger."""
     caller.check("admin")
 
     def question(connection: Connection) -> EntryPage:
-        _person(connection, identity)
+        people.find(connection, identity)
         return me.lines(connection, identity, limit, cursor)
 
     return await service.database.read(question)
@@ -256,8 +313,11 @@ def _code(row: Any) -> CodeView:
     return CodeView(**rest, budget=budget, scopes=row["scopes"].split())
 
 
-def _person(connection: Connection, identity: str) -> dict[str, Any]:
-    row = connection.execute(select(person).where(person.c.id == identity)).mappings().one_or_none()
-    if row is None:
-        raise NotFound(f"there is no person {identity}; GET /v1/people lists them")
-    return dict(row)
+def _end_everything(connection: Connection, now: float, whose: str, why: str) -> None:
+    """Nothing of somebody's is under way or waits any more; what had not begun is refunded."""
+    going_on = select(campaign).where(campaign.c.person == whose, campaign.c.state != course.ENDED)
+    for row in connection.execute(going_on).mappings().all():
+        course.stop(connection, now, dict(row), why)
+    under_way = select(experiment.c.id).where(experiment.c.person == whose, experiment.c.state.in_(queue.OPEN))
+    for one in connection.execute(under_way.order_by(experiment.c.number.desc())).scalars().all():
+        queue.abort(connection, now, one, why)

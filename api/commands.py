@@ -1,34 +1,32 @@
-"""The commands ``frugaltwin serve`` and ``worker``, and ``frugaltwin service`` for the instructor's hand on the rigs."""
+"""The commands ``frugaltwin serve`` and ``worker``."""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from frugaltwin.console import say, show_line, show_rows
+from api.settings import THINKERS, UNITS, USES, CodeTerms, Settings
+from frugaltwin.console import say, show_line
 from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
     from api.worker import RigWords
-    from frugaltwin.client import Client
 
 RIGS = ("color-1=color-mixing", "light-1=light-mixing")
 VARIABLE = "FRUGALTWIN_TOKEN"
-USES = 1000  # of a join code
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-service = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="The rigs of a service, from afar.")
 
-Server = Annotated[str, typer.Option("--server", metavar="URL", help="Where the service is.")]
+Server = Annotated[str, typer.Option("--server", metavar="URL", envvar="FRUGALTWIN_SERVER", help="Where the service is.")]
 Token = Annotated[
     str | None, typer.Option("--token", metavar="TOKEN", help=f"Yours; better in the environment, as {VARIABLE}: others see flags.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else.")]
-RigName = Annotated[str, typer.Argument(metavar="NAME", help="Of the rig.")]
 HERE = "http://127.0.0.1:8000"
 
 
@@ -53,6 +51,20 @@ def serve(
     ),
     new_token: Annotated[bool, typer.Option("--new-token", help="Make one more instructor's token and show it.")] = False,
     new_code: Annotated[bool, typer.Option("--new-code", help="Make one more join code and show it.")] = False,
+    code_uses: Annotated[
+        int, typer.Option("--code-uses", metavar="N", min=1, max=10_000, help="People who may join with the code that is shown.")
+    ] = USES,
+    code_budget: Annotated[
+        str | None,
+        typer.Option(
+            "--code-budget",
+            metavar="N|KEY=N,…",
+            help="What each of them may spend: runs, or any of runs=200,seconds=7200,money=5,volume=500.",
+        ),
+    ] = None,
+    thinkers: Annotated[
+        int, typer.Option("--thinkers", metavar="N", min=1, max=64, help="Processes at most that choose what campaigns try next.")
+    ] = THINKERS,
     as_json: AsJson = False,
 ) -> int:
     """Serve rigs and twins to a class, until Ctrl-C. The first start shows the instructor's token and a join code, once."""
@@ -66,9 +78,14 @@ def serve(
     rigs = [*(RigWords.parse(w) for w in twins or []), *(RigWords.parse(w, is_real=True) for w in real or [])]
     if len({words.name for words in rigs}) != len(rigs):
         raise InvalidInput("two rigs have the same name; give each its own")
+    terms = CodeTerms(code_uses, _limits("--code-budget", code_budget) if code_budget else {})
     from api.server import run
 
-    return run(host, port, database, rigs, reports, new_token=new_token, new_code=new_code, as_json=as_json)
+    def say_so(address: str, token: str | None, code: str | None) -> None:
+        announce(address, rigs, token, code, terms, as_json)
+
+    settings = Settings(database, thinkers=thinkers)
+    return run(host, port, settings, rigs, reports, terms, new_token=new_token, new_code=new_code, announce=say_so)
 
 
 @app.command()
@@ -87,62 +104,15 @@ def worker(
     from frugaltwin.catalog import check_packages
 
     check_packages()
-    return work(RigWords.parse(rig, real), server, _token(token), reports)
+    return work(RigWords.parse(rig, real), server, own_token(token), reports)
 
 
-@service.command("rigs")
-def list_rigs(server: Server = HERE, token: Token = None, as_json: AsJson = False) -> None:
-    """List the rigs, their state and their queue."""
-    names = ("name", "driver", "is_real", "state", "queued", "eta_s")
-    with _client(server, token) as client:
-        show_rows([{n: getattr(rig, n) for n in names} for rig in client.rigs()], as_json)
+def own_token(token: str | None) -> str:
+    """The token of a flag, of the environment, or of the file.
 
-
-@service.command()
-def stop(name: RigName, server: Server = HERE, token: Token = None) -> None:
-    """Stop a rig now: what runs is aborted, what waits goes on waiting until `open`."""
-    with _client(server, token) as client:
-        client.steer(name, "stop")
-    say(f"{name} is stopped; look at it, then: frugaltwin service open {name}")
-
-
-@service.command()
-def pause(name: RigName, server: Server = HERE, token: Token = None) -> None:
-    """Begin nothing more on a rig; what runs is finished."""
-    with _client(server, token) as client:
-        client.steer(name, "pause")
-    say(f"{name} is paused; go on with: frugaltwin service open {name}")
-
-
-@service.command("open")
-def open_rig(name: RigName, server: Server = HERE, token: Token = None) -> None:
-    """Let a rig go on that was paused or stopped."""
-    with _client(server, token) as client:
-        client.steer(name, "open")
-    say(f"{name} is open")
-
-
-@service.command()
-def approve(
-    name: RigName,
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="The id of a person: u_….")],
-    server: Server = HERE,
-    token: Token = None,
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the approval back.")] = False,
-) -> None:
-    """Let a student use a real rig."""
-    with _client(server, token) as client:
-        client.approve(name, person, not withdraw)
-    say(f"{person} may {'no longer ' if withdraw else ''}use {name}")
-
-
-def _client(server: str, token: str | None) -> Client:
-    from frugaltwin.client import Client
-
-    return Client(server, token, patience=5.0)
-
-
-def _token(token: str | None) -> str:
+    Raises:
+        InvalidInput: There is none.
+    """
     from frugaltwin.token_file import checked_token, kept_token
 
     found = checked_token(token, "--token") if token else kept_token()
@@ -151,10 +121,33 @@ def _token(token: str | None) -> str:
     return found
 
 
-def announce(address: str, rigs: list[RigWords], token: str | None, code: str | None, as_json: bool) -> None:
+def amounts(flag: str, text: str) -> dict[str, float | None]:
+    """A budget of the command line: ``runs=50,volume=none``, or a number of runs; None is no limit.
+
+    Raises:
+        InvalidInput: It is none.
+    """
+    from frugaltwin.cli import pairs
+
+    found = {k: None if v in ("none", None) else v for k, v in pairs(flag, text if "=" in text else f"runs={text}").items()}
+    for kind, amount in found.items():
+        if kind not in UNITS or not (amount is None or (isinstance(amount, float) and math.isfinite(amount))):
+            raise InvalidInput(f"{flag} {kind}={amount}: it takes runs, seconds, money and volume, each a number, or none for no limit")
+    return found
+
+
+def _limits(flag: str, text: str) -> dict[str, float | None]:
+    found = amounts(flag, text)
+    if below := [f"{kind}={amount:g}" for kind, amount in found.items() if amount is not None and amount < 0]:
+        raise InvalidInput(f"{flag} {', '.join(below)}: nobody can spend less than nothing; give numbers from 0 up")
+    return found
+
+
+def announce(address: str, rigs: list[RigWords], token: str | None, code: str | None, terms: CodeTerms, as_json: bool) -> None:
     """Say where the service is and, this once, how to get in."""
     if as_json:
-        shown = {"event": "serving", "address": address, "rigs": [r.name for r in rigs], "token": token, "join_code": code}
+        shown: dict[str, Any] = {"event": "serving", "address": address, "rigs": [r.name for r in rigs], "token": token, "join_code": code}
+        shown |= {"code_uses": terms.uses, "code_budget": dict(terms.limits)} if code else {}
         show_line(json.dumps(shown))
         sys.stdout.flush()
         return
@@ -163,6 +156,9 @@ def announce(address: str, rigs: list[RigWords], token: str | None, code: str | 
         show_line(f"Your token, instructor; it is shown this once: {token}")
     if code:
         show_line(f"The join code for your class; it is shown this once: {code}")
+        show_line(terms.text)
+    elif terms != CodeTerms():
+        say("--code-uses and --code-budget are of a new code, and none was made; --new-code makes one")
     if not address.startswith(("http://127.", "http://[::1]", "http://localhost")):
         say("tokens travel in the clear here: let nobody but your class on this network, or put TLS before it (docs/classroom.md)")
     color = next((r.name for r in rigs if r.driver == "color-mixing" and not r.is_real), None)

@@ -3,7 +3,8 @@
     running → waiting (with a suggestion, for a person) → running;  running, waiting ⇄ paused;  any of them → ended → running (extended)
 
 The server tries trial after trial of a campaign in the mode ``server``; one in the mode ``client`` is a number of experiments that
-somebody's own program submits under one name. Trials are numbered from 1 without gaps, in the order in which they were submitted.
+somebody's own program submits under one name. Trials are numbered from 1, in the order in which they were submitted; without gaps, but
+where a program leaves numbers out, for trials that were done elsewhere.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from frugaltwin.store import experiment_from_json
 
 RUNNING, WAITING, PAUSED, ENDED = "running", "waiting", "paused", "ended"
 SERVER, CLIENT = "server", "client"
+AT_ONCE = 100
+"""Campaigns of one person that the server may run at once."""
 THINKING = 10.0
 """s that a process has for choosing what to try next, before another one tries too: the first may have been killed."""
 
@@ -37,6 +40,7 @@ _by_name = select(campaign).where(campaign.c.person == bindparam("whose"), campa
 _trials = select(experiment).where(experiment.c.campaign == bindparam("which")).order_by(experiment.c.trial)
 _last = select(func.max(experiment.c.trial)).where(experiment.c.campaign == bindparam("which"))
 _open = select(experiment).where(experiment.c.campaign == bindparam("which"), experiment.c.state.in_(queue.OPEN))
+_newest_first = _open.order_by(experiment.c.trial.desc())  # so that nobody closes up behind one that is taken back next
 _change = update(campaign).where(campaign.c.id == bindparam("which"))
 
 
@@ -51,7 +55,7 @@ def find(connection: Connection, identity: str, caller: Caller | None = None) ->
     """
     row = connection.execute(_by_id, {"which": identity}).mappings().one_or_none()
     if row is None or (caller is not None and row["person"] != caller.person and not caller.is_instructor):
-        raise NotFound(f"there is no campaign {identity}")
+        raise NotFound(f"there is no campaign {identity[:40]}; GET /v1/campaigns lists yours")
     return dict(row)
 
 
@@ -69,7 +73,11 @@ def start(
     Args:
         rig: Its row.
         words: Goal, strategy, seed, budget, stop rule, whether a person approves.
+
+    Raises:
+        Conflict: The server runs too many of theirs.
     """
+    _check_count(connection, whose, mode)
     number = (connection.execute(select(func.max(campaign.c.number))).scalar_one() or 0) + 1
     row: Row = {
         "id": new_id("c"), "person": whose, "name": name, "rig": rig["name"], "mode": mode, "state": RUNNING, "reason": None,
@@ -96,7 +104,12 @@ def turn(connection: Connection, now: float, row: Row, state: str, reason: str |
 
 
 def go_on(connection: Connection, now: float, row: Row, **values: Any) -> Row:
-    """A person lets a campaign go on: what waited for a person waits again, and failures count from here."""
+    """A person lets a campaign go on: what waited for a person waits again, and failures count from here.
+
+    Raises:
+        Conflict: The server runs too many of its owner's.
+    """
+    _check_count(connection, row["person"], row["mode"])
     proposal = json.loads(row["proposal_json"] or "{}")
     state = WAITING if proposal.get("settings") is not None else RUNNING
     return turn(connection, now, row, state, None, n_before=n_trials(connection, row["id"]), thinker=None, **values)
@@ -104,13 +117,13 @@ def go_on(connection: Connection, now: float, row: Row, **values: Any) -> Row:
 
 def stop(connection: Connection, now: float, row: Row, why: str) -> Row:
     """End a campaign: what is queued is taken back, and a rig that runs for it is stopped."""
-    for open_one in open_experiments(connection, row["id"]):
+    for open_one in connection.execute(_newest_first, {"which": row["id"]}).mappings().all():
         queue.abort(connection, now, open_one["id"], why)
     return turn(connection, now, row, ENDED, why, proposal_json=None)
 
 
 def n_trials(connection: Connection, identity: str) -> int:
-    """How many trials a campaign has, the open ones too: the number of the last."""
+    """The number of a campaign's last trial, open or not; 0 when there is none."""
     return int(connection.execute(_last, {"which": identity}).scalar_one() or 0)
 
 
@@ -125,7 +138,7 @@ def open_experiments(connection: Connection, identity: str) -> list[Row]:
 
 
 def admit(connection: Connection, caller: Caller, identity: str, rig: str, number: int | None) -> int:
-    """The number of a trial that somebody's own program submits; without one it is the next.
+    """The number of a trial that somebody's own program submits; without one it follows the last.
 
     Raises:
         NotFound: There is no such campaign, or it is another's.
@@ -133,7 +146,7 @@ def admit(connection: Connection, caller: Caller, identity: str, rig: str, numbe
     """
     row = find(connection, identity)
     if row["person"] != caller.person:  # an instructor's too: the trial would be charged to the wrong person
-        raise NotFound(f"there is no campaign {identity}")
+        raise NotFound(f"there is no campaign {identity[:40]}; GET /v1/campaigns lists yours")
     if row["mode"] != CLIENT:
         raise Conflict(f"campaign {row['name']!r} is run by the server; leave the campaign out, or start one with the mode client")
     if row["state"] != RUNNING:
@@ -141,25 +154,27 @@ def admit(connection: Connection, caller: Caller, identity: str, rig: str, numbe
     if row["rig"] != rig:
         raise Conflict(f"campaign {row['name']!r} is on the rig {row['rig']}, not {rig}; start another for this rig")
     after = n_trials(connection, identity) + 1
-    if number not in (None, after):
-        raise Conflict(f"the next trial of campaign {row['name']!r} has the number {after}, not {number}; read its trials, then go on")
-    return after
+    if number is not None and number < after:
+        raise Conflict(
+            f"the next trial of campaign {row['name']!r} has a number from {after} on, not {number}; read its trials, then go on"
+        )
+    return after if number is None else number
 
 
-def candidates(connection: Connection, now: float, thinker: str) -> list[str]:
-    """The ids of the campaigns for which something may have to be chosen now, and by this thinker, oldest first."""
+def candidates(connection: Connection, now: float, thinker: str) -> list[tuple[str, str]]:
+    """The campaigns for which something may have to be chosen now, and by this thinker, oldest first: ids, and whose they are."""
     of_it = experiment.c.campaign == campaign.c.id
     last = select(experiment.c.state).where(of_it).order_by(experiment.c.trial.desc()).limit(1).scalar_subquery()
     is_idle = or_(last.is_(None), last.not_in(queue.OPEN))  # one trial at a time: those before the last have ended
-    is_free = or_(campaign.c.thinker.is_(None), campaign.c.thinker == thinker, campaign.c.thinker_until < now)
-    question = select(campaign.c.id).where(campaign.c.state == RUNNING, campaign.c.mode == SERVER, is_idle, is_free)
-    return list(connection.execute(question.order_by(campaign.c.number)).scalars())
+    is_free = or_(campaign.c.thinker.is_(None), campaign.c.thinker == thinker, ~campaign.c.thinker_until.between(now, now + THINKING))
+    question = select(campaign.c.id, campaign.c.person).where(campaign.c.state == RUNNING, campaign.c.mode == SERVER, is_idle, is_free)
+    return [(row.id, row.person) for row in connection.execute(question.order_by(campaign.c.number))]
 
 
 def claim(connection: Connection, now: float, identity: str, thinker: str) -> Row | None:
     """Take on the choice of what a campaign tries next; its row, or nothing when there is nothing to choose or another does."""
     row = find(connection, identity)
-    is_taken = row["thinker"] not in (None, thinker) and row["thinker_until"] >= now
+    is_taken = row["thinker"] not in (None, thinker) and now <= row["thinker_until"] <= now + THINKING  # the clock may be set back
     if row["state"] != RUNNING or is_taken or open_experiments(connection, identity):
         return None
     values = {"thinker": thinker, "thinker_until": now + THINKING}
@@ -209,6 +224,13 @@ def trial_of(row: Mapping[str, Any], goal: Goal) -> Trial | None:
     except OutOfBounds as error:
         return Trial(row["trial"], settings, None, f"the reading makes no sense: {error}", cost, source, finished_at)
     return Trial(row["trial"], settings, measurement, None, cost, source, finished_at)
+
+
+def _check_count(connection: Connection, whose: str, mode: str) -> None:
+    going_on = (campaign.c.person == whose, campaign.c.mode == SERVER, campaign.c.state.in_((RUNNING, WAITING)))
+    n = connection.execute(select(func.count()).select_from(campaign).where(*going_on)).scalar_one()
+    if mode == SERVER and n >= AT_ONCE:
+        raise Conflict(f"the server runs {n} campaigns of one person at once, and not more; wait until one has ended, or pause one")
 
 
 def _cost(row: Mapping[str, Any], result: Mapping[str, Any]) -> Cost:

@@ -27,6 +27,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, OperationalError
 
+from api.appended import Appended
 from api.prepared import Prepared
 from frugaltwin.errors import FrugalTwinError, InvalidInput, MissingPart, StoreError
 
@@ -41,7 +42,7 @@ _Result = Future[Any] | asyncio.Future[Any]
 
 _log = logging.getLogger("frugaltwin.service")
 
-_right_to_write = text("update counter set value = value where name = 'event'")
+_right_to_write = text("update counter set value = value where name = 'event' returning value")
 _number_group = text(
     "insert into counter (name, value) values (:name, :number) "
     "on conflict (name) do update set value = :number where counter.value < :number"
@@ -49,7 +50,14 @@ _number_group = text(
 _ADDRESS = "write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
 _savepoint = Prepared(text("savepoint change"))
 _take_back = Prepared(text("rollback to savepoint change"))
-_keep = Prepared(text("release savepoint change"))
+_keep = {
+    True: [Prepared(text("release savepoint change")), _savepoint],
+    False: [Prepared(text("release savepoint change; savepoint change"))],
+}
+"""Of a change that is done, and the next one begins: one walk to PostgreSQL. SQLite takes no two statements at once."""
+_CHANNEL = "frugaltwin"
+_notify = Prepared(text("select pg_notify(:channel, :who)"))
+"""On PostgreSQL, with the commit."""
 _CANNOT_BE_KEPT = (DataError, OverflowError, UnicodeEncodeError)
 _CANNOT_BE_KEPT_WORDS = "a number is too large, or a text has a character that cannot be stored; change it, then send it again"
 
@@ -84,6 +92,8 @@ class Database:
         self.url, self.now = url, now
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self._engine = engine_of(url)
+        # On PostgreSQL a reading is one statement after the other in any case; without a transaction each is one walk there, not three.
+        self._to_read = self._engine if self.is_sqlite else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._waiting: queue.SimpleQueue[tuple[Change[Any], _Result] | None] = queue.SimpleQueue()
         self._committed: list[Callable[[], None]] = []
         self._name = f"w_{secrets.token_hex(6)}"  # of this writer, for the numbers of its groups
@@ -91,6 +101,7 @@ class Database:
         self._unsure: list[Any] | None = None  # what the group would have given whose commit may have been done
         self.tally = Tally()
         self._closed = False
+        self._ended = threading.Event()
         self._closing = threading.Lock()
         self._reading = 0
         self._nobody_reads = threading.Condition(self._closing)
@@ -103,7 +114,9 @@ class Database:
         return self._writer.is_alive() and not self._closed
 
     def on_commit(self, call: Callable[[], None]) -> None:
-        """Call this, from the writer's thread, after every commit of this process."""
+        """Call this, from another thread, after every commit of this process; on PostgreSQL also after those of others."""
+        if not self.is_sqlite and not self._committed:
+            threading.Thread(target=self._listen, name="listener", daemon=True).start()
         self._committed.append(call)
 
     def submit(self, change: Change[T]) -> Future[T]:
@@ -150,8 +163,12 @@ class Database:
             self._check_open()
             self._reading += 1
         try:
-            with self._engine.connect() as connection:
-                return question(connection)
+            try:
+                return self._ask(question)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return self._ask(question)  # it was lost while nobody used it, and all the others with it: now there are new ones
         except _CANNOT_BE_KEPT as error:
             raise InvalidInput(_CANNOT_BE_KEPT_WORDS) from error
         except DBAPIError as error:
@@ -162,10 +179,15 @@ class Database:
                 self._reading -= 1
                 self._nobody_reads.notify_all()
 
+    def _ask(self, question: Question[T]) -> T:
+        with self._to_read.connect() as connection:
+            return question(connection)
+
     def close(self) -> None:
         """Write what is waiting, let who reads end, then close. May be called twice."""
         with self._closing:
             self._closed = True
+            self._ended.set()
             self._waiting.put(None)
         self._writer.join()
         with self._closing:  # a connection that is in use now would never be closed
@@ -219,31 +241,58 @@ class Database:
             else:
                 with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
                     loop.call_soon_threadsafe(_tell, pairs)  # once for all of them: each call wakes the loop's thread
+        self._announce()
+
+    def _announce(self) -> None:
         for call in self._committed:
             try:
                 call()
             except Exception:  # who wanted to know has gone; the writer goes on
                 _log.warning("nobody took the news of a commit", exc_info=True)
 
+    def _listen(self) -> None:
+        """Hear of what other processes commit. Whoever waits looks now and then anyway; this makes them look at once."""
+        import psycopg
+
+        while not self._closed:
+            with contextlib.suppress(DBAPIError, psycopg.Error), contextlib.closing(self._engine.raw_connection()) as lent:
+                connection: Any = lent.driver_connection
+                lent.detach()  # it is never given back
+                connection.autocommit = True
+                connection.execute(f"listen {_CHANNEL}")
+                while not self._closed:
+                    if any(note.payload != self._name for note in connection.notifies(timeout=1.0, stop_after=1)):
+                        self._announce()
+            self._ended.wait(1.0)  # the server is away
+
     def _transaction(self, changes: list[Change[Any]]) -> list[Any]:
         """What each change gave, or the error it refused with."""
         answers: list[Any] = []
         with self._engine.connect() as connection, connection.begin():
-            connection.execute(_right_to_write)  # a commit of ours that is still under way holds it: after this it has ended
+            # A commit of ours that is still under way holds it: after this it has ended.
+            newest = connection.execute(_right_to_write).scalar_one()
             if not connection.execute(_number_group, {"name": self._name, "number": self._group}).rowcount and self._unsure is not None:
                 return self._unsure
             self._unsure = None
             now = self.now()
+            page = connection.info[Appended] = Appended(newest)
+            _savepoint(connection, {})
             for change in changes:
-                _savepoint(connection, {})
+                mark = page.mark()
                 try:
                     answers.append(change(connection, now))
                 except Exception as error:
                     if isinstance(error, DBAPIError) and _is_broken(error):
                         raise
                     _take_back(connection, {})
+                    page.take_back(mark)
                     answers.append(_of_change(error))
-                _keep(connection, {})
+                else:
+                    for statement in _keep[self.is_sqlite]:
+                        statement(connection, {})
+            page.write(connection)
+            if not self.is_sqlite:
+                _notify(connection, {"channel": _CHANNEL, "who": self._name})
             self._unsure = answers
         return answers
 
@@ -266,7 +315,8 @@ def engine_of(url: str) -> Engine:
         raise InvalidInput(f"a service's database is a file; {_ADDRESS}")
     if kind == "postgresql":
         try:
-            return create_engine(url, pool_size=READERS, max_overflow=4, pool_pre_ping=True, hide_parameters=True)
+            encoding = {"client_encoding": "utf8"}  # a database that keeps another one is refused, but has to be asked first
+            return create_engine(url, pool_size=READERS, max_overflow=4, connect_args=encoding, hide_parameters=True)
         except ModuleNotFoundError as error:
             raise MissingPart(f"PostgreSQL needs the package {error.name!r}; install it with pip install 'frugaltwin[postgres]'") from error
     waits = {"timeout": 10.0, "check_same_thread": False}
@@ -323,8 +373,9 @@ def _refusal(error: DBAPIError, is_unsure: bool) -> StoreError:
 
 def _is_broken(error: DBAPIError) -> bool:
     """Whether it is the database's state and not what was asked of it."""
-    return error.connection_invalidated or isinstance(error, OperationalError)
+    is_internal = str(getattr(error.orig, "sqlstate", "")).startswith("XX")  # PostgreSQL's, of a file that cannot grow, say
+    return error.connection_invalidated or isinstance(error, OperationalError) or is_internal
 
 
 def _is_full(error: DBAPIError) -> bool:
-    return "full" in str(error.orig).lower() or "no space" in str(error.orig).lower()
+    return any(words in str(error.orig).lower() for words in ("full", "no space", "could not extend"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import APIRouter
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 
 from api.queue import NotFound
 
@@ -20,6 +20,12 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+
+
+@router.get("/")
+async def front() -> Response:
+    """For whoever types the address on the board into a browser."""
+    return RedirectResponse("/docs", 307, _HEADERS)
 
 
 @router.get("/docs")

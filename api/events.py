@@ -34,18 +34,23 @@ class Event(BaseModel):
     """Something that happened."""
 
     id: int = Field(description="without gaps, in the order in which things happened, over everybody's events")
-    kind: str = Field(description="experiment.queued, experiment.succeeded, rig.stopped, …")
+    kind: str = Field(
+        description="experiment., campaign. or rig. and the state that it came to, such as experiment.succeeded, campaign.ended or "
+        "rig.stopped; campaign.preferred, token.revoked, person.removed"
+    )
     at: float = Field(description="s since 1970")
-    rig: str | None
-    campaign: str | None
-    experiment: str | None
-    body: dict[str, Any]
+    rig: str | None = Field(description="the name of the rig that it happened on")
+    campaign: str | None = Field(description="the id of its campaign")
+    experiment: str | None = Field(description="the id of its experiment")
+    body: dict[str, Any] = Field(
+        description="what the kind tells: `state`; of an experiment `settings`, and `outcomes` and `cost` at its end"
+    )
 
 
 class EventPage(BaseModel):
     """Events, oldest first."""
 
-    items: list[Event]
+    items: list[Event] = Field(description="as many as `limit`, or the newest")
     next: str = Field(description="`after` of the next page; when nothing has followed yet, the same again")
 
 
@@ -90,9 +95,9 @@ async def events(
     ] = None,
     after: Annotated[int | None, Query(ge=0, le=2**53, description="begin after this event; a stream begins with what is new")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="of a page of JSON")] = 100,
-    rig: Annotated[str | None, Query(max_length=40)] = None,
-    campaign: Annotated[str | None, Query(max_length=40)] = None,
-    experiment: Annotated[str | None, Query(max_length=40)] = None,
+    rig: Annotated[str | None, Query(max_length=40, description="only of this rig, by its name")] = None,
+    campaign: Annotated[str | None, Query(max_length=40, description="only of this campaign, by its id")] = None,
+    experiment: Annotated[str | None, Query(max_length=40, description="only of this experiment, by its id")] = None,
 ) -> Response:
     """Your events; an instructor sees everybody's."""
     caller.check("read")

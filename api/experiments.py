@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, bindparam, select
 from starlette.responses import Response
@@ -15,8 +17,9 @@ from starlette.responses import Response
 from api import course, people, queue
 from api.access import Key, TheCaller, TheService, once, shown
 from api.benches import Bench, status_of
+from api.pages import Limit
 from api.people import Caller, Forbidden
-from api.problems import responses
+from api.problems import TooMany, responses
 from api.queue import Conflict, NotFound, Order
 from api.service import Service
 from api.tables import experiment
@@ -26,6 +29,13 @@ from frugaltwin.errors import InvalidInput
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 
 LONGEST_WAIT = 60.0
+WAITING = 1000
+"""Experiments of one person that may wait at once."""
+ExperimentId = Annotated[str, Path(description="the experiment's id")]
+Wait = Annotated[
+    str | None,
+    Header(alias="Prefer", max_length=200, description="`wait=20`: answer as soon as it has ended, after 20 s in any case; 60 at most"),
+]
 State = Literal["queued", "leased", "running", "succeeded", "failed", "aborted", "unknown"]
 
 
@@ -45,63 +55,76 @@ class Price(BaseModel):
 class NewExperiment(BaseModel):
     """Settings to perform on a rig."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={"examples": [{"rig": "color-1", "settings": {"red": 0.2, "yellow": 0.3, "blue": 0.1, "water": 3.4}}]},
+    )
 
     rig: str = Field(max_length=40, description="its name; GET /v1/rigs lists them")
     settings: dict[Annotated[str, Field(max_length=80)], float | Annotated[str, Field(max_length=80)]] = Field(
         max_length=100, description="one value per parameter of the rig, in that parameter's unit"
     )
     campaign: str | None = Field(None, max_length=40, description="the id of a campaign of yours in the mode client that it is a trial of")
-    trial: int | None = Field(None, ge=1, le=1_000_000, description="its number in that campaign: the next one, if you name it")
+    trial: int | None = Field(
+        None, ge=1, le=1_000_000, description="its number in that campaign, above that of the last; without it the next"
+    )
     dry_run: bool = Field(False, description="say what it would cost and whether it is allowed; spend nothing, move nothing")
 
 
 class ExperimentView(BaseModel):
     """An experiment as its owner sees it."""
 
-    id: str
-    rig: str
-    campaign: str | None
+    id: str = Field(description="such as x_0a1b2c; its address is /v1/experiments/ and this")
+    person: str = Field(description="the id of its owner")
+    rig: str = Field(description="the rig's name")
+    campaign: str | None = Field(description="the id of the campaign that it is a trial of, if it is one")
     trial: int | None = Field(description="its number within the campaign")
-    state: State
-    settings: dict[str, float | str]
-    estimate: Price
-    outcomes: dict[str, float | str] | None
-    raw: dict[str, int | float | str] | None
-    cost: Price | None
-    error: str | None
-    provenance: dict[str, Any] | None
+    state: State = Field(
+        description="queued, leased (a worker has it) and running go on; succeeded, failed, aborted and unknown are ends. "
+        "unknown: a real rig's worker was lost in the middle, so it may or may not have run; nobody runs it again but you"
+    )
+    settings: dict[str, float | str] = Field(description="by the rig's parameters, in their units")
+    estimate: Price = Field(description="what is set aside of your budget until it ends; besides, 1 run")
+    outcomes: dict[str, float | str] | None = Field(description="what was measured, by the rig's outcomes, in their units")
+    raw: dict[str, int | float | str] | None = Field(description="the instrument's own readings, which the outcomes come from")
+    cost: Price | None = Field(description="what it took; your budget is charged this, at most the estimate")
+    error: str | None = Field(description="why it failed or was aborted")
+    provenance: dict[str, Any] | None = Field(description="rig, driver and its options, seed, versions, worker")
     created_at: float = Field(description="s since 1970")
-    started_at: float | None
-    finished_at: float | None
+    started_at: float | None = Field(description="s since 1970")
+    finished_at: float | None = Field(description="s since 1970")
     position: int | None = Field(description="how many go before it, while it is queued")
-    eta_s: float | None = Field(description="s until it begins, by the estimates of those before it")
-    waiting_because: str | None
+    eta_s: float | None = Field(
+        description="s until it begins, by the estimates of who goes before; nothing while its rig is not open, or is a twin (it is quick)"
+    )
+    waiting_because: str | None = Field(description="in words, while it is queued")
 
 
 class DryRun(BaseModel):
     """What an experiment would cost."""
 
-    allowed: bool
+    allowed: bool = Field(description="whether your budget allows it; what is not allowed otherwise is an error here too")
     reason: str | None = Field(description="why it would be refused")
-    estimate: Price
+    estimate: Price = Field(description="what it would take; besides, 1 run")
     position: int = Field(description="how many would go before it")
 
 
 class ExperimentPage(BaseModel):
     """Experiments, newest first."""
 
-    items: list[ExperimentView]
+    items: list[ExperimentView] = Field(description="as many as `limit`, or the last")
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
 @router.post(
     "",
     status_code=202,
-    response_model=ExperimentView | DryRun,
+    response_model=ExperimentView,
     responses={
-        200: {"model": DryRun, "description": "Dry run"},
-        201: {"model": ExperimentView, "description": "Done in time"},
+        200: {"model": DryRun, "description": "It was a dry run: what it would cost. Nothing was submitted."},
+        201: {"model": ExperimentView, "description": "It has ended within the time of `Prefer: wait`: look at its `state`."},
+        202: {"description": "It is in the queue. Ask at `Location` until its `state` is an end."},
         **responses(402, 403, 404, 409, 413, 503),
     },
 )
@@ -110,12 +133,16 @@ async def submit(
     service: TheService,
     caller: TheCaller,
     key: Key = None,
-    prefer: Annotated[str | None, Header(max_length=200, description="`wait=20`: answer 201 with the result if it is done in 20 s")] = None,
+    prefer: Wait = None,
 ) -> Response:
-    """Submit settings to a rig. They are durable, priced and in the fair queue when this answers."""
+    """Submit settings to a rig. They are durable, priced and in the fair queue when this answers.
+
+    Settings are checked and never changed: what is out of bounds is refused. The estimate is reserved from your budget until it ends.
+    With `dry_run` nothing is submitted; the answer says what it would cost.
+    """
     if body.dry_run:
         return shown(await service.database.read(lambda c: _dry_run(c, service, caller, body)))
-    wait = _wait(prefer)
+    wait = seconds_to_wait(prefer)
     if not service.benches.knows(body.rig):  # the writer must not wait for imports
         await service.database.read(lambda c: service.benches.get(c, body.rig))
 
@@ -128,7 +155,7 @@ async def submit(
     if not wait:
         return response
     identity = response.headers["location"].rpartition("/")[2]
-    done = await _until_done(service, identity, wait)
+    done = await _until_done(service, caller, identity, wait)
     return shown(done, 201, Location=f"/v1/experiments/{identity}") if done else response
 
 
@@ -136,10 +163,10 @@ async def submit(
 async def page(
     service: TheService,
     caller: TheCaller,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Limit = 50,
     cursor: Annotated[int | None, Query(ge=1, description="`next` of the page before")] = None,
-    campaign: Annotated[str | None, Query(max_length=40)] = None,
-    state: State | None = None,
+    campaign: Annotated[str | None, Query(max_length=40, description="only the trials of this campaign, by its id")] = None,
+    state: Annotated[State | None, Query(description="only those in this state")] = None,
 ) -> ExperimentPage:
     """Your experiments, newest first; an instructor sees everybody's."""
     caller.check("read")
@@ -157,12 +184,7 @@ async def page(
 
 
 @router.get("/{identity}", responses=responses(404), response_model=ExperimentView)
-async def one(
-    identity: str,
-    service: TheService,
-    caller: TheCaller,
-    prefer: Annotated[str | None, Header(max_length=200, description="`wait=20`: wait until it is done, 20 s at most")] = None,
-) -> Response:
+async def one(identity: ExperimentId, service: TheService, caller: TheCaller, prefer: Wait = None) -> Response:
     """One of your experiments."""
     caller.check("read")
 
@@ -171,28 +193,30 @@ async def one(
         return _viewed(connection, service, identity)
 
     found = await service.database.read(look)
-    if wait := _wait(prefer):
-        await _until_done(service, identity, wait)
-        found = await service.database.read(look)
+    if found.state not in queue.ENDS and (wait := seconds_to_wait(prefer)):
+        done = await _until_done(service, caller, identity, wait)
+        found = done if done else await service.database.read(look)
     return shown(found)
 
 
 @router.post("/{identity}/abort", responses=responses(403, 404, 409, 503), response_model=ExperimentView)
-async def abort(identity: str, service: TheService, caller: TheCaller) -> Response:
+async def abort(identity: ExperimentId, service: TheService, caller: TheCaller) -> Response:
     """Take one of your experiments back; if it is running, its rig is stopped."""
 
     def change(connection: Connection, now: float) -> ExperimentView:
-        _mine(connection, caller, identity)
-        return view(queue.abort(connection, now, identity, f"aborted by {caller.name}"))
+        owner = _mine(connection, caller, identity)
+        bench, _ = service.benches.get(connection, queue.find(connection, identity)["rig"])
+        caller.check("run:rig" if bench.is_real else "run:sim")
+        return view(queue.abort(connection, now, identity, f"aborted by {caller.title(owner)}"))
 
     return shown(await service.database.write(change))
 
 
-def view(row: Mapping[str, Any], place: tuple[int, float] | None = None, waiting_because: str | None = None) -> ExperimentView:
+def view(row: Mapping[str, Any], place: tuple[int, float | None] | None = None, waiting_because: str | None = None) -> ExperimentView:
     """A row as its owner may see it."""
     result = json.loads(row["result_json"]) if row.get("result_json") else {}
     return ExperimentView.model_construct(
-        id=row["id"], rig=row["rig"], campaign=row["campaign"], trial=row["trial"], state=row["state"],
+        id=row["id"], person=row["person"], rig=row["rig"], campaign=row["campaign"], trial=row["trial"], state=row["state"],
         settings=json.loads(row["settings_json"]),
         estimate=Price.model_construct(seconds=row["seconds"], money=row["money"], volume=row["volume"]),
         outcomes=result.get("outcomes"), raw=result.get("raw"), cost=Price(**result["cost"]) if result.get("cost") else None,
@@ -223,6 +247,10 @@ def _order(connection: Connection, service: Service, caller: Caller, body: NewEx
     if body.campaign is None and body.trial is not None:
         raise InvalidInput(f"trial {body.trial} of which campaign? send the campaign's id with it, or leave the trial out")
     trial = course.admit(connection, caller, body.campaign, body.rig, body.trial) if body.campaign is not None else None
+    if not caller.is_instructor and queue.n_waiting(connection, caller.person) >= WAITING:
+        error = TooMany(f"{WAITING:,} experiments of yours wait; send more when some of them are done, or abort some")
+        error.retry_after = 10.0
+        raise error
     cost = bench.estimate(settings)
     return bench, Order(caller.person, body.rig, settings, cost, is_urgent=caller.is_instructor, campaign=body.campaign, trial=trial)
 
@@ -243,11 +271,12 @@ def _dry_run(connection: Connection, service: Service, caller: Caller, body: New
 _owner = select(experiment.c.person).where(experiment.c.id == bindparam("which"))
 
 
-def _mine(connection: Connection, caller: Caller, identity: str) -> None:
-    """Refuse what is another's exactly like what does not exist."""
-    owner = connection.execute(_owner, {"which": identity}).scalar_one_or_none()
+def _mine(connection: Connection, caller: Caller, identity: str) -> str:
+    """Whose it is; what is another's is refused exactly like what does not exist."""
+    owner: str | None = connection.execute(_owner, {"which": identity}).scalar_one_or_none()
     if owner is None or (owner != caller.person and not caller.is_instructor):
-        raise NotFound(f"there is no experiment {identity[:40]}")
+        raise NotFound(f"there is no experiment {identity[:40]}; GET /v1/experiments lists yours")
+    return owner
 
 
 def _viewed(connection: Connection, service: Service, identity: str) -> ExperimentView:
@@ -258,24 +287,24 @@ def _viewed(connection: Connection, service: Service, identity: str) -> Experime
     status = status_of(rig, service.database.now())
     place = queue.place(connection, row)
     reasons = {"offline": "its rig is offline", "paused": "its rig is paused", "stopped": "its rig was stopped"}
-    return view(row, place, reasons.get(status) or (f"{place[0]} go before it" if place[0] else "it is next"))
+    words = reasons.get(status) or (f"{place[0]} go before it" if place[0] else "it is next")
+    return view(row, place if status == "open" and rig["is_real"] else (place[0], None), words)
 
 
-async def _until_done(service: Service, identity: str, wait: float) -> ExperimentView | None:
-    """The experiment if it ends in time."""
-    now = service.database.now
-    end = now() + wait
-    while True:
-        news = service.news
-        row = await service.database.read(lambda c: queue.find(c, identity))
-        if row["state"] in queue.ENDS:
-            return view(row)
-        if (left := end - now()) <= 0 or service.is_leaving:
-            return None
-        await service.wait_for_news(left, news)
+async def _until_done(service: Service, caller: Caller, identity: str, wait: float) -> ExperimentView | None:
+    """The experiment if it ends in time; nothing at once if too many requests of this person wait already."""
+    with contextlib.suppress(TimeoutError, TooMany), service.waiting(caller):
+        async with asyncio.timeout(wait), service.feed.watching(identity) as changed:
+            while not service.is_leaving:
+                changed.clear()
+                row = await service.database.read(lambda c: queue.find(c, identity))
+                if row["state"] in queue.ENDS:
+                    return view(row)
+                await changed.wait()
+    return None
 
 
-def _wait(prefer: str | None) -> float:
-    """s, of a header ``Prefer: wait=20``; other preferences are passed over, as RFC 7240 has it."""
+def seconds_to_wait(prefer: str | None) -> float:
+    """Of a header ``Prefer: wait=20``; other preferences are passed over, as RFC 7240 has it."""
     match = re.search(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})\b", prefer or "")
     return min(float(match[1]), LONGEST_WAIT) if match else 0.0

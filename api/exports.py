@@ -21,6 +21,7 @@ MEDIA_TYPES: Mapping[str, str] = {
     "parquet": "application/vnd.apache.parquet",
     "svg": "image/svg+xml",
 }
+ABOUT = "csv, json (with raw readings as objects), parquet, or svg: a picture of how it went"
 CONTENT: dict[str, Any] = {
     "description": "The file",
     "content": {

@@ -11,9 +11,11 @@ import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -137,6 +139,7 @@ class Feed:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._listeners: dict[str, set[Listener]] = {}  # by whose events they want; everybody's under EVERYBODY
+        self._watchers: dict[str, set[asyncio.Event]] = {}  # by the id of an experiment, or the name of a rig: these have no _
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
 
@@ -183,14 +186,30 @@ class Feed:
         self._listeners.get(key, set()).discard(listener)
         if not self._listeners.get(key):
             self._listeners.pop(key, None)
-        if not self._listeners and self._reader is not None:
-            self._reader.cancel()
-            self._reader = None
+        self._rest()
+
+    @asynccontextmanager
+    async def watching(self, what: str) -> AsyncIterator[asyncio.Event]:
+        """Set by each event of an experiment, or of a rig, from now on, and when the service leaves. Whoever waits asks the database only
+        then: with hundreds who wait, asking at every commit would be most of the service's work."""
+        changed = asyncio.Event()
+        watchers = self._watchers.setdefault(what, set())
+        watchers.add(changed)
+        try:
+            await self._read_from_now_on()
+            yield changed
+        finally:
+            watchers.discard(changed)
+            if not watchers and self._watchers.get(what) is watchers:
+                del self._watchers[what]
+            self._rest()
 
     def end(self) -> None:
         """End every stream: the service is leaving."""
         for listener in self.listeners():
             listener.end()
+        for changed in chain.from_iterable(self._watchers.values()):
+            changed.set()
 
     async def close(self) -> None:
         """End every stream, and read no more."""
@@ -199,6 +218,12 @@ class Feed:
             self._reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reader
+
+    def _rest(self) -> None:
+        """Read no more while nobody wants to know."""
+        if not self._listeners and not self._watchers and self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
 
     async def _read_from_now_on(self) -> None:
         async with self._starting:
@@ -220,6 +245,9 @@ class Feed:
                 await self._service.wait_for_news(self._service.settings.heartbeat, news)
 
     def _spread(self, row: Mapping[str, Any]) -> None:
+        for what in (row["experiment"], row["rig"]):
+            for changed in self._watchers.get(what or "", ()):
+                changed.set()
         if row["person"] == EVERYBODY:
             listeners = self.listeners()
         else:

@@ -26,13 +26,13 @@ router = APIRouter(tags=["health"])
 class Alive(BaseModel):
     """The process answers."""
 
-    status: str = "alive"
+    status: str = Field(default="alive", description="always that, if it answers")
 
 
 class Ready(BaseModel):
     """The service can do its work."""
 
-    status: str = "ready"
+    status: str = Field(default="ready", description="always that; else the answer is 503")
     rigs: dict[str, str] = Field(description="each rig: open, paused, stopped or offline")
 
 

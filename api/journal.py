@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text
 
+from api import appended
 from api.prepared import Prepared
 from api.tables import event
 
@@ -32,7 +33,6 @@ class Filter:
         )
 
 
-_next_id = Prepared(text("update counter set value = value + 1 where name = 'event' returning value"))
 _insert = Prepared(insert(event), "id", "person", "rig", "campaign", "experiment", "kind", "body_json", "at")
 _after = select(event).where(event.c.id > bindparam("after")).order_by(event.c.id).limit(bindparam("count"))
 _last = text("select value from counter where name = 'event'")
@@ -43,13 +43,14 @@ def record(
     rig: str | None = None, campaign: str | None = None, experiment: str | None = None,
 ) -> int:  # fmt: skip
     """Keep an event; its id."""
-    number: int = _next_id(connection, {})[0]["value"]
-    _insert(
-        connection,
-        {"id": number, "person": person, "rig": rig, "campaign": campaign, "experiment": experiment, "kind": kind}
+    page = appended.of(connection)
+    page.newest_event += 1
+    page.add(
+        _insert,
+        {"id": page.newest_event, "person": person, "rig": rig, "campaign": campaign, "experiment": experiment, "kind": kind}
         | {"body_json": json.dumps(body, ensure_ascii=False, allow_nan=False), "at": now},
     )
-    return number
+    return page.newest_event
 
 
 def after(connection: Connection, number: int, count: int, wants: Filter | None = None) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from fastapi import APIRouter
@@ -22,7 +23,7 @@ Role = Literal["student", "instructor", "observer"]
 class Budget(BaseModel):
     """What may be spent; nothing is no limit."""
 
-    runs: float | None
+    runs: float | None = Field(description="experiments")
     seconds: float | None = Field(description="lab time, s")
     money: float | None = Field(description="USD")
     volume: float | None = Field(description="mL of liquid")
@@ -31,7 +32,7 @@ class Budget(BaseModel):
 class Amounts(BaseModel):
     """What was spent, or is set aside."""
 
-    runs: float
+    runs: float = Field(description="experiments")
     seconds: float = Field(description="lab time, s")
     money: float = Field(description="USD")
     volume: float = Field(description="mL of liquid")
@@ -49,8 +50,8 @@ class Me(BaseModel):
     """Who a token belongs to."""
 
     person: str = Field(description="your id")
-    name: str
-    role: Role
+    name: str = Field(description="as you wrote it")
+    role: Role = Field(description="what you are to the class")
     scopes: list[str] = Field(description="what this token may")
     token: str = Field(description="the id of this token, not the token")
     expires_at: float | None = Field(description="s since 1970; nothing is never")
@@ -58,22 +59,24 @@ class Me(BaseModel):
 
 
 class Entry(BaseModel):
-    """A line of the ledger. What an experiment reserved is what it was settled for and what was refunded."""
+    """A line of the ledger. What an experiment reserved is what it was settled for and what was refunded; a grant below 0 was taken."""
 
-    id: int
-    kind: Literal["grant", "reserve", "settle", "refund"]
-    experiment: str | None
-    runs: float
-    seconds: float
-    money: float
-    volume: float
+    id: int = Field(description="rises with every line of anybody's")
+    kind: Literal["grant", "reserve", "settle", "refund"] = Field(
+        description="grant: the instructor's; reserve: set aside when an experiment is submitted; settle: what it took; refund: the rest"
+    )
+    experiment: str | None = Field(description="its id")
+    runs: float = Field(description="experiments")
+    seconds: float = Field(description="lab time, s")
+    money: float = Field(description="USD")
+    volume: float = Field(description="mL of liquid")
     at: float = Field(description="s since 1970")
 
 
 class EntryPage(BaseModel):
     """Lines of a ledger, newest first."""
 
-    items: list[Entry]
+    items: list[Entry] = Field(description="as many as `limit`, or the last")
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
@@ -96,16 +99,26 @@ async def my_ledger(service: TheService, caller: TheCaller, limit: Limit = 50, c
 
 def account(connection: Connection, whose: str) -> Account:
     """A person's budget."""
-    sums = [func.coalesce(func.sum(entries.c[k]), 0.0).label(k) for k in ledger.KINDS]
-    question = select(entries.c.kind, *sums).where(entries.c.person == whose).group_by(entries.c.kind)
-    rows = {row.kind: row for row in connection.execute(question)}
+    return accounts(connection, [whose])[whose]
 
-    def total(kind: str) -> dict[str, float]:
-        return {k: float(getattr(rows[kind], k)) if kind in rows else 0.0 for k in ledger.KINDS}
 
-    reserve, settle, refund = map(total, ("reserve", "settle", "refund"))
-    reserved = {k: max(0.0, reserve[k] - settle[k] - refund[k]) for k in ledger.KINDS}  # sums of floats: -1e-16 is nothing
-    return Account(left=Budget(**ledger.balance(connection, whose)), spent=Amounts(**settle), reserved=Amounts(**reserved))
+def accounts(connection: Connection, persons: Sequence[str]) -> dict[str, Account]:
+    """Some people's budgets."""
+    sums = [func.sum(entries.c[k]).label(k) for k in ledger.KINDS]
+    key = (entries.c.person, entries.c.kind)
+    question = select(*key, *sums).where(entries.c.person.in_(persons)).group_by(*key)
+    rows = {(row.person, row.kind): row for row in connection.execute(question)}
+
+    def total(whose: str, kind: str) -> dict[str, float]:
+        row = rows.get((whose, kind))
+        return {k: float(getattr(row, k)) if row else 0.0 for k in ledger.KINDS}
+
+    def one(whose: str) -> Account:
+        reserve, settle, refund = (total(whose, kind) for kind in ("reserve", "settle", "refund"))
+        reserved = {k: max(0.0, round(reserve[k] - settle[k] - refund[k], 9)) for k in ledger.KINDS}  # sums of floats: 1e-16 is nothing
+        return Account(left=Budget(**ledger.balance(connection, whose)), spent=Amounts(**settle), reserved=Amounts(**reserved))
+
+    return {whose: one(whose) for whose in persons}
 
 
 def lines(connection: Connection, whose: str, limit: int, cursor: int | None) -> EntryPage:

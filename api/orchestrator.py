@@ -13,6 +13,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -24,7 +25,7 @@ from api.people import Forbidden
 from api.queue import Conflict, Order, Row
 from api.service import Service
 from api.tables import person
-from api.thinking import Decision, Question
+from api.thinking import Decision, Question, Turns
 from frugaltwin.errors import FrugalTwinError, StoreError
 from frugaltwin.experiment import Settings, Trial
 
@@ -56,7 +57,7 @@ class Orchestrator:
         self._name = secrets.token_hex(8)
         self._choosing: dict[str, asyncio.Task[None]] = {}
         # Whoever claims a campaign thinks at once; and requests never wait for more than what is being thought about.
-        self._turns = asyncio.Semaphore(service.settings.thinkers)
+        self._turns = Turns(service.settings.thinkers)
 
     async def run(self) -> None:
         """For ever; ends when it is cancelled."""
@@ -65,9 +66,9 @@ class Orchestrator:
             while True:
                 news = self._service.news
                 with suppress(StoreError):  # which has been logged; the next look may succeed
-                    for identity in await database.read(lambda c: course.candidates(c, database.now(), self._name)):
+                    for identity, whose in await database.read(lambda c: course.candidates(c, database.now(), self._name)):
                         if identity not in self._choosing:
-                            self._choosing[identity] = asyncio.create_task(self._choose(identity))
+                            self._choosing[identity] = asyncio.create_task(self._choose(identity, whose))
                 await self._service.wait_for_news(60.0, news)
                 await asyncio.sleep(PACE)
         finally:
@@ -75,9 +76,9 @@ class Orchestrator:
                 task.cancel()
             await asyncio.gather(*self._choosing.values(), return_exceptions=True)
 
-    async def _choose(self, identity: str) -> None:
+    async def _choose(self, identity: str, whose: str) -> None:
         try:
-            async with self._turns:
+            async with self._turns.of(whose):
                 await self._step(identity)
         except FrugalTwinError as error:
             _log.warning("campaign %s waits for a while: %s", identity, error)
@@ -105,7 +106,9 @@ class Orchestrator:
             return Decision(None, f"trial {len(trials)} was aborted: {trials[-1].error}; resume to go on", needs_person=True)
         rejected = json.loads(row["proposal_json"] or "{}").get("rejected", [])
         try:
-            return await self._service.thinkers.ask(thinking.decide, question_of(row, bench, trials), row["n_before"], rejected)
+            return await self._service.thinkers.ask(
+                row["person"], thinking.decide, question_of(row, bench, trials), row["n_before"], rejected
+            )
         except FrugalTwinError as error:
             return Decision(None, str(error), needs_person=True)
         except Exception as error:  # of a strategy, in numbers that nobody has seen before
@@ -169,7 +172,8 @@ def question_of(row: Row, bench: Bench, trials: list[Trial]) -> Question:
     words: dict[str, Any] = json.loads(row["words_json"])
     if row["mode"] == course.CLIENT:  # its strategy is its owner's, and may not be known here
         words["strategy"] = None
-    known = [t for number, t in enumerate(trials, start=1) if t.number == number]  # a program may have several under way
+    # A program may leave numbers out, or have several trials under way.
+    known = [replace(trial, number=number) for number, trial in enumerate(trials, start=1)]
     return Question(row["name"], bench_of(bench, row["experiment_json"]), words, known)
 
 

@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from api import journal, ledger
 from api.queue import NotFound, new_id
-from api.tables import approval, join_code, person, token
+from api.tables import answer, approval, join_code, person, token
 from frugaltwin.errors import FrugalTwinError
 
-ROLES = ("student", "instructor", "observer")
+REMOVED = "removed"
+"""The role of who was here: their rows stay, and nobody can be them."""
 SCOPES = ("read", "run:sim", "run:rig", "admin", "work")
 OF_ROLE = {"student": "read run:sim run:rig", "observer": "read", "instructor": "read run:sim run:rig admin work"}
 CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -48,6 +49,10 @@ class Caller:
     @property
     def is_instructor(self) -> bool:
         return "admin" in self.scopes
+
+    def title(self, owner: str) -> str:
+        """Who did something to what somebody owns, for a sentence that is kept: no name, which may have to be taken away."""
+        return "its owner" if self.person == owner else "the instructor"
 
     def check(self, scope: str) -> None:
         """Refuse what the token is not for.
@@ -91,8 +96,32 @@ def add_person(connection: Connection, now: float, name: str, role: str, limits:
     """A new person with a budget; the id."""
     identity = new_id("u")
     connection.execute(insert(person), {"id": identity, "name": name, "role": role, "created_at": now})
-    ledger.grant(connection, now, identity, dict(limits))
+    ledger.open_account(connection, now, identity, limits)
     return identity
+
+
+def find(connection: Connection, identity: str) -> dict[str, Any]:
+    """Somebody of the class.
+
+    Raises:
+        NotFound: There is nobody of that id, or not any more.
+    """
+    row = connection.execute(select(person).where(person.c.id == identity, person.c.role != REMOVED)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"there is no person {identity[:40]}; GET /v1/people lists them")
+    return dict(row)
+
+
+def forget(connection: Connection, now: float, identity: str) -> None:
+    """Take somebody's name, tokens, approvals and budget away. What they have under way is ended before."""
+    for one in connection.execute(select(token.c.id).where(token.c.person == identity)).scalars().all():
+        revoke(connection, now, one, None)
+    connection.execute(update(token).where(token.c.person == identity).values(note=""))
+    connection.execute(delete(approval).where(approval.c.person == identity))
+    connection.execute(delete(answer).where(or_(answer.c.person == identity, answer.c.location == f"/v1/people/{identity}")))
+    ledger.set_left(connection, now, identity, dict.fromkeys(ledger.KINDS, 0.0))  # a request of theirs that is under way buys nothing
+    connection.execute(update(person).where(person.c.id == identity).values(name=REMOVED, role=REMOVED))
+    journal.record(connection, now, "person.removed", identity, {"person": identity})
 
 
 def add_token(
@@ -148,7 +177,9 @@ def join(connection: Connection, now: float, words: str, name: str) -> tuple[str
     Raises:
         Unauthorized: The code is unknown, used up, expired or revoked.
     """
-    row = connection.execute(select(join_code).where(join_code.c.digest == digest(words))).mappings().one_or_none()
+    letters = "".join(c for c in words.lower() if c.isalnum())  # as people copy it from a board
+    written = "-".join(letters[i : i + 4] for i in range(0, len(letters), 4))
+    row = connection.execute(select(join_code).where(join_code.c.digest == digest(written))).mappings().one_or_none()
     is_good = row is not None and row["uses_left"] > 0 and row["revoked_at"] is None and (row["expires_at"] or now + 1) > now
     if row is None or not is_good:
         raise Unauthorized("this code is unknown, used up or expired; ask your instructor for a new one")

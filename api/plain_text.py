@@ -24,9 +24,16 @@ def _all_seen(words: str) -> str:
 
 Name = Annotated[
     str,
-    Field(min_length=1, max_length=80, pattern=f"^{_SEEN}$", description="plain text on one line, shown to others"),
+    Field(
+        min_length=1,
+        max_length=80,
+        pattern=f"^{_SEEN}$",
+        description="plain text on one line, without a space at either end; shown to others",
+    ),
     AfterValidator(_all_seen),
 ]
 Note = Annotated[
-    str, Field(max_length=80, pattern=f"^({_SEEN})?$", description="plain text on one line, for yourself"), AfterValidator(_all_seen)
+    str,
+    Field(max_length=80, pattern=f"^({_SEEN})?$", description="plain text on one line, without a space at either end; for yourself"),
+    AfterValidator(_all_seen),
 ]

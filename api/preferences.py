@@ -13,6 +13,7 @@ from starlette.responses import Response
 from api import course, journal, queue
 from api.access import Key, TheCaller, TheService, once
 from api.campaigns import Addressed, Identity, mine
+from api.pages import Limit
 from api.problems import responses
 from api.tables import event
 from frugaltwin.errors import InvalidInput
@@ -25,7 +26,7 @@ PREFERRED = "campaign.preferred"
 class Preference(BaseModel):
     """Which of two trials a person likes better. It is kept with the campaign; no strategy makes use of it yet."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"better": 2, "worse": 1}]})
 
     better: int = Field(ge=1, le=1_000_000, description="number of a trial")
     worse: int = Field(ge=1, le=1_000_000, description="number of another")
@@ -42,7 +43,7 @@ class PreferenceView(Preference):
 class PreferencePage(BaseModel):
     """Preferences, oldest first."""
 
-    items: list[PreferenceView]
+    items: list[PreferenceView] = Field(description="as many as `limit`, or the last")
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
@@ -69,7 +70,7 @@ async def preferences(
     identity: Identity,
     service: TheService,
     caller: TheCaller,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Limit = 50,
     cursor: Annotated[int, Query(ge=0, lt=2**62, description="`next` of the page before")] = 0,
 ) -> PreferencePage:
     """What people said of a campaign's trials, oldest first."""

@@ -1,10 +1,12 @@
 """Statements that run many hundred times a second."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Executable
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
@@ -38,27 +40,29 @@ class Prepared:
         Raises:
             DBAPIError: As from `Connection.execute`.
         """
-        dialect = connection.dialect
-        compiled = self._compiled.get(dialect.name) or self._compile(dialect)
-        driver = connection.connection
-        try:
-            cursor = driver.cursor()
-            cursor.execute(compiled.words, values)
+        compiled = self._words(connection)
+        with _cursor(connection, compiled.words) as cursor:
+            cursor.execute(compiled.words, *([values] if values else ()))
             names = [column[0] for column in cursor.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
-            cursor.close()
-        except dialect.loaded_dbapi.Error as error:
-            kind = dialect.loaded_dbapi.Error
-            is_lost = dialect.is_disconnect(error, driver.dbapi_connection, None)
-            if is_lost:
-                connection.invalidate(error)
-            raise DBAPIError.instance(
-                compiled.words, None, error, kind, hide_parameters=True, connection_invalidated=is_lost, dialect=dialect
-            ) from error
         for name, convert in compiled.conversions.items():
             for row in rows:
                 row[name] = convert(row[name])
         return rows
+
+    def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it once for each of the values, without waiting for one after the other.
+
+        Raises:
+            DBAPIError: As from `Connection.execute`.
+        """
+        if rows:
+            compiled = self._words(connection)
+            with _cursor(connection, compiled.words) as cursor:
+                cursor.executemany(compiled.words, rows)
+
+    def _words(self, connection: Connection) -> _Compiled:
+        return self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
 
     def _compile(self, dialect: Dialect) -> _Compiled:
         named: Dialect = type(dialect)(paramstyle="named") if dialect.name == "sqlite" else dialect  # type: ignore[call-arg]
@@ -68,3 +72,20 @@ class Prepared:
         found = {c.keyname: c.type.result_processor(named, None) for c in compiled._result_columns}
         self._compiled[dialect.name] = _Compiled(str(compiled), {k: p for k, p in found.items() if p is not None})
         return self._compiled[dialect.name]
+
+
+@contextmanager
+def _cursor(connection: Connection, words: str) -> Iterator[DBAPICursor]:
+    """The driver's own cursor, with SQLAlchemy's errors."""
+    dialect, driver = connection.dialect, connection.connection
+    try:
+        cursor = driver.cursor()
+        yield cursor
+        cursor.close()
+    except dialect.loaded_dbapi.Error as error:
+        is_lost = dialect.is_disconnect(error, driver.dbapi_connection, None)
+        if is_lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            words, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, connection_invalidated=is_lost, dialect=dialect
+        ) from error

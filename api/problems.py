@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
 from starlette.exceptions import HTTPException
 
 from api.ledger import BudgetExhausted
 from api.people import Forbidden, Unauthorized
 from api.queue import Conflict, NotFound
-from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, MissingPart, StoreError, UnknownName
+from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, MissingPart, OutOfBounds, StoreError, UnknownName, in_words
 
 MEDIA_TYPE = "application/problem+json"
 DOCS = "https://frugaltwin.invalid/problems/"
 """Types are names under this address; it leads nowhere, so that it works offline. docs/service.md explains each."""
+
+MISTAKES = 50
+"""Told at most of one request."""
 
 _log = logging.getLogger("frugaltwin.service")
 
@@ -29,18 +34,18 @@ class Mistake(BaseModel):
     """One thing that is wrong with a request."""
 
     pointer: str = Field(description="where in the request, as a JSON pointer (`#/settings/red`), or the name of a header or query word")
-    detail: str
+    detail: str = Field(description="what is wrong there")
 
 
 class Problem(BaseModel):
     """Why a request was not answered as asked (RFC 9457)."""
 
-    type: str = Field(description="stable name of the kind of problem")
-    title: str
-    status: int
+    type: str = Field(description="the last word is the stable name of the kind of problem, such as budget-exhausted")
+    title: str = Field(description="the kind in words")
+    status: int = Field(description="of HTTP")
     detail: str = Field(description="one sentence about this case, with what to do next")
     retryable: bool = Field(description="whether the same request may succeed later without being changed")
-    errors: list[Mistake] = []
+    errors: list[Mistake] = Field([], description="what is wrong where in the request, if it is the request")
 
 
 class TooMany(FrugalTwinError):
@@ -85,7 +90,8 @@ def document(status: int, name: str, title: str, detail: str, retryable: bool = 
 def of(error: FrugalTwinError) -> JSONResponse:
     """The problem that an error of ours is."""
     status, name, title, retryable = next(found for kind, found in KINDS.items() if isinstance(error, kind))
-    response = document(status, name, title, str(error), retryable)
+    errors = [Mistake(pointer=_pointer(["settings", *where]), detail=str(error)) for where in _faults(error)]
+    response = document(status, name, title, str(error), retryable, errors)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooMany):
@@ -102,8 +108,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def not_understood(request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [_mistake(e) for e in error.errors()]
-        first = f"{errors[0].pointer}: {errors[0].detail}" if errors else "the request cannot be understood"
+        errors = _mistakes(error.errors()[:MISTAKES], getattr(request.scope["route"], "body_field", None))
+        first = f"{errors[0].pointer}: {errors[0].detail}" if errors[0].pointer != "#" else errors[0].detail
         return document(422, "invalid-input", "This cannot be understood", f"{first}; correct it, then send it again", errors=errors)
 
     @app.exception_handler(HTTPException)
@@ -111,8 +117,13 @@ def install(app: FastAPI) -> None:
         if error.status_code == 400:  # FastAPI's word for a body that json.loads cannot take
             detail = "the body cannot be read as JSON in UTF-8; correct it, then send it again"
             return document(422, "invalid-input", "This cannot be understood", detail)
-        phrase = HTTPStatus(error.status_code).phrase
-        response = document(error.status_code, phrase.lower().replace(" ", "-"), phrase, str(error.detail))
+        phrase, path = HTTPStatus(error.status_code).phrase, request.url.path[:200]
+        known = {
+            404: f"there is nothing at {path}; /docs lists what there is",
+            405: f"{path} does not take {request.method[:20]}; /docs lists what it takes",
+        }
+        detail = known.get(error.status_code, str(error.detail))
+        response = document(error.status_code, phrase.lower().replace(" ", "-"), phrase, detail)
         response.headers.update(error.headers or {})
         return response
 
@@ -129,11 +140,87 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def exactly(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The same, for a route that asks for no token."""
-    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {s: {"description": HTTPStatus(s).phrase, "content": {MEDIA_TYPE: schema}} for s in sorted(set(statuses))}
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {s: {"description": _kinds(s), "content": content} for s in sorted(set(statuses))}
 
 
-def _mistake(error: Mapping[str, Any]) -> Mistake:
-    where, *rest = [str(part) for part in error["loc"]] or ["body"]
-    pointer = "#/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in rest) if where == "body" else ".".join([where, *rest])
-    return Mistake(pointer=pointer if len(pointer) <= 200 else f"{pointer[:200]}…", detail=str(error["msg"]))
+def _kinds(status: int) -> str:
+    """What a status may mean, by the names at the end of a problem's `type`."""
+    at_the_border = {408: "`too-slow`: too slow", 413: "`too-large`: too large", 415: "`unsupported-media-type`: not JSON"}
+    known = [f"`{name}`: {title[0].lower()}{title[1:]}" for code, name, title, _ in KINDS.values() if code == status]
+    return "; ".join(known) or at_the_border.get(status, HTTPStatus(status).phrase)
+
+
+def _faults(error: FrugalTwinError) -> list[list[str]]:
+    """Where among the settings of a request the mistake is."""
+    if not isinstance(error, OutOfBounds):
+        return []
+    return [[name] for name in error.names] or [[]]
+
+
+_BRANCHES = {"bool", "int", "float", "str", "constrained-str"}  # of a union, which pydantic names as if they were fields
+_WORDS = {"missing": "it is missing", "list_type": "it takes a list, […]"}
+"""In place of pydantic's own words, which are about Python."""
+
+
+def _mistakes(errors: Sequence[Mapping[str, Any]], body: Any) -> list[Mistake]:
+    """What is wrong, one mistake for each place.
+
+    Args:
+        body: FastAPI's field for the body of the route.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for error in errors:
+        where, *rest = [str(part) for part in error["loc"]] or ["body"]
+        if error["type"] == "json_invalid":
+            rest = []  # where the text breaks off, which is no place in a document
+        if len(rest) > 1 and rest[-1] in _BRANCHES:
+            rest = rest[:-1]
+        pointer = _pointer(rest) if where == "body" else ".".join([where, *rest])
+        found.setdefault(pointer if len(pointer) <= 200 else f"{pointer[:200]}…", []).append(error)
+    return [Mistake(pointer=pointer, detail=_detail(here, body)) for pointer, here in found.items()]
+
+
+def _detail(errors: Sequence[Mapping[str, Any]], body: Any) -> str:
+    telling = [e for e in errors if not e["type"].endswith(("_type", "_parsing"))]
+    if len(errors) > 1 and not telling:
+        return "it takes a number or a text"
+    error = (telling or errors)[0]
+    if error["type"] == "json_invalid":
+        return f"the body is no JSON ({error['ctx']['error']} at character {error['loc'][-1]}); names and texts stand in double quotes"
+    if len(error["loc"]) < 2:
+        return "the body is missing; send JSON" if error["type"] == "missing" else "the body is no object, {…}"
+    in_fields = _detail_of_field(error, body.field_info.annotation) if error["loc"][0] == "body" else None
+    return in_fields or _WORDS.get(error["type"]) or in_words(str(error["msg"]))
+
+
+def _detail_of_field(error: Mapping[str, Any], model: type[BaseModel]) -> str | None:
+    """What is wrong with a field, as far as that takes knowing the others and what is said of them."""
+    *path, name = map(str, error["loc"][1:])
+    fields = _fields(model, path)
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(name, fields, n=1)
+        return "there is no such field; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(fields)}")
+    if error["type"] == "string_pattern_mismatch" and name in fields:
+        return f"{str(error['input'])[:80]!r} is not: {fields[name].description}"
+    if error["type"] in ("model_attributes_type", "dict_type"):
+        inner = _fields(model, [*path, name])
+        return f"it takes an object of {', '.join(inner)}" if inner else "it takes an object, {…}"
+    return None
+
+
+def _fields(model: Any, path: Sequence[str]) -> Mapping[str, FieldInfo]:
+    """The fields of a model, or of one within it; none where something else is."""
+    for name in path:
+        if name.isdigit():  # in a list of what was found
+            continue
+        kind = model.model_fields[name].annotation if name in model.model_fields else None
+        model = next((part for part in (kind, *get_args(kind)) if isinstance(part, type) and issubclass(part, BaseModel)), None)
+        if model is None:
+            return {}
+    found: Mapping[str, FieldInfo] = model.model_fields
+    return found
+
+
+def _pointer(parts: Sequence[str]) -> str:
+    return "#" + "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)

@@ -7,13 +7,15 @@ nobody knows what the rig did, so it is never run again by itself. A twin's expe
 
 The queue of a rig is fair over people (start-time fair queueing: Goyal, Vin & Cheng, IEEE/ACM Trans. Networking 5 (1997) 690,
 doi:10.1109/90.649569): every person's experiments are lined up in a virtual time that advances by the seconds they are estimated to
-take, and the rig takes the earliest tag. Who was idle begins at the rig's virtual time, so that nobody saves up.
+take, and the rig takes the earliest tag. Who was idle begins at the rig's virtual time, so that nobody saves up; and what was taken
+back before it began leaves no gap in its owner's line, so that nobody keeps a place for later.
 """
 
 import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, text, update
@@ -34,6 +36,8 @@ OPEN = (QUEUED, LEASED, RUNNING)
 ENDS = (SUCCEEDED, FAILED, ABORTED, UNKNOWN)
 LEASE = 30.0
 """s that a worker has until it renews."""
+LEAST = 1.0
+"""s that an experiment counts for in the queue at least: who asks for what takes no time does not go before everybody."""
 
 
 class Conflict(FrugalTwinError):
@@ -59,6 +63,19 @@ class Order:
     trial: int | None = None
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What became of an experiment, as its worker says."""
+
+    id: str
+    lease: str
+    measurement: Measurement | None
+    error: str | None
+    cost: Cost
+    provenance: Mapping[str, Any]
+    was_stopped: bool = False
+
+
 _rig = select(rig).where(rig.c.name == bindparam("which"))
 _virtual = Prepared(
     select(rig.c.clock, share.c.until)
@@ -74,14 +91,23 @@ _move_share = Prepared(
 _back = Prepared(
     update(share)
     .where(share.c.rig == bindparam("which"), share.c.person == bindparam("whose"))
-    .values(until=share.c.until - bindparam("seconds"))
+    .values(until=share.c.until - bindparam("turn"))
 )
+_close_up = Prepared(
+    update(experiment)
+    .where(
+        experiment.c.person == bindparam("whose"), experiment.c.number > bindparam("behind"),
+        experiment.c.rig == bindparam("which"), experiment.c.state == bindparam("waits"), experiment.c.lane == bindparam("in_turn"),
+    )
+    .values(tag=experiment.c.tag - bindparam("turn"))
+)  # fmt: skip
+_n_waiting = Prepared(text("select count(*) as n from experiment where person = :whose and state = 'queued'"))  # by its index
 _insert = Prepared(
     insert(experiment).returning(experiment.c.number),
     "id", "person", "rig", "campaign", "trial", "settings_json", "state", "lane", "tag", "seconds", "money", "volume", "attempt",
     "created_at",
 )  # fmt: skip
-_by_id = select(experiment).where(experiment.c.id == bindparam("which"))
+_by_id = Prepared(select(experiment).where(experiment.c.id == bindparam("which")))
 _waiting = (
     select(experiment)
     .where(experiment.c.rig == bindparam("which"), experiment.c.state == QUEUED)
@@ -90,7 +116,6 @@ _waiting = (
 )
 _ran_out = select(experiment).where(experiment.c.state.in_((LEASED, RUNNING)), experiment.c.lease_until < bindparam("now"))
 _from_later = update(experiment).where(experiment.c.lease_until > bindparam("latest")).values(lease_until=bindparam("latest"))
-_change = update(experiment).where(experiment.c.number == bindparam("which"))
 
 
 def new_id(kind: str) -> str:
@@ -98,22 +123,34 @@ def new_id(kind: str) -> str:
     return f"{kind}_{secrets.token_hex(10)}"
 
 
-def find(connection: Connection, identity: str) -> Row:
+def find(connection: Connection, identity: str, of_rig: str | None = None) -> Row:
     """An experiment by its id.
+
+    Args:
+        of_rig: Only if it is this rig's.
 
     Raises:
         NotFound: There is none.
     """
-    row = connection.execute(_by_id, {"which": identity}).mappings().one_or_none()
-    if row is None:
-        raise NotFound(f"there is no experiment {identity[:40]}")
-    return dict(row)
+    row = next(iter(_by_id(connection, {"which": identity})), None)
+    if row is None or of_rig not in (None, row["rig"]):
+        raise _not_found(identity, of_rig)
+    return row
+
+
+def _not_found(identity: str, of_rig: str | None) -> NotFound:
+    return NotFound(f"there is no experiment {identity[:40]}" + (f" of the rig {of_rig}" if of_rig else ""))
 
 
 def next_tag(connection: Connection, name: str, person: str) -> float:
     """Where in the virtual time of a rig somebody's next experiment is lined up."""
     row = _virtual(connection, {"which": name, "whose": person})[0]
     return max(float(row["clock"]), float(row["until"] or 0.0))
+
+
+def n_waiting(connection: Connection, person: str) -> int:
+    """How many experiments of somebody wait, for whatever rig."""
+    return int(_n_waiting(connection, {"whose": person})[0]["n"])
 
 
 def submit(connection: Connection, now: float, order: Order) -> dict[str, Any]:
@@ -126,7 +163,8 @@ def submit(connection: Connection, now: float, order: Order) -> dict[str, Any]:
     cost = order.estimate
     ledger.reserve(connection, now, order.person, identity, Amount(1.0, cost.seconds, cost.money, cost.volume))
     tag = next_tag(connection, order.rig, order.person)
-    _move_share(connection, {"which": order.rig, "whose": order.person, "then": tag + cost.seconds})
+    if not order.is_urgent:  # which is outside of time
+        _move_share(connection, {"which": order.rig, "whose": order.person, "then": tag + _turn(cost.seconds)})
     row: dict[str, Any] = {
         "id": identity, "person": order.person, "rig": order.rig, "campaign": order.campaign, "trial": order.trial,
         "settings_json": json.dumps(dict(order.settings), allow_nan=False), "state": QUEUED, "lane": int(order.is_urgent), "tag": tag,
@@ -137,41 +175,58 @@ def submit(connection: Connection, now: float, order: Order) -> dict[str, Any]:
     return row
 
 
-def lease(connection: Connection, now: float, name: str, worker: str, count: int) -> list[Row]:
+def lease(connection: Connection, now: float, name: str, worker: str, count: int, *, twins_begin: bool = False) -> list[Row]:
     """The next experiments of a rig, fairest first, now in the hands of a worker until their lease runs out. They have not begun.
 
     None while the rig is not open.
+
+    Args:
+        twins_begin: Those of a twin have begun: nothing moves, so nothing needs to be written down once more before it does.
 
     Raises:
         Conflict: Another worker drives this real rig.
     """
     expire(connection, now)
-    if _driven(connection, now, name, worker)["state"] != "open":
+    driven = _driven(connection, now, name, worker)
+    if driven["state"] != "open":
         return []
-    taken = []
-    for row in map(dict, connection.execute(_waiting, {"which": name, "count": count}).mappings().all()):
-        values = {"state": LEASED, "lease": secrets.token_hex(8), "lease_until": now + LEASE, "attempt": row["attempt"] + 1}
-        connection.execute(_change.values(**values), {"which": row["number"]})
-        taken.append({**row, **values})
-    if in_turn := [row["tag"] for row in taken if not row["lane"]]:  # the instructor's lane is outside of time
+    has_begun = twins_begin and not driven["is_real"]
+    state: Row = {"state": RUNNING, "started_at": now} if has_begun else {"state": LEASED, "started_at": None}
+    taken = [
+        {**row, **state, "lease": secrets.token_hex(8), "lease_until": now + LEASE, "attempt": row["attempt"] + 1}
+        for row in connection.execute(_waiting, {"which": name, "count": count}).mappings()
+    ]
+    _changed(*state, "lease", "lease_until", "attempt").many(connection, [_bound(row, row) for row in taken])
+    for row in taken if has_begun else ():
+        _tell(connection, now, row, RUNNING)
+    if in_turn := [row["tag"] for row in taken if not row["lane"]]:
         clock = max(in_turn)
         connection.execute(update(rig).where(rig.c.name == name, rig.c.clock < clock).values(clock=clock))
     connection.execute(update(rig).where(rig.c.name == name).values(worker=worker, seen_at=now))
     return taken
 
 
-def begin(connection: Connection, now: float, identity: str, lease_id: str) -> None:
+def begin(connection: Connection, now: float, identity: str, lease_id: str, of_rig: str | None = None) -> None:
     """The rig is about to move for this one: from here on it counts as having run.
+
+    Args:
+        of_rig: Only if it is this rig's.
 
     Raises:
         Conflict: It was stopped, or taken back; the rig must not move.
     """
-    row = find(connection, identity)
+    row = find(connection, identity, of_rig)
     if row["state"] == RUNNING and row["lease"] == lease_id:
         return  # told twice
-    row = _held(connection, identity, lease_id, (LEASED,))
-    connection.execute(_change.values(state=RUNNING, started_at=now, lease_until=now + LEASE), {"which": row["number"]})
+    _check_held(row, lease_id, (LEASED,))
+    _change(connection, row, {"state": RUNNING, "started_at": now, "lease_until": now + LEASE})
     _tell(connection, now, row, RUNNING)
+
+
+def have_begun(connection: Connection, leases: Mapping[str, str]) -> bool:
+    """Whether all of these, by id, have begun already and are held with these leases."""
+    question = select(experiment.c.id, experiment.c.lease).where(experiment.c.id.in_(list(leases)), experiment.c.state == RUNNING)
+    return {row.id: row.lease for row in connection.execute(question)} == leases
 
 
 def renew(connection: Connection, now: float, name: str, worker: str, leases: Mapping[str, str]) -> list[str]:
@@ -203,21 +258,56 @@ def finish(
     """The worker's report; the row. Told twice, it counts once. A late report clears up what was `unknown`.
 
     Raises:
+        NotFound: There is no such experiment.
         Conflict: Somebody else holds it, or it ended otherwise.
     """
-    row = find(connection, identity)
-    if row["lease"] == lease_id and row["state"] in (SUCCEEDED, FAILED, ABORTED):
-        return dict(row)
-    row = _held(connection, identity, lease_id, (LEASED, RUNNING, UNKNOWN))
-    state = SUCCEEDED if measurement else ABORTED if was_stopped else FAILED
-    body = None if measurement is None else {"outcomes": dict(measurement.outcomes), "raw": dict(measurement.raw)}
-    result = json.dumps((body or {}) | {"cost": asdict(cost)}, allow_nan=False)
-    values = {"state": state, "result_json": result, "error": error, "finished_at": now, "lease_until": None}
-    values["provenance_json"] = json.dumps(dict(provenance), allow_nan=False)
-    connection.execute(_change.values(**values), {"which": row["number"]})
-    if row["state"] != UNKNOWN:  # which was settled as if all of it had been spent
-        _settle(connection, now, row, Amount(1.0, cost.seconds, cost.money, cost.volume))
-    return _tell(connection, now, dict(row) | values, state)
+    row = finish_all(connection, now, [Ended(identity, lease_id, measurement, error, cost, provenance, was_stopped)])[0]
+    if isinstance(row, FrugalTwinError):
+        raise row
+    return row
+
+
+def finish_all(connection: Connection, now: float, ends: Sequence[Ended], of_rig: str | None = None) -> list[Row | NotFound | Conflict]:
+    """The same for many at once; for each the row, or why nobody wants the report.
+
+    Args:
+        of_rig: Only what is this rig's.
+    """
+    question = select(experiment).where(experiment.c.id.in_([end.id for end in ends]))
+    rows: dict[str, Row] = {row["id"]: dict(row) for row in connection.execute(question).mappings()}
+    answers: list[Row | NotFound | Conflict] = []
+    ended: list[tuple[Row, Row]] = []
+    bills: list[ledger.Bill] = []
+    for end in ends:
+        row = rows.get(end.id)
+        try:
+            if row is None or of_rig not in (None, row["rig"]):
+                raise _not_found(end.id, of_rig)
+            if row["lease"] != end.lease or row["state"] not in (SUCCEEDED, FAILED, ABORTED):
+                _check_held(row, end.lease, (RUNNING, UNKNOWN))
+                values = _ended(now, end)
+                ended.append((row, values))
+                if row["state"] != UNKNOWN:  # which was settled as if all of it had been spent
+                    cost = end.cost
+                    bills.append(_bill(row, Amount(1.0, cost.seconds, cost.money, cost.volume)))
+                row = rows[end.id] = _tell(connection, now, row | values, values["state"])
+            answers.append(row)
+        except (NotFound, Conflict) as error:
+            answers.append(error)
+    if ended:
+        _changed(*ended[0][1]).many(connection, [_bound(row, values) for row, values in ended])
+    ledger.settle(connection, now, bills)
+    return answers
+
+
+def _ended(now: float, end: Ended) -> Row:
+    """What an experiment's row has from its end on."""
+    body = {"outcomes": dict(end.measurement.outcomes), "raw": dict(end.measurement.raw)} if end.measurement else {}
+    return {
+        "state": SUCCEEDED if end.measurement else ABORTED if end.was_stopped else FAILED,
+        "result_json": json.dumps(body | {"cost": asdict(end.cost)}, allow_nan=False), "error": end.error,
+        "finished_at": now, "lease_until": None, "provenance_json": json.dumps(dict(end.provenance), allow_nan=False),
+    }  # fmt: skip
 
 
 def forget_worker(connection: Connection, now: float, name: str) -> None:
@@ -228,19 +318,22 @@ def forget_worker(connection: Connection, now: float, name: str) -> None:
     expire(connection, now)
 
 
-def release(connection: Connection, now: float, identity: str, lease_id: str) -> None:
+def release(connection: Connection, now: float, identity: str, lease_id: str, of_rig: str | None = None) -> None:
     """Back into the queue, at its old place: nothing was done for it. Told twice, or of what was taken away, it does nothing.
+
+    Args:
+        of_rig: Only if it is this rig's.
 
     Raises:
         Conflict: A real rig has begun with it, so something was done.
     """
-    row = find(connection, identity)
+    row = find(connection, identity, of_rig)
     if row["lease"] != lease_id or row["state"] not in (LEASED, RUNNING):
         return
     if row["state"] == RUNNING and connection.execute(_rig, {"which": row["rig"]}).mappings().one()["is_real"]:
         raise Conflict(f"experiment {identity} has begun on a real rig; report what became of it")
     values: Row = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
-    connection.execute(_change.values(**values), {"which": row["number"]})
+    _change(connection, row, values)
     if row["state"] == RUNNING:
         _tell(connection, now, row | values, QUEUED)
 
@@ -255,12 +348,14 @@ def abort(connection: Connection, now: float, identity: str, why: str) -> dict[s
     if row["state"] not in OPEN:
         raise Conflict(f"experiment {identity} has ended ({row['state']}); there is nothing to abort")
     values = {"state": ABORTED, "error": why, "finished_at": now, "lease": None, "lease_until": None}
-    connection.execute(_change.values(**values), {"which": row["number"]})
+    _change(connection, row, values)
     has_begun = row["state"] == RUNNING
-    if not has_begun:
-        _back(connection, {"which": row["rig"], "whose": row["person"], "seconds": row["seconds"]})
-    _settle(connection, now, row, _reserved(row) if has_begun else Amount())
-    return _tell(connection, now, dict(row) | values, ABORTED)
+    if not has_begun and not row["lane"]:
+        line = {"which": row["rig"], "whose": row["person"], "turn": _turn(row["seconds"])}
+        _back(connection, line)
+        _close_up(connection, line | {"behind": row["number"], "waits": QUEUED, "in_turn": 0})
+    ledger.settle(connection, now, [_bill(row, _reserved(row) if has_begun else Amount())])
+    return _tell(connection, now, row | values, ABORTED)
 
 
 def expire(connection: Connection, now: float) -> None:
@@ -271,10 +366,10 @@ def expire(connection: Connection, now: float) -> None:
         if row["state"] == RUNNING and is_real:
             why = "its worker was lost in the middle; look at the rig, then submit it again if it should be done again"
             values: dict[str, Any] = {"state": UNKNOWN, "error": why, "finished_at": now, "lease_until": None}
-            _settle(connection, now, row, _reserved(row))
+            ledger.settle(connection, now, [_bill(row, _reserved(row))])
         else:
             values = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
-        connection.execute(_change.values(**values), {"which": row["number"]})
+        _change(connection, row, values)
         _tell(connection, now, dict(row) | values, values["state"])
 
 
@@ -300,11 +395,22 @@ def place(connection: Connection, row: Mapping[str, Any]) -> tuple[int, float]:
     return int(n), float(seconds + under_way)
 
 
-def _held(connection: Connection, identity: str, lease_id: str, states: Sequence[str]) -> Row:
-    row = find(connection, identity)
+def _check_held(row: Row, lease_id: str, states: Sequence[str]) -> None:
     if row["lease"] != lease_id or row["state"] not in states:
-        raise Conflict(f"experiment {identity} is {row['state']} and not in the hands of this worker; stop the rig")
-    return row
+        raise Conflict(f"experiment {row['id']} is {row['state']} and not in the hands of this worker; stop the rig")
+
+
+@cache
+def _changed(*columns: str) -> Prepared:
+    return Prepared(update(experiment).where(experiment.c.number == bindparam("which")).values({c: bindparam(f"new_{c}") for c in columns}))
+
+
+def _bound(row: Row, values: Row) -> Row:
+    return {"which": row["number"]} | {f"new_{column}": value for column, value in values.items()}
+
+
+def _change(connection: Connection, row: Row, values: Row) -> None:
+    _changed(*values)(connection, _bound(row, values))
 
 
 def _driven(connection: Connection, now: float, name: str, worker: str) -> Row:
@@ -315,12 +421,16 @@ def _driven(connection: Connection, now: float, name: str, worker: str) -> Row:
     return row
 
 
+def _turn(seconds: float) -> float:
+    return max(seconds, LEAST)
+
+
 def _reserved(row: Mapping[str, Any]) -> Amount:
     return Amount(1.0, row["seconds"], row["money"], row["volume"])
 
 
-def _settle(connection: Connection, now: float, row: Mapping[str, Any], took: Amount) -> None:
-    ledger.settle(connection, now, row["person"], row["id"], _reserved(row), took)
+def _bill(row: Row, took: Amount) -> ledger.Bill:
+    return ledger.Bill(row["person"], row["id"], _reserved(row), took)
 
 
 def _tell(connection: Connection, now: float, row: Mapping[str, Any], state: str) -> dict[str, Any]:

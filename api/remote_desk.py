@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from api import logs
+from api import logs, queue
 from api.people import Unauthorized
 from api.queue import Conflict
-from api.worker import Job, Orders, Report, RigWords, Worker, worker_name
+from api.worker import Job, Orders, Report, RigWords, Worker, is_dead, worker_name
 from frugaltwin import catalog
+from frugaltwin.client import Client
 from frugaltwin.console import say
-from frugaltwin.errors import FrugalTwinError, InvalidInput, StoreError
+from frugaltwin.errors import FrugalTwinError, InvalidInput, LinkError, StoreError
 from frugaltwin.store import experiment_to_json
 
-LOOK = 0.5  # s between two questions for work
-PATIENCE = 10.0  # s for an answer
+_log = logging.getLogger("frugaltwin.service")
+
+NEWS = 20.0  # s for which the service is asked to wait for news
+AGAIN = 1.0  # s between two tries to hear news
+PACE = 0.05  # s between two questions for news
 
 
 class RemoteDesk:
@@ -30,23 +33,30 @@ class RemoteDesk:
         """Nothing is asked yet.
 
         Raises:
-            InvalidInput: The address cannot be understood.
+            InvalidInput: The address cannot be understood, or the token cannot be one.
         """
-        self.server, self._rig, self._worker = server.rstrip("/"), rig, worker
-        try:
-            self._client = httpx.Client(base_url=self.server, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE)
-        except httpx.InvalidURL as error:
-            raise InvalidInput(f"--server {server}: {error}; write http://HOST:PORT") from error
+        self._rig, self._worker = rig, worker
+        self._client = Client(server, token, patience=0)  # the worker itself tells everything again
         self._experiment = experiment_to_json(catalog.make_driver(rig.driver, rig.options).experiment)
         self._is_known = False
+        self._bringing = threading.Lock()  # the worker's two threads both begin with it
         self._ended = threading.Event()
+        self._news = threading.Condition()
+        self._n_news = 0
+        self._heard = threading.local()  # how much of the news each thread of the worker knows
+        self._listener = threading.Thread(target=self._listen, name=f"news of {rig.name}", daemon=True)
 
     def bring(self) -> None:
-        """Make the rig known to the service; once is enough."""
-        if not self._is_known:
+        """Make the rig known to the service; once is enough. A worker of this machine that was killed makes way."""
+        with self._bringing:
+            if self._is_known:
+                return
+            before = self._ask("GET", "/worker")["worker"]
+            gone = before if before is not None and before != self._worker and is_dead(before) else None
             body = {"driver": self._rig.driver, "options": dict(self._rig.options), "is_real": self._rig.is_real}
-            self._ask("PUT", "", body | {"experiment": self._experiment, "worker": self._worker})
+            self._ask("PUT", "", body | {"experiment": self._experiment, "worker": self._worker, "dead": gone})
             self._is_known = True
+            self._listener.start()
 
     def lease(self, count: int) -> list[Job]:
         self.bring()
@@ -72,32 +82,49 @@ class RemoteDesk:
     def leave(self) -> None:
         self._ask("POST", "/leave", {"worker": self._worker})
 
-    def wait(self, seconds: float) -> None:
-        self._ended.wait(min(seconds, LOOK))
+    def wait(self) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._n_news != getattr(self._heard, "n_news", 0), queue.LEASE / 10)
+            self._heard.n_news = self._n_news
+
+    def wake(self) -> None:
+        """There may be news."""
+        with self._news:
+            self._n_news += 1
+            self._news.notify_all()
 
     def close(self) -> None:
         """Let go."""
         self._ended.set()
         self._client.close()
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
+    def _listen(self) -> None:
+        """Hear of everything that happens to the rig, as soon as it happens."""
+        after: int | None = None
+        while not self._ended.is_set():
+            try:
+                after = self._ask("POST", "/news", {"after": after}, NEWS)["after"]
+            except FrugalTwinError as error:
+                if not self._ended.is_set():
+                    _log.info("%s: no news: %s", self._rig.name, error)
+                after = None
+                self._ended.wait(AGAIN)
+            self.wake()
+            self._ended.wait(PACE)  # a busy rig has news all the time
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, wait: float = 0.0) -> Any:
         try:
-            answer = self._client.request(method, f"/v1/work/{self._rig.name}{path}", json=body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise StoreError(f"the service at {self.server} cannot be reached ({error}); it is asked again") from error
-        if answer.is_success:
-            return answer.json() if answer.content else None
-        try:
-            detail = str(answer.json()["detail"])
-        except (ValueError, KeyError, TypeError):
-            detail = f"{self.server} answered {answer.status_code}; is that the address of a Frugal Twin service?"
-        if answer.status_code >= 500 or answer.status_code == 429:
-            raise StoreError(detail)
-        if answer.status_code == 409:
-            raise Conflict(detail)
-        if answer.status_code in (401, 403):
-            raise Unauthorized(detail)
-        raise InvalidInput(detail)
+            return self._client.ask(method, f"/v1/work/{self._rig.name}{path}", body, wait)
+        except FrugalTwinError as error:
+            problem = error.problem or {}
+            if isinstance(error, LinkError | StoreError) or problem.get("retryable"):
+                raise StoreError(f"{error}; it is asked again") from error
+            status = problem.get("status")
+            if status == 409:
+                raise Conflict(str(error)) from error
+            if status in (401, 403):
+                raise Unauthorized(str(error)) from error
+            raise InvalidInput(str(error)) from error
 
 
 def work(rig: RigWords, server: str, token: str, reports: Path) -> int:
@@ -114,7 +141,7 @@ def work(rig: RigWords, server: str, token: str, reports: Path) -> int:
     failures: list[FrugalTwinError] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: worker.end())
-    say(f"{rig.name} ({rig.driver}{', a real rig' if rig.is_real else ''}) works for {desk.server}; Ctrl-C ends it")
+    say(f"{rig.name} ({rig.driver}{', a real rig' if rig.is_real else ''}) works for {server}; Ctrl-C ends it")
     thread.start()
     thread.join()
     desk.close()

@@ -12,18 +12,18 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from api import benches, journal, people, queue
 from api.access import TheCaller, TheService
+from api.asked import Asked
 from api.benches import status_of
 from api.people import Caller, Forbidden
 from api.problems import responses
-from api.queue import NotFound
-from api.tables import approval, experiment, person, rig
+from api.tables import approval, experiment, rig
 
 router = APIRouter(prefix="/v1/rigs", tags=["rigs"])
 
 SHOWN = 20  # of what runs on a rig
 
-RigName = Annotated[str, Path(max_length=40)]
-PersonId = Annotated[str, Path(max_length=32)]
+RigName = Annotated[str, Path(max_length=40, description="the rig's name")]
+PersonId = Annotated[str, Path(max_length=32, description="the person's id")]
 
 
 class RunningView(BaseModel):
@@ -37,21 +37,23 @@ class RunningView(BaseModel):
 class RigView(BaseModel):
     """A rig, as a student may see it."""
 
-    name: str
+    name: str = Field(description="by which experiments and campaigns name it")
     driver: str = Field(description="which lab it is: its data sheet is `frugaltwin catalog DRIVER`")
     is_real: bool = Field(description="hardware; a twin computes instead")
-    state: Literal["open", "paused", "stopped", "offline"]
+    state: Literal["open", "paused", "stopped", "offline"] = Field(
+        description="open; paused and offline: what is submitted waits; stopped: it takes nothing until the instructor opens it"
+    )
     is_allowed: bool = Field(description="whether you may submit to it; a real rig needs the instructor's approval")
-    experiment: dict[str, Any] = Field(description="parameters with limits and units, constraints, outcomes")
-    queued: int
+    experiment: Asked
+    queued: int = Field(description="experiments that wait for it")
     eta_s: float = Field(description="s of work in its queue, by the estimates")
-    running: list[RunningView]
+    running: list[RunningView] = Field(description="what it works on now")
 
 
 class RigPage(BaseModel):
     """All rigs, by name."""
 
-    items: list[RigView]
+    items: list[RigView] = Field(description="all there are")
 
 
 class Approvals(BaseModel):
@@ -125,8 +127,7 @@ async def approve(name: RigName, whose: PersonId, service: TheService, caller: T
 
     def change(connection: Connection, now: float) -> None:
         service.benches.get(connection, name)
-        if connection.execute(select(person.c.id).where(person.c.id == whose)).first() is None:
-            raise NotFound(f"there is no person {whose}; GET /v1/people lists them")
+        people.find(connection, whose)
         people.approve(connection, now, whose, name, caller.person)
 
     await service.database.write(change)
@@ -134,12 +135,18 @@ async def approve(name: RigName, whose: PersonId, service: TheService, caller: T
 
 @router.delete("/{name}/approvals/{whose}", status_code=204, responses=responses(403, 404, 503))
 async def disapprove(name: RigName, whose: PersonId, service: TheService, caller: TheCaller) -> None:
-    """Take an approval back; what waits of theirs stays in the queue. For the instructor."""
+    """Take an approval back. What waits of theirs on the rig is taken back too; what runs there is finished. For the instructor."""
     caller.check("admin")
 
     def change(connection: Connection, now: float) -> None:
         service.benches.get(connection, name)
-        connection.execute(delete(approval).where(approval.c.person == whose, approval.c.rig == name))
+        is_it = (approval.c.person == whose, approval.c.rig == name)
+        if not connection.execute(delete(approval).where(*is_it)).rowcount:
+            return
+        waits = experiment.c.state.in_((queue.QUEUED, queue.LEASED))
+        theirs = select(experiment.c.id).where(experiment.c.person == whose, experiment.c.rig == name, waits)
+        for identity in connection.execute(theirs.order_by(experiment.c.number.desc())).scalars().all():
+            queue.abort(connection, now, identity, f"your approval for {name} was taken back; ask your instructor")
 
     await service.database.write(change)
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
+from typing import Literal
 
 import uvicorn
 from filelock import FileLock, Timeout
@@ -19,9 +20,9 @@ from sqlalchemy import Connection, select
 
 from api import benches, logs, migrations, people, queue
 from api.app import create_app
-from api.commands import USES, announce
 from api.database import Database, engine_of
-from api.service import Service, Settings
+from api.service import Service
+from api.settings import CodeTerms, Settings
 from api.tables import person, rig
 from api.work import DatabaseDesk
 from api.worker import RigWords, Worker, is_dead, worker_name
@@ -29,16 +30,20 @@ from frugaltwin.console import check_writable
 from frugaltwin.errors import InvalidInput, StoreError
 
 SWEEP = 2.0  # s between two looks for leases that ran out
+CONNECTIONS = 8192
 GRACE = 3  # s that answers under way have when the service ends
-NO_LIMITS: dict[str, float | None] = dict.fromkeys(("runs", "seconds", "money", "volume"))
 
 _log = logging.getLogger("frugaltwin.service")
 
 
 def run(
-    host: str, port: int, url: str, rigs: Sequence[RigWords], reports: Path, *, new_token: bool, new_code: bool, as_json: bool
+    host: str, port: int, settings: Settings, rigs: Sequence[RigWords], reports: Path, terms: CodeTerms, *,
+    new_token: bool, new_code: bool, announce: Callable[[str, str | None, str | None], None],
 ) -> int:  # fmt: skip
     """Serve until a signal; the exit code.
+
+    Args:
+        announce: Says the address, and the token and the code that were made, if any.
 
     Raises:
         InvalidInput: The database or the address cannot be used.
@@ -46,15 +51,16 @@ def run(
         StoreError: The database cannot be brought up to date.
     """
     logs.start()
+    allow_connections()
     with ExitStack() as stack:
-        stack.enter_context(_alone(url))
-        migrations.upgrade(url)
+        stack.enter_context(_alone(settings.url))
+        migrations.upgrade(settings.url)
         listening = stack.enter_context(_listening(host, port))
-        server = Server(url, rigs, reports)
-        token, code = server.first_words(new_token, new_code)
+        server = Server(settings, rigs, reports)
+        token, code = server.first_words(terms, new_token, new_code)
         number = listening.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
-        server.when_started = lambda: announce(f"http://{_typed(name)}:{number}", list(rigs), token, code, as_json)
+        server.when_started = lambda: announce(f"http://{_typed(name)}:{number}", token, code)
         for caught in (signal.SIGINT, signal.SIGTERM):
             signal.signal(caught, lambda *_: None)  # uvicorn raises it once more when all is done
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -65,21 +71,23 @@ def run(
 class Server(uvicorn.Server):
     """uvicorn's server with workers: they begin when it listens, and end, their rigs at rest, before it does."""
 
-    def __init__(self, url: str, rigs: Sequence[RigWords], reports: Path) -> None:
-        self._app = create_app(Settings(url))
-        self._url, self._rigs, self._reports = url, rigs, reports
+    def __init__(self, settings: Settings, rigs: Sequence[RigWords], reports: Path) -> None:
+        self._app = create_app(settings)
+        self._url, self._rigs, self._reports = settings.url, rigs, reports
         self._workers: list[tuple[Worker, threading.Thread]] = []
         self.when_started: Callable[[], None] = lambda: None
         # No access log: uvicorn's would show what callers put into addresses.
         log = logs.settings("WARNING")
-        config = uvicorn.Config(self._app, access_log=False, log_config=log, timeout_graceful_shutdown=GRACE, backlog=2048)
+        config = uvicorn.Config(
+            self._app, http=_protocol(), access_log=False, log_config=log, timeout_graceful_shutdown=GRACE, backlog=2048
+        )
         super().__init__(config)
 
-    def first_words(self, new_token: bool, new_code: bool) -> tuple[str | None, str | None]:
+    def first_words(self, terms: CodeTerms, new_token: bool, new_code: bool) -> tuple[str | None, str | None]:
         """Register the rigs, and make an instructor and a join code if there is none; a token and a code to show, or nothing."""
         database = Database(self._url)
         try:
-            return database.write_now(lambda c, now: self._prepare(c, now, new_token, new_code))
+            return database.write_now(lambda c, now: self._prepare(c, now, terms, new_token, new_code))
         finally:
             database.close()
 
@@ -108,7 +116,9 @@ class Server(uvicorn.Server):
         for _, thread in self._workers:
             thread.join()
 
-    def _prepare(self, connection: Connection, now: float, new_token: bool, new_code: bool) -> tuple[str | None, str | None]:
+    def _prepare(
+        self, connection: Connection, now: float, terms: CodeTerms, new_token: bool, new_code: bool
+    ) -> tuple[str | None, str | None]:
         for words in self._rigs:
             benches.register(connection, now, words.name, words.driver, words.options, words.is_real)
             worker = connection.execute(select(rig.c.worker).where(rig.c.name == words.name)).scalar_one()
@@ -118,11 +128,12 @@ class Server(uvicorn.Server):
         is_first = instructor is None
         token = code = None
         if instructor is None:
-            instructor = people.add_person(connection, now, "instructor", "instructor", NO_LIMITS)
+            instructor = people.add_person(connection, now, "instructor", "instructor", {})
         if is_first or new_token:
             _, token = people.add_token(connection, now, instructor, people.OF_ROLE["instructor"].split(), "made by frugaltwin serve")
         if is_first or new_code:
-            _, code = people.add_code(connection, now, "made by frugaltwin serve", USES, NO_LIMITS, people.OF_ROLE["student"].split())
+            scopes = people.OF_ROLE["student"].split()
+            _, code = people.add_code(connection, now, "made by frugaltwin serve", terms.uses, terms.limits, scopes)
         return token, code
 
 
@@ -172,6 +183,26 @@ def _listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise InvalidInput(f"cannot listen at {host}, port {port}: {error.strerror}; choose another --port or --host") from error
     return listening
+
+
+def allow_connections() -> None:
+    """As many as the system lets us have: many allow 1,024 at first, and a class with a stream each needs more."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS if hard == resource.RLIM_INFINITY else min(CONNECTIONS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
+    if sys.platform == "win32":
+        return "auto"
+    from api.connections import Prompt
+
+    return Prompt
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
+import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from api import people
@@ -16,30 +16,19 @@ from api.database import Database
 from api.feed import Feed
 from api.people import Caller
 from api.problems import TooMany
+from api.settings import Settings
 from api.thinking import Thinkers
 
 REMEMBER = 2.0  # s that a token is taken for good without asking again: another process may have revoked it
+TOGETHER = 2
+"""Times the limit of one token that all tokens of a person may ask: twenty tokens are no twenty places at the counter."""
+WAITS = 50
+"""Requests of one person that may wait at once: each holds a connection."""
 WRONG_CODES = 30  # join codes that one address may get wrong in a minute; right ones don't count, for a classroom is one address
 ADDRESSES = 10_000  # remembered at most
-BODY = 1_000_000  # bytes of a request at most
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a service runs."""
-
-    url: str = "sqlite:///frugaltwin-service.db"
-    """The database."""
-    requests_per_second: float = 50.0
-    """Of one token, for long."""
-    burst: float = 200.0
-    """Of one token, at once."""
-    poll: float = 0.5
-    """s between two looks for what other processes have written."""
-    heartbeat: float = 15.0
-    """s between two signs of life on a stream of events on which nothing happens."""
-    thinkers: int = 2
-    """Processes at most that choose what campaigns try next."""
+BODY = 100_000  # bytes of a request at most
+REPORTS = 1_000_000  # bytes of what a worker reports at once, at most
+SLOWEST = 30.0  # s that a request may take to arrive
 
 
 @dataclass
@@ -48,6 +37,7 @@ class Bucket:
 
     level: float
     at: float
+    """s of a clock that nobody sets."""
 
 
 @dataclass
@@ -66,7 +56,7 @@ class Service:
     _seen: dict[str, tuple[float, Caller]] = field(default_factory=dict)
     _buckets: dict[str, Bucket] = field(default_factory=dict)
     _wrong_codes: dict[str, Bucket] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _waits: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.feed = Feed(self)
@@ -91,8 +81,23 @@ class Service:
         if found is None or not is_fresh:
             found = await self.database.read(lambda c: people.caller(c, now, words))
             self._seen[digest] = now, found
-        self._count(found, now)
+        self._count(found)
         return found
+
+    @contextmanager
+    def waiting(self, caller: Caller) -> Iterator[None]:
+        """While a request waits for something.
+
+        Raises:
+            TooMany: Too many requests of this person wait.
+        """
+        if self._waits[caller.person] >= WAITS:
+            raise TooMany(f"{WAITS} of your requests wait; let one of them end first")
+        self._waits[caller.person] += 1
+        try:
+            yield
+        finally:
+            self._waits[caller.person] -= 1
 
     def forget(self) -> None:
         """Ask the database again about every token: one was revoked."""
@@ -107,7 +112,7 @@ class Service:
         bucket = self._wrong_codes.get(address)
         if bucket is None:
             return
-        now = self.database.now()
+        now = time.monotonic()
         level = min(WRONG_CODES, bucket.level + max(0.0, now - bucket.at) * WRONG_CODES / 60)
         if level < 1:
             error = TooMany(f"{address} sent more than {WRONG_CODES} wrong codes in a minute; ask your instructor for the code, and wait")
@@ -116,26 +121,31 @@ class Service:
 
     def count_wrong_code(self, address: str) -> None:
         """It sent a wrong one."""
-        now = self.database.now()
+        now = time.monotonic()
         if len(self._wrong_codes) >= ADDRESSES:
             self._wrong_codes = {a: b for a, b in self._wrong_codes.items() if now - b.at < 60}
         bucket = self._wrong_codes.setdefault(address, Bucket(WRONG_CODES, now))
         bucket.level = min(WRONG_CODES, bucket.level + max(0.0, now - bucket.at) * WRONG_CODES / 60) - 1
         bucket.at = now
 
-    def _count(self, caller: Caller, now: float) -> None:
+    def _count(self, caller: Caller) -> None:
         if "work" in caller.scopes:
             return
-        limits = self.settings
-        bucket = self._buckets.setdefault(caller.token, Bucket(limits.burst, now))
-        bucket.level = min(limits.burst, bucket.level + max(0.0, now - bucket.at) * limits.requests_per_second) - 1
-        bucket.at = now
-        if bucket.level < 0:
-            wait = -bucket.level / limits.requests_per_second
-            bucket.level += 1  # a refused request is not counted
-            error = TooMany(f"more than {limits.requests_per_second:g} requests a second with one token; wait {wait:.1f} s")
-            error.retry_after = wait
-            raise error
+        now = time.monotonic()
+        limits, asked = self.settings, []
+        for whose, times, words in ((caller.token, 1, "one token"), (caller.person, TOGETHER, "all tokens of one person")):
+            burst, rate = times * limits.burst, times * limits.requests_per_second
+            bucket = self._buckets.setdefault(whose, Bucket(burst, now))
+            bucket.level = min(burst, bucket.level + max(0.0, now - bucket.at) * rate)
+            bucket.at = now
+            if bucket.level < 1:
+                wait = (1 - bucket.level) / rate
+                error = TooMany(f"more than {rate:g} requests a second with {words}; wait {wait:.1f} s")
+                error.retry_after = wait
+                raise error
+            asked.append(bucket)
+        for bucket in asked:  # a refused request is not counted
+            bucket.level -= 1
 
     async def wait_for_news(self, timeout: float, since: asyncio.Event | None = None) -> None:
         """Until something was committed here, or elsewhere (then at most `Settings.poll` late), or the time is over.

@@ -14,7 +14,7 @@ person = Table(
     tables,
     Column("id", String(32), primary_key=True),
     Column("name", String(80), nullable=False),
-    Column("role", String(12), nullable=False),  # student, instructor, observer
+    Column("role", String(12), nullable=False),  # student, instructor, observer, removed
     Column("created_at", Float, nullable=False),
 )
 token = Table(
@@ -149,6 +149,7 @@ experiment = Table(
     Index(
         "experiment_lease", "lease_until", sqlite_where=text("lease_until is not null"), postgresql_where=text("lease_until is not null")
     ),
+    Index("experiment_waits", "person", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
 )
 event = Table(
     "event",

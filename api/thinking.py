@@ -13,9 +13,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
@@ -68,35 +69,62 @@ class Decision:
     """Whether it could go on once somebody has looked after the rig."""
 
 
+class Turns:
+    """A few places that people take in turn: whoever has as many in hand as there are waits for one of their own, and not for one more
+    of everybody's. So a newcomer waits for no more than one turn of each of the others."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._free = asyncio.Semaphore(count)
+        self._own: dict[str, tuple[asyncio.Semaphore, list[None]]] = {}
+        """By person, as long as they wait for something: their places, and one entry for each that is waited for or in use."""
+
+    @asynccontextmanager
+    async def of(self, person: str) -> AsyncIterator[None]:
+        """Take a place for a while."""
+        own, wanted = self._own.setdefault(person, (asyncio.Semaphore(self._count), []))
+        wanted.append(None)
+        try:
+            async with own, self._free:
+                yield
+        finally:
+            wanted.pop()
+            if not wanted:
+                del self._own[person]
+
+
 class Thinkers:
     """A few processes that think, started when first asked."""
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._free: asyncio.Semaphore = asyncio.Semaphore(count)
+        self._turns = Turns(count)
         self._pool: ProcessPoolExecutor | None = None
         self._lifeline: Connection | None = None
         self._known: dict[Hashable, asyncio.Task[Any]] = {}
 
-    async def ask(self, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
-        """The answer of a function of this file. Questions are taken in their order.
+    async def ask(self, whose: str, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
+        """The answer of a function of this file. Questions are taken in their order, and people in turn.
+
+        Args:
+            whose: The person whose question it is.
 
         Raises:
             FrugalTwinError: As the function does.
             InvalidInput: It thought for too long.
             BrokenProcessPool: Its process was killed, again and again.
         """
-        async with self._free:
+        async with self._turns.of(whose):
             for _ in range(TRIES - 1):
                 with contextlib.suppress(BrokenProcessPool):  # perhaps another's question did that
                     return await self._ask(question, *words)
             return await self._ask(question, *words)
 
-    async def ask_once(self, key: Hashable, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
+    async def ask_once(self, key: Hashable, whose: str, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
         """The same; asked again under the same key, it is not thought about again."""
         known: asyncio.Task[T] | None = self._known.get(key)
         if known is None or (known.done() and (known.cancelled() or known.exception())):
-            known = self._known[key] = asyncio.create_task(self.ask(question, *words))
+            known = self._known[key] = asyncio.create_task(self.ask(whose, question, *words))
             for oldest in list(self._known)[:-KEPT]:
                 del self._known[oldest]
         return await asyncio.shield(known)  # whoever asked first may have gone away

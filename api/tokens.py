@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, func, or_, select
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from api.people import OF_ROLE, YEAR, Caller, Forbidden
 from api.plain_text import Note
 from api.problems import responses
 from api.queue import Conflict, NotFound
-from api.tables import person, token
+from api.tables import token
 from frugaltwin.errors import InvalidInput
 
 router = APIRouter(prefix="/v1/tokens", tags=["people"])
@@ -45,13 +45,13 @@ class NewToken(BaseModel):
 class TokenView(BaseModel):
     """A token, without its words."""
 
-    id: str
-    person: str
+    id: str = Field(description="not its words: it can be shown, and revoked by it")
+    person: str = Field(description="the id of its owner")
     note: str = Field(description="written by its owner")
-    scopes: list[str]
+    scopes: list[str] = Field(description="what it may")
     created_at: float = Field(description="s since 1970")
-    expires_at: float | None
-    revoked_at: float | None
+    expires_at: float | None = Field(description="s since 1970; nothing is never")
+    revoked_at: float | None = Field(description="s since 1970; nothing as long as it is good")
 
 
 class ShownToken(TokenView):
@@ -63,7 +63,7 @@ class ShownToken(TokenView):
 class TokenPage(BaseModel):
     """Tokens, newest first."""
 
-    items: list[TokenView]
+    items: list[TokenView] = Field(description="as many as `limit`, or the last")
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
@@ -101,7 +101,9 @@ async def make(body: NewToken, service: TheService, caller: TheCaller, key: Key 
 
 
 @router.delete("/{identity}", status_code=204, responses=responses(403, 404, 503))
-async def revoke(identity: str, service: TheService, caller: TheCaller) -> Response:
+async def revoke(
+    identity: Annotated[str, Path(description="the token's id, not its words")], service: TheService, caller: TheCaller
+) -> Response:
     """Revoke a token: it is good for nothing from now on. Revoked twice, it is revoked."""
 
     def change(connection: Connection, now: float) -> None:
@@ -128,12 +130,11 @@ def _owner(connection: Connection, caller: Caller, body: NewToken) -> str:
     if body.person in (None, caller.person):
         return caller.person
     caller.check("admin")
-    role = connection.execute(select(person.c.role).where(person.c.id == body.person)).scalar_one_or_none()
-    if role is None or body.person is None:
-        raise NotFound(f"there is no person {body.person}; GET /v1/people lists them")
+    found = people.find(connection, str(body.person))
+    role = found["role"]
     if too_much := sorted(set(body.scopes) - set(OF_ROLE[role].split())):
         raise Forbidden(f"a token of a person with the role {role} cannot have {', '.join(too_much)}; leave that out")
-    return body.person
+    return str(found["id"])
 
 
 def _end(caller: Caller, body: NewToken, now: float) -> float:

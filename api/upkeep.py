@@ -12,7 +12,7 @@ from sqlalchemy import Connection, case, func, select
 from sqlalchemy.engine import URL, make_url
 
 from api import journal, queue
-from api.ledger import KINDS
+from api.ledger import KINDS, SUMS
 from api.migrations import newest, reading, revision
 from api.tables import account, event, experiment, ledger
 from frugaltwin.console import check_writable
@@ -91,8 +91,7 @@ def _postgresql(connection: Connection) -> Finding:
 
 def _balances(connection: Connection) -> Finding:
     """Nobody's is negative, and each is the sum of its ledger."""
-    sign = case((ledger.c.kind.in_(("grant", "refund")), 1.0), (ledger.c.kind == "reserve", -1.0), else_=0.0)
-    sums = select(ledger.c.person, *(func.sum(sign * ledger.c[k]).label(f"sum_{k}") for k in KINDS)).group_by(ledger.c.person).subquery()
+    sums = select(ledger.c.person, *(column.label(f"sum_{k}") for k, column in SUMS.items())).group_by(ledger.c.person).subquery()
     rows = connection.execute(select(account, sums).outerjoin(sums, sums.c.person == account.c.person)).mappings().all()
     for row in rows:
         for kind in KINDS:

@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Header, Path
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, text, update
 
 from api import benches, journal, queue
 from api.access import TheCaller, TheService
+from api.asked import Asked
 from api.database import Database
+from api.experiments import seconds_to_wait
+from api.prepared import Prepared
 from api.problems import responses
 from api.queue import Conflict, NotFound
 from api.tables import experiment, rig
 from api.worker import Job, Orders, Report, RigWords
-from frugaltwin.errors import InvalidInput
+from frugaltwin.errors import FrugalTwinError, InvalidInput
 from frugaltwin.experiment import Experiment
 from frugaltwin.store import experiment_from_json
 
 router = APIRouter(prefix="/v1/work", tags=["work"])
 
-RigName = Annotated[str, Path(max_length=40)]
+_work = Prepared(
+    text(
+        "select 1 from experiment join rig on rig.name = experiment.rig "
+        "where experiment.rig = :which and experiment.state = 'queued' and rig.state = 'open' limit 1"
+    )
+)
+
+RigName = Annotated[str, Path(max_length=40, description="the rig's name")]
 Word = Annotated[str, Field(max_length=80)]
+Worker = Annotated[str, Field(max_length=80, description="the worker's own name, another for every start")]
+Id = Annotated[str, Field(max_length=80, description="of the experiment")]
+Lease = Annotated[str, Field(max_length=80, description="as it came with the job: whoever has lost it reports nothing")]
+Settings = dict[Word, float | Annotated[str, Field(max_length=80)]]
+
+
+LOOK = 0.5
+"""s between two looks at what other processes may have written."""
+LONGEST_WAIT = 20.0
+"""s that a worker's request waits for news."""
 
 
 class Strict(BaseModel):
@@ -37,104 +59,120 @@ class Strict(BaseModel):
 class RigHere(Strict):
     """A rig that a worker brings."""
 
-    driver: str = Field(max_length=40)
-    options: dict[Word, float | bool | Annotated[str, Field(max_length=200)]] = Field(max_length=50)
-    is_real: bool
-    experiment: dict[str, Any] = Field(description="parameters, outcomes and constraints, as GET /v1/rigs shows them")
-    worker: Word
+    driver: str = Field(max_length=40, description="its name in the catalog")
+    options: dict[Word, float | bool | Annotated[str, Field(max_length=200)]] = Field(max_length=50, description="of the driver")
+    is_real: bool = Field(description="hardware: students need an approval, and nothing runs twice")
+    experiment: Asked
+    worker: Worker
+    dead: Word | None = Field(None, description="the worker that drove it and is known to have ended: what it held is taken back now")
 
 
 class WorkerName(Strict):
     """Who works."""
 
-    worker: Word
+    worker: Worker
+
+
+class Driven(BaseModel):
+    """Who drives a rig."""
+
+    worker: str | None = Field(description="the last that was heard; nothing when it left, or there is no such rig yet")
+
+
+class Heard(Strict):
+    """How much of a rig's news a worker knows."""
+
+    after: int | None = Field(None, ge=0, le=2**53, description="as the last answer said; nothing to begin with")
 
 
 class Ask(WorkerName):
     """A worker that has time."""
 
-    count: int = Field(1, ge=1, le=100)
+    count: int = Field(1, ge=1, le=100, description="jobs at most")
 
 
 class JobView(Strict):
     """An experiment in a worker's hands."""
 
-    id: Word
-    lease: Word
-    settings: dict[Word, float | Annotated[str, Field(max_length=80)]] = {}
+    id: Id
+    lease: Lease
+    settings: Settings = Field({}, description="by the rig's parameters, in their units; need not be sent back")
 
 
 class Jobs(Strict):
     """Some of them."""
 
-    jobs: list[JobView] = Field(max_length=100)
+    jobs: list[JobView] = Field(max_length=100, description="none, or some")
 
 
 class Heartbeat(WorkerName):
     """What a worker holds: leases by id."""
 
-    held: dict[Word, Word] = Field(max_length=100)
+    held: dict[Word, Word] = Field(max_length=100, description="the lease of each experiment by its id")
 
 
 class OrdersView(BaseModel):
     """What the worker has to know."""
 
-    state: Literal["open", "paused", "stopped"]
+    state: Literal["open", "paused", "stopped"] = Field(description="of the rig: paused begins nothing more, stopped stops")
     lost: list[str] = Field(description="what it holds no more: the rig has to stop if it works on nothing else")
 
 
 class CostView(Strict):
     """What something took."""
 
-    seconds: float
-    money: float
-    volume: float
+    seconds: float = Field(ge=0, description="lab time, s")
+    money: float = Field(ge=0, description="USD")
+    volume: float = Field(ge=0, description="mL of liquid")
 
 
 class MeasurementView(Strict):
     """What was measured."""
 
-    outcomes: dict[Word, float | Annotated[str, Field(max_length=80)]]
+    outcomes: Settings = Field(description="by the rig's outcomes, in their units")
     cost: CostView
-    raw: dict[Word, float | Annotated[str, Field(max_length=2000)]] = Field(max_length=2000)
+    raw: dict[Word, float | Annotated[str, Field(max_length=2000)]] = Field(max_length=2000, description="the instrument's own readings")
 
 
 class ReportView(Strict):
     """What became of a job."""
 
-    id: Word
-    lease: Word
-    measurement: MeasurementView | None
-    error: Annotated[str, Field(max_length=2000)] | None
+    id: Id
+    lease: Lease
+    measurement: MeasurementView | None = Field(description="nothing when it failed")
+    error: Annotated[str, Field(max_length=2000)] | None = Field(description="why it failed")
     cost: CostView
-    provenance: dict[Word, Any] = Field(max_length=50)
-    was_stopped: bool = False
-    needs_person: bool = False
+    provenance: dict[Word, Any] = Field(max_length=50, description="driver, options, seed, versions")
+    was_stopped: bool = Field(False, description="somebody stopped it: aborted, not failed")
+    needs_person: bool = Field(False, description="the rig cannot go on by itself: it is paused")
 
 
 class Reports(Strict):
     """Some of them."""
 
-    reports: list[ReportView] = Field(max_length=100)
+    reports: list[ReportView] = Field(max_length=100, description="one for each experiment")
 
 
 class Refused(BaseModel):
     """Of which experiments nobody wants a report any more."""
 
-    refused: list[str]
+    refused: list[str] = Field(description="their ids")
 
 
 def lease(connection: Connection, now: float, name: str, worker: str, count: int) -> list[Job]:
-    """The next experiments of a rig, for its worker."""
-    rows = queue.lease(connection, now, name, worker, count)
+    """The next experiments of a rig, for its worker; those of a twin count as begun."""
+    rows = queue.lease(connection, now, name, worker, count, twins_begin=True)
     return [Job(row["id"], row["lease"], json.loads(row["settings_json"])) for row in rows]
 
 
 def has_work(connection: Connection, name: str) -> bool:
     """Whether there is something to take, as far as a look without a lock can tell."""
-    waiting = select(experiment.c.id).where(experiment.c.rig == name, experiment.c.state == queue.QUEUED).limit(1)
-    is_open = select(rig.c.state).where(rig.c.name == name)
-    return connection.execute(is_open).scalar_one_or_none() == benches.OPEN and connection.execute(waiting).first() is not None
+    return bool(_work(connection, {"which": name}))
+
+
+def have_begun(connection: Connection, jobs: Sequence[Job]) -> bool:
+    """Whether all of these have begun already and nobody has taken them back."""
+    return queue.have_begun(connection, {job.id: job.lease for job in jobs})
 
 
 def begin(connection: Connection, now: float, name: str, jobs: Sequence[Job]) -> list[Job]:
@@ -142,8 +180,7 @@ def begin(connection: Connection, now: float, name: str, jobs: Sequence[Job]) ->
     begun = []
     for job in jobs:
         try:
-            _check_rig(connection, name, job.id)
-            queue.begin(connection, now, job.id, job.lease)
+            queue.begin(connection, now, job.id, job.lease, name)
         except (Conflict, NotFound):
             continue
         begun.append(job)
@@ -157,7 +194,7 @@ def heard(connection: Connection, now: float, name: str, worker: str, held: Mapp
         raise NotFound(f"there is no rig {name!r}; its worker has to bring it first")
     question = select(experiment.c.id, experiment.c.lease, experiment.c.lease_until)
     leases = {r.id: (r.lease, r.lease_until) for r in connection.execute(question.where(experiment.c.id.in_(list(held))))} if held else {}
-    mine = [identity for identity, lease_id in held.items() if leases.get(identity, ("", None))[0] == lease_id and leases[identity][1]]
+    mine = [i for i, lease_id in held.items() if i in leases and leases[i][0] == lease_id and leases[i][1]]
     often = queue.LEASE / 6  # s after which a heartbeat is written down; those between are answered from what is there
     is_fresh = row["worker"] == worker and row["seen_at"] is not None and 0 <= now - row["seen_at"] < often
     ends = [leases[identity][1] for identity in mine]
@@ -172,30 +209,25 @@ def renew(connection: Connection, now: float, name: str, worker: str, held: Mapp
     return Orders(connection.execute(select(rig.c.state).where(rig.c.name == name)).scalar_one(), lost)
 
 
-def finish(connection: Connection, now: float, name: str, report: Report) -> None:
-    """Take a report.
-
-    Raises:
-        Conflict, NotFound: Nobody wants it any more.
-    """
-    _check_rig(connection, name, report.id)
-    row = queue.finish(
-        connection, now, report.id, report.lease, report.measurement, report.error, report.cost, report.provenance,
-        was_stopped=report.was_stopped,
-    )  # fmt: skip
-    if report.needs_person and row["finished_at"] == now:
-        halt = update(rig).where(rig.c.name == name, rig.c.state == benches.OPEN, rig.c.is_real).values(state=benches.STOPPED)
-        if connection.execute(halt).rowcount:
-            body = {"state": benches.STOPPED, "why": f"stopped at the rig: {report.error}"}
-            journal.record(connection, now, "rig.stopped", row["person"], body, rig=name)
+def finish(connection: Connection, now: float, name: str, reports: Sequence[Report]) -> list[str]:
+    """Take reports; told twice, they count once. Gives the ids of those that nobody wants any more."""
+    refused = []
+    for report, row in zip(reports, queue.finish_all(connection, now, reports, name), strict=True):
+        if isinstance(row, FrugalTwinError):
+            refused.append(report.id)
+        elif report.needs_person and row["finished_at"] == now:
+            halt = update(rig).where(rig.c.name == name, rig.c.state == benches.OPEN, rig.c.is_real).values(state=benches.STOPPED)
+            if connection.execute(halt).rowcount:
+                body = {"state": benches.STOPPED, "why": f"stopped at the rig: {report.error}"}
+                journal.record(connection, now, "rig.stopped", row["person"], body, rig=name)
+    return refused
 
 
 def release(connection: Connection, now: float, name: str, jobs: Sequence[Job]) -> None:
     """Take jobs back that nothing was done for."""
     for job in jobs:
         try:
-            _check_rig(connection, name, job.id)
-            queue.release(connection, now, job.id, job.lease)
+            queue.release(connection, now, job.id, job.lease, name)
         except (Conflict, NotFound):
             continue
 
@@ -224,6 +256,8 @@ class DatabaseDesk:
         return self._database.write_now(lambda c, now: lease(c, now, self._rig, self._worker, count))
 
     def begin(self, jobs: Sequence[Job]) -> list[Job]:
+        if self._database.read_now(lambda c: have_begun(c, jobs)):
+            return list(jobs)
         return self._database.write_now(lambda c, now: begin(c, now, self._rig, jobs))
 
     def renew(self, held: Mapping[str, str]) -> Orders:
@@ -232,14 +266,7 @@ class DatabaseDesk:
         return self._database.write_now(lambda c, now: renew(c, now, self._rig, self._worker, held)) if is_due else orders
 
     def finish(self, reports: Sequence[Report]) -> list[str]:
-        changes = [self._database.submit(lambda c, now, r=report: finish(c, now, self._rig, r)) for report in reports]  # type: ignore[misc]
-        refused = []
-        for report, change in zip(reports, changes, strict=True):
-            try:
-                change.result()
-            except (Conflict, NotFound):
-                refused.append(report.id)
-        return refused
+        return self._database.write_now(lambda c, now: finish(c, now, self._rig, reports))
 
     def release(self, jobs: Sequence[Job]) -> None:
         self._database.write_now(lambda c, now: release(c, now, self._rig, jobs))
@@ -247,9 +274,9 @@ class DatabaseDesk:
     def leave(self) -> None:
         self._database.write_now(lambda c, now: leave(c, now, self._rig, self._worker))
 
-    def wait(self, seconds: float) -> None:
+    def wait(self) -> None:
         with self._news:
-            self._news.wait(seconds)
+            self._news.wait(LOOK)
 
 
 @router.put("/{name}", status_code=204, responses=responses(403, 409, 503))
@@ -265,12 +292,45 @@ async def bring(name: RigName, body: RigHere, service: TheService, caller: TheCa
             if row["is_real"] != body.is_real:
                 kind = "a real rig" if row["is_real"] else "a twin"
                 raise Conflict(f"{name} is known as {kind}; choose another name for this one")
+            if body.dead is not None and row["worker"] == body.dead:
+                queue.forget_worker(connection, now, name)
+                row = connection.execute(select(rig).where(rig.c.name == name)).mappings().one()
             is_heard = row["seen_at"] is not None and 0 <= now - row["seen_at"] < benches.OFFLINE
             if row["is_real"] and is_heard and row["worker"] != body.worker:
                 raise Conflict(f"{name} is driven by the worker {row['worker']}; end that one first, or choose another name")
         benches.register(connection, now, words.name, words.driver, words.options, words.is_real, made)
 
     await service.database.write(change)
+
+
+@router.get("/{name}/worker", responses=responses(403))
+async def driven(name: RigName, service: TheService, caller: TheCaller) -> Driven:
+    """Who drives a rig, for a worker of the same machine that knows whether that one is dead."""
+    caller.check("work")
+    return Driven(worker=await service.database.read(lambda c: c.execute(select(rig.c.worker).where(rig.c.name == name)).scalar()))
+
+
+@router.post("/{name}/news", responses=responses(403, 503))
+async def news(
+    name: RigName,
+    body: Heard,
+    service: TheService,
+    caller: TheCaller,
+    prefer: Annotated[str | None, Header(max_length=200, description="`wait=20`: wait until something happens to the rig")] = None,
+) -> Heard:
+    """Say when something has happened to a rig, so that its worker looks at once. It changes nothing."""
+    caller.check("work")
+    known, wait = body.after, min(seconds_to_wait(prefer), LONGEST_WAIT)
+    async with service.feed.watching(name) as changed:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait or None):
+                while known is not None and not service.is_leaving:
+                    changed.clear()
+                    if await service.database.read(lambda c: journal.after(c, known, 1, journal.Filter(rig=name))) or not wait:
+                        break
+                    await changed.wait()
+        # Whoever hears this looks at once, so nothing up to here is missed.
+        return Heard(after=await service.database.read(journal.last))
 
 
 @router.post("/{name}/leases", responses=responses(403, 404, 409, 503))
@@ -289,13 +349,15 @@ async def beginning(name: RigName, body: Jobs, service: TheService, caller: TheC
     """Say that the rig is about to move for these; the answer has those that it still may move for."""
     caller.check("work")
     jobs = [Job(job.id, job.lease, job.settings) for job in body.jobs]
+    if await service.database.read(lambda c: have_begun(c, jobs)):
+        return body
     begun = await service.database.write(lambda c, now: begin(c, now, name, jobs))
     return Jobs(jobs=[JobView(id=job.id, lease=job.lease, settings=dict(job.settings)) for job in begun])
 
 
-@router.post("/{name}/renew", responses=responses(403, 404, 503))
+@router.post("/{name}/renew", responses=responses(403, 404, 409, 503))
 async def heartbeat(name: RigName, body: Heartbeat, service: TheService, caller: TheCaller) -> OrdersView:
-    """A heartbeat, every half second: the rig is there, and these leases are in use."""
+    """A heartbeat, every few seconds and at all news: the rig is there, and these leases are in use."""
     caller.check("work")
     now = service.database.now()
     orders, is_due = await service.database.read(lambda c: heard(c, now, name, body.worker, body.held))
@@ -308,14 +370,8 @@ async def heartbeat(name: RigName, body: Heartbeat, service: TheService, caller:
 async def finished(name: RigName, body: Reports, service: TheService, caller: TheCaller) -> Refused:
     """Hand in what became of experiments; told twice, it counts once."""
     caller.check("work")
-    refused = []
-    for view in body.reports:
-        report = Report.from_json(view.model_dump())
-        try:
-            await service.database.write(lambda c, now, r=report: finish(c, now, name, r))  # type: ignore[misc]
-        except (Conflict, NotFound):
-            refused.append(report.id)
-    return Refused(refused=refused)
+    reports = [Report.from_json(view.model_dump()) for view in body.reports]
+    return Refused(refused=await service.database.write(lambda c, now: finish(c, now, name, reports)))
 
 
 @router.post("/{name}/release", status_code=204, responses=responses(403, 503))
@@ -340,8 +396,3 @@ def _experiment(body: Mapping[str, Any]) -> Experiment:
         return experiment_from_json(body)
     except (ValidationError, ValueError, TypeError) as error:
         raise InvalidInput("that is no experiment; send what `frugaltwin worker` sends") from error
-
-
-def _check_rig(connection: Connection, name: str, identity: str) -> None:
-    if queue.find(connection, identity)["rig"] != name:
-        raise NotFound(f"there is no experiment {identity} of the rig {name}")

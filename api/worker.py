@@ -15,6 +15,8 @@ import secrets
 import socket
 import threading
 import time
+import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -22,18 +24,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from api.apart import Apart, Died
-from api.queue import Conflict
+from api.queue import Conflict, Ended
 from frugaltwin import catalog
 from frugaltwin.campaign import FAILURES_IN_A_ROW, versions
 from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, Stopped, StoreError
 from frugaltwin.experiment import Measurement, Settings
 
-BATCH = 50  # experiments of a twin that are taken at once, at most
+BATCH = 100  # experiments of a twin that are taken at once, at most
 BATCH_SECONDS = 0.25  # that they should take together: so long others wait for a stop or a pause
 IDLE = 60.0  # s without work after which the driver is left
-HEART = 0.5  # s between two looks at what the desk says of the rig
 LEASE = 30.0  # s without an answer from the desk after which nobody could stop a real rig any more: it stops by itself
+STOPS = 5  # of one experiment of a twin by itself, after which it is not tried again
 LONGEST = 2000  # characters of an error
 AGAIN = 5.0  # s between two tries to connect a rig, or to reach a desk
 
@@ -80,16 +82,9 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Ended):
     """What became of a job."""
 
-    id: str
-    lease: str
-    measurement: Measurement | None
-    error: str | None
-    cost: Cost
-    provenance: Mapping[str, Any]
-    was_stopped: bool = False
     needs_person: bool = False
     """Somebody at the rig stopped it, the service hung, or it fails and fails: a real rig goes on when the instructor opens it."""
 
@@ -142,8 +137,12 @@ class Desk(Protocol):
         """Say that the rig has nobody to drive it for now: it counts as offline, and another worker may take it."""
         ...
 
-    def wait(self, seconds: float) -> None:
-        """Until there may be news, at most so long."""
+    def wait(self) -> None:
+        """Until there may be news for the thread that calls, or for a while: then it is time to look anyway."""
+        ...
+
+    def wake(self) -> None:
+        """End every `wait` that is under way."""
         ...
 
 
@@ -175,6 +174,7 @@ class Worker:
         self._batch = 1
         self._worked_at = 0.0
         self._failures = 0  # in a row
+        self._stops = Counter[str]()  # of a twin by itself, by experiment
 
     def run(self) -> None:
         """Work until `end` is called; then the rig is at rest, and what was not begun is given back.
@@ -190,13 +190,14 @@ class Worker:
                 try:
                     if not self._round():
                         self._leave_if_idle()
-                        self.desk.wait(HEART)  # a pause may have come just now: its rig is left soon
+                        self.desk.wait()  # a pause may have come just now: its rig is left soon
                 except (StoreError, Conflict) as error:  # another worker may have the rig for some seconds more
                     self._say(str(error))
                     self._end.wait(AGAIN)
         finally:
             self._done.set()
             self._driver.close()
+            self.desk.wake()
             heart.join()
             with contextlib.suppress(FrugalTwinError):  # it is found out in some seconds anyway
                 self.desk.leave()
@@ -206,6 +207,7 @@ class Worker:
         self._end.set()
         with self._lock:
             self._stop()
+        self.desk.wake()
 
     def _round(self) -> bool:
         """Take some experiments and perform them; whether there were any."""
@@ -239,25 +241,30 @@ class Worker:
 
     def _perform(self, jobs: Sequence[Job]) -> None:
         began = time.monotonic()
+        told = 0.0  # s that reports took: a slow database is no reason for smaller batches
         ready: list[Report] = []
         self._driver.send([job.settings for job in jobs])
         has_died = False
         for job in jobs:
             if ready and not self._driver.is_ready(0.02):
-                self._hand_in(ready)
+                told += self._hand_in(ready)
                 ready = []
             result = self._driver.result()
             with self._lock:
                 self._held.pop(job.id, None)
+            if not self.rig.is_real and isinstance(result, Stopped):
+                self._stops[job.id] += not self._was_asked
+                if self._stops[job.id] == STOPS:
+                    result = DriverError(f"it stopped by itself {STOPS} times, and is not tried again: {result}")
             if not self.rig.is_real and (has_died or isinstance(result, Stopped)):
                 self.desk.release([job])  # a computation that was broken off is simply done again
             else:
                 ready.append(self._report(job, result))
             has_died = has_died or isinstance(result, Died)
-        self._hand_in(ready)
+        told += self._hand_in(ready)
         self._worked_at = time.monotonic()
         if jobs and not self.rig.is_real:
-            each = (self._worked_at - began) / len(jobs)
+            each = (self._worked_at - began - told) / len(jobs)
             self._batch = max(1, min(BATCH, 2 * self._batch, int(BATCH_SECONDS / each)))
 
     def _report(self, job: Job, result: Measurement | DriverError | None) -> Report:
@@ -273,19 +280,20 @@ class Worker:
         needs_person = self._failures >= FAILURES_IN_A_ROW or (was_stopped and not self._was_asked)
         return Report(job.id, job.lease, None, str(result)[:LONGEST], result.cost, provenance, was_stopped, needs_person)
 
-    def _hand_in(self, reports: Sequence[Report]) -> None:
-        """Now, or later; whatever a real rig did is on the disk first."""
-        if not reports:
-            return
+    def _hand_in(self, reports: Sequence[Report]) -> float:
+        """Now, or later; whatever a real rig did is on the disk first. How long it took, s."""
+        began = time.monotonic()
         if self.rig.is_real:
             self._kept.keep(reports)
         try:
-            refused = self.desk.finish(reports)
+            refused = self.desk.finish(reports) if reports else []
         except StoreError as error:
             self._kept.keep(reports)
             self._say(f"{error}; {len(reports)} reports are kept in {self._kept.folder} and handed in later")
-            return
-        except InvalidInput as error:  # the desk cannot read one of them: the experiments fail, what they gave stays here
+            return time.monotonic() - began
+        except InvalidInput as error:  # the desk cannot read one of them: that experiment fails, what it gave stays here
+            if len(reports) > 1:
+                return sum(self._hand_in([report]) for report in reports)
             self._kept.keep(reports)
             self._kept.set_aside(reports)
             why = f"its report could not be read: {error}"[:LONGEST]
@@ -293,6 +301,7 @@ class Worker:
         self._kept.drop(reports)
         if refused:
             _log.info("%s: nobody wants the reports of %s any more", self.rig.name, ", ".join(refused))
+        return time.monotonic() - began
 
     def _connect(self) -> bool:
         """Enter the driver if it is not; whether it could be entered."""
@@ -322,7 +331,9 @@ class Worker:
             if self._trouble is None or held:  # a rig that cannot be connected counts as offline
                 try:
                     orders = self.desk.renew(held)
-                except FrugalTwinError:
+                except Exception as error:  # whatever it is, the heart beats on: without it nobody could stop the rig
+                    if not isinstance(error, FrugalTwinError):
+                        _log.exception("%s: a heartbeat failed by a mistake of ours", self.rig.name)
                     if self.rig.is_real and time.monotonic() - heard > LEASE:
                         with self._lock:
                             self._stop()
@@ -333,7 +344,7 @@ class Worker:
                         if self._held and (is_stopped or self._held.keys() <= set(orders.lost)):
                             self._stop()
             self._done.wait(0.05)  # a busy service has news all the time
-            self.desk.wait(HEART)
+            self.desk.wait()
 
     def _stop(self) -> None:
         self._was_asked = True
@@ -400,20 +411,30 @@ class KeptReports:
 
 def worker_name() -> str:
     """Who works: the machine, the process, and a word, so that a dead one can be told from a living one."""
-    return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{_machine()}{secrets.token_hex(3)}"
 
 
 def is_dead(worker: str) -> bool:
     """Whether a worker by this name was a process of this machine that has ended. Asked before this process has workers."""
-    machine, _, rest = worker.partition(":")
-    if machine != socket.gethostname()[:40] or not (pid := rest.partition(":")[0]).isdigit():
+    host, _, rest = worker.partition(":")
+    number, _, word = rest.partition(":")
+    # Windows has no question that leaves a process in peace.
+    if host != socket.gethostname()[:40] or not word.startswith(_machine()) or not number.isdigit() or os.name == "nt":
         return False
-    if int(pid) == os.getpid():  # the first process of a container has the same number each time
+    if int(number) == os.getpid():  # the first process of a container has the same number each time
         return True
     try:
-        os.kill(int(pid), 0)
+        os.kill(int(number), 0)
     except ProcessLookupError:
         return True
     except OSError:
         return False
     return False
+
+
+def _machine() -> str:
+    """What tells this machine from one of the same name, such as another copy of its memory card."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").replace("-", "")[:8]
+    except OSError:
+        return f"{uuid.getnode():012x}"

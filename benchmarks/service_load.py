@@ -1,11 +1,12 @@
-"""Load on the service: durable submissions a second, students who submit and look, and open event streams.
+"""Load on the service: durable submissions a second, a class at work, and open event streams.
 
     python -m benchmarks.service_load submissions [--seconds 10] [--clients 32]
-    python -m benchmarks.service_load class [--seconds 10] [--clients 500] [--rate 300]
+    python -m benchmarks.service_load class [--seconds 60] [--clients 500] [--rate 300]
     python -m benchmarks.service_load streams [--clients 500]
 
-`--database URL` is a fresh SQLite file without it; PostgreSQL's has to be empty. Service and clients are processes of their own and share
-the machine's cores. Nobody performs the experiments here: what is measured is the service.
+Each runs `frugaltwin serve` on a fresh SQLite file, or with `--postgresql` on a PostgreSQL server of its own, with every commit on disk;
+`--processes 2` runs two of them on that. Services, database and students are processes of their own and share the machine's cores. In a
+class the service's own worker performs the experiments on the twin; elsewhere nobody does, so that what is measured is the service.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 from api import benches, ledger, migrations, people
 from api.database import Database
 
-RIG = "color-1"
+RIG, DRIVER = "color-1", "color-mixing"
 DYES = ("red", "yellow", "blue")
+READ = ("/v1/experiments?limit=10", "/v1/rigs", "/v1/me")
 NO_LIMIT: dict[str, float | None] = dict.fromkeys(ledger.KINDS)
 
 
@@ -42,7 +43,7 @@ def prepare(url: str, students: int) -> list[str]:
     database = Database(url)
 
     def fill(connection: Any, now: float) -> list[str]:
-        benches.register(connection, now, RIG, "color-mixing", {}, is_real=False)
+        benches.register(connection, now, RIG, DRIVER, {}, is_real=False)
         whose = [people.add_person(connection, now, f"student {i}", "student", NO_LIMIT) for i in range(students)]
         return [people.add_token(connection, now, w, ("read", "run:sim"))[1] for w in whose]
 
@@ -53,34 +54,33 @@ def prepare(url: str, students: int) -> list[str]:
 
 
 @contextmanager
-def service(url: str) -> Iterator[tuple[int, int]]:
+def serving(url: str, reports: str, *, has_rig: bool) -> Iterator[tuple[int, int]]:
     """A process of the service; its port and process id."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "benchmarks.service_load", "serve", "--database", url, "--port", str(port)]
-    with subprocess.Popen(command) as process:
+    rig = ("--rig", f"{RIG}={DRIVER}") if has_rig else ("--no-rigs",)
+    command = [sys.executable, "-m", "frugaltwin", "serve", "--json", "--port", "0", "--database", url, "--reports", reports, *rig]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            begin = perf_counter()
-            while True:
-                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
-                    break
-                assert process.poll() is None, "the service ended"
-                assert perf_counter() - begin < 60, "the service did not begin"
-                os.sched_yield()
-            yield port, process.pid
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, "the service did not begin"
+            yield int(json.loads(line)["address"].rpartition(":")[2]), process.pid
         finally:
             process.send_signal(signal.SIGINT)
 
 
-def serve(url: str, port: int) -> None:
-    """What a process of the service does."""
-    import uvicorn
+@contextmanager
+def fresh_database(folder: str, is_postgresql: bool) -> Iterator[str]:
+    """The URL of a database without tables."""
+    if not is_postgresql:
+        yield f"sqlite:///{folder}/service.db"
+        return
+    from tests.service_database import PostgresServer
 
-    from api.app import create_app
-    from api.service import Settings
-
-    uvicorn.run(create_app(Settings(url)), port=port, loop="uvloop", http="httptools", access_log=False, log_level="warning")
+    server = PostgresServer({"fsync": "on", "shared_buffers": "128MB"})
+    try:
+        yield server.new_database(is_empty=True)
+    finally:
+        server.remove()
 
 
 @dataclass(frozen=True)
@@ -189,49 +189,90 @@ async def submissions(ports: list[int], pids: list[int], tokens: list[str], seco
     )
 
 
-async def students(port: int, pid: int, tokens: list[str], seconds: float, rate: float) -> None:
-    """Everybody submits, looks at it and turns a page, so often that together they make so many requests a second."""
-    await warm_up(port, tokens[0])
-    took: list[float] = []
-    seen: Counter[str] = Counter()
-    end = perf_counter() + seconds
+async def students(ports: list[int], pids: list[int], tokens: list[str], seconds: float, rate: float) -> None:
+    """Everybody follows their own events, and submits, waits for the outcome and reads, so often that together they make so many requests
+    a second. Every outcome must have come by the stream, too."""
+    await warm_up(ports[0], tokens[0])
+    took: dict[str, list[float]] = {"submit": [], "wait": [], "read": []}
+    late: list[float] = []  # from a commit to the reader of the stream
+    errors: Counter[str] = Counter()
+    done: set[str] = set()
+    heard: set[str] = set()
+    opened = asyncio.Semaphore(0)
+    used = sum(map(processor, pids))
+    pause = len(tokens) / rate
+
+    async def follow(i: int) -> None:
+        async with connected(ports[i % len(ports)], tokens[i]) as line:
+            await line.begin("GET", "/v1/events", headers="Accept: text/event-stream\r\n")
+            async for row in line.lines():
+                if b"HTTP/1.1 200" in row:
+                    opened.release()
+                elif row.startswith(b"data:"):
+                    event = json.loads(row[5:])
+                    late.append(time() - event["at"])
+                    if event["kind"] == "experiment.succeeded":
+                        heard.add(event["experiment"])
 
     async def student(i: int) -> None:
         draw = random.Random(i)
-        pause = len(tokens) / rate
-        async with connected(port, tokens[i]) as line:
-            await asyncio.sleep(draw.random() * pause)
-            at = "/v1/rigs"
-            while perf_counter() < end:
+        async with connected(ports[i % len(ports)], tokens[i]) as line:
+
+            async def ask(kind: str, method: str, path: str, body: Any = None, headers: str = "") -> dict[str, Any]:
                 begin = perf_counter()
-                kind = draw.choice(("submit", "look", "page"))
-                if kind == "submit":
-                    answer = await line.ask("POST", "/v1/experiments", new_experiment(draw))
-                    at = f"/v1/experiments/{json.loads(answer.body)['id']}" if answer.status == 202 else at
-                else:
-                    answer = await line.ask("GET", at if kind == "look" else "/v1/experiments?limit=10")
-                took.append(perf_counter() - begin)
-                seen[f"{kind} {answer.status}"] += 1
+                answer = await line.ask(method, path, body, headers)
+                took[kind].append(perf_counter() - begin)
+                if answer.status not in (200, 202):
+                    errors[f"{kind} {answer.status}"] += 1
                 await asyncio.sleep(max(0.0, begin + pause - perf_counter()))
+                found: dict[str, Any] = json.loads(answer.body)
+                return found
 
+            await asyncio.sleep(draw.random() * pause)
+            while perf_counter() < end:
+                identity = (await ask("submit", "POST", "/v1/experiments", new_experiment(draw)))["id"]
+                outcome = await ask("wait", "GET", f"/v1/experiments/{identity}", headers="Prefer: wait=20\r\n")
+                if outcome["state"] == "succeeded":
+                    done.add(identity)
+                else:
+                    errors[f"wait {outcome['state']}"] += 1
+                await ask("read", "GET", draw.choice(READ))
+
+    following = [asyncio.create_task(follow(i)) for i in range(len(tokens))]
+    for _ in following:
+        await asyncio.wait_for(opened.acquire(), 60)
     begin = perf_counter()
+    end = begin + seconds
     await asyncio.gather(*(student(i) for i in range(len(tokens))))
-    print(
-        f"{len(tokens)} students, {seconds:g} s: {len(took) / (perf_counter() - begin):.0f} requests a second; "
-        f"{percentiles(took)}; {dict(seen)}"
-    )
-    print(f"memory of the service {memory(pid):.0f} MB")
+    elapsed = perf_counter() - begin
+    used = sum(map(processor, pids)) - used
+    for _ in range(50):
+        if done <= heard:
+            break
+        await asyncio.sleep(0.1)
+    for task in following:
+        task.cancel()
+    every = [t for of_kind in took.values() for t in of_kind]
+    print(f"{len(tokens)} students and streams, {seconds:g} s: {len(every) / elapsed:.0f} requests a second; {percentiles(every)}")
+    for kind, of_kind in took.items():
+        print(f"  {kind}: {len(of_kind)}, {percentiles(of_kind)}")
+    print(f"  events: {len(late)}, late by {percentiles(late)}; {len(done)} outcomes, of which {len(done - heard)} not heard of")
+    print(f"  errors: {dict(errors) or 'none'}; {used / elapsed:.2f} cores of the service, {sum(map(memory, pids)):.0f} MB")
 
 
-async def streams(port: int, pid: int, tokens: list[str]) -> None:
+async def streams(ports: list[int], pids: list[int], tokens: list[str]) -> None:
     """Everybody follows their own events, then everybody submits once: how long until all have read of it."""
-    await warm_up(port, tokens[0])
-    before = memory(pid)
+    await warm_up(ports[0], tokens[0])
+
+    def size() -> str:
+        return f"{' and '.join(f'{memory(pid):.0f}' for pid in pids)} MB"
+
+    before = size()
     heard = 0
 
     async def follow(i: int) -> None:
         nonlocal heard
-        async with connected(port, tokens[i]) as line:
+        async with connected(ports[i % len(ports)], tokens[i]) as line:
             await line.begin("GET", "/v1/events", headers="Accept: text/event-stream\r\n")
             async for row in line.lines():
                 if b"HTTP/1.1 200" in row:
@@ -244,37 +285,37 @@ async def streams(port: int, pid: int, tokens: list[str]) -> None:
     following = [asyncio.create_task(follow(i)) for i in range(len(tokens))]
     for _ in following:
         await asyncio.wait_for(opened.acquire(), 60)
-    print(f"{len(tokens)} streams open: memory of the service {memory(pid):.0f} MB ({before:.0f} MB without)")
+    print(f"{len(tokens)} streams open: memory of the service {size()} ({before} without)")
     begin = perf_counter()
     for i, token in enumerate(tokens):
-        async with connected(port, token) as line:
+        async with connected(ports[i % len(ports)], token) as line:
             await line.ask("POST", "/v1/experiments", new_experiment(random.Random(i)))
     await asyncio.wait_for(asyncio.gather(*following), 60)
-    print(f"{heard} events heard in {perf_counter() - begin:.1f} s; memory of the service {memory(pid):.0f} MB")
+    print(f"{heard} events heard in {perf_counter() - begin:.1f} s; memory of the service {size()}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("submissions", "class", "streams", "serve"))
-    parser.add_argument("--database", default="")
+    parser.add_argument("what", choices=("submissions", "class", "streams"))
+    parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=0)
     parser.add_argument("--rate", type=float, default=300.0, help="requests a second of the whole class")
-    parser.add_argument("--port", type=int, default=0)
     words = parser.parse_args()
-    if words.what == "serve":
-        serve(words.database, words.port)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        url = words.database or f"sqlite:///{folder}/service.db"
+    is_class = words.what == "class"
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        url = stack.enter_context(fresh_database(folder, words.postgresql))
         tokens = prepare(url, words.clients or (32 if words.what == "submissions" else 500))
-        with service(url) as (port, pid):
-            if words.what == "submissions":
-                asyncio.run(submissions([port], [pid], tokens, words.seconds))
-            elif words.what == "class":
-                asyncio.run(students(port, pid, tokens, words.seconds, words.rate))
-            else:
-                asyncio.run(streams(port, pid, tokens))
+        services = [stack.enter_context(serving(url, folder, has_rig=is_class and not i)) for i in range(words.processes)]
+        ports, pids = [port for port, _ in services], [pid for _, pid in services]
+        if words.what == "submissions":
+            asyncio.run(submissions(ports, pids, tokens, words.seconds))
+        elif is_class:
+            asyncio.run(students(ports, pids, tokens, words.seconds, words.rate))
+        else:
+            asyncio.run(streams(ports, pids, tokens))
 
 
 if __name__ == "__main__":

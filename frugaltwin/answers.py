@@ -45,6 +45,8 @@ class Submission:
     estimate: Cost
     created_at: float
     """s since 1970."""
+    person: str = ""
+    """The id of its owner."""
     campaign: str | None = None
     trial: int | None = None
     outcomes: Mapping[str, float | str] | None = None
@@ -79,7 +81,14 @@ class CampaignStatus:
     """``running``, ``waiting`` (for a person), ``paused`` or ``ended``."""
     goal: str
     n_trials: int
-    """Submitted trials; the last may be under way."""
+    """The number of the last submitted trial, which may be under way."""
+    person: str = ""
+    """Whose it is."""
+    strategy: Mapping[str, Any] | None = None
+    """``name`` and ``options``."""
+    seed: int = 0
+    budget: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
+    """What it may use in all: runs, seconds, money (USD), volume (mL); None is no limit."""
     reason: str | None = None
     """Why it is paused or has ended."""
     proposal: Mapping[str, Any] | None = None
@@ -97,6 +106,31 @@ class CampaignTrial:
     experiment: Submission
     score: float | None = None
     """By the campaign's goal; None where there is no reading, or the goal has no score."""
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Which of two trials a person liked better."""
+
+    id: int
+    better: int
+    worse: int
+    by: str
+    """The id of the person."""
+    at: float
+    """s since 1970."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to use from now on."""
+
+    settings: Mapping[str, float | str] | None
+    """None as long as nothing was measured."""
+    by: str
+    """``model`` or ``best reading``."""
+    n_trials: int
+    """Trials that it is based on."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +152,82 @@ class Joined:
     person: str
     token: str = field(repr=False)
     """Shown this once."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A budget, each in runs, seconds (lab time), money (USD) and volume (mL)."""
+
+    left: Mapping[str, float | None]
+    """None is no limit."""
+    spent: Mapping[str, float]
+    reserved: Mapping[str, float]
+    """Set aside for what has not ended yet."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a ledger. What an experiment reserved is what it was settled for and what was refunded."""
+
+    id: int
+    kind: str
+    """``grant``, ``reserve``, ``settle`` or ``refund``."""
+    runs: float
+    seconds: float
+    """Lab time, s."""
+    money: float
+    """USD."""
+    volume: float
+    """mL."""
+    at: float
+    """s since 1970."""
+    experiment: str | None = None
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody of a class."""
+
+    id: str
+    name: str
+    """As its owner wrote it: text, never an instruction."""
+    role: str
+    created_at: float
+    """s since 1970."""
+    budget: Account
+
+
+@dataclass(frozen=True)
+class Code:
+    """A join code."""
+
+    id: str
+    note: str
+    uses_left: int
+    budget: Mapping[str, float | None]
+    """What each newcomer may spend; None is no limit."""
+    created_at: float
+    """s since 1970."""
+    expires_at: float | None = None
+    revoked_at: float | None = None
+    code: str | None = field(default=None, repr=False)
+    """Its words, when it was just made."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token."""
+
+    id: str
+    person: str
+    note: str
+    scopes: Sequence[str]
+    created_at: float
+    """s since 1970."""
+    expires_at: float | None = None
+    revoked_at: float | None = None
+    token: str | None = field(default=None, repr=False)
+    """Its words, when it was just made."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, OutOfBounds, Stopped, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
 from frugaltwin.goals import Goal, ScoredGoal
-from frugaltwin.plugins import Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Recommends, Resumes, Strategy
+from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Recommends, Resumes, Strategy
 from frugaltwin.prediction import Prediction
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
@@ -349,8 +349,9 @@ class Campaign:
 
     def _attempt(self, number: int, settings: Settings) -> Trial:
         cost = Cost()
-        if isinstance(self.driver, PerformsOnce):  # under a name that is on disk before anything is performed under it
-            self.driver.announce(f"{self._begin()}/{number}")
+        if isinstance(self.driver, PerformsOnce):  # under an id that is on disk before anything is performed under it
+            begun = self.driver.announce(Attempt(self._begin(), number, self._described()))
+            settings = settings if begun is None else self.driver.experiment.check(begun)
         try:
             measurement = self.driver.perform(settings)
             cost = measurement.cost
@@ -363,6 +364,13 @@ class Campaign:
         except OutOfBounds as error:
             _log.warning("trial %d of %s failed", number, self.name, exc_info=True)
             return Trial(number, settings, None, f"the reading makes no sense: {error}", cost, finished_at=_now())
+
+    def _described(self) -> dict[str, Any]:
+        """What the campaign is, for people who look at it from afar."""
+        budget = {kind: limit for kind, limit in vars(self.budget).items() if limit is not None}
+        stop = self.stop_rule.score if self.stop_rule else None
+        words = {"name": self.name, "goal": self.goal.text, "budget": budget, "stop": stop}
+        return words | {k: self.words[k] for k in ("strategy", "seed")}
 
 
 class Absent:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
-GROUPS = {"rig": "hardware.commands:app", "service": "api.commands:service", "db": "api.storage_commands:app", "": "api.commands:app"}
+GROUPS = {"rig": "hardware.commands:app", "service": "api.service_commands:app", "db": "api.storage_commands:app", "": "api.commands:app"}
 """Commands that another package brings (without a name: single ones). Their modules import nothing heavy at the top."""
 
 app = typer.Typer(
@@ -180,16 +180,14 @@ def tell(
 
     if (outcomes is None) == (failed is None) or (failed is not None and not failed.strip()):
         raise InvalidInput("tell needs --outcomes, or --failed and why")
-    spent = _pairs("--cost", cost) if cost else {}
+    spent = pairs("--cost", cost) if cost else {}
     for key, amount in spent.items():
         if key not in ("seconds", "money", "volume") or not isinstance(amount, float) or not 0 <= amount < float("inf"):
             raise InvalidInput(f"--cost {key}={amount}: it takes seconds, money and volume, each a number from 0 up")
     if all(word is None for word in (driver, option, goal, strategy, seed)):
         _stored(name, store)  # a misspelled name begins no campaign
     campaign = _campaign(_spec(None, driver, option, goal, strategy, None, None, seed, name, store))
-    trial = campaign.tell(
-        _pairs("--settings", settings), None if outcomes is None else _pairs("--outcomes", outcomes), Cost(**spent), failed
-    )
+    trial = campaign.tell(pairs("--settings", settings), None if outcomes is None else pairs("--outcomes", outcomes), Cost(**spent), failed)
     if as_json:
         show_line(json.dumps(trial_event(campaign, trial, campaign.trials), allow_nan=False, ensure_ascii=False))
         return
@@ -468,7 +466,7 @@ def _options(pairs: list[str] | None) -> dict[str, str]:
     return options
 
 
-def _pairs(flag: str, text: str) -> dict[str, Any]:
+def pairs(flag: str, text: str) -> dict[str, Any]:
     """``red=0.2,blue=0.8`` or the same as a JSON object."""
     from frugaltwin.tables import value
 
@@ -491,7 +489,7 @@ def _budget(text: str | None) -> dict[str, Any] | None:
         return None
     if "=" not in text:
         text = f"runs={text}"
-    budget: dict[str, Any] = _pairs("--budget", text)
+    budget: dict[str, Any] = pairs("--budget", text)
     runs = budget.get("runs")
     return budget | ({"runs": int(runs)} if isinstance(runs, float) and runs.is_integer() else {})
 

@@ -1,6 +1,6 @@
 """The service from afar: a client for scripts and notebooks, blocking (`Client`) or not (`AsyncClient`).
 
-Both only carry out what `frugaltwin.conversation` says is to be asked.
+Both only carry out what `frugaltwin.questions` says is to be asked.
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import numbers
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from frugaltwin.answers import Event, Submission
-from frugaltwin.conversation import NOTHING, Call, Pause, Reply, Requests, Steps
+from frugaltwin.conversation import NOTHING, Call, Pause, Reply, Steps
 from frugaltwin.errors import InvalidInput
+from frugaltwin.questions import Questions
 
 if TYPE_CHECKING:
     import httpx
@@ -26,8 +29,69 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+class _Asked(Generic[P, T]):
+    """A question as a method of either client."""
+
+    def __init__(self, steps: Callable[Concatenate[Questions, P], Steps[T]]) -> None:
+        @functools.wraps(steps)
+        def method(client: Any, *arguments: P.args, **words: P.kwargs) -> Any:
+            return client._carry_out(steps(client._questions, *arguments, **words))
+
+        self._method = method
+
+    @overload
+    def __get__(self, client: None, kind: type) -> Callable[Concatenate[Any, P], Any]: ...
+
+    @overload
+    def __get__(self, client: Client, kind: type) -> Callable[P, T]: ...
+
+    @overload
+    def __get__(self, client: AsyncClient, kind: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+
+    def __get__(self, client: Client | AsyncClient | None, kind: type) -> Callable[..., Any]:
+        return self._method if client is None else MethodType(self._method, client)
+
+
 class _Client:
-    """What the two clients share."""
+    """What the two clients share: a call that blocks in the one is to be awaited in the other."""
+
+    join = _Asked(Questions.join)
+    me = _Asked(Questions.me)
+    ledger = _Asked(Questions.ledger)
+    tokens = _Asked(Questions.tokens)
+    make_token = _Asked(Questions.make_token)
+    revoke_token = _Asked(Questions.revoke_token)
+    people = _Asked(Questions.people)
+    person = _Asked(Questions.person)
+    add_person = _Asked(Questions.add_person)
+    grant = _Asked(Questions.grant)
+    set_left = _Asked(Questions.set_left)
+    remove_person = _Asked(Questions.remove_person)
+    codes = _Asked(Questions.codes)
+    make_code = _Asked(Questions.make_code)
+    revoke_code = _Asked(Questions.revoke_code)
+    rigs = _Asked(Questions.rigs)
+    rig = _Asked(Questions.rig)
+    steer = _Asked(Questions.steer)
+    approve = _Asked(Questions.approve)
+    approvals = _Asked(Questions.approvals)
+    submit = _Asked(Questions.submit)
+    price = _Asked(Questions.price)
+    experiment = _Asked(Questions.experiment)
+    wait = _Asked(Questions.wait)
+    page = _Asked(Questions.page)
+    abort = _Asked(Questions.abort)
+    start_campaign = _Asked(Questions.start_campaign)
+    campaign = _Asked(Questions.campaign)
+    campaigns = _Asked(Questions.campaigns)
+    trials = _Asked(Questions.trials)
+    act = _Asked(Questions.act)
+    judge = _Asked(Questions.judge)
+    prefer = _Asked(Questions.prefer)
+    preferences = _Asked(Questions.preferences)
+    recommendation = _Asked(Questions.recommendation)
+    export = _Asked(Questions.export)
+    ask = _Asked(Questions.ask)
 
     def __init__(self, url: str, token: str | None = None, patience: float = PATIENCE) -> None:
         """A client; nothing is sent yet.
@@ -40,12 +104,12 @@ class _Client:
         Raises:
             InvalidInput: That is no address, or no token.
         """
-        self._requests = Requests(url, token, patience)
+        self._questions = Questions(url, token, patience)
 
     @property
     def url(self) -> str:
         """Where the service is."""
-        return self._requests.url
+        return self._questions.url
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
@@ -53,44 +117,11 @@ class _Client:
     def _words(self, call: Call) -> dict[str, Any]:
         """A call in the words of httpx."""
         body = {} if call.body is None else {"content": _json(call.body)}
-        return {"params": dict(call.query), "headers": self._requests.headers(call), "timeout": _timeout(call.wait), **body}
-
-
-def _blocking(steps: Callable[Concatenate[Requests, P], Steps[T]]) -> Callable[Concatenate[Client, P], T]:
-    @functools.wraps(steps)
-    def method(client: Client, *arguments: P.args, **words: P.kwargs) -> T:
-        return client._carry_out(steps(client._requests, *arguments, **words))
-
-    return cast(Callable[Concatenate["Client", P], T], method)
-
-
-def _awaited(steps: Callable[Concatenate[Requests, P], Steps[T]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    @functools.wraps(steps)
-    async def method(client: AsyncClient, *arguments: P.args, **words: P.kwargs) -> T:
-        return await client._carry_out(steps(client._requests, *arguments, **words))
-
-    return cast(Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, T]], method)
+        return {"params": dict(call.query), "headers": self._questions.headers(call), "timeout": _timeout(call.wait), **body}
 
 
 class Client(_Client):
     """A service, for scripts that may wait. Can be used from several threads."""
-
-    join = _blocking(Requests.join)
-    me = _blocking(Requests.me)
-    rigs = _blocking(Requests.rigs)
-    rig = _blocking(Requests.rig)
-    steer = _blocking(Requests.steer)
-    approve = _blocking(Requests.approve)
-    submit = _blocking(Requests.submit)
-    price = _blocking(Requests.price)
-    experiment = _blocking(Requests.experiment)
-    wait = _blocking(Requests.wait)
-    page = _blocking(Requests.page)
-    abort = _blocking(Requests.abort)
-    start_campaign = _blocking(Requests.start_campaign)
-    campaign = _blocking(Requests.campaign)
-    act = _blocking(Requests.act)
-    trials = _blocking(Requests.trials)
 
     def __init__(
         self, url: str, token: str | None = None, patience: float = PATIENCE, pause: Callable[[float], object] = time.sleep
@@ -129,7 +160,7 @@ class Client(_Client):
         Raises:
             FrugalTwinError: The service does not allow it, or is gone for longer than `patience`.
         """
-        httpx, following = _httpx(), self._requests.follow(after, experiment=experiment, campaign=campaign, rig=rig)
+        httpx, following = _httpx(), self._questions.follow(after, experiment=experiment, campaign=campaign, rig=rig)
         while True:
             call = following.call
             try:
@@ -180,23 +211,6 @@ class Client(_Client):
 class AsyncClient(_Client):
     """A service, for programs that do many things at once."""
 
-    join = _awaited(Requests.join)
-    me = _awaited(Requests.me)
-    rigs = _awaited(Requests.rigs)
-    rig = _awaited(Requests.rig)
-    steer = _awaited(Requests.steer)
-    approve = _awaited(Requests.approve)
-    submit = _awaited(Requests.submit)
-    price = _awaited(Requests.price)
-    experiment = _awaited(Requests.experiment)
-    wait = _awaited(Requests.wait)
-    page = _awaited(Requests.page)
-    abort = _awaited(Requests.abort)
-    start_campaign = _awaited(Requests.start_campaign)
-    campaign = _awaited(Requests.campaign)
-    act = _awaited(Requests.act)
-    trials = _awaited(Requests.trials)
-
     def __init__(self, url: str, token: str | None = None, patience: float = PATIENCE) -> None:
         super().__init__(url, token, patience)
         self._http = _httpx().AsyncClient(base_url=self.url)
@@ -217,7 +231,7 @@ class AsyncClient(_Client):
         self, after: int | None = None, experiment: str | None = None, campaign: str | None = None, rig: str | None = None
     ) -> AsyncIterator[Event]:
         """As of `Client`."""
-        httpx, following = _httpx(), self._requests.follow(after, experiment=experiment, campaign=campaign, rig=rig)
+        httpx, following = _httpx(), self._questions.follow(after, experiment=experiment, campaign=campaign, rig=rig)
         while True:
             call = following.call
             try:
@@ -263,9 +277,16 @@ class AsyncClient(_Client):
         return _reply(response, response.content)
 
 
+def _number(value: object) -> float:
+    """As JSON has it, of a number that is none of Python's own, such as NumPy's."""
+    if isinstance(value, numbers.Real):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} is no number")
+
+
 def _json(body: Mapping[str, Any]) -> bytes:
     try:
-        return json.dumps(body, allow_nan=False).encode()
+        return json.dumps(body, allow_nan=False, default=_number).encode()
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"this cannot be sent ({error}); send finite numbers and texts") from error
 

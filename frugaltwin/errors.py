@@ -39,6 +39,13 @@ class InvalidInput(FrugalTwinError):
 class OutOfBounds(InvalidInput):
     """The settings are not allowed by the experiment."""
 
+    names: tuple[str, ...] = ()
+    """Of those that are at fault; none when it is what they are together."""
+
+    def __init__(self, message: str, *names: str) -> None:
+        super().__init__(message)
+        self.names = names
+
 
 class CampaignError(FrugalTwinError):
     """The campaign is in use elsewhere, or it was started with other words."""

@@ -39,10 +39,10 @@ def quantity(value: float, unit: str) -> str:
 
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise OutOfBounds(f"{name} = {value!r} is not a number")
+        raise OutOfBounds(f"{name} = {value!r} is not a number", name)
     if not abs(value) <= LARGEST:  # also false for NaN
         kind = "a finite number" if isinstance(value, float) and not math.isfinite(value) else f"a number up to {LARGEST:g}"
-        raise OutOfBounds(f"{name} = {value:.4g} is not {kind}" if isinstance(value, float) else f"{name} is not {kind}")
+        raise OutOfBounds(f"{name} = {value:.4g} is not {kind}" if isinstance(value, float) else f"{name} is not {kind}", name)
     return float(value)
 
 
@@ -69,7 +69,7 @@ class Continuous:
         """
         x = _number(self.name, value)
         if not self.low <= x <= self.high:
-            raise OutOfBounds(f"{self.name} = {quantity(x, self.unit)} is outside {self.limits}")
+            raise OutOfBounds(f"{self.name} = {quantity(x, self.unit)} is outside {self.limits}", self.name)
         return x
 
     @property
@@ -104,7 +104,7 @@ class Discrete:
         """
         x = _number(self.name, value)
         if x not in self._allowed:
-            raise OutOfBounds(f"{self.name} = {quantity(x, self.unit)} is not one of {self.limits}")
+            raise OutOfBounds(f"{self.name} = {quantity(x, self.unit)} is not one of {self.limits}", self.name)
         return x
 
     @property
@@ -140,7 +140,7 @@ class Categorical:
             OutOfBounds: It is not one of the names.
         """
         if value not in self.values:
-            raise OutOfBounds(f"{self.name} = {value!r} is not one of {self.limits}")
+            raise OutOfBounds(f"{self.name} = {value!r} is not one of {self.limits}", self.name)
         return str(value)
 
     @property
@@ -324,10 +324,10 @@ class Experiment:
         frugaltwin.errors.OutOfBounds: red = 2 mL is outside [0, 1] mL
         """
         names = [p.name for p in self.parameters]
+        if unknown := [str(n) for n in settings if n not in names]:  # before what is missing: a name with a typo is both
+            raise OutOfBounds(f"{', '.join(unknown)} unknown: {self.name} takes {', '.join(names)}", *unknown)
         if missing := [n for n in names if n not in settings]:
-            raise OutOfBounds(f"{', '.join(missing)} missing: {self.name} takes {', '.join(names)}")
-        if unknown := [n for n in settings if n not in names]:
-            raise OutOfBounds(f"{', '.join(map(str, unknown))} unknown: {self.name} takes {', '.join(names)}")
+            raise OutOfBounds(f"{', '.join(missing)} missing: {self.name} takes {', '.join(names)}", *missing)
         checked: dict[str, float | str] = {p.name: p.check(settings[p.name]) for p in self.parameters}
         for constraint in self.constraints:
             constraint.check(checked)

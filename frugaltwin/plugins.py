@@ -3,8 +3,9 @@
 An ability that only some have is a small protocol of its own, asked for by `isinstance`. What one lacks is never faked.
 """
 
-from collections.abc import Sequence
-from typing import Protocol, Self, runtime_checkable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, runtime_checkable
 
 from frugaltwin.costs import Cost
 from frugaltwin.diagram import Diagram
@@ -138,12 +139,31 @@ class Resumes(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """A trial that a campaign is about to have performed."""
+
+    campaign: str
+    """The campaign's id, which no other campaign has, of whatever name and in whatever store."""
+    number: int
+    """Of the trial, from 1."""
+    words: Mapping[str, Any]
+    """What the campaign is: its ``name``, ``goal``, ``strategy``, ``seed``, ``budget`` and ``stop`` (a score, or None)."""
+
+
 @runtime_checkable
 class PerformsOnce(Protocol):
     """A driver on the far side of a network, which may have performed an attempt although its answer never came."""
 
-    def announce(self, attempt: str) -> None:
-        """The name of the next `perform`; one that was performed under it before, in whichever process, is not performed again."""
+    def announce(self, attempt: Attempt) -> Settings | None:
+        """What the next `perform` is. One that was begun before, in whichever process, is not performed again.
+
+        Returns:
+            The settings that it was begun with, if it was: they are to be performed.
+
+        Raises:
+            FrugalTwinError: The attempt cannot be made now. Nothing was performed.
+        """
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import secrets
+import re
 import threading
 import time
 from contextlib import nullcontext, suppress
@@ -21,6 +21,7 @@ from frugaltwin.store import experiment_to_json
 if TYPE_CHECKING:
     from frugaltwin.answers import Submission
     from frugaltwin.client import Client
+    from frugaltwin.plugins import Attempt
 
 LOOK = 20.0
 """s between two looks at a rig that an experiment waits for; a rig whose service was just started has as long to be heard."""
@@ -66,7 +67,9 @@ class RemoteDriver:
         self.look = LOOK
         self._stop = threading.Event()
         self._is_entered = False
-        self._attempt: str | None = None
+        self._attempt: Attempt | None = None
+        self._campaign: tuple[str, str] | None = None  # its id in its store and at the service
+        self._begun: dict[int, Submission] = {}  # trials of it that its store does not have yet, by number
         self._running: str | None = None
         self._address, self._token = address, token
         self._client = Client(address, token, outage, self._rest)
@@ -89,9 +92,22 @@ class RemoteDriver:
         """Changes when something else stands under the rig's name."""
         return _digest(experiment_to_json(self.experiment))[:16]
 
-    def announce(self, attempt: str) -> None:
-        """The name of the next `perform`: of the same name and with the same settings, two are one."""
+    def announce(self, attempt: Attempt) -> Settings | None:
+        """The trial that the next `perform` is. The service keeps it in a campaign of its own, for everybody who may look at it.
+
+        Raises:
+            CampaignError: The service does not answer.
+            Refused: It does not take trials of this campaign.
+            FrugalTwinError: It does not know the campaign's goal.
+        """
+        if self._campaign is None or self._campaign[0] != attempt.campaign:
+            try:
+                self._campaign = attempt.campaign, self._joined(attempt)
+            except LinkError as error:
+                raise _gone(error) from error
         self._attempt = attempt
+        begun = self._begun.get(attempt.number)
+        return None if begun is None else begun.settings
 
     def __enter__(self) -> Self:
         """See that the rig is there. A paused one will be waited for.
@@ -128,19 +144,17 @@ class RemoteDriver:
             CampaignError: The service is gone for longer than `outage`. What it has got is performed all the same, and the campaign takes
                 up the result when it is started again.
         """
+        attempt, self._attempt = self._attempt, None
         if self._stop.is_set() or not self._is_entered:
             raise Stopped(f"{self.name} was stopped, or it is not connected")
-        attempt, self._attempt = self._attempt, None
         try:
-            submission = self._client.submit(self.name, settings, key=_key(attempt, self.name, settings))
+            submission = self._submitted(settings, attempt)
             self._running = submission.id
             return _measurement(self._ended(submission))
         except LinkError as error:
             if attempt is None or error.problem is not None or isinstance(error, _TakenBack):
                 raise
-            raise CampaignError(
-                f"{error} No result is lost: start again when it answers, and the experiment under way is taken up"
-            ) from error
+            raise _gone(error) from error
         finally:
             self._running = None
 
@@ -152,9 +166,42 @@ class RemoteDriver:
                 self._taken_back(running)
 
     def __exit__(self, *failure: object) -> None:
-        """The rig is the service's, which leaves it at rest."""
+        """The rig is the service's, which leaves it at rest. It sees that nobody works on the campaign now."""
         self._is_entered = False
+        if self._campaign is not None:
+            with suppress(FrugalTwinError), self._other_client(1.0) as client:  # nobody is the worse for not knowing
+                client.act(self._campaign[1], "pause")
+            self._campaign = None
         self._client.close()
+
+    def _joined(self, attempt: Attempt) -> str:
+        """The id of the service's campaign for the trials of ours, which goes on; what it has begun and we do not know is in `_begun`."""
+        words = attempt.words
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", words["name"]).lstrip("-._")[:55] or "campaign"
+        # Of the same name in another store is another campaign: its own id tells them apart.
+        found = self._client.start_campaign(
+            f"{name}-{_digest(attempt.campaign)[:8]}",
+            self.name,
+            words["goal"],
+            words["strategy"],
+            words["seed"],
+            words["budget"],
+            words["stop"],
+            mode="client",
+        )
+        is_ahead = found.n_trials >= attempt.number
+        trials = self._client.trials(found.id) if is_ahead else []
+        self._begun = {t.trial: t.experiment for t in trials if t.trial >= attempt.number}
+        return found.id
+
+    def _submitted(self, settings: Settings, attempt: Attempt | None) -> Submission:
+        """What is performed for an attempt; without one, for nobody's campaign."""
+        if attempt is None or self._campaign is None:
+            return self._client.submit(self.name, settings)
+        if begun := self._begun.pop(attempt.number, None):
+            return begun
+        key = _digest([attempt.campaign, attempt.number, self.name, dict(settings)])
+        return self._client.submit(self.name, settings, key=key, campaign=self._campaign[1], trial=attempt.number)
 
     def _ended(self, submission: Submission) -> Submission:
         """Wait until it has ended, one way or the other."""
@@ -240,9 +287,8 @@ def _measurement(done: Submission) -> Measurement:
     raise error
 
 
-def _key(attempt: str | None, rig: str, settings: Settings) -> str:
-    """The idempotency key of an attempt; of one without a name, a new one."""
-    return secrets.token_hex(16) if attempt is None else _digest([attempt, rig, dict(settings)])
+def _gone(error: LinkError) -> CampaignError:
+    return CampaignError(f"{error} No result is lost: start again when it answers, and the experiment under way is taken up")
 
 
 def _digest(words: object) -> str:

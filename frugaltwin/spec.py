@@ -19,17 +19,17 @@ class _Strict(BaseModel):
 class Choice(_Strict):
     """A driver or a strategy of the catalog, with its options."""
 
-    name: str
-    options: dict[str, bool | int | float | str] = {}
+    name: str = Field(description="As `frugaltwin catalog` lists it.")
+    options: dict[str, bool | int | float | str] = Field(default={}, description="By name; its own without them.")
 
 
 class BudgetSpec(_Strict):
     """How much a campaign may use in all; what is not named is not limited."""
 
     runs: int | None = Field(None, ge=1, le=1_000_000, description="Trials, failed ones included.")
-    seconds: float | None = Field(None, gt=0, description="Lab time, s (virtual on a twin).")
-    money: float | None = Field(None, gt=0, description="USD.")
-    volume: float | None = Field(None, gt=0, description="Liquid, rinses included, mL.")
+    seconds: float | None = Field(None, gt=0, le=1e9, description="Lab time, s (virtual on a twin).")
+    money: float | None = Field(None, gt=0, le=1e9, description="USD.")
+    volume: float | None = Field(None, gt=0, le=1e9, description="Liquid, rinses included, mL.")
 
 
 class StopSpec(_Strict):

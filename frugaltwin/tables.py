@@ -136,13 +136,13 @@ def format_rows(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as a CSV file.
+    """Write rows as a CSV file, with the columns of all of them.
 
     Raises:
         InvalidInput: The file cannot be written.
     """
     try:
-        path.write_text(format_rows(list(rows[0]), rows), encoding="utf-8")
+        path.write_text(format_rows(list(dict.fromkeys(name for row in rows for name in row)), rows), encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
 

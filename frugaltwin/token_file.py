@@ -29,6 +29,17 @@ def keep_token(token: str) -> Path:
     return path
 
 
+def check_none_is_kept() -> None:
+    """Refuse to lose a token, which nobody can be shown again.
+
+    Raises:
+        InvalidInput: One is kept.
+    """
+    path = Path.home() / TOKEN_FILE
+    if path.exists():
+        raise InvalidInput(f"a token is kept in {path}: you have joined, and need not again; to be somebody else remove that file")
+
+
 def kept_token() -> str | None:
     """The token of the environment, or of the file; None when there is none.
 

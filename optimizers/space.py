@@ -15,7 +15,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-from scipy.stats import qmc
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Categorical, Continuous, Discrete, Experiment, MixtureSum, Settings, Trial
@@ -193,7 +192,11 @@ class Space:
             return self.points[random.permutation(len(self.points))[:n]]
         if self.size == 0:
             return np.zeros((1, 0))
-        sobol = qmc.Sobol(self.size, rng=random) if is_even else None
+        sobol = None
+        if is_even:
+            from scipy.stats import qmc  # takes a third of a second
+
+            sobol = qmc.Sobol(self.size, rng=random)
         found = np.zeros((0, self.size))
         for tries in (1, 16):
             n_drawn = tries * max(64, 1 << (n - 1).bit_length())

@@ -68,14 +68,26 @@ def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh database of the service, up to date: the test runs on SQLite and on PostgreSQL."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def fresh_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """Makes databases of the service, up to date and without rows: what uses it runs on SQLite and on PostgreSQL."""
     if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgres").new_database()
-        return url
-    shutil.copy(request.getfixturevalue("sqlite_file"), tmp_path / "service.db")
-    return f"sqlite:///{tmp_path}/service.db"
+        new: Callable[[], str] = request.getfixturevalue("postgres").new_database
+        return new
+    file: Path = request.getfixturevalue("sqlite_file")
+    return lambda: f"sqlite:///{shutil.copy(file, tmp_path_factory.mktemp('database'))}"
+
+
+@pytest.fixture
+def database_url(fresh_url: Callable[[], str]) -> str:
+    """The test's own database, on SQLite and on PostgreSQL."""
+    return fresh_url()
+
+
+@pytest.fixture
+def sqlite_url(sqlite_file: Path, tmp_path: Path) -> str:
+    """The test's own database, for what shows nothing more on PostgreSQL."""
+    return f"sqlite:///{shutil.copy(sqlite_file, tmp_path)}"
 
 
 @pytest.fixture

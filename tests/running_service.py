@@ -5,7 +5,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,8 +13,8 @@ import uvicorn
 from api import benches, people
 from api.app import create_app
 from api.database import Database
-from api.migrations import upgrade
-from api.service import Service, Settings
+from api.service import Service
+from api.settings import Settings
 from tests.service_database import until
 
 
@@ -64,10 +63,8 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(folder: Path, **settings: Any) -> Iterator[Running]:
-    """A service on a database in this folder, with the rig color-1."""
-    url = f"sqlite:///{folder}/service.db"
-    upgrade(url)
+def running(url: str, **settings: Any) -> Iterator[Running]:
+    """A service on a database without rows, with the rig color-1."""
     app = create_app(Settings(url, **settings))
     server = Server(uvicorn.Config(app, "127.0.0.1", 0, ws="none", log_config=None, timeout_graceful_shutdown=10))
     thread = threading.Thread(target=server.run, name="service")

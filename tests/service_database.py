@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,13 @@ def until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
 class PostgresServer:
     """A PostgreSQL server of our own: in a temporary folder, on a socket in it, with nothing on the network."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: Mapping[str, str] | None = None) -> None:
+        """A running server.
+
+        Args:
+            options: Of PostgreSQL, in place of those for tests, which need no disk to be sure.
+        """
+        self._options = {"listen_addresses": "", "fsync": "off", "max_connections": "60", "shared_buffers": "16MB", **(options or {})}
         self._bin = self.programs()
         assert self._bin is not None
         self.folder = Path(tempfile.mkdtemp(prefix="ft-pg-", dir="/tmp"))  # a socket's path has 107 characters at most
@@ -49,7 +55,8 @@ class PostgresServer:
             os.chown(self.folder, somebody.pw_uid, somebody.pw_gid)
         self._n = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "-D", self.folder / "db", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync")
+        kind = ("-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--wal-segsize=1")
+        self._run("initdb", "-D", self.folder / "db", "--no-sync", *kind)
         self.start()
         self.execute("create database up_to_date")
         upgrade(self.url("up_to_date"))
@@ -63,8 +70,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = {"listen_addresses": "", "fsync": "off", "max_connections": "60", "shared_buffers": "16MB"}
-        words = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
+        words = [word for key, value in self._options.items() for word in ("-c", f"{key}={value}")]
         assert self._bin is not None
         with (self.folder / "log").open("ab") as log:
             command = [str(self._bin / "postgres"), "-D", str(self.folder / "db"), "-k", str(self.folder), *words]
@@ -92,6 +98,15 @@ class PostgresServer:
         self._n += 1
         self.execute(f"create database d{self._n}" + ("" if is_empty else " template up_to_date"))
         return self.url(f"d{self._n}")
+
+    def limit_files(self, size: int | None) -> None:
+        """No file of it can grow beyond this many bytes (of its log of changes, each has 1 MiB), as if the disk were full; or all may."""
+        assert self._process is not None
+        pid = self._process.pid
+        for one in (pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())):
+            words = ["prlimit", "--pid", str(one), f"--fsize={size or 'unlimited'}:unlimited"]
+            # As its own user, for root may not do it everywhere; and some of its processes come and go.
+            subprocess.run(words, capture_output=True, timeout=30, check=one == pid, cwd="/", **self._as)
 
     def execute(self, words: str) -> None:
         with psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True) as connection:
@@ -157,7 +172,7 @@ class ServiceProcess:
 _SERVE = """
 import os, sys, uvicorn
 from api.app import create_app
-from api.service import Settings
+from api.settings import Settings
 from frugaltwin import catalog
 
 class Server(uvicorn.Server):

@@ -19,7 +19,8 @@ class SlowDriver:
 
         Args:
             log: Gets a line of what and when for whatever it does.
-            gate: The file with which an experiment ends; connecting fails while there is one with the suffix ``.unplugged``.
+            gate: The file with which an experiment ends; connecting fails while there is one with the suffix ``.unplugged``,
+                and it stops by itself while there is one with the suffix ``.switch``.
         """
         self.experiment = Experiment("slow", (Continuous("x", 0.0, 1.0),), (Outcome("y"),))
         self._log, self._gate, self._seed = log, gate, seed
@@ -36,6 +37,8 @@ class SlowDriver:
         x = float(settings["x"])
         self._write(f"begin {x:g}")
         while not self._gate.exists():
+            if self._gate.with_suffix(".switch").exists():
+                raise Stopped("somebody opened the switch")
             if self._stopped.wait(0.01):
                 raise Stopped("the rig was stopped")
         self._write(f"end {x:g}")
@@ -52,3 +55,23 @@ class SlowDriver:
     def _write(self, what: str) -> None:
         with self._log.open("a") as file:
             file.write(f"{what} {time.time():.3f} {os.getpid()}\n")
+
+
+class OddlyPricedDriver:
+    """A rig whose experiment takes as many seconds as its setting says, which may be nonsense."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.experiment = Experiment("odd", (Continuous("x", -1e9, 1e9),), (Outcome("y"),))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def perform(self, settings: Settings) -> Measurement:
+        x = float(settings["x"])
+        return Measurement({"y": 1.0}, Cost(seconds=float("nan") if x > 1e6 else x), {})
+
+    def stop(self) -> None:
+        pass
+
+    def __exit__(self, *failure: object) -> None:
+        pass

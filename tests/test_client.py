@@ -16,9 +16,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from frugaltwin import catalog
+from frugaltwin.answers import Event
+from frugaltwin.budget import Budget
 from frugaltwin.campaign import Campaign
 from frugaltwin.client import AsyncClient, Client
 from frugaltwin.conversation import Reply
@@ -34,9 +37,9 @@ from frugaltwin.errors import (
     StoreError,
     UnknownName,
 )
-from frugaltwin.plugins import Driver, Estimates, Fingerprints, KnowsTruth, PerformsOnce, Resumes
+from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, KnowsTruth, PerformsOnce, Resumes
 from frugaltwin.remote_driver import RemoteDriver
-from frugaltwin.store import Store, experiment_to_json
+from frugaltwin.store import CampaignRecord, Store, experiment_to_json
 from frugaltwin.token_file import keep_token
 from tests.conftest import command, events
 from tests.service_database import until
@@ -84,6 +87,15 @@ class ServeProcess:
 
         own = {"Authorization": f"Bearer {self.token}"}
         httpx.post(f"{self.address}/v1/rigs/color-1/{action}", headers=own, timeout=30).raise_for_status()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The rig begins nothing meanwhile."""
+        self.turn("pause")
+        try:
+            yield
+        finally:
+            self.turn("open")
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +197,9 @@ def submission(state: str, **more: object) -> dict[str, Any]:
     return body | {"estimate": {"seconds": 90.0, "money": 0.1, "volume": 20.0}} | more
 
 
+CAMPAIGN = {"id": "c_1", "name": "poor", "rig": "color-1", "mode": "client", "state": "running", "goal": "", "n_trials": 0}
+
+
 def rig(state: str = "open") -> dict[str, Any]:
     experiment = experiment_to_json(catalog.make_driver("color-mixing").experiment)
     return {"name": "color-1", "driver": "color-mixing", "is_real": False, "is_allowed": True, "state": state, "experiment": experiment}
@@ -202,6 +217,8 @@ def test_a_newcomer_joins_performs_and_reads(shared: ServeProcess) -> None:
         assert (me.person, me.name, me.role) == (joined.person, "Ada", "student")
         quote = client.price("color-1", SETTINGS)
         assert quote.allowed
+        of_numpy: dict[str, Any] = {"red": np.int64(1), "yellow": np.float32(0.25), "blue": np.float64(0.5), "water": 2.25}
+        assert client.price("color-1", of_numpy).allowed
         done = client.submit("color-1", SETTINGS, wait=60)
         assert done.state == "succeeded"
         assert done.outcomes
@@ -212,6 +229,9 @@ def test_a_newcomer_joins_performs_and_reads(shared: ServeProcess) -> None:
         assert len(set(again)) == 1
         assert [x.id for x in client.experiments()] == [again[0], done.id]
     with Client(shared.address) as client:  # with the token that was kept
+        assert client.me().person == joined.person
+        with pytest.raises(InvalidInput, match="you have joined, and need not again"):
+            client.join(shared.code, "Ada", keep=True)
         assert client.me().person == joined.person
         assert [r.name for r in client.rigs()] == ["color-1"]
 
@@ -442,18 +462,77 @@ def test_a_rig_of_a_service_is_a_driver_that_knows_no_truth(shared: ServeProcess
         driver.perform(SETTINGS)
 
 
-def test_an_attempt_of_one_name_is_performed_once_in_whatever_process(shared: ServeProcess) -> None:
-    first, second = remote(shared), remote(shared)
+def attempt(campaign: str, number: int, **words: Any) -> Attempt:
+    """A trial of a campaign whose store has this id for it."""
+    whole = {"name": "by-hand", "goal": "match-color:coral", "strategy": {"name": "mine", "options": {}}, "seed": 0}
+    return Attempt(campaign, number, whole | {"budget": {"runs": 10}, "stop": None} | words)
+
+
+def test_a_trial_is_performed_once_in_whatever_process(shared: ServeProcess) -> None:
+    first, second, other = remote(shared), remote(shared), SETTINGS | {"red": 0.25, "water": 3.35}
     with first, second:
-        for driver in (first, second):
-            driver.announce("b00b/1")
-        one, two = first.perform(SETTINGS), second.perform(SETTINGS)
-        assert one == two
-        second.announce("b00b/2")
+        assert first.announce(attempt("b00b", 1)) is None
+        one = first.perform(SETTINGS)
+        assert second.announce(attempt("b00b", 1)) == SETTINGS
+        assert second.perform(SETTINGS) == one
+        assert second.announce(attempt("b00b", 2)) is None
         assert second.perform(SETTINGS).raw["experiment"] != one.raw["experiment"]
-        second.announce("b00b/1")
-        assert second.perform(SETTINGS | {"red": 0.25, "water": 3.35}).raw["experiment"] != one.raw["experiment"]
+        first.announce(attempt("b00b", 2))  # which it has not heard of
+        with pytest.raises(Refused, match="a number from 3 on"):
+            first.perform(other)
+        first.announce(attempt("b00b", 4))  # 3 was told by hand
+        assert first.perform(other).raw["experiment"] != one.raw["experiment"]
         assert second.perform(SETTINGS).raw["experiment"] != second.perform(SETTINGS).raw["experiment"]
+    with Client(shared.address, shared.token) as client:
+        (kept,) = [c for c in client.campaigns() if c.name.startswith("by-hand")]
+        assert [t.trial for t in client.trials(kept.id)] == [1, 2, 4]
+
+
+def test_a_campaign_that_contradicts_the_one_of_the_service_is_refused(shared: ServeProcess) -> None:
+    with remote(shared) as driver:
+        driver.announce(attempt("b00c", 1))
+    for words, says in (({"seed": 1}, "started with seed 0, not 1"), ({"goal": "maximize:t_515"}, "started with goal match-color:")):
+        with remote(shared) as driver, pytest.raises(Refused, match=says):
+            driver.announce(attempt("b00c", 1, **words))
+    with remote(shared) as driver, pytest.raises(UnknownName, match="no goal"):
+        driver.announce(attempt("b00d", 1, goal="my-own:7"))
+
+
+@pytest.mark.parametrize("goal", ["map:t_515:0.5", "maximize:t_515", "match-color:coral"])
+def test_a_campaign_of_one_s_own_is_seen_at_the_service_with_its_goal_strategy_and_trials(
+    shared: ServeProcess, tmp_path: Path, goal: str
+) -> None:
+    name, shown = f"seen: {goal.partition(':')[0]}", f"seen-{goal.partition(':')[0]}-"
+    driver = remote(shared)
+    made = catalog.make_goal(goal, driver)
+    campaign = Campaign(name, driver, made, catalog.make_strategy("random"), Store(":memory:"), Budget(runs=2, volume=500.0))
+    campaign.tell(SETTINGS, None, error="spilled")  # by hand: the service never hears of it
+    trials = list(campaign.run())
+    with Client(shared.address, shared.token) as client:
+        (found,) = [c for c in client.campaigns() if c.name.startswith(shown)]
+        assert (found.mode, found.rig, found.goal, found.seed) == ("client", "color-1", made.text, 0)
+        assert found.state == "paused"  # until it is run again
+        assert found.strategy == {"name": "RandomSearch", "options": {}}
+        assert (found.budget["runs"], found.budget["volume"]) == (2, 500.0)
+        assert [(t.trial, t.experiment.settings, t.score) for t in client.trials(found.id)] == [
+            (t.number, t.settings, campaign.score(t)) for t in trials
+        ]
+        body = json.loads(client.export(found.id, tmp_path / "seen.json").read_text())
+        assert [row["number"] for row in body["trials"]] == [t.number for t in trials] == [2]
+
+
+def test_a_trial_that_was_begun_with_other_settings_is_taken_up_as_it_was(shared: ServeProcess) -> None:
+    driver, store = remote(shared), Store(":memory:")
+    goal = catalog.make_goal("match-color:coral", driver)
+    campaign = Campaign("odd", driver, goal, catalog.make_strategy("random"), store, Budget(runs=2))
+    store.create(CampaignRecord("odd", "", campaign.words | {"id": "b00e"}))
+    words = {k: campaign.words[k] for k in ("goal", "strategy", "seed")} | {"name": "odd"}
+    with remote(shared) as killed:  # before it could store its trial
+        killed.announce(attempt("b00e", 1, **words))
+        begun = killed.perform(SETTINGS)
+    trials = list(campaign.run())
+    assert [t.settings == SETTINGS for t in trials] == [True, False]
+    assert trials[0].measurement == begun
 
 
 def in_thread(call: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
@@ -471,13 +550,14 @@ def in_thread(call: Callable[[], object]) -> tuple[threading.Thread, list[object
     return thread, came
 
 
-def test_stop_takes_the_experiment_back_that_is_in_flight(service: ServeProcess) -> None:
-    service.turn("pause")
-    with Client(service.address, service.token) as client, remote(service) as driver:
-        thread, came = in_thread(lambda: driver.perform(SETTINGS))
-        until(lambda: any(x.state == "queued" for x in client.experiments()))
-        driver.stop()
-        thread.join(15)
+def test_stop_takes_the_experiment_back_that_is_in_flight(shared: ServeProcess) -> None:
+    with Client(shared.address) as client, shared.paused():
+        own = client.join(shared.code, "Hedy").token
+        with RemoteDriver(shared.rig, own) as driver:
+            thread, came = in_thread(lambda: driver.perform(SETTINGS))
+            until(lambda: any(x.state == "queued" for x in client.experiments()))
+            driver.stop()
+            thread.join(15)
         assert not thread.is_alive()
         assert isinstance(came[0], Stopped)
         assert came[0].cost.seconds == 0  # it had not begun
@@ -531,16 +611,21 @@ def test_a_service_that_is_gone_ends_a_campaign_without_a_trial_and_a_call_by_ha
     peer = Peer([ok(rig())])
     with RemoteDriver(f"{peer.address}/rigs/color-1", "t", outage=0.3) as driver:
         peer.close()
-        driver.announce("b00b/1")
         with pytest.raises(CampaignError, match="start again"):
-            driver.perform(SETTINGS)
+            driver.announce(attempt("b00b", 1))
         with pytest.raises(LinkError, match="no answer"):
+            driver.perform(SETTINGS)
+    peer = Peer([ok(rig()), ok(CAMPAIGN)])
+    with RemoteDriver(f"{peer.address}/rigs/color-1", "t", outage=0.3) as driver:
+        driver.announce(attempt("b00b", 1))
+        peer.close()
+        with pytest.raises(CampaignError, match="start again"):
             driver.perform(SETTINGS)
 
 
 def test_a_budget_that_is_used_up_is_no_failed_trial() -> None:
     price = ok({"allowed": False, "reason": "", "position": 0, "estimate": {"seconds": 1.0, "money": 0.0, "volume": 0.0}})
-    with answering(ok(rig()), price, ok(rig()), problem(402, "budget-exhausted")) as peer:
+    with answering(ok(rig()), price, ok(rig()), ok(CAMPAIGN), problem(402, "budget-exhausted")) as peer:
         driver = RemoteDriver(f"{peer.address}/rigs/color-1", "t")
         goal = catalog.make_goal("match-color:coral", driver)
         campaign = Campaign("poor", driver, goal, catalog.make_strategy("random"), Store(":memory:"))
@@ -577,12 +662,11 @@ def test_the_client_is_light() -> None:
 class Run:
     """`frugaltwin run` on a rig of a service, in a process that may be killed."""
 
-    def __init__(self, service: ServeProcess, folder: Path, budget: int = 4, store: str = "mine.db") -> None:
-        self.store = folder / store
+    def __init__(self, service: ServeProcess, token: str, folder: Path, budget: int = 4) -> None:
         words = ["run", "--driver", service.rig, "--goal", "match-color:coral", "--strategy", "random", "--name", "reef"]
         self.process = subprocess.Popen(
-            command(*words, "--budget", budget, "--store", self.store, "--json"),
-            cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"FRUGALTWIN_TOKEN": service.token},
+            command(*words, "--budget", budget, "--store", folder / "mine.db", "--json"),
+            cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"FRUGALTWIN_TOKEN": token},
         )  # fmt: skip
 
     def ended(self) -> list[dict[str, Any]]:
@@ -595,12 +679,12 @@ class Run:
         self.process.communicate(timeout=30)
 
 
-def experiments_of(service: ServeProcess) -> list[str]:
-    """Ids of what was submitted, oldest first, from the service itself."""
-    with Client(service.address, service.token) as client:
-        found = list(client.experiments())
-    assert {x.state for x in found} <= {"succeeded", "queued"}
-    return [x.id for x in reversed(found)]
+def run_here(service: ServeProcess, store: Path, budget: int) -> list[int]:
+    """The same campaign in this process, which is much faster; the numbers of its trials."""
+    campaign = Campaign.open(driver=service.rig, goal="match-color:coral", strategy="random", name="reef", budget=budget, store=store)
+    numbers = [trial.number for trial in campaign.run()]
+    campaign.store.close()
+    return numbers
 
 
 def stored_experiments(store: Path) -> list[object]:
@@ -612,81 +696,73 @@ def stored_experiments(store: Path) -> list[object]:
     return [t.measurement.raw["experiment"] for t in trials if t.measurement]
 
 
-def test_a_campaign_goes_on_when_its_client_was_killed_and_nothing_is_performed_twice(service: ServeProcess, tmp_path: Path) -> None:
-    first = Run(service, tmp_path, budget=2)
-    first.ended()
-    service.turn("pause")
-    killed = Run(service, tmp_path)
-    until(lambda: len(experiments_of(service)) == 3)
-    killed.kill()  # between its POST and the answer's end
-    assert len(stored_experiments(first.store)) == 2
-    service.turn("open")
-    rows = Run(service, tmp_path).ended()
-    assert [row["number"] for row in rows if row["event"] == "trial"] == [3, 4]
-    assert stored_experiments(first.store) == experiments_of(service)
-    assert len(experiments_of(service)) == 4
-    assert service.token.encode() not in first.store.read_bytes()
-    with sqlite3.connect(first.store) as db:
+def test_a_campaign_goes_on_when_its_client_was_killed_and_nothing_is_performed_twice(
+    shared: ServeProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "mine.db"
+    with Client(shared.address) as client:
+        token = client.join(shared.code, "Emmy").token
+
+        def kill_in_trial(number: int) -> None:
+            with shared.paused():
+                killed = Run(shared, token, tmp_path)
+                until(lambda: len(list(client.experiments())) == number)
+                killed.kill()  # between its POST and the answer's end
+            assert len(stored_experiments(store)) == number - 1
+
+        monkeypatch.setenv("FRUGALTWIN_TOKEN", token)
+        kill_in_trial(1)
+        assert run_here(shared, store, 2) == [1, 2]
+        kill_in_trial(3)
+        rows = Run(shared, token, tmp_path).ended()
+        assert [row["number"] for row in rows if row["event"] == "trial"] == [3, 4]
+        (kept,) = client.campaigns()
+        assert (kept.name[:5], kept.budget["runs"]) == ("reef-", 4)
+        trials = client.trials(kept.id)
+        assert [t.trial for t in trials] == [1, 2, 3, 4]
+        assert [t.experiment.id for t in trials] == [x.id for x in reversed(list(client.experiments()))] == stored_experiments(store)
+        another = tmp_path / "another.db"  # the same name and the same settings, and yet another campaign
+        assert run_here(shared, another, 1) == [1]
+        assert [x.id for x in client.experiments()][:-4] == stored_experiments(another)
+        assert [c.n_trials for c in client.campaigns()] == [1, 4]
+    assert token.encode() not in store.read_bytes()
+    with sqlite3.connect(store) as db:
         (body,) = db.execute("select body from campaign").fetchone()
     db.close()
-    assert json.loads(body)["driver"] == {"name": service.rig, "options": {}}
+    assert json.loads(body)["driver"] == {"name": shared.rig, "options": {}}
 
 
-def test_a_campaign_whose_first_attempt_was_cut_off_takes_it_up(service: ServeProcess, tmp_path: Path) -> None:
-    service.turn("pause")
-    killed = Run(service, tmp_path, budget=1)
-    until(lambda: len(experiments_of(service)) == 1)
-    killed.kill()
-    again = Run(service, tmp_path, budget=1)
-    service.turn("open")
-    again.ended()
-    assert stored_experiments(again.store) == experiments_of(service)
-    assert len(experiments_of(service)) == 1
-    other = Run(service, tmp_path, budget=1, store="another.db")  # the same name and the same settings, and yet another campaign
-    other.ended()
-    assert len(experiments_of(service)) == 2
-    assert stored_experiments(other.store) == experiments_of(service)[1:]
-
-
-def test_a_campaign_outlives_its_service(service: ServeProcess, tmp_path: Path) -> None:
-    service.turn("pause")
-    run = Run(service, tmp_path, budget=3)
-    until(lambda: len(experiments_of(service)) == 1)
-    service.end(signal.SIGKILL)
-    service.start()
-    service.turn("open")
-    rows = run.ended()
-    assert [row["number"] for row in rows if row["event"] == "trial"] == [1, 2, 3]
-    assert stored_experiments(run.store) == experiments_of(service)
-    assert len(experiments_of(service)) == 3
-
-
-def test_ctrl_c_takes_the_experiment_back(service: ServeProcess, tmp_path: Path) -> None:
-    service.turn("pause")
-    run = Run(service, tmp_path)
-    until(lambda: len(experiments_of(service)) == 1)
-    run.process.send_signal(signal.SIGINT)
-    _, said = run.process.communicate(timeout=60)
-    assert run.process.returncode == 130
-    assert "Go on with: frugaltwin run --name reef" in said
-    with Client(service.address, service.token) as client:
-        assert [x.state for x in client.experiments()] == ["aborted"]
-        assert client.rig("color-1").queued == 0
-
-
-def test_events_outlive_their_service(service: ServeProcess) -> None:
-    ids: list[int] = []
+def test_a_campaign_and_whoever_watches_it_outlive_their_service(
+    service: ServeProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRUGALTWIN_TOKEN", service.token)
+    store, seen = tmp_path / "mine.db", list[Event]()
     with Client(service.address, service.token, patience=120) as client:
         stream = client.events(after=0)
-        client.submit("color-1", SETTINGS, wait=60)
-        while not ids or ids[-1] < 3:
-            ids.append(next(stream).id)
-        service.end(signal.SIGKILL)
-        service.start()
-        client.submit("color-1", SETTINGS, wait=60)
-        while len(ids) < 6:
-            ids.append(next(stream).id)
-    assert ids == [1, 2, 3, 4, 5, 6]
+        with service.paused():
+            thread, came = in_thread(lambda: run_here(service, store, 3))
+            while not seen or seen[-1].kind != "experiment.queued":
+                seen.append(next(stream))
+            service.end(signal.SIGKILL)
+            service.start()
+        while [e.kind for e in seen].count("experiment.succeeded") < 3:
+            seen.append(next(stream))
+        thread.join(60)
+        assert came == [[1, 2, 3]]
+        assert [e.id for e in seen] == list(range(1, len(seen) + 1))
+        assert stored_experiments(store) == [x.id for x in reversed(list(client.experiments()))]
+
+
+def test_ctrl_c_takes_the_experiment_back(shared: ServeProcess, tmp_path: Path) -> None:
+    with Client(shared.address) as client, shared.paused():
+        run = Run(shared, client.join(shared.code, "Lise").token, tmp_path)
+        until(lambda: any(client.experiments()))
+        run.process.send_signal(signal.SIGINT)
+        _, said = run.process.communicate(timeout=60)
+        assert run.process.returncode == 130
+        assert "Go on with: frugaltwin run --name reef" in said
+        assert [x.state for x in client.experiments()] == ["aborted"]
+        assert client.rig("color-1").queued == 0
 
 
 # ---- the page for students ------------------------------------------------------------------------------------------------
@@ -694,18 +770,30 @@ def test_events_outlive_their_service(service: ServeProcess) -> None:
 PAGE = Path(__file__).parents[1] / "docs" / "service.md"
 
 
-def test_every_line_of_curl_and_python_on_the_page_works(shared: ServeProcess) -> None:
+def test_every_line_of_curl_and_python_on_the_page_works(shared: ServeProcess, tmp_path: Path) -> None:
     text = PAGE.read_text()
-    curls = [block for block in re.findall(r"```sh\n(.*?)```", text, re.S) if "curl" in block]
-    assert len(curls) == 2
+    blocks = "".join(block for block in re.findall(r"```sh\n(.*?)```", text, re.S) if "curl" in block)
+    commands = re.findall(r"^curl (?:.*\\\n)*.*$", blocks, re.M)
+    assert len(commands) >= 9
     told = os.environ | {"LAB": shared.address, "CODE": shared.code, "TOKEN": shared.token}
-    for block in curls:
-        done = subprocess.run(
-            ["bash", "-ec", block.replace("curl -s ", "curl -sS --fail ")], env=told, capture_output=True, text=True, check=False
-        )
+    answers = []
+    for words in commands:
+        short = words.replace('"budget": {"runs": 12}', '"strategy": {"name": "random"}, "budget": {"runs": 1}')
+        line = ["bash", "-ec", "exec " + short.replace("curl -s", "curl -S --fail -s", 1)]
+        if words.startswith("curl -sN"):  # which does not end
+            with subprocess.Popen(line, env=told, stdout=subprocess.PIPE, text=True) as stream:
+                assert stream.stdout
+                assert any("event: campaign.running" in row for row in stream.stdout)
+                stream.terminate()
+            continue
+        done = subprocess.run(line, env=told, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr + done.stdout
         assert '"type"' not in done.stdout
-    assert '"state":"succeeded"' in done.stdout
+        answers.append(done.stdout)
+        if "/v1/campaigns " in words:
+            told["ID"] = json.loads(done.stdout)["id"]
+    assert any('"state":"succeeded"' in answer for answer in answers)
+    assert (tmp_path / "reef.csv").read_text().startswith("number,")
     (block,) = re.findall(r"```py\n(.*?)```", text, re.S)
     given = f"LAB, CODE = {shared.address!r}, {shared.code!r}\n"
     done = subprocess.run([sys.executable, "-c", given + block], capture_output=True, text=True, check=False)

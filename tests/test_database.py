@@ -216,10 +216,8 @@ def test_sqlite_syncs_every_commit_to_the_disk(sqlite_file: Path) -> None:
     assert found == ["wal", 2]
 
 
-def test_a_full_disk_refuses_in_words_loses_nothing_and_room_mends_it(sqlite_file: Path, tmp_path: Path) -> None:
-    path = tmp_path / "service.db"
-    path.write_bytes(sqlite_file.read_bytes())
-    database = Database(f"sqlite:///{path}")
+def test_a_full_disk_refuses_in_words_loses_nothing_and_room_mends_it(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
     rig, whose = new_rig(database), new_person(database, runs=1e6)
     pages = database.write_now(lambda c, now: c.exec_driver_sql("pragma page_count").scalar_one())
     limit = database.write_now(lambda c, now: c.exec_driver_sql(f"pragma max_page_count = {pages + 5}").scalar_one())
@@ -340,6 +338,60 @@ def test_when_nobody_knows_whether_it_was_written_the_answer_says_so(postgres: P
     direct = Database(url)
     assert names(direct) == ["first", "fourth", "second"]
     direct.close()
+
+
+def test_connections_that_the_server_ended_cost_nothing(postgres: PostgresServer) -> None:
+    """Idle ones, as a firewall or an administrator ends them, and those of four students in the middle of something."""
+    url = postgres.new_database()
+    ended = f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{make_url(url).database}'"
+    database = Database(url)
+    rig, whose = new_rig(database), new_person(database, runs=1e6)
+    kept = [submit(database, whose, rig)]
+    postgres.execute(ended)
+    assert database.read_now(journal.last) == 1
+    postgres.execute(ended)
+    kept.append(submit(database, whose, rig))
+    is_over = threading.Event()
+
+    def student() -> None:
+        while not is_over.is_set():
+            kept.append(submit(database, whose, rig))
+
+    students = [threading.Thread(target=student) for _ in range(4)]
+    for one in students:
+        one.start()
+    for _ in range(5):
+        before = len(kept)
+        until(lambda before=before: len(kept) > before + 20)  # type: ignore[misc]
+        postgres.execute(ended)
+    is_over.set()
+    for one in students:
+        one.join(60)
+    found = database.read_now(lambda c: list(c.execute(text("select id from experiment")).scalars()))
+    assert (sorted(found), database.read_now(journal.last)) == (sorted(kept), len(kept))
+    assert len(kept) > 100
+    database.close()
+
+
+def test_a_process_hears_of_what_another_commits_also_after_its_line_was_cut(postgres: PostgresServer) -> None:
+    url = postgres.new_database()
+    here, there = Database(url), Database(url)
+    n = iter(range(1, 1000))
+    heard = threading.Semaphore(0)
+    here.on_commit(heard.release)
+
+    def is_heard() -> bool:  # a word before it listens is lost
+        there.write_now(add(f"person {next(n)}"))
+        return heard.acquire(timeout=0.1)
+
+    until(is_heard)
+    ended = f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{make_url(url).database}' and query like 'listen%'"
+    postgres.execute(ended)
+    while heard.acquire(blocking=False):
+        pass
+    until(is_heard)
+    here.close()
+    there.close()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])

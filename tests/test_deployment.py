@@ -163,7 +163,7 @@ def test_the_health_check_believes_only_a_good_answer(status: int | None, is_hea
 
 def test_the_service_has_the_path_that_the_health_check_asks(tmp_path: Path) -> None:
     from api.app import create_app
-    from api.service import Settings
+    from api.settings import Settings
 
     paths = create_app(Settings(url=f"sqlite:///{tmp_path / 'service.db'}")).openapi()["paths"]
     (rest,) = told("HEALTHCHECK")
@@ -195,6 +195,24 @@ def test_compose_starts_things_in_order_and_shows_only_the_proxy() -> None:
     assert whole["services"]["service"]["environment"].keys() <= {"PGPASSWORD", "FORWARDED_ALLOW_IPS"}
 
 
+def test_a_container_without_compose_is_started_as_compose_would() -> None:
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.S)).replace("\\\n", " ")
+    first, lasting = (shlex.split(line, comments=True) for line in re.findall(r"docker run .*", blocks))
+    (folder,), (port,) = told("VOLUME"), told("EXPOSE")
+    service = services()["service"]
+    for words in (first, lasting):
+        assert {"--init", f"frugaltwin:{folder}"} <= set(words)
+    whole = " ".join(lasting)
+    assert f" -p 127.0.0.1:{port}:{port} " in whole
+    for flag in (
+        "--read-only",
+        f"--tmpfs {service['tmpfs'][0]}",
+        f"--cap-drop {service['cap_drop'][0]}",
+        f"--restart {service['restart']}",
+    ):
+        assert f" {flag} " in whole, flag
+
+
 def test_no_secret_is_written_down() -> None:
     n = 0
     for name, service in services().items():
@@ -204,6 +222,8 @@ def test_no_secret_is_written_down() -> None:
                 assert re.fullmatch(r"\$\{\w+:(-|\?.*)\}", value), f"{name}: {key}"
     assert n == 3
     for path in DEPLOY.iterdir():
+        if path.name == ".env":
+            continue
         assert not re.search(r"ft_[\w-]{20,}|://\w+:[^@/$\s]+@", path.read_text()), path.name
     ignored = (HOME / ".gitignore").read_text().splitlines()
     assert ".env" in ignored
@@ -240,7 +260,9 @@ def test_what_stands_around_the_service_is_more_patient_than_it_is() -> None:
     assert 60 * int(minutes) > LONGEST_WAIT
     (megabytes,) = re.findall(r"client_max_body_size (\d+)m;", PAGE)
     assert int(megabytes) * 2**20 > BODY
-    for seconds in (unit()["TimeoutStopSec"][0], *(s["stop_grace_period"].rstrip("s") for s in services().values() if "init" in s)):
+    (by_hand,) = re.findall(r"--stop-timeout (\d+)", PAGE)
+    in_compose = [s["stop_grace_period"].rstrip("s") for s in services().values() if "init" in s]
+    for seconds in (unit()["TimeoutStopSec"][0], by_hand, *in_compose):
         assert int(seconds) > PATIENCE + GRACE
 
 

@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,8 +24,8 @@ SSE = {"Accept": "text/event-stream"}
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("events"), requests_per_second=1e6, burst=1e6, heartbeat=0.3) as found:
+def service(fresh_url: Callable[[], str]) -> Iterator[Running]:
+    with running(fresh_url(), requests_per_second=1e6, burst=1e6, heartbeat=0.3) as found:
         yield found
 
 
@@ -226,8 +225,8 @@ def test_streams_end_when_their_token_expires(service: Running) -> None:
     assert service.database.now() >= now + 1.5
 
 
-def test_streams_end_when_the_service_does(tmp_path: Path) -> None:
-    with running(tmp_path, heartbeat=60) as service:
+def test_streams_end_when_the_service_does(database_url: str) -> None:
+    with running(database_url, heartbeat=60) as service:
         _, token = service.person()
         with stream(service, token) as lines:
             service.stop()

@@ -33,6 +33,8 @@ class Day:
     connection: Connection
     rig: str
     now: float = 0.0
+    clock: float = 0.0
+    """Of the rig's virtual time."""
     asked: dict[str, tuple[str, float, float]] = field(default_factory=dict)
     """Who, when, and up to which virtual time they had to wait, by experiment."""
     began: dict[str, float] = field(default_factory=dict)
@@ -51,6 +53,8 @@ class Day:
         done = []
         for row in queue.lease(self.connection, self.now, self.rig, "worker", batch):
             identity, lease = row["id"], row["lease"]
+            if not row["lane"]:
+                self.clock = max(self.clock, row["tag"])
             queue.begin(self.connection, self.now, identity, lease)
             self.began[identity] = self.now
             self.now += row["seconds"]
@@ -194,12 +198,68 @@ def test_what_was_taken_back_costs_no_turn(course: Class) -> None:
     course.day(day)
 
 
+def test_nobody_keeps_a_place_for_later_by_taking_back_what_went_before_it(course: Class) -> None:
+    hasty, other, late = course.people(3)
+
+    def day(d: Day) -> None:
+        d.submit(other, 10.0, 100)
+        for _ in range(20):
+            *before, _ = d.submit(hasty, 10.0, 50)  # the last of each fifty is kept
+            for identity in before:
+                queue.abort(d.connection, d.now, identity, "only to keep the place behind it")
+        while d.now < 450.0:
+            d.serve()
+        (hers,) = d.submit(late, 10.0)
+        came = d.now
+        while hers not in d.ended:
+            d.serve()
+        assert d.began[hers] - came <= 2 * 10.0  # one of everybody else's, and not twenty of his
+        assert d.seconds_of(hasty, came) >= 200.0 - 2 * 10.0  # nor is he worse off
+
+    course.day(day)
+
+
+def test_what_takes_no_time_by_its_estimate_does_not_go_before_everybody(course: Class) -> None:
+    quick, other = course.people(2)
+
+    def day(d: Day) -> None:
+        d.submit(quick, 0.0, 100)
+        (theirs,) = d.submit(other, 0.0)
+        d.serve()
+        d.serve()
+        assert theirs in d.ended
+
+    course.day(day)
+
+
+def test_urgent_experiments_cost_an_instructor_no_turn_of_what_is_not_urgent(course: Class) -> None:
+    instructor, greedy = course.people(2)
+
+    def day(d: Day) -> None:
+        d.submit(greedy, 10.0, 50)
+        (one,) = d.submit(instructor, 10.0)  # of a campaign
+        taken_back, *_ = d.submit(instructor, 10.0, 21, is_urgent=True)
+        queue.abort(d.connection, d.now, taken_back, "a mistake")  # which gives no turn back
+        (two,) = d.submit(instructor, 10.0)
+        for _ in range(20):
+            d.serve()
+        d.serve(2)
+        assert one in d.ended
+        d.serve()
+        assert two not in d.ended
+        d.serve()
+        assert two in d.ended
+
+    course.day(day)
+
+
 Step = tuple[str, int, float]
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("submit"), st.integers(0, 3), st.floats(1.0, 100.0)),
         st.tuples(st.just("pile"), st.integers(0, 3), st.floats(1.0, 20.0)),
         st.tuples(st.just("serve"), st.just(0), st.just(0.0)),
+        st.tuples(st.just("abort"), st.integers(0, 3), st.floats(0.0, 1.0)),
         st.tuples(st.just("rest"), st.just(0), st.floats(0.0, 50.0)),
     ),
     max_size=40,
@@ -216,20 +276,24 @@ def test_nobody_starves_whoever_comes_when(one_class: tuple[Class, list[str]], s
     course, everybody = one_class
 
     def day(d: Day) -> None:
-        clock = 0.0
         windows: dict[str, float] = {}
         longest: dict[str, float] = defaultdict(float)
         for kind, who, seconds in steps:
             if kind in ("submit", "pile"):
                 for identity in d.submit(everybody[who], seconds, 10 if kind == "pile" else 1):
-                    windows[identity] = d.asked[identity][2] - clock
+                    windows[identity] = d.asked[identity][2] - d.clock
                 longest[everybody[who]] = max(longest[everybody[who]], seconds)
+            elif kind == "abort":
+                if waiting := [i for i, (person, *_) in d.asked.items() if person == everybody[who] and i not in d.ended]:
+                    one = waiting[int(seconds * (len(waiting) - 1))]
+                    queue.abort(d.connection, d.now, one, "a mistake")
+                    del d.asked[one]
             elif kind == "serve":
-                clock = max([clock, *(d.asked[i][2] for i in d.serve())])
+                d.serve()
             else:
                 d.now += seconds
                 while d.serve():  # a rig does not rest while somebody waits
-                    clock = max([clock, *(d.asked[i][2] for i in d.ended)])
+                    pass
         while d.serve():
             pass
         assert d.ended.keys() == d.asked.keys()

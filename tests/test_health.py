@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,14 @@ import pytest
 from api import benches, logs
 from api.app import create_app
 from api.logs import Discreet, hidden
-from api.service import Settings
+from api.settings import Settings
 from tests.running_service import Running, running
 from tests.service_database import submit
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("health"), requests_per_second=1e6, burst=1e6) as found:
+def service(fresh_url: Callable[[], str]) -> Iterator[Running]:
+    with running(fresh_url(), requests_per_second=1e6, burst=1e6) as found:
         yield found
 
 
@@ -42,8 +42,8 @@ def test_health_and_readiness_need_no_token(service: Running) -> None:
         assert nobody.get("/ready").json() == {"status": "ready", "rigs": {"color-1": "offline"}}
 
 
-def test_a_service_that_cannot_write_is_alive_and_not_ready(tmp_path: Path) -> None:
-    with running(tmp_path) as service, service.client() as nobody:
+def test_a_service_that_cannot_write_is_alive_and_not_ready(database_url: str) -> None:
+    with running(database_url) as service, service.client() as nobody:
         service.database.close()
         assert nobody.get("/health").status_code == 200
         response = nobody.get("/ready")
@@ -51,8 +51,8 @@ def test_a_service_that_cannot_write_is_alive_and_not_ready(tmp_path: Path) -> N
         assert response.json()["retryable"]
 
 
-def test_metrics_count_what_happened_and_name_nobody(tmp_path: Path) -> None:
-    with running(tmp_path) as service:
+def test_metrics_count_what_happened_and_name_nobody(database_url: str) -> None:
+    with running(database_url) as service:
         whose, token = service.person(name="Rosalind")
         _, observer = service.person("observer", name="Prometheus")
         service.database.write_now(lambda c, now: benches.register(c, now, "color-2", "color-mixing", {}, False))
@@ -98,7 +98,7 @@ def test_metrics_are_in_prometheus_format(service: Running) -> None:
         assert {match[1], match[1] + (match[2] or "")} & named, line
 
 
-def test_no_token_or_code_is_in_the_log_of_a_whole_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_token_or_code_is_in_the_log_of_a_whole_session(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     root = logging.StreamHandler(log)
     root.setFormatter(Discreet())
@@ -110,7 +110,7 @@ def test_no_token_or_code_is_in_the_log_of_a_whole_session(tmp_path: Path, monke
         logging.getLogger(name).setLevel(logging.DEBUG)
         logging.getLogger(name).propagate = True
     try:
-        with running(tmp_path) as service, service.client(service.admin) as admin, service.client() as nobody:
+        with running(database_url) as service, service.client(service.admin) as admin, service.client() as nobody:
             code = admin.post("/v1/codes", json={"uses": 3, "note": "n"}, headers={"Idempotency-Key": "k"}).json()["code"]
             token = nobody.post("/v1/join", json={"code": code, "name": "Ada"}).json()["token"]
             secrets = [service.admin, code, token]
@@ -165,7 +165,8 @@ def test_every_operation_says_what_it_does_and_how_it_fails() -> None:
             assert set(operation["tags"]) <= tags, where
             errors = {s: r for s, r in operation["responses"].items() if s >= "400"}
             for status, response in errors.items():
-                schema = response["content"]["application/problem+json"]["schema"]
+                told = found["components"]["responses"][response["$ref"].rpartition("/")[2]]
+                schema = told["content"]["application/problem+json"]["schema"]
                 assert schema == {"$ref": "#/components/schemas/Problem"}, (where, status)
             if "security" in operation:
                 assert {"401", "422", "429"} <= set(errors), where
@@ -180,6 +181,8 @@ def test_every_operation_says_what_it_does_and_how_it_fails() -> None:
 
 def test_the_page_takes_nothing_from_elsewhere_and_has_its_licenses(service: Running) -> None:
     with service.client() as nobody:
+        front = nobody.get("/")  # what stands on the board, typed into a browser
+        assert (front.status_code, front.headers["location"]) == (307, "/docs")
         page = nobody.get("/docs")
         policy = page.headers["content-security-policy"]
         assert policy.startswith("default-src 'self';")
@@ -215,7 +218,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-def test_a_browser_shows_the_page_and_asks_nobody_else(service: Running, tmp_path: Path) -> None:
+def test_a_browser_shows_the_page_and_asks_nobody_else(sqlite_url: str, tmp_path: Path) -> None:
     proxy = ThreadingHTTPServer(("127.0.0.1", 0), Snitch)
     proxy.asked = []  # type: ignore[attr-defined]
     thread = threading.Thread(target=proxy.serve_forever)
@@ -226,7 +229,9 @@ def test_a_browser_shows_the_page_and_asks_nobody_else(service: Running, tmp_pat
         f"--proxy-server=127.0.0.1:{proxy.server_port}", "--proxy-bypass-list=127.0.0.1", "--virtual-time-budget=10000", "--dump-dom",
     ]  # fmt: skip
     try:
-        done = subprocess.run([str(CHROMIUM), *flags, f"{service.address}/docs"], capture_output=True, text=True, timeout=90, check=False)
+        with running(sqlite_url) as service:
+            words = [str(CHROMIUM), *flags, f"{service.address}/docs"]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=90, check=False)
     finally:
         proxy.shutdown()
         thread.join()

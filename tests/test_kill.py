@@ -5,6 +5,7 @@
 
 import os
 import resource
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,8 +15,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from api import journal, queue
 from api.database import Database
-from tests.service_database import SETTINGS, ServiceProcess, client, new_person, new_rig, new_token, until
+from api.queue import Order
+from frugaltwin.errors import StoreError
+from tests.service_database import COST, SETTINGS, PostgresServer, ServiceProcess, client, new_person, new_rig, new_token, until
 
 KILLS = int(os.environ.get("FRUGALTWIN_KILLS", "10"))
 STUDENTS = 4
@@ -98,19 +102,51 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed(serv
     assert KILLS == 0 or sum(s.again for s in students) > 0  # some requests were under way when it was killed
 
 
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("prlimit") is None, reason="needs prlimit")
+def test_postgresql_without_room_gets_a_problem_and_room_mends_it(postgres: PostgresServer, tmp_path: Path) -> None:
+    url = postgres.new_database()
+    database = Database(url)
+    new_rig(database)
+    token = new_token(database, new_person(database, runs=1e6))
+    database.write_now(lambda c, now: c.execute(text("alter table experiment alter settings_json set storage plain")))  # a page for each
+    wide = Order(new_person(database), "color-1", SETTINGS | {"note": "x" * 7000}, COST)
+    kept: list[str] = []
+
+    def fill() -> None:
+        for _ in range(40):
+            kept.extend(database.write_now(lambda c, now: [str(queue.submit(c, now, wide)["id"]) for _ in range(10)]))
+
+    with ServiceProcess(url, tmp_path) as service, client(service.address, token) as http:
+        try:
+            for size in (1_200_000, 147 * 8192):  # half a page has room, which PostgreSQL calls a full disk; then none
+                postgres.limit_files(size)
+                with pytest.raises(StoreError, match="make room on the disk"):
+                    fill()
+                while (reply := http.post("/v1/experiments", json=ORDER)).status_code == 202:
+                    kept.append(reply.json()["id"])
+                assert (reply.status_code, reply.headers["content-type"]) == (503, "application/problem+json")
+                assert (reply.json()["retryable"], "make room on the disk" in reply.json()["detail"]) == (True, True)
+                assert http.get("/v1/me").status_code == 200  # reading goes on
+        finally:
+            postgres.limit_files(None)
+        kept.append(http.post("/v1/experiments", json=ORDER).json()["id"])
+    found = database.read_now(lambda c: list(c.execute(text("select id from experiment order by number")).scalars()))
+    assert found == kept
+    assert database.read_now(journal.last) == len(kept)
+    database.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")
-def test_a_disk_without_room_gets_a_problem_and_room_mends_it(sqlite_file: Path, tmp_path: Path) -> None:
-    path = tmp_path / "service.db"
-    path.write_bytes(sqlite_file.read_bytes())
-    database = Database(f"sqlite:///{path}")
+def test_a_disk_without_room_gets_a_problem_and_room_mends_it(sqlite_url: str, tmp_path: Path) -> None:
+    database = Database(sqlite_url)
     new_rig(database)
     token = new_token(database, new_person(database, runs=1e6))
     database.close()
     kept: list[str] = []
-    with ServiceProcess(f"sqlite:///{path}", tmp_path) as service, client(service.address, token) as http:
+    with ServiceProcess(sqlite_url, tmp_path) as service, client(service.address, token) as http:
         before = resource.prlimit(service.pid, resource.RLIMIT_FSIZE)
         kept.append(http.post("/v1/experiments", json=ORDER).json()["id"])
-        log = path.with_name("service.db-wal")
+        log = tmp_path / "service.db-wal"
         resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (log.stat().st_size + 30_000, before[1]))
         while (reply := http.post("/v1/experiments", json=ORDER)).status_code == 202:
             kept.append(reply.json()["id"])

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from api import ledger, queue, upkeep
 from api.database import Database, engine_of
+from api.ledger import Amount
 from api.migrations import newest, upgrade
 from api.tables import tables
 from frugaltwin.costs import Cost
@@ -177,8 +178,7 @@ def test_a_backup_is_the_database_while_it_is_written_and_read_only_by_its_owner
         while not is_over.is_set():
             submit(database, whose)
 
-    with_budget = database.write_now(lambda c, now: ledger.grant(c, now, whose, {"runs": 1e6, "seconds": 1e9, "money": 1e6}))
-    assert with_budget is None
+    database.write_now(lambda c, now: ledger.grant(c, now, whose, Amount(runs=1e6, seconds=1e9, money=1e6)))
     writing = threading.Thread(target=busy)
     writing.start()
     upkeep.backup(database.url, tmp_path / "copy.db")
@@ -190,6 +190,13 @@ def test_a_backup_is_the_database_while_it_is_written_and_read_only_by_its_owner
     assert {f.status for f in upkeep.findings(f"sqlite:///{tmp_path}/copy.db")} <= {"ok", "warning"}
     with pytest.raises(InvalidInput, match="exists"):
         upkeep.backup(database.url, tmp_path / "copy.db")
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_postgresql_database_that_cannot_keep_every_name_is_refused(postgres: PostgresServer, encoding: str) -> None:
+    postgres.execute(f"create database {encoding} encoding '{encoding}' template template0")
+    with pytest.raises(StoreError, match=f"keeps text as {encoding}.*createdb -E UTF8"):
+        upgrade(postgres.url(encoding.lower()))
 
 
 def test_a_postgresql_backup_is_restored_whole(postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

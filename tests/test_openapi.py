@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,11 +24,17 @@ from schemathesis.specs.openapi.checks import (
 from api import people
 from api.app import create_app
 from api.database import Database
-from api.service import Settings
+from api.settings import Settings
 from tests.service_database import ServiceProcess, new_person, new_rig, submit
 
+
+def no_bug(context: Any, answer: Any, case: Any) -> bool | None:
+    """Parquet files may be asked for where nothing that writes them is installed; the document announces that answer."""
+    return None if answer.status_code == 501 and case.path.endswith("/export") else not_a_server_error(context, answer, case)
+
+
 EXAMPLES = int(os.environ.get("FRUGALTWIN_EXAMPLES", "2"))
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance, response_schema_conformance]
+CHECKS = [no_bug, status_code_conformance, content_type_conformance, response_headers_conformance, response_schema_conformance]
 DOCUMENT = create_app(Settings()).openapi()
 schema = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig.from_dict({}))
 OPEN = {("POST", "/v1/join"), ("GET", "/health"), ("GET", "/ready")}
@@ -47,24 +51,24 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("openapi")
-    shutil.copy(sqlite_file, folder / "service.db")
-    url = f"sqlite:///{folder}/service.db"
+def running(fresh_url: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    url = fresh_url()
     database = Database(url)
     student = new_person(database)
     rigs = [new_rig(database), new_rig(database, "pump-1", is_real=True)]
     experiments = [submit(database, student) for _ in range(3)]
     instructor = database.write_now(lambda c, now: people.add_person(c, now, "Ms Curie", "instructor", {}))
+    observer = database.write_now(lambda c, now: people.add_person(c, now, "Prometheus", "observer", {}))
     tokens, spare = {}, []
     for name, whose, scopes in (
         ("student", student, ["read", "run:sim"]),
         ("instructor", instructor, people.OF_ROLE["instructor"].split()),
+        ("observer", observer, people.OF_ROLE["observer"].split()),
     ):
         tokens[name] = database.write_now(lambda c, now, w=whose, s=scopes: people.add_token(c, now, w, s))[1]  # type: ignore[misc]
         spare.append(database.write_now(lambda c, now, w=whose, s=scopes: people.add_token(c, now, w, s))[0])  # type: ignore[misc]
     database.close()
-    with ServiceProcess(url, folder) as service:
+    with ServiceProcess(url, tmp_path_factory.mktemp("openapi")) as service:
         words = {"name": "c1", "rig": "color-1", "goal": "match-color:#8fb04a", "mode": "client", "budget": {"runs": 5}}
         made = httpx.post(
             f"{service.address}/v1/campaigns", json=words, headers={"Authorization": f"Bearer {tokens['student']}"}, timeout=60
@@ -74,7 +78,7 @@ def running(sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield Running(service.address, tokens, {"name": cycle(rigs), "whose": cycle([student]), "identity": cycle(identities)})
 
 
-@pytest.mark.parametrize("who", ["student", "instructor"])
+@pytest.mark.parametrize("who", ["student", "instructor", "observer"])
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 def test_no_answer_surprises(case: Any, running: Running, who: str) -> None:
@@ -87,25 +91,74 @@ def test_no_answer_surprises(case: Any, running: Running, who: str) -> None:
         case.call_and_validate(base_url=running.address, headers=headers, checks=CHECKS, timeout=30)
 
 
+@schema.include(path="/v1/events").parametrize()
+@settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+def test_a_stream_begins_as_the_document_says(case: Any, running: Running) -> None:
+    """Only its head is looked at: it has no end."""
+    headers = {"Authorization": f"Bearer {running.tokens['student']}", "Accept": "text/event-stream"}
+    asked = case.as_transport_kwargs(base_url=running.address, headers=headers)
+    with httpx.stream(**asked, timeout=30, trust_env=False) as answer:
+        said = DOCUMENT["paths"][case.path]["get"]["responses"][str(answer.status_code)]
+        kinds = DOCUMENT["components"]["responses"][said["$ref"].rpartition("/")[2]]["content"] if "$ref" in said else said["content"]
+        kind = answer.headers["content-type"].partition(";")[0]
+        assert kind in kinds
+        assert (kind == "text/event-stream") == (answer.status_code == 200)
+
+
 @pytest.mark.parametrize("words", [None, "Bearer ft_nobody", "Bearer", "Basic YTpi", "bearer\tft_nobody"])
 def test_nobody_gets_in_without_a_token(running: Running, words: str | None) -> None:
-    for path, method in ((path, method) for path, methods in DOCUMENT["paths"].items() for method in methods):
-        if (method.upper(), path) in OPEN:
-            continue
-        asked = path.format(**{word: next(ids) for word, ids in running.ids.items()})
-        answer = httpx.request(
-            method, running.address + asked, headers={"Authorization": words} if words else {}, timeout=30, trust_env=False
-        )
-        if (method, path) == ("get", "/metrics"):
-            continue
-        assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json"), (method, path)
-        assert answer.headers["www-authenticate"] == "Bearer"
+    headers = {"Authorization": words} if words else {}
+    with httpx.Client(base_url=running.address, headers=headers, timeout=30, trust_env=False) as nobody:
+        for path, method in ((path, method) for path, methods in DOCUMENT["paths"].items() for method in methods):
+            if (method.upper(), path) not in OPEN:
+                answer = nobody.request(method, path.format(**{word: next(ids) for word, ids in running.ids.items()}))
+                assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json"), (method, path)
+                assert answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_every_error_of_the_document_is_a_problem() -> None:
     for path, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
             for status, response in operation["responses"].items():
-                if status >= "400" and (status, path) != ("503", "/ready"):
-                    assert list(response["content"]) == ["application/problem+json"], (method, path, status)
+                if status >= "400":
+                    found = DOCUMENT["components"]["responses"][response["$ref"].rpartition("/")[2]]
+                    assert list(found["content"]) == ["application/problem+json"], (method, path, status)
     assert "HTTPValidationError" not in DOCUMENT["components"]["schemas"]
+
+
+def test_whoever_has_only_the_document_is_told_everything() -> None:
+    said = "description"
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            assert operation[said], (method, path)
+            assert all(p.get(said) for p in operation.get("parameters", [])), (method, path)
+            assert all("$ref" in r or r[said] != "Successful Response" for r in operation["responses"].values()), (method, path)
+    for name, model in DOCUMENT["components"]["schemas"].items():
+        assert model[said], name
+        silent = [field for field, about in model["properties"].items() if not about.get(said) and "$ref" not in about]
+        assert not silent, (name, silent)  # what is a model of its own is described there
+
+
+# What an example is answered on a service without a worker, where it is not done: it is understood, and the reason is another.
+NOT_DONE = {
+    "/v1/join": (401, "this code is unknown"),
+    "/v1/campaigns/{identity}/proposal": (409, "no suggestion for trial 1"),
+    "/v1/campaigns/{identity}/preferences": (422, "has no reading"),
+}
+
+
+def test_every_example_is_accepted_as_it_stands(running: Running) -> None:
+    headers = {"Authorization": f"Bearer {running.tokens['instructor']}"}
+    with httpx.Client(base_url=running.address, headers=headers, timeout=60, trust_env=False) as client:
+        client.post("/v1/campaigns", json={"name": "mine", "rig": "color-1", "goal": "match-color:coral", "mode": "client"})
+        limited = client.post("/v1/people", json={"name": "Ada", "budget": {"runs": 10, "volume": 500.0}}).json()["person"]
+        ids = {"campaigns": client.get("/v1/campaigns").json()["items"][0]["id"], "people": limited}
+        for path, method, operation in ((path, m, o) for path, methods in DOCUMENT["paths"].items() for m, o in methods.items()):
+            if "requestBody" not in operation or operation["tags"] == ["work"]:
+                continue
+            model = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            for example in DOCUMENT["components"]["schemas"][model]["examples"]:
+                answer = client.request(method, path.format(identity=ids.get(path.split("/")[2])), json=example)
+                status, words = NOT_DONE.get(path, (2, ""))
+                assert answer.status_code // (1 if words else 100) == status, (path, example, answer.text)
+                assert words in answer.text

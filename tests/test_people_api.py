@@ -1,23 +1,23 @@
 """Joining, tokens, budgets: who may do what, and what is shown to whom."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import select
 
+from api import people, upkeep
 from api.tables import answer, join_code, token
 from tests.running_service import Running, running
-from tests.service_database import submit
+from tests.service_database import SETTINGS, submit
 
 LEFT = {"runs": 3.0, "seconds": None, "money": None, "volume": 20.0}
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("people"), requests_per_second=1e6, burst=1e6) as found:
+def service(fresh_url: Callable[[], str]) -> Iterator[Running]:
+    with running(fresh_url(), requests_per_second=1e6, burst=1e6) as found:
         yield found
 
 
@@ -53,13 +53,15 @@ def test_a_code_makes_a_person_with_a_budget_and_a_token_that_works(service: Run
         refused(nobody.post("/v1/join", json={"code": made["code"], "name": "Third"}), 401)
 
 
-def test_wrong_codes_are_limited_and_right_ones_are_not(tmp_path: Path) -> None:
-    with running(tmp_path) as service, service.client() as nobody, service.client(service.admin) as admin:
+def test_wrong_codes_are_limited_and_right_ones_are_not(database_url: str) -> None:
+    with running(database_url) as service, service.client() as nobody, service.client(service.admin) as admin:
         code = admin.post("/v1/codes", json={"uses": 100}).json()["code"]
         for i in range(40):  # a classroom is one address
             assert nobody.post("/v1/join", json={"code": code, "name": f"student {i}"}).status_code == 201
         statuses = [nobody.post("/v1/join", json={"code": f"aaaa-bbbb-cc{i:02}", "name": "Eve"}).status_code for i in range(30)]
         assert set(statuses) == {401}
+        for _ in range(10):  # what a slow machine gives back meanwhile
+            service.service.count_wrong_code("127.0.0.1")
         for words in ("aaaa-bbbb-dddd", code):
             response = nobody.post("/v1/join", json={"code": words, "name": "Eve"})
             assert refused(response, 429, "wrong codes")["retryable"]
@@ -136,6 +138,17 @@ def test_one_person_has_no_more_than_twenty_good_tokens(service: Running) -> Non
         assert student.post("/v1/tokens", json={"scopes": ["read"]}).status_code == 201
 
 
+def test_all_tokens_of_a_person_together_ask_no_more_than_two_may(sqlite_url: str) -> None:
+    with running(sqlite_url, requests_per_second=1e-3, burst=4.0) as service:
+        whose, words = service.person()
+        scopes = ["read"]
+        made = [service.database.write_now(lambda c, now: people.add_token(c, now, whose, scopes))[1] for _ in range(2)]
+        for token_, n in ((words, 4), (made[0], 4), (made[1], 0), (service.person()[1], 4)):
+            with service.client(token_) as client:
+                assert [client.get("/v1/me").status_code for _ in range(5)] == [200] * n + [429] * (5 - n)
+                refused(client.get("/v1/me"), 429, "all tokens of one person" if not n else "one token")
+
+
 def test_a_budget_is_what_was_granted_less_what_was_spent(service: Running, admin: httpx.Client) -> None:
     whose, words = service.person(runs=2, volume=5)
     with service.client(words) as student:
@@ -149,7 +162,7 @@ def test_a_budget_is_what_was_granted_less_what_was_spent(service: Running, admi
             assert granted.json()["left"] == {"runs": 12, "seconds": None, "money": None, "volume": 5}
         other, _ = service.person(runs=0)
         refused(admin.post(f"/v1/people/{other}/grants", json={"runs": 10}, headers=keyed), 422, "key")
-        unlimited = admin.post(f"/v1/people/{whose}/grants", json={"volume": None}).json()["left"]
+        unlimited = admin.patch(f"/v1/people/{whose}/budget", json={"volume": None}).json()["left"]
         assert unlimited == {"runs": 12, "seconds": None, "money": None, "volume": None}
         refused(student.post(f"/v1/people/{whose}/grants", json={"runs": 10}), 403)
         first = student.get("/v1/me/ledger", params={"limit": 3}).json()
@@ -160,6 +173,50 @@ def test_a_budget_is_what_was_granted_less_what_was_spent(service: Running, admi
     theirs = admin.get(f"/v1/people/{whose}/ledger").json()["items"]
     assert theirs == first["items"] + rest["items"]
     assert admin.get(f"/v1/people/{whose}").json()["budget"]["left"] == unlimited
+
+
+def test_an_instructor_takes_back_what_is_left_and_not_more(service: Running, admin: httpx.Client) -> None:
+    whose, words = service.person(runs=5, seconds=100, volume=20)
+    submit(service.database, whose)  # 1 run, 10 s, 4 mL are set aside
+    grants = f"/v1/people/{whose}/grants"
+    refused(admin.post(grants, json={"runs": -1, "seconds": -91}), 402, "seconds: 91 s is to be taken, 90 s is left", "at most")
+    refused(admin.post(grants, json={"money": -1}), 409, "money", "no limit")
+    refused(admin.post(grants, json={"runs": None}), 422)
+    assert admin.get(f"/v1/people/{whose}").json()["budget"]["left"]["runs"] == 4  # nothing was done by halves
+    assert admin.post(grants, json={"runs": -4, "seconds": -80}).json()["left"] == {"runs": 0, "seconds": 10, "money": None, "volume": 16}
+    with service.client(words) as student:
+        order = {"rig": "color-1", "settings": SETTINGS}
+        refused(student.post("/v1/experiments", json=order), 402, "runs: 1 is asked for, 0 is left")
+        lines = student.get("/v1/me/ledger").json()["items"]
+    assert [(line["kind"], line["runs"], line["seconds"]) for line in lines] == [("grant", -4, -80), ("reserve", 1, 10), ("grant", 5, 100)]
+    assert {f.status for f in upkeep.findings(service.database.url)} <= {"ok", "warning"}
+
+
+def test_a_limit_can_be_set_where_there_was_none_and_the_ledger_adds_up(service: Running, admin: httpx.Client) -> None:
+    whose, words = service.person(money=1)
+    identity = submit(service.database, whose)
+    budget = f"/v1/people/{whose}/budget"
+    for _ in range(2):  # said twice, it is so
+        assert admin.patch(budget, json={"runs": 2, "volume": 30}).json()["left"] == {
+            "runs": 2,
+            "seconds": None,
+            "money": 0.99,
+            "volume": 30,
+        }
+    with service.client(words) as student:
+        refused(student.patch(budget, json={"runs": 100}), 403)
+        student.post(f"/v1/experiments/{identity}/abort").raise_for_status()
+        assert student.get("/v1/me").json()["budget"]["left"] == {"runs": 3, "seconds": None, "money": 1, "volume": 34}
+        assert admin.patch(budget, json={"money": 0, "volume": None}).json()["left"] == {
+            "runs": 3,
+            "seconds": None,
+            "money": 0,
+            "volume": None,
+        }
+        assert [p["budget"]["left"]["runs"] for p in admin.get("/v1/people").json()["items"] if p["id"] == whose] == [3]
+    refused(admin.patch(budget, json={"runs": -1}), 422)
+    refused(admin.patch("/v1/people/u_nobody/budget", json={"runs": 1}), 404)
+    assert {f.status for f in upkeep.findings(service.database.url)} <= {"ok", "warning"}
 
 
 def test_the_class_is_paged_newest_first_without_gaps(service: Running, admin: httpx.Client) -> None:

@@ -1,8 +1,7 @@
 """P4: nobody sees another's rows. What is another's is answered exactly like what does not exist, byte for byte but for the id."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +11,7 @@ from sqlalchemy import text
 from api import queue
 from api.app import create_app
 from api.database import Database
-from api.service import Settings
+from api.settings import Settings
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
 from tests.service_database import SETTINGS, ServiceProcess, client, new_person, new_rig, new_token
@@ -40,17 +39,15 @@ class Class:
 
 
 @pytest.fixture(scope="module")
-def classroom(sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    folder = tmp_path_factory.mktemp("privacy")
-    (folder / "service.db").write_bytes(sqlite_file.read_bytes())
-    url = f"sqlite:///{folder}/service.db"
+def classroom(fresh_url: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
+    url = fresh_url()
     database = Database(url)
     new_rig(database)
     ada, bob = new_person(database, "Ada"), new_person(database, "Bob")
     tokens = new_token(database, ada), new_token(database, bob)
     token_of_ada = database.read_now(lambda c: c.execute(text("select id from token where person = :who"), {"who": ada}).scalar_one())
     with (
-        ServiceProcess(url, folder) as service,
+        ServiceProcess(url, tmp_path_factory.mktemp("privacy")) as service,
         client(service.address, tokens[0]) as owner,
         client(service.address, tokens[1]) as stranger,
     ):

@@ -5,17 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select, text, update
 
 from api import journal, ledger, people, queue
 from api.database import Database
-from api.ledger import BudgetExhausted
+from api.ledger import Amount, BudgetExhausted
 from api.people import Unauthorized
-from api.queue import Conflict, NotFound
-from api.tables import event
+from api.queue import Conflict, NotFound, Order
+from api.tables import event, join_code, rig, token
+from api.tables import ledger as entries
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
-from tests.service_database import COST, new_person, new_rig, new_token, submit
+from tests.service_database import COST, SETTINGS, new_person, new_rig, new_token, submit
 
 MEASURED = Measurement({"t_415": 0.5}, Cost(seconds=3.0, money=0.004, volume=4.0), {"n_415": 512})
 HOUR = 3600.0
@@ -99,7 +100,7 @@ def test_a_budget_that_does_not_allow_it_queues_nothing(service: Database) -> No
         submit(service, whose)
     assert service.read_now(lambda c: c.execute(text("select count(*) from experiment")).scalar_one()) == 1
     assert service.read_now(journal.last) == 1
-    service.write_now(lambda c, now: ledger.grant(c, now, whose, {"seconds": 5.0}))
+    service.write_now(lambda c, now: ledger.grant(c, now, whose, Amount(seconds=5.0)))
     submit(service, whose)
 
 
@@ -138,7 +139,7 @@ def test_a_lease_that_runs_out_before_the_rig_began_goes_back_to_its_place(servi
 
 
 def test_what_began_on_a_real_rig_and_was_lost_is_unknown_and_never_leased_again(service: Database, clock: Clock) -> None:
-    whose = new_person(service, runs=5)
+    whose = new_person(service, runs=5, seconds=100)
     lost = submit(service, whose, "mixer-1")
     (row,) = lease(service, "mixer-1", "one")
     begin(service, row)
@@ -148,7 +149,7 @@ def test_what_began_on_a_real_rig_and_was_lost_is_unknown_and_never_leased_again
     assert left(service, whose)["runs"] == 4
     assert service.write_now(lambda c, now: queue.renew(c, now, "mixer-1", "two", {lost: row["lease"]})) == [lost]
     assert finish(service, row)["state"] == "succeeded"  # a late report clears it up, and it is not paid twice
-    assert left(service, whose)["runs"] == 4
+    assert (left(service, whose)["runs"], left(service, whose)["seconds"]) == (4, 90)
     assert story(service, lost) == ["queued", "running", "unknown", "succeeded"]
 
 
@@ -272,3 +273,183 @@ def test_a_refusal_in_the_middle_of_a_change_leaves_no_trace(service: Database) 
         service.write_now(two)
     assert left(service, whose)["runs"] == 5
     assert (lease(service), service.read_now(journal.last)) == ([], 0)
+
+
+@pytest.mark.parametrize("closed", ["paused", "stopped"])
+def test_a_rig_that_is_not_open_gives_nothing_away(service: Database, closed: str) -> None:
+    def turn(to: str) -> None:
+        service.write_now(lambda c, now: c.execute(update(rig).values(state=to)))
+
+    one = submit(service, new_person(service))
+    turn(closed)
+    assert lease(service) == []
+    turn("open")
+    assert [row["id"] for row in lease(service)] == [one]
+
+
+def test_the_virtual_time_of_a_rig_never_goes_back(service: Database) -> None:
+    first, second, late = (new_person(service) for _ in range(3))
+    submit(service, first)
+    for _ in range(3):
+        submit(service, second)
+    rows = lease(service, count=4)
+    service.write_now(lambda c, now: queue.release(c, now, rows[0]["id"], rows[0]["lease"]))
+    assert [row["id"] for row in lease(service)] == [rows[0]["id"]]  # an early one again
+    assert service.read_now(lambda c: queue.next_tag(c, "color-1", late)) == rows[-1]["tag"] == 20.0
+
+
+@pytest.mark.parametrize("end", ["aborted", "unknown", "succeeded", "taken over"])
+def test_what_was_ended_or_taken_over_never_begins_again(service: Database, clock: Clock, end: str) -> None:
+    identity = submit(service, new_person(service), "mixer-1")
+    (row,) = lease(service, "mixer-1")
+    if end == "taken over":
+        clock.now += queue.LEASE + 1
+        (other,) = lease(service, "mixer-1", "two")
+        begin(service, other)
+    else:
+        begin(service, row)
+    if end == "aborted":
+        service.write_now(lambda c, now: queue.abort(c, now, identity, "a mistake"))
+    elif end == "unknown":
+        clock.now += queue.LEASE + 1
+        expire(service)
+    elif end == "succeeded":
+        finish(service, row)
+    with pytest.raises(Conflict, match="stop the rig"):
+        begin(service, row)
+    if end == "unknown":
+        with pytest.raises(Conflict, match="has ended"):
+            service.write_now(lambda c, now: queue.abort(c, now, identity, "to get it back"))
+    assert state(service, identity) == ("running" if end == "taken over" else end)
+
+
+def test_what_never_began_cannot_have_ended(service: Database) -> None:
+    identity = submit(service, new_person(service))
+    (row,) = lease(service)
+    with pytest.raises(Conflict, match="is leased"):
+        finish(service, row)
+    begin(service, row)
+    finish(service, row)
+    assert state(service, identity) == "succeeded"
+
+
+def test_a_lease_is_renewed_by_whoever_has_it_and_by_beginning(service: Database, clock: Clock) -> None:
+    identity = submit(service, new_person(service), "mixer-1")
+    (row,) = lease(service, "mixer-1")
+    clock.now += queue.LEASE - 1
+    begin(service, row)
+    clock.now += queue.LEASE - 1
+    expire(service)
+    assert state(service, identity) == "running"
+    assert service.write_now(lambda c, now: queue.renew(c, now, "mixer-1", "w", {identity: "another's"})) == [identity]
+    assert service.write_now(lambda c, now: queue.renew(c, now, "mixer-1", "w", {identity: row["lease"]})) == []
+    clock.now += queue.LEASE - 1
+    for ask in (queue.lease, queue.renew):
+        with pytest.raises(Conflict, match="is driven by the worker w"):
+            service.write_now(lambda c, now, ask=ask: ask(c, now, "mixer-1", "two", {} if ask is queue.renew else 1))  # type: ignore[misc]
+    assert state(service, identity) == "running"
+    clock.now -= HOUR  # set back: the worker that was heard in the future may be dead, and nobody would know for an hour
+    assert lease(service, "mixer-1", "two") == []
+
+
+def test_what_a_dead_worker_held_ends_at_once(service: Database) -> None:
+    real, _, twin = (
+        submit(service, new_person(service), "mixer-1"),
+        submit(service, new_person(service), "mixer-1"),
+        submit(service, new_person(service)),
+    )
+    running, _ = lease(service, "mixer-1", "dead", 2)
+    begin(service, running)
+    begin(service, *lease(service, "color-1", "dead"))
+    for name in ("mixer-1", "color-1"):
+        service.write_now(lambda c, now, name=name: queue.forget_worker(c, now, name))  # type: ignore[misc]
+    assert (state(service, real), state(service, twin)) == ("unknown", "queued")
+    assert len(lease(service, "mixer-1", "two")) == len(lease(service, "color-1", "two")) == 1
+
+
+def test_what_is_given_back_was_never_begun_and_waits_again(service: Database) -> None:
+    whose = new_person(service)
+    real, twin = submit(service, whose, "mixer-1"), submit(service, whose)
+    (held,), (running,) = lease(service, "mixer-1"), lease(service)
+    begin(service, running)
+    for identity, words in ((real, "another's"), (real, held["lease"]), (twin, "another's"), (twin, running["lease"])):
+        service.write_now(lambda c, now, i=identity, w=words: queue.release(c, now, i, w))  # type: ignore[misc]
+        assert state(service, identity) == ("queued" if words != "another's" else "leased" if identity == real else "running")
+    assert service.read_now(lambda c: queue.find(c, twin))["started_at"] is None
+    assert story(service, twin) == ["queued", "running", "queued"]
+    (again,) = lease(service)
+    begin(service, again)
+    finish(service, again)
+    service.write_now(lambda c, now: queue.release(c, now, twin, again["lease"]))
+    assert state(service, twin) == "succeeded"
+
+
+def test_who_aborts_what_runs_pays_for_it_and_loses_the_turn(service: Database) -> None:
+    whose = new_person(service)
+    first, second = submit(service, whose), submit(service, whose)
+    begin(service, *lease(service))
+    service.write_now(lambda c, now: queue.abort(c, now, first, "a mistake"))
+    assert service.read_now(lambda c: queue.find(c, second))["tag"] == COST.seconds
+    assert service.read_now(lambda c: queue.next_tag(c, "color-1", whose)) == 2 * COST.seconds
+
+
+def test_a_place_counts_who_goes_before_and_what_is_under_way(service: Database) -> None:
+    def place(identity: str) -> tuple[int, float]:
+        return service.read_now(lambda c: queue.place(c, queue.find(c, identity)))
+
+    whose = new_person(service)
+    submit(service, whose)
+    lease(service)
+    mine = submit(service, whose)
+    assert place(mine) == (0, 10.0)
+    urgent = Order(new_person(service), "color-1", SETTINGS, COST, is_urgent=True)
+    service.write_now(lambda c, now: queue.submit(c, now, urgent))
+    assert place(mine) == (1, 20.0)
+
+
+def test_every_kind_of_budget_is_a_limit_and_nothing_is_booked_beyond_what_was_reserved(service: Database) -> None:
+    for kind, least in (("runs", 1.0), ("seconds", COST.seconds), ("money", COST.money), ("volume", COST.volume)):
+        poor = new_person(service, "poor", **{kind: least * 0.99})
+        with pytest.raises(BudgetExhausted, match=kind):
+            submit(service, poor)
+    whose = new_person(service, seconds=25.0, volume=10.0)
+    submit(service, whose)
+    (row,) = lease(service)
+    begin(service, row)
+    finish(service, row, Measurement({"t_415": 0.5}, Cost(seconds=99.0, money=9.0, volume=1.0), {"n_415": 512}))
+    assert left(service, whose) == pytest.approx({"runs": None, "seconds": 15.0, "money": None, "volume": 9.0})
+    lines = service.read_now(lambda c: c.execute(select(entries).where(entries.c.experiment == row["id"]).order_by(entries.c.id)).all())
+    assert [(line.kind, line.seconds, line.volume) for line in lines] == [
+        ("reserve", 10.0, 4.0),
+        ("settle", 10.0, 1.0),
+        ("refund", 0.0, 3.0),
+    ]
+    body = service.read_now(lambda c: c.execute(select(event.c.body_json).where(event.c.kind == "experiment.succeeded")).scalar_one())
+    assert "n_415" not in body  # readings are in the experiment: everybody's stream would carry them
+
+
+def test_a_code_that_is_over_lets_nobody_in_and_gives_the_scopes_it_was_made_with(service: Database, clock: Clock) -> None:
+    identity, code = service.write_now(lambda c, now: people.add_code(c, now, "", 9, {}, ["read"], now + HOUR))
+    _, token = service.write_now(lambda c, now: people.join(c, now, code, "Ada"))
+    assert service.read_now(lambda c: people.caller(c, clock.now, token)).scopes == {"read"}
+    clock.now += HOUR
+    with pytest.raises(Unauthorized, match="expired"):
+        service.write_now(lambda c, now: people.join(c, now, code, "late"))
+    clock.now -= 1
+    service.write_now(lambda c, now: c.execute(update(join_code).where(join_code.c.id == identity).values(revoked_at=now)))
+    with pytest.raises(Unauthorized):
+        service.write_now(lambda c, now: people.join(c, now, code, "after it was revoked"))
+
+
+def test_a_token_is_revoked_once_and_has_no_children_after_that(service: Database, clock: Clock) -> None:
+    whose = new_person(service)
+    identity, _ = service.write_now(lambda c, now: people.add_token(c, now, whose, ["read"]))
+    service.write_now(lambda c, now: people.check_token(c, identity))
+    at = clock.now
+    for _ in range(2):
+        service.write_now(lambda c, now: people.revoke(c, now, identity, whose))
+        clock.now += HOUR
+    assert service.read_now(lambda c: c.execute(select(token.c.revoked_at).where(token.c.id == identity)).scalar_one()) == at
+    assert service.read_now(journal.last) == 1
+    with pytest.raises(Unauthorized, match="revoked"):
+        service.write_now(lambda c, now: people.check_token(c, identity))

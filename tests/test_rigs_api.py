@@ -1,7 +1,7 @@
 """Rigs and their workers as the API shows and takes them: who sees what, who may do what, what is refused."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ REAL = "mixer-1"
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("service")) as found:
+def service(fresh_url: Callable[[], str]) -> Iterator[Running]:
+    with running(fresh_url()) as found:
         found.database.write_now(lambda c, now: benches.register(c, now, REAL, "color-mixing", {}, True))
         yield found
 
@@ -74,6 +74,31 @@ def test_what_runs_is_ones_own_or_another_user_s(service: Running, admin: httpx.
     assert [(r["owner"], r["experiment"]) for r in all_of_it["running"]] == [(ada, identity)]
     assert mine["queued"] == 1
     assert mine["eta_s"] == pytest.approx(make_driver("color-mixing").estimate(SETTINGS).seconds)  # type: ignore[attr-defined]
+
+
+def test_when_it_is_one_s_turn_is_foretold_on_an_open_real_rig_only(service: Running, admin: httpx.Client) -> None:
+    ada, token = service.person()
+    twin, real = "twin-9", "mixer-9"
+    for rig in (twin, real):
+        service.database.write_now(lambda c, now, rig=rig: benches.register(c, now, rig, "color-mixing", {}, rig == real))  # type: ignore[misc]
+    admin.put(f"/v1/rigs/{real}/approvals/{ada}").raise_for_status()
+    seconds = make_driver("color-mixing").estimate(SETTINGS).seconds  # type: ignore[attr-defined]
+    with service.client(token) as client:
+        places = {}
+        for rig in (twin, real):
+            for name in (rig, f"after {rig}"):
+                places[name] = client.post("/v1/experiments", json={"rig": rig, "settings": SETTINGS}).headers["location"]
+            admin.post(f"/v1/work/{rig}/renew", json={"worker": "w", "held": {}}).raise_for_status()
+
+        def foretold(name: str) -> tuple[Any, Any]:
+            found = client.get(places[name]).json()
+            return found["position"], found["eta_s"]
+
+        assert foretold(real) == (0, 0.0)
+        assert foretold(f"after {real}") == (1, pytest.approx(seconds))
+        assert foretold(f"after {twin}") == (1, None)
+        admin.post(f"/v1/rigs/{real}/pause").raise_for_status()
+        assert foretold(f"after {real}") == (1, None)
 
 
 def test_a_rig_is_offline_until_its_worker_is_heard(service: Running, admin: httpx.Client) -> None:

@@ -39,6 +39,8 @@ def upgrade(url: str) -> tuple[str | None, str]:
         with engine.connect() as connection, connection.begin():
             is_sqlite = connection.dialect.name == "sqlite"
             connection.exec_driver_sql("pragma user_version = 0" if is_sqlite else "select pg_advisory_xact_lock(7237)")  # the turn
+            if not is_sqlite and (kept := connection.exec_driver_sql("show server_encoding").scalar_one()) != "UTF8":
+                raise StoreError(f"the database keeps text as {kept}, not every letter; make another: createdb -E UTF8 -T template0 NAME")
             before = revision(connection)
             config.attributes["connection"] = connection
             if before != newest():

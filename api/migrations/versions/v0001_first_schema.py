@@ -215,6 +215,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("lease_until is not null"),
             postgresql_where=sa.text("lease_until is not null"),
         )
+        batch_op.create_index(
+            "experiment_waits",
+            ["person"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        )
 
     op.create_table(
         "share",

@@ -1,0 +1,45 @@
+"""How a service is started: what its command line and its parts both know. Importing it costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+USES = 1000
+"""Of a join code."""
+THINKERS = 2
+UNITS = {"runs": "runs", "seconds": "s of lab time", "money": "USD", "volume": "mL"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a service runs."""
+
+    url: str = "sqlite:///frugaltwin-service.db"
+    """The database."""
+    requests_per_second: float = 50.0
+    """Of one token, for long."""
+    burst: float = 200.0
+    """Of one token, at once."""
+    poll: float = 0.5
+    """s between two looks for what other processes have written."""
+    heartbeat: float = 15.0
+    """s between two signs of life on a stream of events on which nothing happens."""
+    thinkers: int = THINKERS
+    """Processes at most that choose what campaigns try next."""
+
+
+@dataclass(frozen=True)
+class CodeTerms:
+    """What a join code gives."""
+
+    uses: int = USES
+    limits: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
+    """What each newcomer may spend; nothing is no limit."""
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        said = [f"{limit:g} {UNITS[kind]}" for kind, limit in self.limits.items() if limit is not None]
+        what = ", ".join(said) + ("" if len(said) == len(UNITS) else "; nothing else is limited") if said else "without limit"
+        return f"{self.uses} people may join with it; each may spend {what}."
