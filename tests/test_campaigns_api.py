@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from pyarrow import parquet
 from sqlalchemy import func, select, update
 
 from api import benches, course, journal, ledger, people, queue, tables
@@ -462,19 +463,18 @@ def test_a_campaign_is_taken_home_with_the_provenance_of_every_trial(lab: Lab, a
 
 
 @ON_SQLITE
-def test_a_parquet_file_has_what_the_csv_has_and_where_it_cannot_be_written_the_answer_says_so(lab: Lab, ann: httpx.Client) -> None:
+def test_a_parquet_file_has_what_the_csv_has_and_where_it_cannot_be_written_the_answer_says_so(
+    lab: Lab, ann: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab.work()
     identity = started(ann, budget={"runs": 2})
     in_state(ann, identity, "ended")
     answer = ann.get(f"/v1/campaigns/{identity}/export?format=parquet")
-    try:
-        from pyarrow import parquet
-    except ModuleNotFoundError:
-        assert "pyarrow" in refused(answer, 501)
-        return
     rows = parquet.read_table(io.BytesIO(answer.content)).to_pylist()
     kept = ann.get(f"/v1/campaigns/{identity}/export?format=json").json()["trials"]
     assert [r | {"raw": json.loads(r["raw"]), "provenance": json.loads(r["provenance"])} for r in rows] == kept
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert "pyarrow" in refused(ann.get(f"/v1/campaigns/{identity}/export?format=parquet"), 501)
 
 
 def test_two_services_on_one_database_try_nothing_twice(lab: Lab) -> None:

@@ -7,7 +7,6 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from api.work import DatabaseDesk
 from api.worker import RigWords, Worker
 from frugaltwin.client import AsyncClient, Client
 from frugaltwin.conversation import Call
-from frugaltwin.errors import InvalidInput, MissingPart, Refused, UnknownName
+from frugaltwin.errors import InvalidInput, Refused, UnknownName
 from frugaltwin.questions import Questions
 from tests.running_service import Running, running
 from tests.service_database import until
@@ -122,11 +121,7 @@ def test_a_student_judges_compares_and_takes_a_campaign_home(ada: Client, tmp_pa
     assert (found.settings, found.by, found.n_trials) == (ended.best.experiment.settings, "best reading", 2)
     assert len(ada.export(ended.id, tmp_path / "mine.csv").read_text().splitlines()) == 3
     assert len(json.loads(ada.export(ended.id, str(tmp_path / "mine.json")).read_text())["trials"]) == 2
-    if find_spec("pyarrow"):
-        assert ada.export(ended.id, tmp_path / "mine.parquet").read_bytes()[:4] == b"PAR1"
-    else:
-        with pytest.raises(MissingPart, match="pyarrow"):
-            ada.export(ended.id, tmp_path / "mine.parquet")
+    assert ada.export(ended.id, tmp_path / "mine.parquet").read_bytes()[:4] == b"PAR1"
     assert "<svg" in ada.export(ended.id, tmp_path / "mine.svg").read_text()
     with pytest.raises(InvalidInput, match=r"let it end in \.csv, \.json"):
         ada.export(ended.id, tmp_path / "mine.xlsx")
