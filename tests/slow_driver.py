@@ -75,3 +75,24 @@ class OddlyPricedDriver:
 
     def __exit__(self, *failure: object) -> None:
         pass
+
+
+class GarbledDriver:
+    """A rig whose line is garbled where x is high: what it says then cannot be kept in a database."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.experiment = Experiment("garbled", (Continuous("x", 0.0, 1.0),), (Outcome("y"),))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def perform(self, settings: Settings) -> Measurement:
+        if float(settings["x"]) > 0.5:
+            raise LinkError(f"it says {b'READY?'.replace(b'E', bytes([0xE9])).decode('ascii', 'surrogateescape')}")
+        return Measurement({"y": 1.0}, Cost(1.0), {})
+
+    def stop(self) -> None:
+        pass
+
+    def __exit__(self, *failure: object) -> None:
+        pass

@@ -233,6 +233,19 @@ def test_streams_end_when_the_service_does(database_url: str) -> None:
             assert set(lines) <= {""}
 
 
+def test_who_waits_is_answered_when_the_service_ends(database_url: str) -> None:
+    """And not cut off when its patience with open requests is over."""
+    with running(database_url, heartbeat=60) as service, ThreadPoolExecutor() as pool:
+        whose, token = service.person()
+        identity = submit(service.database, whose)
+        with service.client(token) as client:
+            waiting = pool.submit(client.get, f"/v1/experiments/{identity}", headers={"Prefer": "wait=60"}, timeout=60)
+            until(lambda: bool(service.service.feed.watched))
+            service.stop()
+            answer = waiting.result()
+        assert (answer.status_code, answer.json()["state"]) == (200, "queued")
+
+
 def test_a_token_has_only_so_many_streams(service: Running) -> None:
     _, token = service.person()
     with contextlib.ExitStack() as stack:

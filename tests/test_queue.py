@@ -119,6 +119,33 @@ def test_an_aborted_one_is_refunded_if_it_had_not_begun_and_paid_for_if_it_had(s
     assert [state(service, i) for i in ids] == ["aborted"] * 3
 
 
+def test_reports_that_come_together_count_each_for_itself(service: Database) -> None:
+    """One that comes twice, one of another rig, one of nobody, one that was taken away meanwhile: the others are booked once."""
+    ada = new_person(service, runs=10, seconds=1000)
+    for _ in range(3):
+        submit(service, ada)
+    submit(service, ada, "mixer-1")
+    one, two, lost = lease(service, count=3)
+    (elsewhere,) = lease(service, "mixer-1")
+    for row in (one, two, lost, elsewhere):
+        begin(service, row)
+    service.write_now(lambda c, now: queue.abort(c, now, lost["id"], "not wanted"))
+    before = left(service, ada)
+
+    def end(row: dict[str, Any]) -> queue.Ended:
+        return queue.Ended(row["id"], row["lease"], MEASURED, None, MEASURED.cost, {})
+
+    ends = [end(row) for row in (one, one, elsewhere, {"id": "x_0", "lease": "none"}, lost, two)]
+    answers = service.write_now(lambda c, now: queue.finish_all(c, now, ends, "color-1"))
+    assert [a["state"] if isinstance(a, dict) else type(a) for a in answers] == [
+        "succeeded", "succeeded", NotFound, NotFound, Conflict, "succeeded",
+    ]  # fmt: skip
+    after = left(service, ada)
+    assert after["seconds"] == pytest.approx(before["seconds"] + 2 * (COST.seconds - MEASURED.cost.seconds))  # type: ignore[operator]
+    assert [story(service, row["id"]) for row in (one, two)] == [["queued", "running", "succeeded"]] * 2
+    assert state(service, elsewhere["id"]) == "running"
+
+
 def test_a_stop_that_is_reported_twice_counts_once(service: Database) -> None:
     submit(service, new_person(service, runs=1))
     (row,) = lease(service)

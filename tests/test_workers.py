@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from api.people import Unauthorized
 from api.queue import Conflict
 from api.remote_desk import RemoteDesk
 from api.work import DatabaseDesk
-from api.worker import RigWords, Worker
+from api.worker import Job, Orders, Report, RigWords, Worker
 from frugaltwin.catalog import make_driver, random_settings
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, StoreError
@@ -34,6 +34,7 @@ ROOT = Path(__file__).parent.parent
 LAUNCHER = """
 from frugaltwin import catalog
 catalog.DRIVERS["slow"] = "tests.slow_driver:SlowDriver"
+catalog.DRIVERS["garbled"] = "tests.slow_driver:GarbledDriver"
 from api import queue, remote_desk, worker
 queue.LEASE = {lease}
 worker.AGAIN = 0.2
@@ -507,6 +508,68 @@ def test_news_of_a_rig_come_at_once_and_none_is_missed(sqlite_url: str) -> None:
             thread.join()
         assert time.monotonic() - began < 10
         assert news(after, "other-1") == news(after)
+
+
+class TiredDesk(DatabaseDesk):
+    """One that takes its time with reports, makes a mistake at the first heartbeat, and remembers how many jobs it was asked for."""
+
+    def __init__(self, database: Database, rig: str) -> None:
+        super().__init__(database, rig, "w")
+        self.asked: list[int] = []
+        self.n_heartbeats = 0
+
+    def lease(self, count: int) -> list[Job]:
+        self.asked.append(count)
+        return super().lease(count)
+
+    def renew(self, held: Mapping[str, str]) -> Orders:
+        self.n_heartbeats += 1
+        if self.n_heartbeats == 1:
+            raise RuntimeError("a mistake")
+        return super().renew(held)
+
+    def finish(self, reports: Sequence[Report]) -> list[str]:
+        time.sleep(0.3)
+        return super().finish(reports)
+
+
+def performed(
+    database: Database, desk: DatabaseDesk, words: RigWords, settings: Sequence[Mapping[str, float]], folder: Path
+) -> list[queue.Row]:
+    """What a worker made of experiments that were all queued when it began."""
+    database.write_now(lambda c, now: benches.register(c, now, words.name, words.driver, words.options, False))
+    whose = database.write_now(lambda c, now: people.add_person(c, now, "Ada", "student", {}))
+    orders = [queue.Order(whose, words.name, s, Cost()) for s in settings]
+    rows = [database.write_now(lambda c, now, o=order: queue.submit(c, now, o)) for order in orders]  # type: ignore[misc]
+    worker = Worker(words, desk, "w", folder)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        found: list[queue.Row] = until(lambda: _ended(database, rows))
+    finally:
+        worker.end()
+        thread.join()
+    return found
+
+
+def test_slow_reports_make_no_smaller_batches_and_a_mistake_does_not_stop_the_heart(database: Database, tmp_path: Path) -> None:
+    desk = TiredDesk(database, "color-1")
+    settings = [{"red": 0.1, "yellow": 0.1, "blue": 0.1, "water": 3.7}] * 60
+    performed(database, desk, RigWords("color-1", "color-mixing"), settings, tmp_path / "reports")
+    assert max(desk.asked) >= 32
+    assert desk.n_heartbeats > 1
+
+
+def test_a_report_that_cannot_be_kept_spoils_no_other(lab: Lab) -> None:
+    lab.serve("--rig", "garbled-1=garbled")
+    lab.ask("POST", "/v1/rigs/garbled-1/pause")
+    orders = [{"rig": "garbled-1", "settings": {"x": 0.9 if n == 5 else 0.1}} for n in range(12)]
+    ids = [lab.ask("POST", "/v1/experiments", order)["id"] for order in orders]
+    lab.ask("POST", "/v1/rigs/garbled-1/open")
+    until(lambda: all(lab.state(i) in queue.ENDS for i in ids))
+    assert [lab.state(i) for i in ids] == [queue.FAILED if n == 5 else queue.SUCCEEDED for n in range(12)]
+    assert "could not be read" in lab.ask("GET", f"/v1/experiments/{ids[5]}")["error"]
+    assert [path.suffix for path in lab.folder.glob("frugaltwin-reports/garbled-1/*")] == [".refused"]
 
 
 def test_a_worker_empties_a_queue_and_every_result_says_where_it_comes_from(database: Database, tmp_path: Path) -> None:
