@@ -31,7 +31,7 @@ CONTENT: dict[str, Any] = {
         "image/svg+xml": {"schema": {"type": "string"}},
     },
 }
-ORIGIN = ("experiment", "state", "rig", "created_at", "started_at", "raw", "provenance")
+ORIGIN = ("campaign", "strategy", "seed", "experiment", "state", "rig", "created_at", "started_at", "raw", "provenance")
 """The columns that follow those of `trial_rows`; the last two hold JSON."""
 
 
@@ -46,11 +46,15 @@ def table(form: Form, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]],
     Raises:
         MissingPart: What writes this format is not installed.
     """
-    goal = course.goal_of(json.loads(row["words_json"])["goal"], row["experiment_json"])
+    words = json.loads(row["words_json"])
+    goal = course.goal_of(words["goal"], row["experiment_json"])
+    # Whoever compares campaigns puts many of these tables together.
+    origin = {"campaign": row["name"], "strategy": (words["strategy"] or {}).get("name"), "seed": words["seed"]}
     ended = [(x, t) for x in rows if (t := course.trial_of(x, goal))]
     cells = trial_rows(goal.experiment, [t for _, t in ended], goal.score_of_trial)
     for cell, (x, t) in zip(cells, ended, strict=True):
         raw = dict(t.measurement.raw) if t.measurement else {}
+        cell |= origin
         cell |= {"experiment": x["id"], "state": x["state"], "rig": x["rig"], "created_at": x["created_at"], "started_at": x["started_at"]}
         cell |= {"raw": json.dumps(raw), "provenance": x["provenance_json"] or "{}"}
     names = [*trial_columns(goal.experiment), *ORIGIN]

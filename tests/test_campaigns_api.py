@@ -449,6 +449,7 @@ def test_a_campaign_is_taken_home_with_the_provenance_of_every_trial(lab: Lab, a
         experiment = trial["experiment"]
         for found in (row, record):
             assert int(found["number"]) == trial["trial"]
+            assert (found["campaign"], found["strategy"], int(found["seed"])) == ("first", whole["campaign"]["strategy"]["name"], 0)
             assert float(found["score"]) == trial["score"]
             assert {k: float(found[k]) for k in experiment["settings"]} == experiment["settings"]
             assert {k: float(found[k]) for k in experiment["outcomes"]} == experiment["outcomes"]
