@@ -54,7 +54,7 @@ def table(form: Form, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]],
     cells = trial_rows(goal.experiment, [t for _, t in ended], goal.score_of_trial)
     for cell, (x, t) in zip(cells, ended, strict=True):
         raw = dict(t.measurement.raw) if t.measurement else {}
-        cell |= origin
+        cell.update(origin)
         cell |= {"experiment": x["id"], "state": x["state"], "rig": x["rig"], "created_at": x["created_at"], "started_at": x["started_at"]}
         cell |= {"raw": json.dumps(raw), "provenance": x["provenance_json"] or "{}"}
     names = [*trial_columns(goal.experiment), *ORIGIN]
