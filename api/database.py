@@ -255,15 +255,18 @@ class Database:
         import psycopg
 
         while not self._closed:
-            with contextlib.suppress(DBAPIError, psycopg.Error), contextlib.closing(self._engine.raw_connection()) as lent:
-                connection: Any = lent.driver_connection
-                lent.detach()  # it is never given back
-                connection.autocommit = True
-                connection.execute(f"listen {_CHANNEL}")
-                while not self._closed:
-                    if any(note.payload != self._name for note in connection.notifies(timeout=1.0, stop_after=1)):
-                        self._announce()
-            self._ended.wait(1.0)  # the server is away
+            try:
+                with contextlib.closing(self._engine.raw_connection()) as lent:
+                    connection: Any = lent.driver_connection
+                    lent.detach()  # it is never given back
+                    connection.autocommit = True
+                    connection.execute(f"listen {_CHANNEL}")
+                    while not self._closed:
+                        if any(note.payload != self._name for note in connection.notifies(timeout=1.0, stop_after=1)):
+                            self._announce()
+            except (DBAPIError, psycopg.Error) as error:
+                _log.warning("cannot hear of what other processes commit, and try again: %s", error)
+            self._ended.wait(1.0)
 
     def _transaction(self, changes: list[Change[Any]]) -> list[Any]:
         """What each change gave, or the error it refused with."""

@@ -146,11 +146,6 @@ class Feed:
     def __len__(self) -> int:
         return len(self.listeners())
 
-    @property
-    def watched(self) -> list[str]:
-        """What somebody waits for."""
-        return list(self._watchers)
-
     def listeners(self) -> list[Listener]:
         """Every stream that is open."""
         return [one for group in self._listeners.values() for one in group]

@@ -19,7 +19,6 @@ from frugaltwin.errors import FrugalTwinError
 
 REMOVED = "removed"
 """The role of who was here: their rows stay, and nobody can be them."""
-SCOPES = ("read", "run:sim", "run:rig", "admin", "work")
 OF_ROLE = {"student": "read run:sim run:rig", "observer": "read", "instructor": "read run:sim run:rig admin work"}
 CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Of join codes: none that looks like another."""

@@ -251,24 +251,8 @@ def renew(connection: Connection, now: float, name: str, worker: str, leases: Ma
     return lost
 
 
-def finish(
-    connection: Connection, now: float, identity: str, lease_id: str, measurement: Measurement | None, error: str | None, cost: Cost,
-    provenance: Mapping[str, Any], *, was_stopped: bool = False,
-) -> dict[str, Any]:  # fmt: skip
-    """The worker's report; the row. Told twice, it counts once. A late report clears up what was `unknown`.
-
-    Raises:
-        NotFound: There is no such experiment.
-        Conflict: Somebody else holds it, or it ended otherwise.
-    """
-    row = finish_all(connection, now, [Ended(identity, lease_id, measurement, error, cost, provenance, was_stopped)])[0]
-    if isinstance(row, FrugalTwinError):
-        raise row
-    return row
-
-
-def finish_all(connection: Connection, now: float, ends: Sequence[Ended], of_rig: str | None = None) -> list[Row | NotFound | Conflict]:
-    """The same for many at once; for each the row, or why nobody wants the report.
+def finish(connection: Connection, now: float, ends: Sequence[Ended], of_rig: str | None = None) -> list[Row | NotFound | Conflict]:
+    """A worker's reports; for each the row, or why nobody wants it. Told twice, it counts once. A late one clears up what was `unknown`.
 
     Args:
         of_rig: Only what is this rig's.

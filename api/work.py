@@ -212,7 +212,7 @@ def renew(connection: Connection, now: float, name: str, worker: str, held: Mapp
 def finish(connection: Connection, now: float, name: str, reports: Sequence[Report]) -> list[str]:
     """Take reports; told twice, they count once. Gives the ids of those that nobody wants any more."""
     refused = []
-    for report, row in zip(reports, queue.finish_all(connection, now, reports, name), strict=True):
+    for report, row in zip(reports, queue.finish(connection, now, reports, name), strict=True):
         if isinstance(row, FrugalTwinError):
             refused.append(report.id)
         elif report.needs_person and row["finished_at"] == now:

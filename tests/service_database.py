@@ -15,12 +15,14 @@ from typing import Any
 
 import httpx
 import psycopg
+from sqlalchemy import Connection
 
 from api import benches, people, queue
 from api.database import Database
 from api.migrations import upgrade
 from api.queue import Order
 from frugaltwin.costs import Cost
+from frugaltwin.experiment import Measurement
 
 COST = Cost(seconds=10.0, money=0.01, volume=4.0)
 SETTINGS = {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}
@@ -229,3 +231,14 @@ def client(address: str, token: str) -> Iterator[httpx.Client]:
     """Somebody's requests."""
     with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False) as found:
         yield found
+
+
+def report_one(
+    connection: Connection, now: float, identity: str, lease: str, measurement: Measurement | None, error: str | None, cost: Cost,
+    provenance: Mapping[str, Any], *, was_stopped: bool = False,
+) -> queue.Row:  # fmt: skip
+    """A worker reports one experiment; its row, or the error with which the report is refused."""
+    (row,) = queue.finish(connection, now, [queue.Ended(identity, lease, measurement, error, cost, provenance, was_stopped)])
+    if isinstance(row, Exception):
+        raise row
+    return row

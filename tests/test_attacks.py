@@ -32,7 +32,7 @@ from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError
 from frugaltwin.experiment import Measurement
 from tests.running_service import Running, running
-from tests.service_database import SETTINGS, until
+from tests.service_database import SETTINGS, report_one, until
 from tests.slow_driver import OddlyPricedDriver
 
 ORDER = {"rig": "color-1", "settings": SETTINGS}
@@ -68,7 +68,7 @@ def begun(service: Running, row: queue.Row) -> None:
 
 def finished(service: Running, row: queue.Row) -> None:
     measured = Measurement({"t_415": 0.5}, Cost(seconds=1.0, money=0.001, volume=4.0), {})
-    service.database.write_now(lambda c, now: queue.finish(c, now, row["id"], row["lease"], measured, None, measured.cost, {}))
+    service.database.write_now(lambda c, now: report_one(c, now, row["id"], row["lease"], measured, None, measured.cost, {}))
 
 
 def perform(service: Running) -> None:

@@ -27,6 +27,7 @@ from api.settings import Settings
 from frugaltwin import catalog
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Trial
+from tests.service_database import report_one
 
 RIG = "color-1"
 Json = dict[str, Any]
@@ -104,7 +105,7 @@ class Lab:
                     done = None if error else driver.perform(json.loads(row["settings_json"]))
                     cost = done.cost if done else Cost(7.0)
                     report = (done, error, cost, {"rig": RIG, "driver": "color-mixing"})
-                    write(lambda c, now, i=identity, k=lease, r=report: queue.finish(c, now, i, k, *r))  # type: ignore[misc]
+                    write(lambda c, now, i=identity, k=lease, r=report: report_one(c, now, i, k, *r))  # type: ignore[misc]
                 if not rows:
                     over.wait(0.01)
 

@@ -240,7 +240,7 @@ def test_who_waits_is_answered_when_the_service_ends(database_url: str) -> None:
         identity = submit(service.database, whose)
         with service.client(token) as client:
             waiting = pool.submit(client.get, f"/v1/experiments/{identity}", headers={"Prefer": "wait=60"}, timeout=60)
-            until(lambda: bool(service.service.feed.watched))
+            until(lambda: bool(service.service.feed._watchers))
             service.stop()
             answer = waiting.result()
         assert (answer.status_code, answer.json()["state"]) == (200, "queued")

@@ -20,7 +20,7 @@ from api import benches, people, queue
 from api.database import Database
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
-from tests.service_database import SETTINGS
+from tests.service_database import SETTINGS, report_one
 
 EPSILON = 1e-6  # s, of sums of floats
 _names = count()
@@ -59,7 +59,7 @@ class Day:
             self.began[identity] = self.now
             self.now += row["seconds"]
             cost = Cost(row["seconds"])
-            queue.finish(self.connection, self.now, identity, lease, Measurement({"L": 50.0}, cost), None, cost, {})
+            report_one(self.connection, self.now, identity, lease, Measurement({"L": 50.0}, cost), None, cost, {})
             self.ended[identity] = self.now
             done.append(identity)
         return done

@@ -20,7 +20,7 @@ from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, MissingPart, StoreError
 from frugaltwin.experiment import Measurement
 from tests.conftest import Cli, events
-from tests.service_database import PostgresServer, new_person, new_rig, new_token, submit
+from tests.service_database import PostgresServer, new_person, new_rig, new_token, report_one, submit
 
 STORED = sorted((Path(__file__).parent / "data").glob("service_*.sql"))
 """Databases that released versions left, one a schema: SQLite's dump, made by `python -m tests.test_migrations`."""
@@ -69,8 +69,8 @@ def lived_in(database: Database) -> str:
     def steps(c: Connection, now: float) -> None:
         for row in (good, bad, running):
             queue.begin(c, now, row["id"], row["lease"])
-        queue.finish(c, now, good["id"], good["lease"], measured, None, measured.cost, {"rig": rig})
-        queue.finish(c, now, bad["id"], bad["lease"], None, "the pump jammed", Cost(seconds=99.0), {})
+        report_one(c, now, good["id"], good["lease"], measured, None, measured.cost, {"rig": rig})
+        report_one(c, now, bad["id"], bad["lease"], None, "the pump jammed", Cost(seconds=99.0), {})
         queue.abort(c, now, ids[-1], "aborted by Ada")
         queue.renew(c, now, rig, "w", {held["id"]: held["lease"]})
 

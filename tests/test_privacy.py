@@ -14,7 +14,7 @@ from api.database import Database
 from api.settings import Settings
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
-from tests.service_database import SETTINGS, ServiceProcess, client, new_person, new_rig, new_token
+from tests.service_database import SETTINGS, ServiceProcess, client, new_person, new_rig, new_token, report_one
 
 KINDS = {"experiments": "x", "campaigns": "c", "tokens": "t"}
 BODIES = {"actions": {"action": "pause"}, "proposal": {"trial": 1, "decision": "approve"}, "preferences": {"better": 1, "worse": 2}}
@@ -60,7 +60,7 @@ def classroom(fresh_url: Callable[[], str], tmp_path_factory: pytest.TempPathFac
         (row,) = database.write_now(lambda c, now: queue.lease(c, now, "color-1", "w", 1))
         measured = Measurement({"t_415": 0.123454321}, Cost(seconds=1.0), {})
         database.write_now(lambda c, now: queue.begin(c, now, row["id"], row["lease"]))
-        database.write_now(lambda c, now: queue.finish(c, now, row["id"], row["lease"], measured, None, measured.cost, {}))
+        database.write_now(lambda c, now: report_one(c, now, row["id"], row["lease"], measured, None, measured.cost, {}))
         owned = {"experiments": posted.json()["id"], "campaigns": campaign.json()["id"], "tokens": token_of_ada}
         yield Class(owner, stranger, owned, "0.123454321")
     database.close()

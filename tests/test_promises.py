@@ -34,7 +34,7 @@ from api.tables import ledger as entries
 from frugaltwin.costs import Cost
 from frugaltwin.errors import FrugalTwinError
 from frugaltwin.experiment import Measurement
-from tests.service_database import PostgresServer, new_person, new_rig, order, submit, until
+from tests.service_database import PostgresServer, new_person, new_rig, order, report_one, submit, until
 
 FAST = 60  # a lease of 30 s runs out in half a second
 NEXT = {  # what may follow what, for a twin; on a real rig nothing comes back from running
@@ -67,7 +67,7 @@ def drive(url: str, rig: str, name: str, log: str) -> None:
                 measured = Measurement({"t_415": 0.5}, Cost(seconds=2.0), {})
                 is_good = dice.random() < 0.9
                 database.write_now(
-                    lambda c, now, row=row, measured=measured, is_good=is_good: queue.finish(  # type: ignore[misc]
+                    lambda c, now, row=row, measured=measured, is_good=is_good: report_one(  # type: ignore[misc]
                         c, now, row["id"], row["lease"], measured if is_good else None, None if is_good else "jammed", measured.cost, {}
                     )
                 )
@@ -256,7 +256,7 @@ class Ledgers(RuleBasedStateMachine):
         was = self._row(row["id"])["state"]
 
         def report(c: Connection, now: float) -> queue.Row:
-            return queue.finish(c, now, row["id"], row["lease"], measured, None, cost, {}, was_stopped=end == "aborted")
+            return report_one(c, now, row["id"], row["lease"], measured, None, cost, {}, was_stopped=end == "aborted")
 
         try:
             told = self.database.write_now(report)

@@ -16,7 +16,7 @@ from api.tables import event, join_code, rig, token
 from api.tables import ledger as entries
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
-from tests.service_database import COST, SETTINGS, new_person, new_rig, new_token, submit
+from tests.service_database import COST, SETTINGS, new_person, new_rig, new_token, report_one, submit
 
 MEASURED = Measurement({"t_415": 0.5}, Cost(seconds=3.0, money=0.004, volume=4.0), {"n_415": 512})
 HOUR = 3600.0
@@ -57,7 +57,7 @@ def begin(database: Database, row: dict[str, Any]) -> None:
 
 def finish(database: Database, row: dict[str, Any], measured: Measurement | None = MEASURED, **more: Any) -> dict[str, Any]:
     cost, error = (measured.cost, None) if measured else (Cost(seconds=1.0), "the pump jammed")
-    return database.write_now(lambda c, now: queue.finish(c, now, row["id"], row["lease"], measured, error, cost, {}, **more))
+    return database.write_now(lambda c, now: report_one(c, now, row["id"], row["lease"], measured, error, cost, {}, **more))
 
 
 def expire(database: Database) -> None:
@@ -136,7 +136,7 @@ def test_reports_that_come_together_count_each_for_itself(service: Database) -> 
         return queue.Ended(row["id"], row["lease"], MEASURED, None, MEASURED.cost, {})
 
     ends = [end(row) for row in (one, one, elsewhere, {"id": "x_0", "lease": "none"}, lost, two)]
-    answers = service.write_now(lambda c, now: queue.finish_all(c, now, ends, "color-1"))
+    answers = service.write_now(lambda c, now: queue.finish(c, now, ends, "color-1"))
     assert [a["state"] if isinstance(a, dict) else type(a) for a in answers] == [
         "succeeded", "succeeded", NotFound, NotFound, Conflict, "succeeded",
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from api.ledger import BudgetExhausted
 from api.tables import account, campaign, experiment, tables
 from frugaltwin.costs import Cost
 from tests.running_service import Running, running
-from tests.service_database import SETTINGS, submit, until
+from tests.service_database import SETTINGS, report_one, submit, until
 
 NAME = "Ada Lovelace"
 
@@ -67,7 +67,7 @@ def test_nothing_of_a_removed_person_runs_any_more(service: Running) -> None:
         waiting = submit(service.database, whose)
         first = begun(service)
         assert first["id"] == done
-        service.database.write_now(lambda c, now: queue.finish(c, now, done, first["lease"], None, "it leaked", Cost(seconds=2.0), {}))
+        service.database.write_now(lambda c, now: report_one(c, now, done, first["lease"], None, "it leaked", Cost(seconds=2.0), {}))
         row = begun(service)
         service.database.write_now(lambda c, now: queue.lease(c, now, "color-1", "w", 1))
 
