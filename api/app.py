@@ -11,12 +11,12 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import problems
-from api.health import Counted
-from api.orchestrator import orchestrated
-from api.problems import Problem
+from api.routes import problems
+from api.routes.health import Counted
+from api.routes.problems import Problem
 from api.service import BODY, REPORTS, SLOWEST, opened
 from api.settings import Settings
+from api.workers.campaign_runner import orchestrated
 
 RESOURCES = ("experiments", "rigs", "work", "campaigns", "preferences", "me", "tokens", "classes", "events", "health", "docs_page")
 TAGS = {
@@ -68,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     )  # fmt: skip
     problems.install(app)
     for name in RESOURCES:
-        app.include_router(import_module(f"api.{name}").router)
+        app.include_router(import_module(f"api.routes.{name}").router)
     app.add_middleware(Border)
     app.add_middleware(Counted)
     make = app.openapi

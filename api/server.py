@@ -18,15 +18,16 @@ import uvicorn
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, select
 
-from api import benches, logs, migrations, people, queue
+from api import log_redaction, migrations
 from api.app import create_app
-from api.database import Database, engine_of
+from api.records import fair_queue, people, rigs
+from api.records.database import Database, engine_of
+from api.records.tables import person, rig
+from api.routes.work import DatabaseDesk
 from api.service import Service
 from api.settings import CodeTerms, Settings
-from api.tables import person, rig
-from api.work import DatabaseDesk
-from api.worker import RigWords, Worker, is_dead, worker_name
-from frugaltwin.console import check_writable
+from api.workers.worker import RigWords, Worker, is_dead, worker_name
+from frugaltwin.cli.console import check_writable
 from frugaltwin.errors import InvalidInput, StoreError
 
 SWEEP = 2.0  # s between two looks for leases that ran out
@@ -50,7 +51,7 @@ def run(
         MissingPart: The database needs something that is not installed.
         StoreError: The database cannot be brought up to date.
     """
-    logs.start()
+    log_redaction.start()
     allow_connections()
     with ExitStack() as stack:
         stack.enter_context(_alone(settings.url))
@@ -77,7 +78,7 @@ class Server(uvicorn.Server):
         self._workers: list[tuple[Worker, threading.Thread]] = []
         self.when_started: Callable[[], None] = lambda: None
         # No access log: uvicorn's would show what callers put into addresses.
-        log = logs.settings("WARNING")
+        log = log_redaction.settings("WARNING")
         config = uvicorn.Config(
             self._app, http=_protocol(), access_log=False, log_config=log, timeout_graceful_shutdown=GRACE, backlog=2048
         )
@@ -120,10 +121,10 @@ class Server(uvicorn.Server):
         self, connection: Connection, now: float, terms: CodeTerms, new_token: bool, new_code: bool
     ) -> tuple[str | None, str | None]:
         for words in self._rigs:
-            benches.register(connection, now, words.name, words.driver, words.options, words.is_real)
+            rigs.register(connection, now, words.name, words.driver, words.options, words.is_real)
             worker = connection.execute(select(rig.c.worker).where(rig.c.name == words.name)).scalar_one()
             if worker is not None and is_dead(worker):
-                queue.forget_worker(connection, now, words.name)
+                fair_queue.forget_worker(connection, now, words.name)
         instructor = connection.execute(select(person.c.id).where(person.c.role == "instructor").limit(1)).scalar_one_or_none()
         is_first = instructor is None
         token = code = None
@@ -150,8 +151,8 @@ async def _sweep(service: Service) -> None:
         await asyncio.sleep(SWEEP)
         now = service.database.now()
         with contextlib.suppress(StoreError):  # it is in the log, and tried again
-            if await service.database.read(lambda c, now=now: queue.has_run_out(c, now)):  # type: ignore[misc]
-                await service.database.write(queue.expire)
+            if await service.database.read(lambda c, now=now: fair_queue.has_run_out(c, now)):  # type: ignore[misc]
+                await service.database.write(fair_queue.expire)
 
 
 def _alone(url: str) -> AbstractContextManager[object]:
@@ -200,7 +201,7 @@ def allow_connections() -> None:
 def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
     if sys.platform == "win32":
         return "auto"
-    from api.connections import Prompt
+    from api.request_timeout import Prompt
 
     return Prompt
 

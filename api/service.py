@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from api import people
-from api.benches import Benches
-from api.database import Database
-from api.feed import Feed
-from api.people import Caller
-from api.problems import TooMany
+from api.event_streams import Feed
+from api.records import people
+from api.records.database import Database
+from api.records.people import Caller
+from api.records.rigs import Benches
+from api.routes.problems import TooMany
 from api.settings import Settings
-from api.thinking import Thinkers
+from api.workers.strategy_processes import Thinkers
 
 REMEMBER = 2.0  # s that a token is taken for good without asking again: another process may have revoked it
 TOGETHER = 2

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from frugaltwin.color import cie_table
+from simulator.instruments.sensors import AS7341_GAINS, AS7341_STEP_SECONDS
 from simulator.light_mixing import CHANNELS, CLSLAB, LIGHT_MIXING, PWM_BEAT, Calibration, counts, integration_steps
-from simulator.sensors import AS7341_GAINS, AS7341_STEP_SECONDS
 
 Numbers = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from frugaltwin.color import delta_e, reading_lab
 from simulator.color_mixing import TOTAL, calibration, channels, spectral_lab
-from simulator.dyes import transmittance
-from simulator.mixer import PATH, STOCKS, Imperfections
-from simulator.sensors import SENSORS, make_sensor
+from simulator.equations.dyes import transmittance
+from simulator.instruments.mixer import PATH, STOCKS, Imperfections
+from simulator.instruments.sensors import SENSORS, make_sensor
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from simulator.instruments.sensors import AS7341_GAINS
 from simulator.light_mixing import LightMixing, counts
-from simulator.sensors import AS7341_GAINS
 
 BATCH = 4096
 ROUNDS = 7

@@ -16,9 +16,9 @@ import numpy as np
 
 from frugaltwin.catalog import make_driver
 from simulator.color_mixing import TOTAL, channels
-from simulator.dyes import DYES
-from simulator.mixer import Imperfections
-from simulator.sensors import SENSORS, make_sensor
+from simulator.equations.dyes import DYES
+from simulator.instruments.mixer import Imperfections
+from simulator.instruments.sensors import SENSORS, make_sensor
 
 BATCH, EXPERIMENTS, ROUNDS = 1000, 5000, 5
 BARS = {"mixes": 250_000, "experiments": 5_000}

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from frugaltwin import make_driver
-from simulator.binary_equilibrium import Phase, Solution, binary_equilibrium
-from simulator.binary_lab import BinaryLab
+from simulator.equations.binary_equilibrium import Phase, Solution, binary_equilibrium
+from simulator.instruments.binary_lab import BinaryLab
 
 MAP_BAR, SINGLE_BAR = 20.0, 2000.0  # ms for 441 points, measurements a second
 ROUNDS, SINGLES = 5, 2000

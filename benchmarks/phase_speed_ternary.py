@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from frugaltwin import MissingPart, make_driver
+from simulator.equations.ternary_equilibrium import Equilibria, Mixing, free_energy, phase_map
 from simulator.flory_huggins import FloryHuggins
-from simulator.ternary_equilibrium import Equilibria, Mixing, free_energy, phase_map
 from simulator.ternary_solution import TernarySolution
 
 TDB = Path(__file__).parents[1] / "tests" / "data" / "regular_abc.tdb"

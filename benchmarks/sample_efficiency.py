@@ -31,9 +31,9 @@ from frugaltwin.goals import MatchColor
 from frugaltwin.plugins import Recommends, Strategy
 from frugaltwin.tables import color_of
 from simulator.color_mixing import ColorMixing, color_mixing
-from simulator.dyes import absorptivities
-from simulator.mixer import PATH, STOCKS, Cell, Imperfections, SimulatedMixer
-from simulator.sensors import SENSORS
+from simulator.equations.dyes import absorptivities
+from simulator.instruments.mixer import PATH, STOCKS, Cell, Imperfections, SimulatedMixer
+from simulator.instruments.sensors import SENSORS
 
 OURS = ("composite", "stock-composite", "bayesian", "random")
 DYES = ("red", "yellow", "blue")

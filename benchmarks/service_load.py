@@ -28,8 +28,9 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import Any
 
-from api import benches, ledger, migrations, people
-from api.database import Database
+from api import migrations
+from api.records import ledger, people, rigs
+from api.records.database import Database
 
 RIG, DRIVER = "color-1", "color-mixing"
 DYES = ("red", "yellow", "blue")
@@ -43,7 +44,7 @@ def prepare(url: str, students: int) -> list[str]:
     database = Database(url)
 
     def fill(connection: Any, now: float) -> list[str]:
-        benches.register(connection, now, RIG, DRIVER, {}, is_real=False)
+        rigs.register(connection, now, RIG, DRIVER, {}, is_real=False)
         whose = [people.add_person(connection, now, f"student {i}", "student", NO_LIMIT) for i in range(students)]
         return [people.add_token(connection, now, w, ("read", "run:sim"))[1] for w in whose]
 

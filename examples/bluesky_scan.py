@@ -6,7 +6,7 @@ from bluesky import RunEngine
 from bluesky.plans import scan
 
 import frugaltwin
-from hardware.bluesky_device import Rig, campaign_plan
+from frugaltwin.bluesky import Rig, campaign_plan
 
 
 def show(name: str, document: dict[str, Any]) -> None:

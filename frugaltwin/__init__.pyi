@@ -1,7 +1,8 @@
 from .budget import Budget, StopRule
 from .campaign import Campaign
 from .catalog import make_driver, make_goal, make_strategy
-from .client import AsyncClient, Client
+from .client.client import AsyncClient, Client
+from .client.remote_driver import RemoteDriver
 from .costs import Cost
 from .errors import (
     CampaignError,
@@ -32,10 +33,9 @@ from .experiment import (
     Trial,
 )
 from .goals import Goal
-from .pictures import Picture, picture
+from .pictures.picture import Picture, picture
 from .plugins import Driver, Estimates, KnowsDiagram, KnowsTruth, Predicts, Recommends, Strategy
 from .prediction import Prediction
-from .remote_driver import RemoteDriver
 from .spec import CampaignSpec
 from .store import Store
 

@@ -1,5 +1,5 @@
 """`python -m frugaltwin`."""
 
-from frugaltwin.cli import main
+from frugaltwin.cli.main import main
 
 main()

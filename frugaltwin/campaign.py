@@ -303,7 +303,7 @@ class Campaign:
         return pd.DataFrame(trial_rows(self.driver.experiment, self.trials, self.score), columns=trial_columns(self.driver.experiment))
 
     def _repr_html_(self) -> str:
-        from frugaltwin.report import notebook_html
+        from frugaltwin.pictures.report import notebook_html
 
         return notebook_html(self)
 

@@ -58,12 +58,12 @@ GOALS = {
     "map": "frugaltwin.goals:Map",
 }
 MIXERS = {
-    "simulated": "simulator.mixer:simulated_mixer",
+    "simulated": "simulator.instruments.mixer:simulated_mixer",
     "emulated": "hardware.mixers:emulated_mixer",
 }
 SERIAL_MIXER = "hardware.mixers:serial_mixer"
 """A mixer of any other name is a serial port: a device, ``auto``, or ``socket://host:port``."""
-REMOTE_DRIVER = "frugaltwin.remote_driver:remote_driver"
+REMOTE_DRIVER = "frugaltwin.client.remote_driver:remote_driver"
 """A driver whose name is an address is a rig of a service: ``http://192.168.1.20:8000/rigs/color-1``."""
 KINDS = {"driver": DRIVERS, "strategy": STRATEGIES, "goal": GOALS}
 

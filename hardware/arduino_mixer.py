@@ -13,10 +13,10 @@ from typing import NamedTuple, Self
 from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.instruments import Reading
-from hardware.ports import Clock, Port
-from hardware.serial_link import Reply, SerialLink
-from simulator.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE, Liquids
-from simulator.sensors import Sensor
+from hardware.serial.link import Reply, SerialLink
+from hardware.serial.ports import Clock, Port
+from simulator.instruments.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE, Liquids
+from simulator.instruments.sensors import Sensor
 
 FAMILY, PROTOCOL = "frugaltwin,color-mixer", "1"
 DRAIN_PUMP = 4

@@ -9,10 +9,10 @@ from typing import Self
 from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Measurement, Settings, Trial
-from hardware.clslab_light_stand_in import Pico
-from hardware.ports import Clock, Port, RealClock, VirtualPort, open_port
+from hardware.serial.clslab_light_stand_in import Pico
+from hardware.serial.ports import Clock, Port, RealClock, VirtualPort, open_port
+from simulator.instruments.sensors import COUNTER
 from simulator.light_mixing import CHANNELS, LEDS, LIGHT_MIXING, LightMixing, expected_cost, measured
-from simulator.sensors import COUNTER
 
 CLSLAB_LIGHT = replace(LIGHT_MIXING, name="clslab-light")
 

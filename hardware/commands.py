@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from frugaltwin.console import check_writable, progress, say, show_line, show_rows
+from frugaltwin.cli.console import check_writable, progress, say, show_line, show_rows
 from frugaltwin.errors import InvalidInput, MissingPart, RigFault, Stopped
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hardware.calibration import PumpFit
     from hardware.emulator.emulated_board import EmulatedBoard
     from hardware.emulator.server import BoardServer
-    from simulator.sensors import Sensor
+    from simulator.instruments.sensors import Sensor
 
 PINS = ("D5", "D6", "D9", "D10", "D11")
 PUMPS = range(len(PINS))
@@ -266,7 +266,7 @@ def emulate(
     from hardware.emulator.emulated_board import EmulatedBoard
     from hardware.emulator.faults import parse_faults
     from hardware.emulator.server import PtyServer, TcpServer
-    from simulator.mixer import DYED_WATER, Imperfections
+    from simulator.instruments.mixer import DYED_WATER, Imperfections
 
     if tcp is not None and link is not None:
         raise InvalidInput("--tcp and --link are two ways to name the port; leave one out")
@@ -409,7 +409,7 @@ def _weigh(mixer: ArduinoMixer, scale: Scale, plan: Sequence[tuple[int, float]],
 
 def _prime(mixer: ArduinoMixer, volume: float, step: Callable[[int, int], object]) -> None:
     """Pump so much through every tube, and drain before the cell could overflow."""
-    from simulator.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE
+    from simulator.instruments.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE
 
     mixer.clear()
     filled = CELL_VOLUME  # for all that is known
@@ -431,7 +431,7 @@ def _light(mixer: ArduinoMixer) -> dict[str, Any]:
     import statistics
 
     from hardware.calibration import DIM, GRAY_ZONE, STEADY
-    from simulator.sensors import AS7341_GAINS, TCS34725_GAINS, make_sensor
+    from simulator.instruments.sensors import AS7341_GAINS, TCS34725_GAINS, make_sensor
 
     name = mixer.sensor_name
     gains = AS7341_GAINS if name == "as7341" else TCS34725_GAINS
@@ -481,7 +481,7 @@ def _light(mixer: ArduinoMixer) -> dict[str, Any]:
 def _light_plot(dark: dict[str, float], white: dict[str, float], sensor: Sensor) -> str:
     from matplotlib.figure import Figure
 
-    from frugaltwin.figures import ACCENT, INK, QUIET, svg
+    from frugaltwin.pictures.progress import ACCENT, INK, QUIET, svg
     from hardware.calibration import GRAY_ZONE
 
     figure = Figure(figsize=(5.2, 3.4), layout="constrained")
@@ -549,8 +549,8 @@ def _calibration_row(mixer: ArduinoMixer, store: Path) -> dict[str, str]:
 def _opened(port: str) -> Iterator[ArduinoMixer]:
     """A mixer that answers; nothing moved yet. It is stopped and let go at the end, whatever happens."""
     from hardware.mixers import mixer_on, serial_mixer
-    from simulator.mixer import DYED_WATER, Imperfections
-    from simulator.sensors import SENSORS, make_sensor
+    from simulator.instruments.mixer import DYED_WATER, Imperfections
+    from simulator.instruments.sensors import SENSORS, make_sensor
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us wants the rig at rest too
     sensor = make_sensor("as7341", {})  # until the board has said which it has
@@ -593,7 +593,7 @@ def _is_calibrated(mixer: ArduinoMixer) -> bool:
 
 
 def _sensor(name: str) -> Sensor:
-    from simulator.sensors import SENSORS, make_sensor
+    from simulator.instruments.sensors import SENSORS, make_sensor
 
     if name not in SENSORS:
         raise InvalidInput(f"--sensor {name}: it is {' or '.join(SENSORS)}")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from frugaltwin.errors import InvalidInput, LinkError, MissingPart
 from hardware.arduino_mixer import FAMILY, ArduinoMixer
-from hardware.ports import Clock, Port, RealClock, open_port
-from hardware.serial_link import SerialLink
-from simulator.mixer import Imperfections, Liquids, Seed
-from simulator.sensors import Sensor
+from hardware.serial.link import SerialLink
+from hardware.serial.ports import Clock, Port, RealClock, open_port
+from simulator.instruments.mixer import Imperfections, Liquids, Seed
+from simulator.instruments.sensors import Sensor
 
 if TYPE_CHECKING:
     from hardware.emulator.emulated_board import EmulatedBoard

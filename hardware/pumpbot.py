@@ -26,8 +26,8 @@ from frugaltwin.experiment import Measurement, Settings, Trial
 from frugaltwin.instruments import Reading
 from frugaltwin.plugins import Driver
 from frugaltwin.procedure import Dispense, Drain, Procedure, Read, Rinse
-from hardware.ports import SLICE, Clock, Port, RealClock, open_port
-from hardware.pumpbot_stand_in import PumpBotStandIn
+from hardware.serial.ports import SLICE, Clock, Port, RealClock, open_port
+from hardware.serial.pumpbot_stand_in import PumpBotStandIn
 from simulator.pumpbot_mixing import (
     CELL,
     FULL_SCALE,

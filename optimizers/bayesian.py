@@ -13,9 +13,9 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, ScoredGoal, scored
 from frugaltwin.prediction import Prediction
-from optimizers.failures import log_chance
-from optimizers.search import Acquisition, best_points
-from optimizers.space import Floats, Space
+from optimizers.models.feasibility import log_chance
+from optimizers.space.search import Acquisition, best_points
+from optimizers.space.space import Floats, Space
 
 with warnings.catch_warnings():
     # linear_operator 0.6 decorates with torch.jit.script, which torch has deprecated.

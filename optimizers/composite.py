@@ -10,10 +10,10 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial, measured
 from frugaltwin.goals import Goal, ScoredGoal, scored
 from frugaltwin.prediction import Prediction
-from optimizers.failures import log_chance
-from optimizers.outcome_model import OutcomeModel, Paths, natural
-from optimizers.search import Acquisition, best_points
-from optimizers.space import Floats, Space
+from optimizers.models.feasibility import log_chance
+from optimizers.models.outcome_model import OutcomeModel, Paths, natural
+from optimizers.space.search import Acquisition, best_points
+from optimizers.space.space import Floats, Space
 
 with warnings.catch_warnings():
     # linear_operator 0.6 decorates with torch.jit.script, which torch has deprecated.

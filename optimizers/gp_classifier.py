@@ -10,10 +10,10 @@ from torch import Tensor
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, mapped
 from frugaltwin.prediction import Prediction
-from optimizers.descent import lowest_point
-from optimizers.mapping import Integers, borders, check_starts, chosen_settings, elbow_room, known_labels, map_prediction
-from optimizers.search import Acquisition
-from optimizers.space import Floats, Space
+from optimizers.models.mapping import Integers, borders, check_starts, chosen_settings, elbow_room, known_labels, map_prediction
+from optimizers.space.descent import lowest_point
+from optimizers.space.search import Acquisition
+from optimizers.space.space import Floats, Space
 
 _DRAWS = 128  # of the latents; in pairs on either side of their mean
 _NEWTON = 30  # steps at most

@@ -10,7 +10,7 @@ from torch import Tensor
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, mapped
 from frugaltwin.prediction import Prediction
-from optimizers.mapping import (
+from optimizers.models.mapping import (
     Integers,
     borders,
     check_starts,
@@ -19,8 +19,8 @@ from optimizers.mapping import (
     known_labels,
     map_prediction,
 )
-from optimizers.search import Acquisition
-from optimizers.space import Floats, Space
+from optimizers.space.search import Acquisition
+from optimizers.space.space import Floats, Space
 
 _NODES = 1000  # places that pass labels on: all of a listed space, if it has no more
 _GAMMA = 20.0  # of the radial kernel on standardized settings, as in the source

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
-from optimizers.space import Space
+from optimizers.space.space import Space
 
 
 @dataclass(frozen=True)

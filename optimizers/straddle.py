@@ -14,10 +14,10 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, Map, mapped
 from frugaltwin.prediction import Prediction
-from optimizers.descent import lowest_point
-from optimizers.mapping import borders, check_starts, chosen_settings, known_labels
-from optimizers.search import Acquisition
-from optimizers.space import Floats, Space
+from optimizers.models.mapping import borders, check_starts, chosen_settings, known_labels
+from optimizers.space.descent import lowest_point
+from optimizers.space.search import Acquisition
+from optimizers.space.space import Floats, Space
 
 _CONFIDENCE = 1.96  # standard deviations: 95 %, as published
 _CHUNK = 512  # settings at once: bounds the memory

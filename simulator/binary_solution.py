@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from simulator.binary_equilibrium import Equilibrium, Floats, Solution, critical_points
-from simulator.binary_lab import ONE, BinaryLab, Field, checked_window
-from simulator.phase_instruments import Turbidimeter, spread
-from simulator.phase_lab import Constant, Labeling, constants_of
+from simulator.equations.binary_equilibrium import Equilibrium, Floats, Solution, critical_points
+from simulator.instruments.binary_lab import ONE, BinaryLab, Field, checked_window
+from simulator.instruments.phase_instruments import Turbidimeter, spread
+from simulator.instruments.phase_lab import Constant, Labeling, constants_of
 
 CONSTANTS = {
     "L0": Constant(6000, (5000, 7000), (-50_000, 50_000), "J/mol", "symmetric part of the interaction"),

@@ -25,8 +25,8 @@ from pycalphad.core.utils import filter_phases, unpack_species
 from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Constraint, Continuous, MixtureSum, Outcome, Parameter
-from simulator.phase_instruments import BINS, LINE_WIDTH, Diffractometer, liquid_pattern, spread
-from simulator.phase_lab import Labeling, PhaseLab, State
+from simulator.instruments.phase_instruments import BINS, LINE_WIDTH, Diffractometer, liquid_pattern, spread
+from simulator.instruments.phase_lab import Labeling, PhaseLab, State
 
 Floats = NDArray[np.float64]
 

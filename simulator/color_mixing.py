@@ -17,10 +17,10 @@ from frugaltwin.color import cie_table, lab, transmitted_weights
 from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
-from simulator.dyes import DYES, transmittance
-from simulator.mixer import DYED_WATER, PATH, PUMPS, RESIDUE, STOCKS, Imperfections, Seed, dosed
-from simulator.photometry import Photometer, Workflow
-from simulator.sensors import Sensor, make_sensor
+from simulator.equations.dyes import DYES, transmittance
+from simulator.instruments.mixer import DYED_WATER, PATH, PUMPS, RESIDUE, STOCKS, Imperfections, Seed, dosed
+from simulator.instruments.photometry import Photometer, Workflow
+from simulator.instruments.sensors import Sensor, make_sensor
 
 DOSE = 1.0  # mL: the most of one dye
 TOTAL = 4.0  # mL: what every mixture adds up to
@@ -178,7 +178,7 @@ def color_mixing(
     **Equation.** Dyes absorb independently (Beer-Lambert): T(λ) = 10^(-path · Σ c_i ε_i(λ)), path 1 cm. A channel reads the
     mean of T over its band and the LED's spectrum (CIE LED-B4); XYZ = M · channels with M calibrated on known mixtures; Lab
     under D65, 2° observer; color differences are CIEDE2000.
-    Source: Swinehart, J. Chem. Educ. 39 (1962) 333, doi:10.1021/ed039p333. Absorption of the dyes: `simulator.dyes`.
+    Source: Swinehart, J. Chem. Educ. 39 (1962) 333, doi:10.1021/ed039p333. Absorption of the dyes: `simulator.equations.dyes`.
 
     ============== ============= ====== ==========================================================================
     parameter      limits        unit   meaning

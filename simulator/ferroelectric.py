@@ -15,7 +15,7 @@ from frugaltwin.costs import Cost
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Continuous, Outcome
-from simulator.phase_lab import Constant, Labeling, PhaseLab, State, constants_of
+from simulator.instruments.phase_lab import Constant, Labeling, PhaseLab, State, constants_of
 
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -3,9 +3,9 @@
 from types import MappingProxyType
 
 from frugaltwin.errors import InvalidInput
-from simulator.phase_lab import Constant, Labeling, constants_of
-from simulator.settled_layers import SettledMixture
-from simulator.ternary_equilibrium import Mixing
+from simulator.equations.ternary_equilibrium import Mixing
+from simulator.instruments.phase_lab import Constant, Labeling, constants_of
+from simulator.instruments.settled_layers import SettledMixture
 
 STRONGEST = 20.0  # χ either way: far beyond what polymers have
 

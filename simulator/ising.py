@@ -19,7 +19,7 @@ from frugaltwin.costs import Cost
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
-from simulator.phase_lab import Constant, Labeling, check_lab, constants_of
+from simulator.instruments.phase_lab import Constant, Labeling, check_lab, constants_of
 
 Floats: TypeAlias = NDArray[np.float64]
 Bytes: TypeAlias = NDArray[np.uint8]

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from frugaltwin.diagram import Mark
-from simulator.binary_equilibrium import Equilibrium, Floats, Solution, heat
-from simulator.binary_lab import ONE, BinaryLab, Field, checked_window, refuse_gaps
-from simulator.phase_instruments import LATTICE_HEAT_CAPACITY, Calorimeter
-from simulator.phase_lab import Constant, Labeling, constants_of
+from simulator.equations.binary_equilibrium import Equilibrium, Floats, Solution, heat
+from simulator.instruments.binary_lab import ONE, BinaryLab, Field, checked_window, refuse_gaps
+from simulator.instruments.phase_instruments import LATTICE_HEAT_CAPACITY, Calorimeter
+from simulator.instruments.phase_lab import Constant, Labeling, constants_of
 
 CONSTANTS = {
     "melting_A": Constant(1211, (900, 1220), (60, 4500), "K", "melting point of pure A"),

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.experiment import Additive, Colorimetry, Discrete, Experiment, Exposure, Measurement, Outcome, Settings, Trial
-from simulator.sensors import AS7341_GAINS, AS7341_PASSES, AS7341_STEP_SECONDS, COUNTER
+from simulator.instruments.sensors import AS7341_GAINS, AS7341_PASSES, AS7341_STEP_SECONDS, COUNTER
 
 CHANNELS = ("ch410", "ch440", "ch470", "ch510", "ch550", "ch583", "ch620", "ch670")
 LEDS = ("red", "green", "blue")

@@ -1,7 +1,7 @@
 """Mixing three pigment pastes into a white base until the paint has a target color: the driver for every mixer, and its twin.
 
 `PaintMixing` performs one procedure over whichever mixer it is given. `PaintMixingTwin` gives it a simulated one and knows the truth.
-Its docstring is the data sheet. The equations stand in `simulator.paints`.
+Its docstring is the data sheet. The equations stand in `simulator.equations.paints`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,10 @@ from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
 from simulator.color_mixing import channel_weights, color_matrix, reference_mixtures
-from simulator.mixer import Bottle, Imperfections, Liquids, Pump, SimulatedMixer, dosed
-from simulator.paints import PAINTS, PIGMENTS, absorption, behind_a_surface, ratio_of_mixture, reflectance, scattering
-from simulator.photometry import Photometer, Workflow
-from simulator.sensors import Sensor, make_sensor
+from simulator.equations.paints import PAINTS, PIGMENTS, absorption, behind_a_surface, ratio_of_mixture, reflectance, scattering
+from simulator.instruments.mixer import Bottle, Imperfections, Liquids, Pump, SimulatedMixer, dosed
+from simulator.instruments.photometry import Photometer, Workflow
+from simulator.instruments.sensors import Sensor, make_sensor
 
 Floats = NDArray[np.float64]
 
@@ -147,7 +147,7 @@ class PaintMixingTwin(PaintMixing):
     D65, 2° observer, L = 100 reflects all light; color differences are CIEDE2000.
     Source: Kubelka & Munk, Z. Tech. Phys. 12 (1931) 593 (R); Duncan, Proc. Phys. Soc. 52 (1940) 390,
     doi:10.1088/0959-5309/52/3/310 (sums); Saunderson, J. Opt. Soc. Am. 32 (1942) 727, doi:10.1364/JOSA.32.000727 (surface). The
-    spectra of the pigments are *assumptions* (`simulator.paints`): plausible, not measured.
+    spectra of the pigments are *assumptions* (`simulator.equations.paints`): plausible, not measured.
 
     ============== ============= ====== ==========================================================================
     parameter      limits        unit   meaning

@@ -5,10 +5,10 @@ from functools import lru_cache
 
 from frugaltwin.diagram import Mark
 from frugaltwin.errors import InvalidInput
-from simulator.binary_equilibrium import Invariant, Phase, Solution, invariants
-from simulator.binary_lab import ONE, BinaryLab, Field, checked_window
-from simulator.phase_instruments import Diffractometer
-from simulator.phase_lab import Constant, Labeling, constants_of
+from simulator.equations.binary_equilibrium import Invariant, Phase, Solution, invariants
+from simulator.instruments.binary_lab import ONE, BinaryLab, Field, checked_window
+from simulator.instruments.phase_instruments import Diffractometer
+from simulator.instruments.phase_lab import Constant, Labeling, constants_of
 
 CONSTANTS = {
     "melting_A": Constant(880, (800, 920), (60, 4500), "K", "melting point of pure A, as beta"),

@@ -22,7 +22,7 @@ from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, 
 from frugaltwin.instruments import Image, Probe
 from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
 from frugaltwin.tables import settings_array
-from simulator.phase_lab import Constant, Labeling, check_lab, constants_of
+from simulator.instruments.phase_lab import Constant, Labeling, check_lab, constants_of
 
 Floats = NDArray[np.float64]
 Look = Literal["spectrum", "zoom", "overview"]

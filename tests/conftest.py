@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
-    from api.database import Database
+    from api.records.database import Database
     from tests.service_database import PostgresServer
 
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)  # machines are shared, and CI is no lottery
@@ -93,7 +93,7 @@ def sqlite_url(sqlite_file: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def database(database_url: str) -> "Iterator[Database]":
     """The same, open."""
-    from api.database import Database
+    from api.records.database import Database
 
     opened = Database(database_url)
     yield opened

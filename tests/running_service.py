@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import uvicorn
 
-from api import benches, people
 from api.app import create_app
-from api.database import Database
+from api.records import people, rigs
+from api.records.database import Database
 from api.service import Service
 from api.settings import Settings
 from tests.service_database import until
@@ -72,7 +72,7 @@ def running(url: str, **settings: Any) -> Iterator[Running]:
     until(lambda: server.started or not thread.is_alive())
     port = server.servers[0].sockets[0].getsockname()[1]
     service: Service = app.state.service
-    service.database.write_now(lambda c, now: benches.register(c, now, "color-1", "color-mixing", {}, False))
+    service.database.write_now(lambda c, now: rigs.register(c, now, "color-1", "color-mixing", {}, False))
     found = Running(f"http://127.0.0.1:{port}", service, "", "", server, thread)
     found.instructor, found.admin = found.person("instructor", "Ms. Curie")
     try:

@@ -17,10 +17,10 @@ import httpx
 import psycopg
 from sqlalchemy import Connection
 
-from api import benches, people, queue
-from api.database import Database
 from api.migrations import upgrade
-from api.queue import Order
+from api.records import fair_queue, people, rigs
+from api.records.database import Database
+from api.records.fair_queue import Order
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
 
@@ -201,7 +201,7 @@ for line in sys.stdin:
 
 def new_rig(database: Database, name: str = "color-1", *, is_real: bool = False) -> str:
     """A rig of a database."""
-    database.write_now(lambda c, now: benches.register(c, now, name, "color-mixing", {}, is_real))
+    database.write_now(lambda c, now: rigs.register(c, now, name, "color-mixing", {}, is_real))
     return name
 
 
@@ -223,7 +223,7 @@ def order(person: str, rig: str = "color-1", cost: Cost = COST) -> Order:
 
 def submit(database: Database, person: str, rig: str = "color-1", cost: Cost = COST) -> str:
     """Submit it; its id."""
-    return str(database.write_now(lambda c, now: queue.submit(c, now, order(person, rig, cost)))["id"])
+    return str(database.write_now(lambda c, now: fair_queue.submit(c, now, order(person, rig, cost)))["id"])
 
 
 @contextlib.contextmanager
@@ -236,9 +236,9 @@ def client(address: str, token: str) -> Iterator[httpx.Client]:
 def report_one(
     connection: Connection, now: float, identity: str, lease: str, measurement: Measurement | None, error: str | None, cost: Cost,
     provenance: Mapping[str, Any], *, was_stopped: bool = False,
-) -> queue.Row:  # fmt: skip
+) -> fair_queue.Row:  # fmt: skip
     """A worker reports one experiment; its row, or the error with which the report is refused."""
-    (row,) = queue.finish(connection, now, [queue.Ended(identity, lease, measurement, error, cost, provenance, was_stopped)])
+    (row,) = fair_queue.finish(connection, now, [fair_queue.Ended(identity, lease, measurement, error, cost, provenance, was_stopped)])
     if isinstance(row, Exception):
         raise row
     return row

@@ -18,16 +18,16 @@ import pytest
 import uvicorn
 from sqlalchemy import func, select
 
-from api import benches, course, ledger, people, queue, upkeep
-from api.apart import Apart
-from api.connections import Prompt
-from api.course import AT_ONCE
-from api.experiments import seconds_to_wait
-from api.ledger import Amount
+from api.records import campaigns, fair_queue, ledger, maintenance, people, rigs
+from api.records.campaigns import AT_ONCE
+from api.records.ledger import Amount
+from api.records.tables import campaign, experiment
+from api.request_timeout import Prompt
+from api.routes.experiments import seconds_to_wait
 from api.server import CONNECTIONS
 from api.service import WAITS
-from api.tables import campaign, experiment
-from api.thinking import Turns
+from api.workers.driver_process import Apart
+from api.workers.strategy_processes import Turns
 from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError
 from frugaltwin.experiment import Measurement
@@ -44,7 +44,7 @@ CAMPAIGN = {"name": "c", "rig": "color-1", "goal": "match-color:#8fb04a", "strat
 @pytest.fixture(scope="module")
 def service(fresh_url: Callable[[], str]) -> Iterator[Running]:
     with running(fresh_url(), requests_per_second=1e6, burst=1e6, poll=0.02) as found:
-        found.database.write_now(lambda c, now: benches.register(c, now, REAL, "color-mixing", {}, True))
+        found.database.write_now(lambda c, now: rigs.register(c, now, REAL, "color-mixing", {}, True))
         yield found
 
 
@@ -55,18 +55,18 @@ def refused(answer: httpx.Response, status: int, words: str) -> httpx.Response:
 
 
 def state(service: Running, identity: str) -> str:
-    return str(service.database.read_now(lambda c: queue.find(c, identity))["state"])
+    return str(service.database.read_now(lambda c: fair_queue.find(c, identity))["state"])
 
 
-def leased(service: Running, rig: str = "color-1", count: int = 1) -> list[queue.Row]:
-    return service.database.write_now(lambda c, now: queue.lease(c, now, rig, "w", count))
+def leased(service: Running, rig: str = "color-1", count: int = 1) -> list[fair_queue.Row]:
+    return service.database.write_now(lambda c, now: fair_queue.lease(c, now, rig, "w", count))
 
 
-def begun(service: Running, row: queue.Row) -> None:
-    service.database.write_now(lambda c, now: queue.begin(c, now, row["id"], row["lease"]))
+def begun(service: Running, row: fair_queue.Row) -> None:
+    service.database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
 
 
-def finished(service: Running, row: queue.Row) -> None:
+def finished(service: Running, row: fair_queue.Row) -> None:
     measured = Measurement({"t_415": 0.5}, Cost(seconds=1.0, money=0.001, volume=4.0), {})
     service.database.write_now(lambda c, now: report_one(c, now, row["id"], row["lease"], measured, None, measured.cost, {}))
 
@@ -89,7 +89,7 @@ def test_a_budget_is_spent_once_by_all_ways_of_spending_it_at_once(service: Runn
                 try:
                     begun(service, row)
                     finished(service, row)
-                except queue.Conflict:  # aborted in between
+                except fair_queue.Conflict:  # aborted in between
                     continue
 
     def spend(way: int) -> None:
@@ -121,11 +121,11 @@ def test_a_budget_is_spent_once_by_all_ways_of_spending_it_at_once(service: Runn
         assert account["reserved"]["runs"] == 0
     of_them = select(func.count()).where(experiment.c.person == whose, experiment.c.state == "succeeded")
     assert service.database.read_now(lambda c: c.execute(of_them).scalar_one()) <= 20
-    assert [f for f in upkeep.findings(service.database.url) if f.status == "problem"] == []
+    assert [f for f in maintenance.findings(service.database.url) if f.status == "problem"] == []
 
 
 def test_only_so_many_experiments_of_one_person_wait(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.experiments.WAITING", 5)
+    monkeypatch.setattr("api.routes.experiments.WAITING", 5)
     _, token = service.person()
     with service.client(token) as me, service.client(service.person()[1]) as other:
         ids = [me.post("/v1/experiments", json=ORDER).json()["id"] for _ in range(5)]
@@ -167,12 +167,12 @@ def test_only_so_many_campaigns_of_one_person_are_run_at_once(service: Running) 
     whose, token = service.person()
 
     def start(connection: Any, now: float) -> str:
-        rig = benches.Benches().get(connection, "color-1")[1]
+        rig = rigs.Benches().get(connection, "color-1")[1]
         words = {"goal": "match-color:lab(50, 0, 0)", "strategy": {"name": "random", "options": {}}, "seed": 0, "budget": {"runs": 1}}
         words |= {"stop": None, "approve": True}
-        made = [course.start(connection, now, whose, f"c{i}", rig, course.SERVER, words) for i in range(AT_ONCE)]
+        made = [campaigns.start(connection, now, whose, f"c{i}", rig, campaigns.SERVER, words) for i in range(AT_ONCE)]
         for row in made:
-            course.turn(connection, now, row, course.WAITING, None, proposal_json='{"trial": 1, "settings": {}}')
+            campaigns.turn(connection, now, row, campaigns.WAITING, None, proposal_json='{"trial": 1, "settings": {}}')
         return str(made[0]["id"])
 
     first = service.database.write_now(start)
@@ -225,7 +225,7 @@ def test_whose_approval_is_taken_back_runs_nothing_more_on_the_real_rig(service:
         assert admin.delete(f"/v1/rigs/{REAL}/approvals/{whose}").status_code == 204
         assert admin.delete(f"/v1/rigs/{REAL}/approvals/{whose}").status_code == 204
         assert [state(service, i) for i in (*ids, elsewhere)] == ["running", "aborted", "aborted", "queued"]
-        with pytest.raises(queue.Conflict, match="stop the rig"):
+        with pytest.raises(fair_queue.Conflict, match="stop the rig"):
             begun(service, held)
         finished(service, runs)
         assert "approval" in me.get(f"/v1/experiments/{ids[1]}").json()["error"]
@@ -451,7 +451,7 @@ def test_a_stopped_rig_takes_back_what_it_has_not_begun_and_nobody_pays_for_it(s
         (held,) = leased(service, REAL)
         assert admin.post(f"/v1/rigs/{REAL}/stop").status_code == 200
         assert me.get(place).json()["state"] == "queued"
-        with pytest.raises(queue.Conflict, match="stop the rig"):
+        with pytest.raises(fair_queue.Conflict, match="stop the rig"):
             begun(service, held)
         assert admin.post(f"/v1/rigs/{REAL}/open").status_code == 200
         assert me.post(f"{place}/abort").status_code == 200

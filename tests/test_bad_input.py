@@ -13,11 +13,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from api import benches, people
 from api.app import create_app
+from api.records import people, rigs
+from api.records.tables import experiment
 from api.service import Service
 from api.settings import Settings
-from api.tables import experiment
 
 GOOD = {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}
 URL = "/v1/experiments"
@@ -32,8 +32,8 @@ async def running(url: str) -> AsyncIterator[tuple[httpx.AsyncClient, Service, s
         service: Service = app.state.service
 
         def fill(connection: Any, now: float) -> tuple[str, str]:
-            benches.register(connection, now, "color-1", "color-mixing", {}, is_real=False)
-            benches.register(connection, now, "pump-1", "color-mixing", {}, is_real=True)
+            rigs.register(connection, now, "color-1", "color-mixing", {}, is_real=False)
+            rigs.register(connection, now, "pump-1", "color-mixing", {}, is_real=True)
             whose = people.add_person(connection, now, "Ada", "student", {"runs": 100.0})
             return whose, people.add_token(connection, now, whose, people.OF_ROLE["student"].split())[1]
 

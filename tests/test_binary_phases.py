@@ -14,7 +14,8 @@ from scipy.optimize import brentq
 from frugaltwin import InvalidInput, make_driver
 from frugaltwin.diagram import Diagram
 from frugaltwin.plugins import KnowsDiagram
-from simulator.binary_equilibrium import (
+from simulator.binary_solution import BinarySolution
+from simulator.equations.binary_equilibrium import (
     POTENTIAL_TOLERANCE,
     Compound,
     Phase,
@@ -32,12 +33,11 @@ from simulator.binary_equilibrium import (
     spinodal_temperature,
     tie_lines,
 )
-from simulator.binary_lab import BinaryLab
-from simulator.binary_solution import BinarySolution
 from simulator.eutectic import Eutectic
+from simulator.instruments.binary_lab import BinaryLab
+from simulator.instruments.phase_instruments import LATTICE_HEAT_CAPACITY, Calorimeter
 from simulator.lens import Lens
 from simulator.peritectic import Peritectic
-from simulator.phase_instruments import LATTICE_HEAT_CAPACITY, Calorimeter
 
 TWINS: dict[str, Callable[..., BinaryLab]] = {
     "binary-solution": BinarySolution,

@@ -25,10 +25,10 @@ from frugaltwin import (
     make_goal,
     make_strategy,
 )
+from frugaltwin.bluesky import Rig, Status, campaign_plan
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, OutOfBounds, RigFault, Stopped, UnknownName
 from frugaltwin.store import Store
-from hardware.bluesky_device import Rig, Status, campaign_plan
 from hardware.emulator.engine import missing
 
 RECIPE: Settings = {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from frugaltwin import catalog
 from frugaltwin.errors import InvalidInput, MissingPart, RigFault
 from frugaltwin.plugins import Fingerprints, KnowsTruths
-from simulator.binary_equilibrium import Compound, Solution, binary_equilibrium
 from simulator.calphad import Calphad, Found, System, pattern_of, system_of
-from simulator.phase_lab import State
-from simulator.ternary_equilibrium import Mixing, phase_map
+from simulator.equations.binary_equilibrium import Compound, Solution, binary_equilibrium
+from simulator.equations.ternary_equilibrium import Mixing, phase_map
+from simulator.instruments.phase_lab import State
 
 Floats = NDArray[np.float64]
 

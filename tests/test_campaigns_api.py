@@ -19,10 +19,10 @@ import uvicorn
 from pyarrow import parquet
 from sqlalchemy import func, select, update
 
-from api import benches, course, journal, ledger, people, queue, tables
 from api.app import create_app
-from api.database import Database
-from api.ledger import Amount
+from api.records import campaigns, event_log, fair_queue, ledger, people, rigs, tables
+from api.records.database import Database
+from api.records.ledger import Amount
 from api.settings import Settings
 from frugaltwin import catalog
 from frugaltwin.costs import Cost
@@ -71,7 +71,7 @@ class Lab:
         self.stack = stack
         self.database = Database(self.url)
         stack.callback(self.database.close)
-        self.database.write_now(lambda c, now: benches.register(c, now, RIG, "color-mixing", {}, False))
+        self.database.write_now(lambda c, now: rigs.register(c, now, RIG, "color-mixing", {}, False))
         self.people: dict[str, str] = {}
 
     def token(self, name: str, **limits: float) -> str:
@@ -98,10 +98,10 @@ class Lab:
         write = self.database.write_now
         with catalog.make_driver("color-mixing") as driver:
             while not over.is_set():
-                rows = write(lambda c, now: queue.lease(c, now, RIG, "test", 1))
+                rows = write(lambda c, now: fair_queue.lease(c, now, RIG, "test", 1))
                 for row in rows:
                     identity, lease = row["id"], row["lease"]
-                    write(lambda c, now, i=identity, k=lease: queue.begin(c, now, i, k))  # type: ignore[misc]
+                    write(lambda c, now, i=identity, k=lease: fair_queue.begin(c, now, i, k))  # type: ignore[misc]
                     done = None if error else driver.perform(json.loads(row["settings_json"]))
                     cost = done.cost if done else Cost(7.0)
                     report = (done, error, cost, {"rig": RIG, "driver": "color-mixing"})
@@ -176,7 +176,7 @@ def test_a_campaign_runs_to_the_end_of_its_budget_and_says_what_it_found_and_spe
     costs = [t["experiment"]["cost"] for t in trials]
     assert whole["spent"] == {"runs": 5} | {k: pytest.approx(sum(c[k] for c in costs)) for k in ("seconds", "money", "volume")}
     assert ann.get(f"/v1/campaigns/{identity}/recommendation").json()["settings"] == best["experiment"]["settings"]
-    events = lab.database.read_now(lambda c: journal.after(c, 0, 1000))
+    events = lab.database.read_now(lambda c: event_log.after(c, 0, 1000))
     assert [e["kind"] for e in events if e["kind"].startswith("campaign.")] == ["campaign.running", "campaign.ended"]
 
 
@@ -498,7 +498,7 @@ def test_a_process_claims_no_more_campaigns_than_it_can_think_about(lab: Lab, an
 
     def is_tried() -> bool:
         seen_at_once.add(lab.database.read_now(lambda c: c.execute(claimed).scalar_one()))
-        return all(lab.database.read_now(lambda c, i=identity: course.n_trials(c, i)) for identity in many)  # type: ignore[misc]
+        return all(lab.database.read_now(lambda c, i=identity: campaigns.n_trials(c, i)) for identity in many)  # type: ignore[misc]
 
     until(is_tried)
     assert max(seen_at_once) == 1
@@ -507,7 +507,7 @@ def test_a_process_claims_no_more_campaigns_than_it_can_think_about(lab: Lab, an
 SERVICE = """
 import asyncio, sys
 from api import course
-from api.orchestrator import orchestrated
+from api.workers.campaign_runner import orchestrated
 from api.service import opened
 from api.settings import Settings
 
@@ -527,8 +527,8 @@ def test_a_service_killed_in_the_middle_leaves_campaigns_that_go_on_with_the_sam
         identity = started(user(first.enter_context(serving(lab.url)), token, first), seed=5, budget={"runs": 9})
     lab.work()
 
-    def trials() -> list[queue.Row]:
-        return lab.database.read_now(lambda c: course.rows_of(c, identity))
+    def trials() -> list[fair_queue.Row]:
+        return lab.database.read_now(lambda c: campaigns.rows_of(c, identity))
 
     for killed in range(1, 4):
         server = subprocess.Popen([sys.executable, "-c", SERVICE, lab.url])

@@ -446,7 +446,7 @@ def test_doctor_reports_versions_store_and_optional_parts(cli: Cli) -> None:
 
 def test_the_import_is_light_and_help_needs_nothing_heavy() -> None:
     heavy = "'torch', 'botorch', 'scipy', 'matplotlib', 'pandas'"
-    code = f"import sys, frugaltwin, frugaltwin.cli; print([m for m in ({heavy}) if m in sys.modules])"
+    code = f"import sys, frugaltwin, frugaltwin.cli.main; print([m for m in ({heavy}) if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     code = "import sys, frugaltwin as f; f.Campaign; f.make_driver('color-mixing'); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

@@ -20,11 +20,13 @@ import numpy as np
 import pytest
 
 from frugaltwin import catalog
-from frugaltwin.answers import Event
 from frugaltwin.budget import Budget
 from frugaltwin.campaign import Campaign
-from frugaltwin.client import AsyncClient, Client
-from frugaltwin.conversation import Reply
+from frugaltwin.client.client import AsyncClient, Client
+from frugaltwin.client.protocol import Reply
+from frugaltwin.client.remote_driver import RemoteDriver
+from frugaltwin.client.resources import Event
+from frugaltwin.client.token_file import keep_token
 from frugaltwin.errors import (
     CampaignError,
     FrugalTwinError,
@@ -38,9 +40,7 @@ from frugaltwin.errors import (
     UnknownName,
 )
 from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, KnowsTruth, PerformsOnce, Resumes
-from frugaltwin.remote_driver import RemoteDriver
 from frugaltwin.store import CampaignRecord, Store, experiment_to_json
-from frugaltwin.token_file import keep_token
 from tests.conftest import command, events
 from tests.service_database import until
 
@@ -651,7 +651,7 @@ def test_the_catalog_knows_a_driver_by_its_address() -> None:
 
 
 def test_the_client_is_light() -> None:
-    code = "import sys, frugaltwin.client, frugaltwin.remote_driver; print([m for m in sys.argv[1:] if m in sys.modules])"
+    code = "import sys, frugaltwin.client.client, frugaltwin.client.remote_driver; print([m for m in sys.argv[1:] if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code, "torch", "fastapi", "httpx", "numpy"], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -802,8 +802,8 @@ def test_every_line_of_curl_and_python_on_the_page_works(shared: ServeProcess, t
 
 
 def test_every_problem_stands_on_the_page_with_the_error_that_it_becomes() -> None:
-    from api.problems import KINDS
-    from frugaltwin.conversation import error_of
+    from api.routes.problems import KINDS
+    from frugaltwin.client.protocol import error_of
 
     rows = dict[str, tuple[int, str]]()
     for name, status, error in re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \| `(\w+)` \|", PAGE.read_text(), re.M):

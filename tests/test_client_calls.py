@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from api.app import create_app
+from api.routes.work import DatabaseDesk
 from api.settings import Settings
-from api.work import DatabaseDesk
-from api.worker import RigWords, Worker
-from frugaltwin.client import AsyncClient, Client
-from frugaltwin.conversation import Call
+from api.workers.worker import RigWords, Worker
+from frugaltwin.client.client import AsyncClient, Client
+from frugaltwin.client.lab_calls import Questions
+from frugaltwin.client.protocol import Call
 from frugaltwin.errors import InvalidInput, Refused, UnknownName
-from frugaltwin.questions import Questions
 from tests.running_service import Running, running
 from tests.service_database import until
 

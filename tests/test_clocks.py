@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from api import course, people, queue
-from api.course import THINKING
-from api.database import Database
-from api.people import Caller, Unauthorized
-from api.problems import TooMany
-from api.queue import Order
+from api.records import campaigns, fair_queue, people
+from api.records.campaigns import THINKING
+from api.records.database import Database
+from api.records.fair_queue import Order
+from api.records.people import Caller, Unauthorized
+from api.routes.problems import TooMany
 from api.service import WRONG_CODES, Service
 from api.settings import Settings
 from frugaltwin.catalog import make_driver
@@ -44,7 +44,7 @@ def a_campaign(database: Database) -> str:
     """The id of one that the server runs."""
     rig = {"name": new_rig(database), "experiment_json": json.dumps(experiment_to_json(make_driver("color-mixing").experiment))}
     whose = new_person(database)
-    return str(database.write_now(lambda c, now: course.start(c, now, whose, "c", rig, course.SERVER, {}))["id"])
+    return str(database.write_now(lambda c, now: campaigns.start(c, now, whose, "c", rig, campaigns.SERVER, {}))["id"])
 
 
 def is_let(do: Callable[[], Any]) -> bool:
@@ -105,13 +105,13 @@ def test_what_is_remembered_of_a_token_is_forgotten_at_once(database_url: str, c
 def test_a_campaign_whose_thinker_was_killed_does_not_wait_for_the_clock(database_url: str, clock: Clock, jump: float) -> None:
     database = Database(database_url, clock)
     identity = a_campaign(database)
-    assert database.write_now(lambda c, now: course.claim(c, now, identity, "killed"))
-    assert not database.write_now(lambda c, now: course.claim(c, now, identity, "other"))
+    assert database.write_now(lambda c, now: campaigns.claim(c, now, identity, "killed"))
+    assert not database.write_now(lambda c, now: campaigns.claim(c, now, identity, "other"))
     clock.ahead = jump
-    assert [one for one, _ in database.read_now(lambda c: course.candidates(c, clock(), "other"))] == [identity]
-    assert database.write_now(lambda c, now: course.claim(c, now, identity, "other"))
+    assert [one for one, _ in database.read_now(lambda c: campaigns.candidates(c, clock(), "other"))] == [identity]
+    assert database.write_now(lambda c, now: campaigns.claim(c, now, identity, "other"))
     clock.ahead += THINKING / 2
-    assert not database.write_now(lambda c, now: course.claim(c, now, identity, "third"))
+    assert not database.write_now(lambda c, now: campaigns.claim(c, now, identity, "third"))
     database.close()
 
 
@@ -119,17 +119,17 @@ def test_a_choice_that_came_too_late_does_not_count(database_url: str, clock: Cl
     """Its thinker stalled, another one has chosen meanwhile, and the numbers of trials go on from there."""
     database = Database(database_url, clock)
     identity = a_campaign(database)
-    assert database.write_now(lambda c, now: course.claim(c, now, identity, "stalled"))
+    assert database.write_now(lambda c, now: campaigns.claim(c, now, identity, "stalled"))
     clock.ahead = THINKING + 1
-    row = database.write_now(lambda c, now: course.claim(c, now, identity, "other"))
+    row = database.write_now(lambda c, now: campaigns.claim(c, now, identity, "other"))
     assert row
-    assert database.read_now(lambda c: course.unchanged(c, identity, 0))
+    assert database.read_now(lambda c: campaigns.unchanged(c, identity, 0))
     late = Order(row["person"], "color-1", SETTINGS, COST, campaign=identity, trial=1)
-    trial = database.write_now(lambda c, now: queue.submit(c, now, late))["id"]
-    assert database.read_now(lambda c: course.unchanged(c, identity, 0)) is None
-    database.write_now(lambda c, now: queue.abort(c, now, trial, "done"))
-    assert database.read_now(lambda c: course.unchanged(c, identity, 0)) is None
-    assert database.read_now(lambda c: course.unchanged(c, identity, 1))
+    trial = database.write_now(lambda c, now: fair_queue.submit(c, now, late))["id"]
+    assert database.read_now(lambda c: campaigns.unchanged(c, identity, 0)) is None
+    database.write_now(lambda c, now: fair_queue.abort(c, now, trial, "done"))
+    assert database.read_now(lambda c: campaigns.unchanged(c, identity, 0)) is None
+    assert database.read_now(lambda c: campaigns.unchanged(c, identity, 1))
     database.close()
 
 

@@ -14,8 +14,8 @@ from frugaltwin.goals import Map
 from frugaltwin.instruments import Mixer, Reading
 from frugaltwin.plugins import KnowsDiagram
 from simulator.cloud_point import BOTTLES, TOTAL, CloudPoint, CloudPointTwin, cloud_point, dispersed, passed, scattering_efficiency, soluble
-from simulator.mixer import Imperfections, SimulatedMixer
-from simulator.sensors import make_sensor
+from simulator.instruments.mixer import Imperfections, SimulatedMixer
+from simulator.instruments.sensors import make_sensor
 
 
 def make_twin(**options: Any) -> CloudPointTwin:

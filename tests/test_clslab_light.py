@@ -10,8 +10,8 @@ from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, St
 from frugaltwin.experiment import Settings
 from frugaltwin.plugins import Driver, Estimates, KnowsTruth
 from hardware.clslab_light import CLSLabLight, EmulatedCLSLabLight, clslab_light, counts_in, printed
-from hardware.clslab_light_stand_in import Pico
-from hardware.ports import StandIn
+from hardware.serial.clslab_light_stand_in import Pico
+from hardware.serial.ports import StandIn
 from simulator.light_mixing import CHANNELS, LIGHT_MIXING, LightMixing
 
 MIDDLE: Settings = {"red": 80.0, "green": 20.0, "blue": 10.0, "atime": 29.0, "astep": 599.0, "gain": 16.0}

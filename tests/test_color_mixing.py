@@ -11,9 +11,9 @@ from frugaltwin.color import delta_e, reading_lab
 from frugaltwin.errors import DriverError, InvalidInput, RigFault, Stopped
 from frugaltwin.experiment import Settings
 from simulator.color_mixing import TOTAL, ColorMixingTwin, calibration, channels, color_mixing, reference_mixtures, spectral_lab
-from simulator.dyes import DYES, absorptivity, transmittance
-from simulator.mixer import STOCKS, Imperfections, SimulatedMixer
-from simulator.sensors import SENSORS, as7341, make_sensor
+from simulator.equations.dyes import DYES, absorptivity, transmittance
+from simulator.instruments.mixer import STOCKS, Imperfections, SimulatedMixer
+from simulator.instruments.sensors import SENSORS, as7341, make_sensor
 
 
 def make_twin(**options: Any) -> ColorMixingTwin:

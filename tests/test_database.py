@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, make_url, select, text
 
-from api import journal
-from api.database import Database
-from api.tables import event, person, token
+from api.records import event_log
+from api.records.database import Database
+from api.records.tables import event, person, token
 from frugaltwin.errors import FrugalTwinError, InvalidInput, StoreError
 from tests.service_database import PostgresServer, new_person, new_rig, submit, until
 
@@ -25,7 +25,7 @@ def add(name: str) -> Callable[[Connection, float], int]:
 
     def change(connection: Connection, now: float) -> int:
         connection.execute(insert(person), {"id": name, "name": name, "role": "student", "created_at": now})
-        return journal.record(connection, now, "test", name, {})
+        return event_log.record(connection, now, "test", name, {})
 
     return change
 
@@ -200,11 +200,11 @@ def test_event_ids_have_no_gaps_when_processes_write_side_by_side(database_url: 
             database.write_now(then(add(f"no{i}"), FrugalTwinError("no")))
         database.write_now(add(f"c{i}"))
         last = seen[-1] if seen else 0
-        seen += [row["id"] for row in database.read_now(lambda c, last=last: journal.after(c, last, 1000))]  # type: ignore[misc]
+        seen += [row["id"] for row in database.read_now(lambda c, last=last: event_log.after(c, last, 1000))]  # type: ignore[misc]
     for writer in writers:
         writer.join(60)
         assert writer.exitcode == 0
-    seen += [row["id"] for row in database.read_now(lambda c: journal.after(c, seen[-1], 1000))]
+    seen += [row["id"] for row in database.read_now(lambda c: event_log.after(c, seen[-1], 1000))]
     database.close()
     assert seen == list(range(1, 361))
 
@@ -235,7 +235,7 @@ def test_a_full_disk_refuses_in_words_loses_nothing_and_room_mends_it(sqlite_url
     kept.append(submit(database, whose, rig))
     found = database.read_now(lambda c: list(c.execute(text("select id from experiment order by number")).scalars()))
     balance = database.read_now(lambda c: c.execute(text("select runs from account")).scalar_one())
-    last = database.read_now(journal.last)
+    last = database.read_now(event_log.last)
     assert (found, balance, last) == (kept, 1e6 - len(kept), len(kept))
     database.close()
 
@@ -313,12 +313,12 @@ def test_a_connection_that_breaks_in_a_commit_makes_no_change_twice(postgres: Po
     assert database.write_now(add("first")) == 1
     cable.breaks = breaks
     with held(database):
-        results = [database.submit(lambda c, now: journal.record(c, now, "test", "somebody", {})) for _ in range(10)]
+        results = [database.submit(lambda c, now: event_log.record(c, now, "test", "somebody", {})) for _ in range(10)]
     assert [r.result(30) for r in results] == list(range(3, 13))
     assert cable.cuts == 1
     assert event_ids(database) == list(range(1, 13))
     cable.breaks = breaks
-    assert database.write_now(lambda c, now: journal.record(c, now, "test", "somebody", {})) == 13
+    assert database.write_now(lambda c, now: event_log.record(c, now, "test", "somebody", {})) == 13
     assert cable.cuts == 2
     assert event_ids(database) == list(range(1, 14))
     database.close()
@@ -348,7 +348,7 @@ def test_connections_that_the_server_ended_cost_nothing(postgres: PostgresServer
     rig, whose = new_rig(database), new_person(database, runs=1e6)
     kept = [submit(database, whose, rig)]
     postgres.execute(ended)
-    assert database.read_now(journal.last) == 1
+    assert database.read_now(event_log.last) == 1
     postgres.execute(ended)
     kept.append(submit(database, whose, rig))
     is_over = threading.Event()
@@ -368,7 +368,7 @@ def test_connections_that_the_server_ended_cost_nothing(postgres: PostgresServer
     for one in students:
         one.join(60)
     found = database.read_now(lambda c: list(c.execute(text("select id from experiment")).scalars()))
-    assert (sorted(found), database.read_now(journal.last)) == (sorted(kept), len(kept))
+    assert (sorted(found), database.read_now(event_log.last)) == (sorted(kept), len(kept))
     assert len(kept) > 100
     database.close()
 
@@ -420,7 +420,7 @@ def test_what_was_acknowledged_survives_restarts_of_the_database_server(postgres
         student.join(60)
     found = database.read_now(lambda c: list(c.execute(text("select id from experiment")).scalars()))
     balance = database.read_now(lambda c: c.execute(text("select runs from account")).scalar_one())
-    last = database.read_now(journal.last)
+    last = database.read_now(event_log.last)
     assert sorted(found) == sorted(kept)
     assert (balance, last) == (1e6 - len(kept), len(kept))
     database.close()

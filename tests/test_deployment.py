@@ -74,8 +74,8 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
 def test_every_command_and_flag_that_is_started_exists() -> None:
     import typer.main
 
-    from api.worker import RigWords
-    from frugaltwin.cli import app
+    from api.workers.worker import RigWords
+    from frugaltwin.cli.main import app
 
     found = list(command_lines())
     assert len(found) > 12
@@ -251,10 +251,10 @@ def test_the_proxy_leads_to_the_port_that_the_service_listens_on() -> None:
 
 
 def test_what_stands_around_the_service_is_more_patient_than_it_is() -> None:
-    from api.apart import PATIENCE
-    from api.experiments import LONGEST_WAIT
+    from api.routes.experiments import LONGEST_WAIT
     from api.server import GRACE
     from api.service import BODY
+    from api.workers.driver_process import PATIENCE
 
     (minutes,) = re.findall(r"proxy_read_timeout (\d+)m;", PAGE)
     assert 60 * int(minutes) > LONGEST_WAIT

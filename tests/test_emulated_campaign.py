@@ -21,8 +21,8 @@ from hardware.emulator.engine import missing
 from hardware.emulator.faults import FAULTS
 from simulator.cloud_point import CloudPointTwin, cloud_point
 from simulator.color_mixing import ColorMixingTwin, channels, color_mixing
-from simulator.mixer import Imperfections
-from simulator.sensors import as7341
+from simulator.instruments.mixer import Imperfections
+from simulator.instruments.sensors import as7341
 from tests import test_drivers
 from tests.conftest import Cli, events
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from sqlalchemy import Connection
 
-from api import journal, people
-from api.feed import STREAMS, WAITING, Listener, News
-from api.journal import EVERYBODY, Filter
+from api.event_streams import STREAMS, WAITING, Listener, News
+from api.records import event_log, people
+from api.records.event_log import EVERYBODY, Filter
 from frugaltwin.errors import InvalidInput
 from tests.running_service import Running, running
 from tests.service_database import submit, until
@@ -33,7 +33,7 @@ def tell(service: Running, whose: str, *kinds: str, **where: str) -> list[int]:
     """Record events, one commit each; their ids."""
 
     def change(kind: str) -> Callable[[Connection, float], int]:
-        return lambda c, now: journal.record(c, now, kind, whose, {"text": "new\nline, 李"}, **where)
+        return lambda c, now: event_log.record(c, now, kind, whose, {"text": "new\nline, 李"}, **where)
 
     return [service.database.write_now(change(kind)) for kind in kinds]
 
@@ -107,7 +107,7 @@ def test_a_stream_tells_what_happens_while_it_happens(service: Running) -> None:
 
 def test_who_was_cut_off_goes_on_without_gaps_or_doubles(service: Running) -> None:
     whose, token = service.person()
-    n, heard = 300, [service.database.read_now(journal.last)]
+    n, heard = 300, [service.database.read_now(event_log.last)]
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(tell, service, whose, *["note.made"] * n)
         while len(heard) <= n:
@@ -132,7 +132,7 @@ def test_nobody_hears_of_anothers_events_and_an_instructor_hears_all(service: Ru
 
 def test_a_stream_can_be_of_one_rig_campaign_or_experiment(service: Running) -> None:
     whose, token = service.person()
-    begin = service.database.read_now(journal.last)
+    begin = service.database.read_now(event_log.last)
     for query in ({"rig": "r1"}, {"campaign": "c1"}, {"experiment": "x1"}):
         with stream(service, token, None, None, **query) as lines:
             tell(service, whose, "other.one", rig="r2", campaign="c2", experiment="x2")
@@ -169,7 +169,7 @@ def test_a_slow_reader_costs_no_memory_and_loses_nothing(service: Running) -> No
 
     def many(c: Connection, now: float) -> None:
         for _ in range(n):
-            journal.record(c, now, "note.made", whose, long)
+            event_log.record(c, now, "note.made", whose, long)
 
     def listeners() -> list[Listener]:
         return [one for one in service.service.feed.listeners() if one.caller.person == whose]
@@ -177,7 +177,7 @@ def test_a_slow_reader_costs_no_memory_and_loses_nothing(service: Running) -> No
     small = httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)])
     with stream(service, token, transport=small) as lines:
         (listener,) = listeners()
-        begin = service.database.read_now(journal.last)
+        begin = service.database.read_now(event_log.last)
         service.database.write_now(many)
         until(lambda: listener.is_behind)
         assert listener.after < begin + n
@@ -188,7 +188,7 @@ def test_a_slow_reader_costs_no_memory_and_loses_nothing(service: Running) -> No
 def test_what_the_table_told_is_not_told_again_from_memory(service: Running) -> None:
     whose, token = service.person()
     made = tell(service, whose, *["note.made"] * 4)
-    rows = service.database.read_now(lambda c: journal.after(c, made[0] - 1, 4))
+    rows = service.database.read_now(lambda c: event_log.after(c, made[0] - 1, 4))
     caller = service.database.read_now(lambda c: people.caller(c, 0.0, token))
 
     async def told() -> list[bytes]:
@@ -271,11 +271,11 @@ def test_events_that_are_not_there_yet_cannot_be_followed(service: Running) -> N
 
 def test_event_ids_have_no_gaps_whatever_is_refused(service: Running) -> None:
     whose, _ = service.person()
-    begin = service.database.read_now(journal.last)
+    begin = service.database.read_now(event_log.last)
 
     def change(is_refused: bool) -> Callable[[Connection, float], int]:
         def made(c: Connection, now: float) -> int:
-            number = journal.record(c, now, "note.made", whose, {})
+            number = event_log.record(c, now, "note.made", whose, {})
             if is_refused:
                 raise InvalidInput("no")
             return number
@@ -294,6 +294,6 @@ def test_event_ids_have_no_gaps_whatever_is_refused(service: Running) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         n = sum(pool.map(write, range(8)))
-    after = service.database.read_now(lambda c: journal.after(c, begin, 1000))
+    after = service.database.read_now(lambda c: event_log.after(c, begin, 1000))
     assert n < 400
     assert [row["id"] for row in after] == list(range(begin + 1, begin + 1 + n))

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from api import benches, people, queue
-from api.database import Database
+from api.records import fair_queue, people, rigs
+from api.records.database import Database
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
 from tests.service_database import SETTINGS, report_one
@@ -43,7 +43,7 @@ class Day:
     def submit(self, person: str, seconds: float, n: int = 1, is_urgent: bool = False) -> list[str]:
         made = []
         for _ in range(n):
-            row = queue.submit(self.connection, self.now, queue.Order(person, self.rig, SETTINGS, Cost(seconds), is_urgent))
+            row = fair_queue.submit(self.connection, self.now, fair_queue.Order(person, self.rig, SETTINGS, Cost(seconds), is_urgent))
             self.asked[row["id"]] = person, self.now, row["tag"]
             made.append(row["id"])
         return made
@@ -51,11 +51,11 @@ class Day:
     def serve(self, batch: int = 1) -> list[str]:
         """The rig performs what is its turn; the time goes on. What it did; nothing when nobody waits."""
         done = []
-        for row in queue.lease(self.connection, self.now, self.rig, "worker", batch):
+        for row in fair_queue.lease(self.connection, self.now, self.rig, "worker", batch):
             identity, lease = row["id"], row["lease"]
             if not row["lane"]:
                 self.clock = max(self.clock, row["tag"])
-            queue.begin(self.connection, self.now, identity, lease)
+            fair_queue.begin(self.connection, self.now, identity, lease)
             self.began[identity] = self.now
             self.now += row["seconds"]
             cost = Cost(row["seconds"])
@@ -82,7 +82,7 @@ class Class:
     def day(self, what: Callable[[Day], None]) -> None:
         def change(connection: Connection, now: float) -> None:
             rig = f"rig-{next(_names)}"
-            benches.register(connection, now, rig, "color-mixing", {}, is_real=False)
+            rigs.register(connection, now, rig, "color-mixing", {}, is_real=False)
             what(Day(connection, rig))
 
         self._database.write_now(change)
@@ -189,7 +189,7 @@ def test_what_was_taken_back_costs_no_turn(course: Class) -> None:
     def day(d: Day) -> None:
         d.submit(other, 10.0, 100)
         for identity in d.submit(hasty, 10.0, 50):
-            queue.abort(d.connection, d.now, identity, "a mistake")
+            fair_queue.abort(d.connection, d.now, identity, "a mistake")
         (again,) = d.submit(hasty, 10.0)
         d.serve()
         d.serve()
@@ -206,7 +206,7 @@ def test_nobody_keeps_a_place_for_later_by_taking_back_what_went_before_it(cours
         for _ in range(20):
             *before, _ = d.submit(hasty, 10.0, 50)  # the last of each fifty is kept
             for identity in before:
-                queue.abort(d.connection, d.now, identity, "only to keep the place behind it")
+                fair_queue.abort(d.connection, d.now, identity, "only to keep the place behind it")
         while d.now < 450.0:
             d.serve()
         (hers,) = d.submit(late, 10.0)
@@ -239,7 +239,7 @@ def test_urgent_experiments_cost_an_instructor_no_turn_of_what_is_not_urgent(cou
         d.submit(greedy, 10.0, 50)
         (one,) = d.submit(instructor, 10.0)  # of a campaign
         taken_back, *_ = d.submit(instructor, 10.0, 21, is_urgent=True)
-        queue.abort(d.connection, d.now, taken_back, "a mistake")  # which gives no turn back
+        fair_queue.abort(d.connection, d.now, taken_back, "a mistake")  # which gives no turn back
         (two,) = d.submit(instructor, 10.0)
         for _ in range(20):
             d.serve()
@@ -286,7 +286,7 @@ def test_nobody_starves_whoever_comes_when(one_class: tuple[Class, list[str]], s
             elif kind == "abort":
                 if waiting := [i for i, (person, *_) in d.asked.items() if person == everybody[who] and i not in d.ended]:
                     one = waiting[int(seconds * (len(waiting) - 1))]
-                    queue.abort(d.connection, d.now, one, "a mistake")
+                    fair_queue.abort(d.connection, d.now, one, "a mistake")
                     del d.asked[one]
             elif kind == "serve":
                 d.serve()
@@ -311,8 +311,8 @@ def test_an_experiments_place_in_the_queue_says_when_it_begins(course: Class) ->
     def day(d: Day) -> None:
         d.submit(greedy, 10.0, 20)
         (hers,) = d.submit(late, 30.0)
-        row: dict[str, Any] = queue.find(d.connection, hers)
-        position, eta = queue.place(d.connection, row)
+        row: dict[str, Any] = fair_queue.find(d.connection, hers)
+        position, eta = fair_queue.place(d.connection, row)
         while hers not in d.began:
             d.serve()
         assert (position, eta) == (len(d.ended) - 1, d.began[hers])

@@ -12,8 +12,8 @@ import pytest
 from hardware.emulator.emulated_board import calibrated_eeprom
 from hardware.emulator.engine import ERASED, LAMP, PUMPS, STIRRER, Edge, Engine, Exposure, built, missing
 from hardware.firmware.build import SKETCH
-from hardware.serial_link import framed, parsed, unframed
-from simulator.mixer import DYED_WATER
+from hardware.serial.link import framed, parsed, unframed
+from simulator.instruments.mixer import DYED_WATER
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
 

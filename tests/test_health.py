@@ -16,9 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
-from api import benches, logs
+from api import log_redaction
 from api.app import create_app
-from api.logs import Discreet, hidden
+from api.log_redaction import Discreet, hidden
+from api.records import rigs
 from api.settings import Settings
 from tests.running_service import Running, running
 from tests.service_database import submit
@@ -55,7 +56,7 @@ def test_metrics_count_what_happened_and_name_nobody(database_url: str) -> None:
     with running(database_url) as service:
         whose, token = service.person(name="Rosalind")
         _, observer = service.person("observer", name="Prometheus")
-        service.database.write_now(lambda c, now: benches.register(c, now, "color-2", "color-mixing", {}, False))
+        service.database.write_now(lambda c, now: rigs.register(c, now, "color-2", "color-mixing", {}, False))
         with service.client(token) as student, service.client(observer) as reader, service.client(service.admin) as admin:
             ended, _ = [submit(service.database, whose) for _ in range(2)]
             student.post(f"/v1/experiments/{ended}/abort")
@@ -145,8 +146,8 @@ def test_tokens_are_hidden_in_whatever_is_said() -> None:
     assert hidden(f"Bearer {token}, left_over code_of_conduct") == "Bearer (hidden), left_over code_of_conduct"
     record = logging.LogRecord("x", logging.INFO, "f", 1, "%s said %r", (token, {"code": "abcd-efgh-jkmn"}), None)
     assert Discreet().format(record) == "(hidden) said {'code': '(hidden)'}"
-    formatters = logs.settings()["formatters"]
-    assert {formatters[h["formatter"]]["()"] for h in logs.settings()["handlers"].values()} == {"api.logs.Discreet"}
+    formatters = log_redaction.settings()["formatters"]
+    assert {formatters[h["formatter"]]["()"] for h in log_redaction.settings()["handlers"].values()} == {"api.log_redaction.Discreet"}
 
 
 def document() -> dict[str, Any]:

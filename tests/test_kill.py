@@ -15,9 +15,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from api import journal, queue
-from api.database import Database
-from api.queue import Order
+from api.records import event_log, fair_queue
+from api.records.database import Database
+from api.records.fair_queue import Order
 from frugaltwin.errors import StoreError
 from tests.service_database import COST, SETTINGS, PostgresServer, ServiceProcess, client, new_person, new_rig, new_token, until
 
@@ -114,7 +114,7 @@ def test_postgresql_without_room_gets_a_problem_and_room_mends_it(postgres: Post
 
     def fill() -> None:
         for _ in range(40):
-            kept.extend(database.write_now(lambda c, now: [str(queue.submit(c, now, wide)["id"]) for _ in range(10)]))
+            kept.extend(database.write_now(lambda c, now: [str(fair_queue.submit(c, now, wide)["id"]) for _ in range(10)]))
 
     with ServiceProcess(url, tmp_path) as service, client(service.address, token) as http:
         try:
@@ -132,7 +132,7 @@ def test_postgresql_without_room_gets_a_problem_and_room_mends_it(postgres: Post
         kept.append(http.post("/v1/experiments", json=ORDER).json()["id"])
     found = database.read_now(lambda c: list(c.execute(text("select id from experiment order by number")).scalars()))
     assert found == kept
-    assert database.read_now(journal.last) == len(kept)
+    assert database.read_now(event_log.last) == len(kept)
     database.close()
 
 

@@ -13,8 +13,8 @@ from frugaltwin.color import reading_lab
 from frugaltwin.errors import InvalidInput, OutOfBounds, RigFault, Stopped
 from frugaltwin.experiment import Settings
 from frugaltwin.plugins import Driver, Estimates, KnowsTruth
+from simulator.instruments.sensors import AS7341_GAINS
 from simulator.light_mixing import CHANNELS, CLSLAB, LIGHT_MIXING, Calibration, LightMixing, collected, counts, duty, light
-from simulator.sensors import AS7341_GAINS
 
 MIDDLE: Settings = {"red": 60, "green": 40, "blue": 50, "atime": 50, "astep": 500, "gain": 64}
 

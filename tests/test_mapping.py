@@ -17,7 +17,7 @@ from frugaltwin.plugins import Predicts
 from frugaltwin.prediction import Prediction
 from optimizers.gp_classifier import Classifier
 from optimizers.label_propagation import spread_labels
-from optimizers.mapping import borders, distance, elbow_room
+from optimizers.models.mapping import borders, distance, elbow_room
 from optimizers.straddle import Regression
 from simulator.table import Table
 

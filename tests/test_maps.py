@@ -27,13 +27,13 @@ from frugaltwin.experiment import (
     Settings,
     Trial,
 )
-from frugaltwin.fields import COARSE
 from frugaltwin.goals import Map
-from frugaltwin.maps import MOST_STEPS, MapView
-from frugaltwin.plane import Plane
+from frugaltwin.pictures.belief import MOST_STEPS, MapView
+from frugaltwin.pictures.phase_fields import COARSE
+from frugaltwin.pictures.plane import Plane
+from frugaltwin.pictures.report import html
 from frugaltwin.plugins import KnowsTruth
 from frugaltwin.prediction import Prediction
-from frugaltwin.report import html
 from frugaltwin.store import Store
 from tests.conftest import Cli, events
 

@@ -11,11 +11,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from api import ledger, queue, upkeep
-from api.database import Database, engine_of
-from api.ledger import Amount
 from api.migrations import newest, upgrade
-from api.tables import tables
+from api.records import fair_queue, ledger, maintenance
+from api.records.database import Database, engine_of
+from api.records.ledger import Amount
+from api.records.tables import tables
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, MissingPart, StoreError
 from frugaltwin.experiment import Measurement
@@ -60,19 +60,19 @@ def lived_in(database: Database) -> str:
     new_person(database, "Grace")
     ids = [submit(database, whose, rig, Cost(seconds=7.1, money=0.013, volume=3.3)) for _ in range(6)]
     submit(database, whose, real)
-    (lost,) = database.write_now(lambda c, now: queue.lease(c, now, real, "w", 1))
-    database.write_now(lambda c, now: queue.begin(c, now, lost["id"], lost["lease"]))
-    database.write_now(lambda c, now: queue.expire(c, now + 3600))
-    good, bad, running, held = database.write_now(lambda c, now: queue.lease(c, now, rig, "w", 4))
+    (lost,) = database.write_now(lambda c, now: fair_queue.lease(c, now, real, "w", 1))
+    database.write_now(lambda c, now: fair_queue.begin(c, now, lost["id"], lost["lease"]))
+    database.write_now(lambda c, now: fair_queue.expire(c, now + 3600))
+    good, bad, running, held = database.write_now(lambda c, now: fair_queue.lease(c, now, rig, "w", 4))
     measured = Measurement({"t_415": 0.5}, Cost(seconds=3.0), {})
 
     def steps(c: Connection, now: float) -> None:
         for row in (good, bad, running):
-            queue.begin(c, now, row["id"], row["lease"])
+            fair_queue.begin(c, now, row["id"], row["lease"])
         report_one(c, now, good["id"], good["lease"], measured, None, measured.cost, {"rig": rig})
         report_one(c, now, bad["id"], bad["lease"], None, "the pump jammed", Cost(seconds=99.0), {})
-        queue.abort(c, now, ids[-1], "aborted by Ada")
-        queue.renew(c, now, rig, "w", {held["id"]: held["lease"]})
+        fair_queue.abort(c, now, ids[-1], "aborted by Ada")
+        fair_queue.renew(c, now, rig, "w", {held["id"]: held["lease"]})
 
     database.write_now(steps)
     return whose
@@ -112,7 +112,7 @@ def test_a_stored_database_of_a_released_schema_comes_up_to_date_and_works(path:
     url = stored(path, tmp_path)
     assert upgrade(url) == (path.stem[-4:], newest())
     assert differences(url) == []
-    assert {f.about: f.status for f in upkeep.findings(url) if f.status == "problem"} == {}
+    assert {f.about: f.status for f in maintenance.findings(url) if f.status == "problem"} == {}
     database = Database(url)
     (ada,) = database.read_now(lambda c: c.execute(text("select id from person where name = 'Ada'")).scalars().all())
     states = database.read_now(lambda c: c.execute(text("select state from experiment order by number")).scalars().all())
@@ -144,7 +144,7 @@ def test_a_newer_database_and_a_wrong_address_are_refused_in_words(empty_url: st
 
 def test_check_finds_nothing_wrong_in_a_database_that_was_lived_in(database: Database) -> None:
     lived_in(database)
-    rows = upkeep.findings(database.url)
+    rows = maintenance.findings(database.url)
     assert [f.about for f in rows] == ["schema", "integrity", "balances", "reservations", "events"]
     assert {f.status for f in rows} <= {"ok", "warning"}
 
@@ -165,7 +165,7 @@ def test_check_finds_nothing_wrong_in_a_database_that_was_lived_in(database: Dat
 def test_check_finds_what_was_tampered_with(database: Database, words: str, about: str) -> None:
     lived_in(database)
     database.write_now(lambda c, now: c.execute(text(words)))
-    assert about in [f.about for f in upkeep.findings(database.url) if f.status == "problem"]
+    assert about in [f.about for f in maintenance.findings(database.url) if f.status == "problem"]
 
 
 def test_a_backup_is_the_database_while_it_is_written_and_read_only_by_its_owner(sqlite_file: Path, tmp_path: Path) -> None:
@@ -181,15 +181,15 @@ def test_a_backup_is_the_database_while_it_is_written_and_read_only_by_its_owner
     database.write_now(lambda c, now: ledger.grant(c, now, whose, Amount(runs=1e6, seconds=1e9, money=1e6)))
     writing = threading.Thread(target=busy)
     writing.start()
-    upkeep.backup(database.url, tmp_path / "copy.db")
+    maintenance.backup(database.url, tmp_path / "copy.db")
     is_over.set()
     writing.join(60)
     database.close()
     assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
     assert not list(tmp_path.glob("copy.db?*"))
-    assert {f.status for f in upkeep.findings(f"sqlite:///{tmp_path}/copy.db")} <= {"ok", "warning"}
+    assert {f.status for f in maintenance.findings(f"sqlite:///{tmp_path}/copy.db")} <= {"ok", "warning"}
     with pytest.raises(InvalidInput, match="exists"):
-        upkeep.backup(database.url, tmp_path / "copy.db")
+        maintenance.backup(database.url, tmp_path / "copy.db")
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
@@ -206,16 +206,16 @@ def test_a_postgresql_backup_is_restored_whole(postgres: PostgresServer, tmp_pat
     database = Database(postgres.new_database())
     lived_in(database)
     database.close()
-    upkeep.backup(database.url, tmp_path / "copy.dump")
+    maintenance.backup(database.url, tmp_path / "copy.dump")
     url = postgres.new_database(is_empty=True)
     name = url.rpartition("/d")[2].partition("?")[0]
     words = ["pg_restore", "-h", str(postgres.folder), "-U", "postgres", "-d", f"d{name}", str(tmp_path / "copy.dump")]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert {f.status for f in upkeep.findings(url)} == {"ok"}
+    assert {f.status for f in maintenance.findings(url)} == {"ok"}
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingPart, match="postgresql-client"):
-        upkeep.backup(database.url, tmp_path / "again.dump")
+        maintenance.backup(database.url, tmp_path / "again.dump")
 
 
 def test_from_nothing_to_a_checked_backup_by_commands(cli: Cli, tmp_path: Path) -> None:

@@ -22,13 +22,13 @@ from frugaltwin.instruments import Mixer, Reading
 from frugaltwin.plugins import Driver
 from hardware.arduino_mixer import ArduinoMixer
 from hardware.emulator.engine import missing
-from hardware.ports import RealClock, open_port
 from hardware.pumpbot import PumpBot, PumpBotMixer
-from hardware.pumpbot_stand_in import PumpBotStandIn
+from hardware.serial.ports import RealClock, open_port
+from hardware.serial.pumpbot_stand_in import PumpBotStandIn
 from simulator import pumpbot_mixing
 from simulator.color_mixing import ColorMixing
-from simulator.mixer import CELL_VOLUME, DYED_WATER, Imperfections
-from simulator.sensors import Sensor, make_sensor
+from simulator.instruments.mixer import CELL_VOLUME, DYED_WATER, Imperfections
+from simulator.instruments.sensors import Sensor, make_sensor
 
 OURS = {"red": 0.5, "yellow": 0.25, "blue": 0.5, "water": 2.75}
 PUMPBOTS = {"red": 2.0, "green": 0.0, "blue": 3.0, "yellow": 1.0, "water": 14.0}

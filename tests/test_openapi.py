@@ -21,9 +21,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from api import people
 from api.app import create_app
-from api.database import Database
+from api.records import people
+from api.records.database import Database
 from api.settings import Settings
 from tests.service_database import ServiceProcess, new_person, new_rig, submit
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frugaltwin.experiment import Categorical, Continuous, Discrete, Experiment, LinearConstraint, MixtureSum, Outcome
-from optimizers.space import Space
+from optimizers.space.space import Space
 
 
 @st.composite

@@ -46,7 +46,7 @@ def test_the_wheel_holds_exactly_our_packages(wheel: Path) -> None:
 
 def test_the_wheel_runs_away_from_its_sources(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
-    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from frugaltwin.cli import main; main()"
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from frugaltwin.cli.main import main; main()"
     arguments = ["run", "--strategy", "random", "--budget", "2"]
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "installed", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -81,7 +81,7 @@ def leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:
 def test_every_command_and_every_flag_has_help_and_stands_in_the_docs() -> None:
     import typer.main
 
-    from frugaltwin.cli import app
+    from frugaltwin.cli.main import app
 
     text = (HOME / "docs" / "commands.md").read_text()
     text, rig = text.split("## The rig")

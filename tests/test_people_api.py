@@ -7,8 +7,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from api import people, upkeep
-from api.tables import answer, join_code, token
+from api.records import maintenance, people
+from api.records.tables import answer, join_code, token
 from tests.running_service import Running, running
 from tests.service_database import SETTINGS, submit
 
@@ -189,7 +189,7 @@ def test_an_instructor_takes_back_what_is_left_and_not_more(service: Running, ad
         refused(student.post("/v1/experiments", json=order), 402, "runs: 1 is asked for, 0 is left")
         lines = student.get("/v1/me/ledger").json()["items"]
     assert [(line["kind"], line["runs"], line["seconds"]) for line in lines] == [("grant", -4, -80), ("reserve", 1, 10), ("grant", 5, 100)]
-    assert {f.status for f in upkeep.findings(service.database.url)} <= {"ok", "warning"}
+    assert {f.status for f in maintenance.findings(service.database.url)} <= {"ok", "warning"}
 
 
 def test_a_limit_can_be_set_where_there_was_none_and_the_ledger_adds_up(service: Running, admin: httpx.Client) -> None:
@@ -216,7 +216,7 @@ def test_a_limit_can_be_set_where_there_was_none_and_the_ledger_adds_up(service:
         assert [p["budget"]["left"]["runs"] for p in admin.get("/v1/people").json()["items"] if p["id"] == whose] == [3]
     refused(admin.patch(budget, json={"runs": -1}), 422)
     refused(admin.patch("/v1/people/u_nobody/budget", json={"runs": 1}), 404)
-    assert {f.status for f in upkeep.findings(service.database.url)} <= {"ok", "warning"}
+    assert {f.status for f in maintenance.findings(service.database.url)} <= {"ok", "warning"}
 
 
 def test_the_class_is_paged_newest_first_without_gaps(service: Running, admin: httpx.Client) -> None:

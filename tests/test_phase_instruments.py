@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from simulator.phase_instruments import BINS, Calorimeter, Diffractometer, Turbidimeter, liquid_pattern, powder_pattern, spread
-from simulator.phase_lab import Instrument, State
+from simulator.instruments.phase_instruments import BINS, Calorimeter, Diffractometer, Turbidimeter, liquid_pattern, powder_pattern, spread
+from simulator.instruments.phase_lab import Instrument, State
 
 FIELDS = {
     "liquid": ("liquid",),

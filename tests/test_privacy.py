@@ -8,9 +8,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from api import queue
 from api.app import create_app
-from api.database import Database
+from api.records import fair_queue
+from api.records.database import Database
 from api.settings import Settings
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
@@ -57,9 +57,9 @@ def classroom(fresh_url: Callable[[], str], tmp_path_factory: pytest.TempPathFac
         order = {"rig": "color-1", "settings": SETTINGS, "campaign": campaign.json()["id"], "trial": 1}
         posted = owner.post("/v1/experiments", json=order, headers={"Idempotency-Key": "mine"})
         assert posted.status_code == 202, posted.text
-        (row,) = database.write_now(lambda c, now: queue.lease(c, now, "color-1", "w", 1))
+        (row,) = database.write_now(lambda c, now: fair_queue.lease(c, now, "color-1", "w", 1))
         measured = Measurement({"t_415": 0.123454321}, Cost(seconds=1.0), {})
-        database.write_now(lambda c, now: queue.begin(c, now, row["id"], row["lease"]))
+        database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
         database.write_now(lambda c, now: report_one(c, now, row["id"], row["lease"], measured, None, measured.cost, {}))
         owned = {"experiments": posted.json()["id"], "campaigns": campaign.json()["id"], "tokens": token_of_ada}
         yield Class(owner, stranger, owned, "0.123454321")

@@ -25,12 +25,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Connection, func, select
 
-from api import ledger, queue, upkeep
-from api.database import Database
-from api.ledger import KINDS, Amount, BudgetExhausted
-from api.queue import Conflict
-from api.tables import event, experiment
-from api.tables import ledger as entries
+from api.records import fair_queue, ledger, maintenance
+from api.records.database import Database
+from api.records.fair_queue import Conflict
+from api.records.ledger import KINDS, Amount, BudgetExhausted
+from api.records.tables import event, experiment
+from api.records.tables import ledger as entries
 from frugaltwin.costs import Cost
 from frugaltwin.errors import FrugalTwinError
 from frugaltwin.experiment import Measurement
@@ -55,12 +55,12 @@ def drive(url: str, rig: str, name: str, log: str) -> None:
     dice = random.Random(name)
     while True:
         try:
-            rows = database.write_now(lambda c, now: queue.lease(c, now, rig, name, dice.choice((1, 1, 3))))
+            rows = database.write_now(lambda c, now: fair_queue.lease(c, now, rig, name, dice.choice((1, 1, 3))))
         except Conflict:  # another worker drives this rig
             rows = []
         for row in rows:
             try:
-                database.write_now(lambda c, now, row=row: queue.begin(c, now, row["id"], row["lease"]))  # type: ignore[misc]
+                database.write_now(lambda c, now, row=row: fair_queue.begin(c, now, row["id"], row["lease"]))  # type: ignore[misc]
                 with Path(log).open("ab", buffering=0) as file:
                     file.write(f"{row['id']} {name} {os.getpid()}\n".encode())
                 time.sleep(dice.uniform(0, 0.08))
@@ -106,7 +106,7 @@ def test_no_experiment_runs_twice_on_a_real_rig_whatever_happens_to_its_workers(
         return worker
 
     is_over = threading.Event()
-    is_open = select(func.count()).where(experiment.c.state.in_(queue.OPEN))
+    is_open = select(func.count()).where(experiment.c.state.in_(fair_queue.OPEN))
 
     def n_open() -> int:
         return database.read_now(lambda c: c.execute(is_open).scalar_one())
@@ -119,7 +119,7 @@ def test_no_experiment_runs_twice_on_a_real_rig_whatever_happens_to_its_workers(
             identity = submit(database, person, dice.choice(list(rigs)))
             if dice.random() < 0.15:
                 with suppress(Conflict):
-                    database.write_now(lambda c, now, identity=identity: queue.abort(c, now, identity, "aborted"))  # type: ignore[misc]
+                    database.write_now(lambda c, now, identity=identity: fair_queue.abort(c, now, identity, "aborted"))  # type: ignore[misc]
 
     workers = {rig: [hire(rig), hire(rig)] for rig in rigs}
     students = [threading.Thread(target=student, args=(person,)) for person in whose]
@@ -134,7 +134,7 @@ def test_no_experiment_runs_twice_on_a_real_rig_whatever_happens_to_its_workers(
                 (victim,) = (w for w in team if w.pid == pid)
                 os.kill(pid, do)
                 if do == signal.SIGSTOP:
-                    end = fast() + 3 * queue.LEASE
+                    end = fast() + 3 * fair_queue.LEASE
                     until(lambda end=end: fast() > end)  # type: ignore[misc]
                     os.kill(pid, signal.SIGCONT)
                 else:
@@ -157,7 +157,7 @@ def test_no_experiment_runs_twice_on_a_real_rig_whatever_happens_to_its_workers(
     for identity, rig, state in rows:
         told = stories[identity]
         assert told[-1] == state
-        assert state in (queue.ENDS if rigs[rig] else ("succeeded", "failed", "aborted"))
+        assert state in (fair_queue.ENDS if rigs[rig] else ("succeeded", "failed", "aborted"))
         for step, then in itertools.pairwise(["", *told]):
             assert then in NEXT[step], told
         assert not rigs[rig] or "running" not in told or "queued" not in told[told.index("running") :], told
@@ -165,7 +165,7 @@ def test_no_experiment_runs_twice_on_a_real_rig_whatever_happens_to_its_workers(
         assert sum(kind in ("succeeded", "failed") for kind in told) <= 1
     assert any(stories[identity].count("running") > 1 for identity, rig, _ in rows if not rigs[rig])  # a twin's was run again
     assert any("unknown" in stories[identity] for identity, rig, _ in rows if rigs[rig])
-    assert {f.status for f in upkeep.findings(database_url)} <= {"ok", "warning"}
+    assert {f.status for f in maintenance.findings(database_url)} <= {"ok", "warning"}
     database.close()
 
 
@@ -191,7 +191,7 @@ class Ledgers(RuleBasedStateMachine):
         self.database = Database(type(self).fresh(), lambda: self.now)
         self.balance: dict[str, dict[str, float | None]] = {}
         self.reserved: dict[str, tuple[str, dict[str, float]]] = {}
-        self.held: list[queue.Row] = []
+        self.held: list[fair_queue.Row] = []
         """What workers hold, or believe that they do."""
         self.begun: Counter[str] = Counter()
         self.states: dict[str, str] = {}
@@ -238,7 +238,7 @@ class Ledgers(RuleBasedStateMachine):
         worker, count = draw(st.sampled_from("aab")), draw(st.integers(1, 3))
         for rig in RIGS:
             try:
-                taken = self.database.write_now(lambda c, now, rig=rig: queue.lease(c, now, rig, worker, count))  # type: ignore[misc]
+                taken = self.database.write_now(lambda c, now, rig=rig: fair_queue.lease(c, now, rig, worker, count))  # type: ignore[misc]
             except Conflict:
                 assert rig == "mixer-1"
                 continue
@@ -255,7 +255,7 @@ class Ledgers(RuleBasedStateMachine):
         measured = Measurement({"t_415": 0.5}, cost, {}) if end == "succeeded" else None
         was = self._row(row["id"])["state"]
 
-        def report(c: Connection, now: float) -> queue.Row:
+        def report(c: Connection, now: float) -> fair_queue.Row:
             return report_one(c, now, row["id"], row["lease"], measured, None, cost, {}, was_stopped=end == "aborted")
 
         try:
@@ -269,12 +269,12 @@ class Ledgers(RuleBasedStateMachine):
             self._move(whose, {k: asked[k] - min(asked[k], spent[k]) for k in KINDS}, 1)
 
     def abort(self, draw: Draw) -> None:
-        identity = draw(st.sampled_from([i for i, state in self.states.items() if state in queue.OPEN] or list(self.states)))
+        identity = draw(st.sampled_from([i for i, state in self.states.items() if state in fair_queue.OPEN] or list(self.states)))
         was = self.states[identity]
         try:
-            self.database.write_now(lambda c, now: queue.abort(c, now, identity, "aborted"))
+            self.database.write_now(lambda c, now: fair_queue.abort(c, now, identity, "aborted"))
         except Conflict:
-            assert was in queue.ENDS
+            assert was in fair_queue.ENDS
             return
         if was != "running":
             self._move(*self.reserved[identity], 1)
@@ -282,14 +282,14 @@ class Ledgers(RuleBasedStateMachine):
     def release(self, draw: Draw) -> None:
         row = draw(st.sampled_from(self.held))
         try:
-            self.database.write_now(lambda c, now: queue.release(c, now, row["id"], row["lease"]))
+            self.database.write_now(lambda c, now: fair_queue.release(c, now, row["id"], row["lease"]))
         except Conflict:
             assert row["rig"] == "mixer-1"
 
     def set_clock(self, draw: Draw) -> None:
         """And somebody looks for leases that ran out."""
-        self.now += draw(st.sampled_from([queue.LEASE + 1, 5.0, 3600.0, -3600.0]))
-        self.database.write_now(queue.expire)
+        self.now += draw(st.sampled_from([fair_queue.LEASE + 1, 5.0, 3600.0, -3600.0]))
+        self.database.write_now(fair_queue.expire)
 
     def change_a_budget(self, draw: Draw) -> None:
         whose = draw(st.sampled_from(list(self.balance)))
@@ -326,8 +326,8 @@ class Ledgers(RuleBasedStateMachine):
         for identity, state in rows:
             kinds = booked[identity]
             assert kinds["reserve"] == self.reserved[identity][1]
-            assert set(kinds) == ({"reserve"} if state in queue.OPEN else {"reserve", "settle", "refund"})
-            if state not in queue.OPEN:
+            assert set(kinds) == ({"reserve"} if state in fair_queue.OPEN else {"reserve", "settle", "refund"})
+            if state not in fair_queue.OPEN:
                 for k in KINDS:
                     assert kinds["settle"][k] >= 0
                     assert kinds["refund"][k] >= 0
@@ -344,12 +344,12 @@ class Ledgers(RuleBasedStateMachine):
         ids = self.database.read_now(lambda c: c.execute(select(event.c.id).order_by(event.c.id)).scalars().all())
         assert list(ids) == list(range(1, len(ids) + 1))
 
-    def _together(self, whose: str, rig: str, orders: list[tuple[Cost, bool]]) -> list[Future[queue.Row]]:
+    def _together(self, whose: str, rig: str, orders: list[tuple[Cost, bool]]) -> list[Future[fair_queue.Row]]:
         gate = threading.Event()
 
-        def change(cost: Cost, is_refused: bool) -> Callable[[Connection, float], queue.Row]:
-            def made(c: Connection, now: float) -> queue.Row:
-                row = queue.submit(c, now, order(whose, rig, cost))
+        def change(cost: Cost, is_refused: bool) -> Callable[[Connection, float], fair_queue.Row]:
+            def made(c: Connection, now: float) -> fair_queue.Row:
+                row = fair_queue.submit(c, now, order(whose, rig, cost))
                 if is_refused:
                     raise Conflict("the campaign has ended")
                 return row
@@ -362,16 +362,16 @@ class Ledgers(RuleBasedStateMachine):
         wait(answers, 30)
         return answers
 
-    def _begin(self, row: queue.Row) -> None:
+    def _begin(self, row: fair_queue.Row) -> None:
         was = self._row(row["id"])
         try:
-            self.database.write_now(lambda c, now: queue.begin(c, now, row["id"], row["lease"]))
+            self.database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
         except Conflict:
             return
         self.begun[row["id"]] += (was["state"], was["lease"]) != ("running", row["lease"])  # told twice, it began once
 
-    def _row(self, identity: str) -> queue.Row:
-        return self.database.read_now(lambda c: queue.find(c, identity))
+    def _row(self, identity: str) -> fair_queue.Row:
+        return self.database.read_now(lambda c: fair_queue.find(c, identity))
 
     def _move(self, whose: str, amount: dict[str, float], sign: int) -> None:
         account = self.balance[whose]

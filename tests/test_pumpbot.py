@@ -13,9 +13,9 @@ from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, St
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.plugins import Driver, KnowsTruth, Resumes
 from frugaltwin.tables import trial_columns
-from hardware.ports import SLICE
 from hardware.pumpbot import Frames, PumpBot, PumpBotMixer, PumpBotTwin, pumps_of
-from hardware.pumpbot_stand_in import BOOT, PumpBotStandIn
+from hardware.serial.ports import SLICE
+from hardware.serial.pumpbot_stand_in import BOOT, PumpBotStandIn
 from simulator.pumpbot_mixing import CELL, FULL_SCALE, LIQUIDS, PUMPS, PURE, Imperfections, SimulatedCell, counts
 
 NONE = Imperfections(0, 0, 0)
@@ -475,7 +475,7 @@ def test_a_board_that_talks_nonsense_never_gives_a_color_and_never_hangs(seed: i
 def test_a_campaign_runs_on_the_emulated_rig_and_goes_on_with_other_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from typer.testing import CliRunner
 
-    from frugaltwin.cli import app
+    from frugaltwin.cli.main import app
 
     monkeypatch.chdir(tmp_path)
     arguments = ["run", "--driver", "pumpbot", "--strategy", "random", "--name", "class", "--option", "port=emulated", "--budget"]

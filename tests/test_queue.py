@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, text, update
 
-from api import journal, ledger, people, queue
-from api.database import Database
-from api.ledger import Amount, BudgetExhausted
-from api.people import Unauthorized
-from api.queue import Conflict, NotFound, Order
-from api.tables import event, join_code, rig, token
-from api.tables import ledger as entries
+from api.records import event_log, fair_queue, ledger, people
+from api.records.database import Database
+from api.records.fair_queue import Conflict, NotFound, Order
+from api.records.ledger import Amount, BudgetExhausted
+from api.records.people import Unauthorized
+from api.records.tables import event, join_code, rig, token
+from api.records.tables import ledger as entries
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
 from tests.service_database import COST, SETTINGS, new_person, new_rig, new_token, report_one, submit
@@ -48,11 +48,11 @@ def service(database_url: str, clock: Clock) -> Iterator[Database]:
 
 
 def lease(database: Database, rig: str = "color-1", worker: str = "w", count: int = 1) -> list[dict[str, Any]]:
-    return database.write_now(lambda c, now: queue.lease(c, now, rig, worker, count))
+    return database.write_now(lambda c, now: fair_queue.lease(c, now, rig, worker, count))
 
 
 def begin(database: Database, row: dict[str, Any]) -> None:
-    database.write_now(lambda c, now: queue.begin(c, now, row["id"], row["lease"]))
+    database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
 
 
 def finish(database: Database, row: dict[str, Any], measured: Measurement | None = MEASURED, **more: Any) -> dict[str, Any]:
@@ -61,11 +61,11 @@ def finish(database: Database, row: dict[str, Any], measured: Measurement | None
 
 
 def expire(database: Database) -> None:
-    database.write_now(queue.expire)
+    database.write_now(fair_queue.expire)
 
 
 def state(database: Database, identity: str) -> str:
-    return str(database.read_now(lambda c: queue.find(c, identity))["state"])
+    return str(database.read_now(lambda c: fair_queue.find(c, identity))["state"])
 
 
 def left(database: Database, whose: str) -> dict[str, float | None]:
@@ -90,7 +90,7 @@ def test_an_experiment_is_reserved_run_and_settled_at_what_it_took(service: Data
     assert left(service, whose) == pytest.approx({"runs": 1, "seconds": 22, "money": 0.996, "volume": 6})
     assert story(service, one) == ["queued", "running", "succeeded"]
     with pytest.raises(Conflict, match="has ended"):
-        service.write_now(lambda c, now: queue.abort(c, now, one, "too late"))
+        service.write_now(lambda c, now: fair_queue.abort(c, now, one, "too late"))
 
 
 def test_a_budget_that_does_not_allow_it_queues_nothing(service: Database) -> None:
@@ -99,7 +99,7 @@ def test_a_budget_that_does_not_allow_it_queues_nothing(service: Database) -> No
     with pytest.raises(BudgetExhausted, match=r"seconds: 10 s is asked for, 5 s is left"):
         submit(service, whose)
     assert service.read_now(lambda c: c.execute(text("select count(*) from experiment")).scalar_one()) == 1
-    assert service.read_now(journal.last) == 1
+    assert service.read_now(event_log.last) == 1
     service.write_now(lambda c, now: ledger.grant(c, now, whose, Amount(seconds=5.0)))
     submit(service, whose)
 
@@ -110,7 +110,7 @@ def test_an_aborted_one_is_refunded_if_it_had_not_begun_and_paid_for_if_it_had(s
     leased, running = lease(service, count=2)
     begin(service, running)
     for identity in ids:
-        service.write_now(lambda c, now, identity=identity: queue.abort(c, now, identity, "aborted by Ada"))  # type: ignore[misc]
+        service.write_now(lambda c, now, identity=identity: fair_queue.abort(c, now, identity, "aborted by Ada"))  # type: ignore[misc]
     assert left(service, whose)["runs"] == 8
     with pytest.raises(Conflict, match="stop the rig"):
         begin(service, leased)
@@ -129,14 +129,14 @@ def test_reports_that_come_together_count_each_for_itself(service: Database) -> 
     (elsewhere,) = lease(service, "mixer-1")
     for row in (one, two, lost, elsewhere):
         begin(service, row)
-    service.write_now(lambda c, now: queue.abort(c, now, lost["id"], "not wanted"))
+    service.write_now(lambda c, now: fair_queue.abort(c, now, lost["id"], "not wanted"))
     before = left(service, ada)
 
-    def end(row: dict[str, Any]) -> queue.Ended:
-        return queue.Ended(row["id"], row["lease"], MEASURED, None, MEASURED.cost, {})
+    def end(row: dict[str, Any]) -> fair_queue.Ended:
+        return fair_queue.Ended(row["id"], row["lease"], MEASURED, None, MEASURED.cost, {})
 
     ends = [end(row) for row in (one, one, elsewhere, {"id": "x_0", "lease": "none"}, lost, two)]
-    answers = service.write_now(lambda c, now: queue.finish(c, now, ends, "color-1"))
+    answers = service.write_now(lambda c, now: fair_queue.finish(c, now, ends, "color-1"))
     assert [a["state"] if isinstance(a, dict) else type(a) for a in answers] == [
         "succeeded", "succeeded", NotFound, NotFound, Conflict, "succeeded",
     ]  # fmt: skip
@@ -157,7 +157,7 @@ def test_a_stop_that_is_reported_twice_counts_once(service: Database) -> None:
 def test_a_lease_that_runs_out_before_the_rig_began_goes_back_to_its_place(service: Database, clock: Clock, rig: str) -> None:
     first, _ = (submit(service, new_person(service), rig) for _ in range(2))
     (row,) = lease(service, rig, "one")
-    clock.now += queue.LEASE + 1
+    clock.now += fair_queue.LEASE + 1
     (again,) = lease(service, rig, "two")
     assert row["id"] == again["id"] == first
     with pytest.raises(Conflict, match="stop the rig"):
@@ -170,11 +170,11 @@ def test_what_began_on_a_real_rig_and_was_lost_is_unknown_and_never_leased_again
     lost = submit(service, whose, "mixer-1")
     (row,) = lease(service, "mixer-1", "one")
     begin(service, row)
-    clock.now += queue.LEASE + 1
+    clock.now += fair_queue.LEASE + 1
     assert lease(service, "mixer-1", "two") == []
     assert state(service, lost) == "unknown"
     assert left(service, whose)["runs"] == 4
-    assert service.write_now(lambda c, now: queue.renew(c, now, "mixer-1", "two", {lost: row["lease"]})) == [lost]
+    assert service.write_now(lambda c, now: fair_queue.renew(c, now, "mixer-1", "two", {lost: row["lease"]})) == [lost]
     assert finish(service, row)["state"] == "succeeded"  # a late report clears it up, and it is not paid twice
     assert (left(service, whose)["runs"], left(service, whose)["seconds"]) == (4, 90)
     assert story(service, lost) == ["queued", "running", "unknown", "succeeded"]
@@ -184,7 +184,7 @@ def test_what_began_on_a_twin_and_was_lost_is_run_again(service: Database, clock
     lost = submit(service, new_person(service))
     (row,) = lease(service)
     begin(service, row)
-    clock.now += queue.LEASE + 1
+    clock.now += fair_queue.LEASE + 1
     (again,) = lease(service)
     assert (again["id"], again["attempt"]) == (lost, 2)
     with pytest.raises(Conflict, match="stop the rig"):
@@ -207,9 +207,9 @@ def test_a_clock_that_jumps_runs_nothing_twice_and_leaves_nothing_behind(service
         assert [state(service, i) for i in ids] == ["queued", "unknown" if rig == "mixer-1" else "queued", "queued"]
     else:
         assert [state(service, i) for i in ids] == ["leased", "running", "queued"]
-        lost = service.write_now(lambda c, now: queue.renew(c, now, rig, "w", {held["id"]: held["lease"]}))
+        lost = service.write_now(lambda c, now: fair_queue.renew(c, now, rig, "w", {held["id"]: held["lease"]}))
         assert lost == []
-        clock.now += queue.LEASE + 1  # and both workers are dead
+        clock.now += fair_queue.LEASE + 1  # and both workers are dead
         expire(service)
         assert [state(service, i) for i in ids] == ["queued", "unknown" if rig == "mixer-1" else "queued", "queued"]
     for row in lease(service, rig, count=9):
@@ -293,13 +293,13 @@ def test_a_refusal_in_the_middle_of_a_change_leaves_no_trace(service: Database) 
     def two(connection: Connection, now: float) -> None:
         from tests.service_database import order
 
-        queue.submit(connection, now, order(whose))
+        fair_queue.submit(connection, now, order(whose))
         raise Conflict("the campaign has ended")
 
     with pytest.raises(Conflict):
         service.write_now(two)
     assert left(service, whose)["runs"] == 5
-    assert (lease(service), service.read_now(journal.last)) == ([], 0)
+    assert (lease(service), service.read_now(event_log.last)) == ([], 0)
 
 
 @pytest.mark.parametrize("closed", ["paused", "stopped"])
@@ -320,9 +320,9 @@ def test_the_virtual_time_of_a_rig_never_goes_back(service: Database) -> None:
     for _ in range(3):
         submit(service, second)
     rows = lease(service, count=4)
-    service.write_now(lambda c, now: queue.release(c, now, rows[0]["id"], rows[0]["lease"]))
+    service.write_now(lambda c, now: fair_queue.release(c, now, rows[0]["id"], rows[0]["lease"]))
     assert [row["id"] for row in lease(service)] == [rows[0]["id"]]  # an early one again
-    assert service.read_now(lambda c: queue.next_tag(c, "color-1", late)) == rows[-1]["tag"] == 20.0
+    assert service.read_now(lambda c: fair_queue.next_tag(c, "color-1", late)) == rows[-1]["tag"] == 20.0
 
 
 @pytest.mark.parametrize("end", ["aborted", "unknown", "succeeded", "taken over"])
@@ -330,15 +330,15 @@ def test_what_was_ended_or_taken_over_never_begins_again(service: Database, cloc
     identity = submit(service, new_person(service), "mixer-1")
     (row,) = lease(service, "mixer-1")
     if end == "taken over":
-        clock.now += queue.LEASE + 1
+        clock.now += fair_queue.LEASE + 1
         (other,) = lease(service, "mixer-1", "two")
         begin(service, other)
     else:
         begin(service, row)
     if end == "aborted":
-        service.write_now(lambda c, now: queue.abort(c, now, identity, "a mistake"))
+        service.write_now(lambda c, now: fair_queue.abort(c, now, identity, "a mistake"))
     elif end == "unknown":
-        clock.now += queue.LEASE + 1
+        clock.now += fair_queue.LEASE + 1
         expire(service)
     elif end == "succeeded":
         finish(service, row)
@@ -346,7 +346,7 @@ def test_what_was_ended_or_taken_over_never_begins_again(service: Database, cloc
         begin(service, row)
     if end == "unknown":
         with pytest.raises(Conflict, match="has ended"):
-            service.write_now(lambda c, now: queue.abort(c, now, identity, "to get it back"))
+            service.write_now(lambda c, now: fair_queue.abort(c, now, identity, "to get it back"))
     assert state(service, identity) == ("running" if end == "taken over" else end)
 
 
@@ -363,17 +363,17 @@ def test_what_never_began_cannot_have_ended(service: Database) -> None:
 def test_a_lease_is_renewed_by_whoever_has_it_and_by_beginning(service: Database, clock: Clock) -> None:
     identity = submit(service, new_person(service), "mixer-1")
     (row,) = lease(service, "mixer-1")
-    clock.now += queue.LEASE - 1
+    clock.now += fair_queue.LEASE - 1
     begin(service, row)
-    clock.now += queue.LEASE - 1
+    clock.now += fair_queue.LEASE - 1
     expire(service)
     assert state(service, identity) == "running"
-    assert service.write_now(lambda c, now: queue.renew(c, now, "mixer-1", "w", {identity: "another's"})) == [identity]
-    assert service.write_now(lambda c, now: queue.renew(c, now, "mixer-1", "w", {identity: row["lease"]})) == []
-    clock.now += queue.LEASE - 1
-    for ask in (queue.lease, queue.renew):
+    assert service.write_now(lambda c, now: fair_queue.renew(c, now, "mixer-1", "w", {identity: "another's"})) == [identity]
+    assert service.write_now(lambda c, now: fair_queue.renew(c, now, "mixer-1", "w", {identity: row["lease"]})) == []
+    clock.now += fair_queue.LEASE - 1
+    for ask in (fair_queue.lease, fair_queue.renew):
         with pytest.raises(Conflict, match="is driven by the worker w"):
-            service.write_now(lambda c, now, ask=ask: ask(c, now, "mixer-1", "two", {} if ask is queue.renew else 1))  # type: ignore[misc]
+            service.write_now(lambda c, now, ask=ask: ask(c, now, "mixer-1", "two", {} if ask is fair_queue.renew else 1))  # type: ignore[misc]
     assert state(service, identity) == "running"
     clock.now -= HOUR  # set back: the worker that was heard in the future may be dead, and nobody would know for an hour
     assert lease(service, "mixer-1", "two") == []
@@ -389,7 +389,7 @@ def test_what_a_dead_worker_held_ends_at_once(service: Database) -> None:
     begin(service, running)
     begin(service, *lease(service, "color-1", "dead"))
     for name in ("mixer-1", "color-1"):
-        service.write_now(lambda c, now, name=name: queue.forget_worker(c, now, name))  # type: ignore[misc]
+        service.write_now(lambda c, now, name=name: fair_queue.forget_worker(c, now, name))  # type: ignore[misc]
     assert (state(service, real), state(service, twin)) == ("unknown", "queued")
     assert len(lease(service, "mixer-1", "two")) == len(lease(service, "color-1", "two")) == 1
 
@@ -400,14 +400,14 @@ def test_what_is_given_back_was_never_begun_and_waits_again(service: Database) -
     (held,), (running,) = lease(service, "mixer-1"), lease(service)
     begin(service, running)
     for identity, words in ((real, "another's"), (real, held["lease"]), (twin, "another's"), (twin, running["lease"])):
-        service.write_now(lambda c, now, i=identity, w=words: queue.release(c, now, i, w))  # type: ignore[misc]
+        service.write_now(lambda c, now, i=identity, w=words: fair_queue.release(c, now, i, w))  # type: ignore[misc]
         assert state(service, identity) == ("queued" if words != "another's" else "leased" if identity == real else "running")
-    assert service.read_now(lambda c: queue.find(c, twin))["started_at"] is None
+    assert service.read_now(lambda c: fair_queue.find(c, twin))["started_at"] is None
     assert story(service, twin) == ["queued", "running", "queued"]
     (again,) = lease(service)
     begin(service, again)
     finish(service, again)
-    service.write_now(lambda c, now: queue.release(c, now, twin, again["lease"]))
+    service.write_now(lambda c, now: fair_queue.release(c, now, twin, again["lease"]))
     assert state(service, twin) == "succeeded"
 
 
@@ -415,14 +415,14 @@ def test_who_aborts_what_runs_pays_for_it_and_loses_the_turn(service: Database) 
     whose = new_person(service)
     first, second = submit(service, whose), submit(service, whose)
     begin(service, *lease(service))
-    service.write_now(lambda c, now: queue.abort(c, now, first, "a mistake"))
-    assert service.read_now(lambda c: queue.find(c, second))["tag"] == COST.seconds
-    assert service.read_now(lambda c: queue.next_tag(c, "color-1", whose)) == 2 * COST.seconds
+    service.write_now(lambda c, now: fair_queue.abort(c, now, first, "a mistake"))
+    assert service.read_now(lambda c: fair_queue.find(c, second))["tag"] == COST.seconds
+    assert service.read_now(lambda c: fair_queue.next_tag(c, "color-1", whose)) == 2 * COST.seconds
 
 
 def test_a_place_counts_who_goes_before_and_what_is_under_way(service: Database) -> None:
     def place(identity: str) -> tuple[int, float]:
-        return service.read_now(lambda c: queue.place(c, queue.find(c, identity)))
+        return service.read_now(lambda c: fair_queue.place(c, fair_queue.find(c, identity)))
 
     whose = new_person(service)
     submit(service, whose)
@@ -430,7 +430,7 @@ def test_a_place_counts_who_goes_before_and_what_is_under_way(service: Database)
     mine = submit(service, whose)
     assert place(mine) == (0, 10.0)
     urgent = Order(new_person(service), "color-1", SETTINGS, COST, is_urgent=True)
-    service.write_now(lambda c, now: queue.submit(c, now, urgent))
+    service.write_now(lambda c, now: fair_queue.submit(c, now, urgent))
     assert place(mine) == (1, 20.0)
 
 
@@ -477,6 +477,6 @@ def test_a_token_is_revoked_once_and_has_no_children_after_that(service: Databas
         service.write_now(lambda c, now: people.revoke(c, now, identity, whose))
         clock.now += HOUR
     assert service.read_now(lambda c: c.execute(select(token.c.revoked_at).where(token.c.id == identity)).scalar_one()) == at
-    assert service.read_now(journal.last) == 1
+    assert service.read_now(event_log.last) == 1
     with pytest.raises(Unauthorized, match="revoked"):
         service.write_now(lambda c, now: people.check_token(c, identity))

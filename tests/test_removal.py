@@ -9,9 +9,9 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from api import benches, ledger, queue, upkeep
-from api.ledger import BudgetExhausted
-from api.tables import account, campaign, experiment, tables
+from api.records import fair_queue, ledger, maintenance, rigs
+from api.records.ledger import BudgetExhausted
+from api.records.tables import account, campaign, experiment, tables
 from frugaltwin.costs import Cost
 from tests.running_service import Running, running
 from tests.service_database import SETTINGS, report_one, submit, until
@@ -22,7 +22,7 @@ NAME = "Ada Lovelace"
 @pytest.fixture(scope="module")
 def service(fresh_url: Callable[[], str]) -> Iterator[Running]:
     with running(fresh_url(), requests_per_second=1e6, burst=1e6) as found:
-        found.database.write_now(lambda c, now: benches.register(c, now, "mixer-1", "color-mixing", {}, True))
+        found.database.write_now(lambda c, now: rigs.register(c, now, "mixer-1", "color-mixing", {}, True))
         yield found
 
 
@@ -46,10 +46,10 @@ def behind(service: Running, *requests: Callable[[], httpx.Response]) -> list[ht
         return [answer.result() for answer in answers]
 
 
-def begun(service: Running) -> queue.Row:
+def begun(service: Running) -> fair_queue.Row:
     """The next experiment of the real rig, in the middle of being done."""
-    (row,) = service.database.write_now(lambda c, now: queue.lease(c, now, "mixer-1", "w", 1))
-    service.database.write_now(lambda c, now: queue.begin(c, now, row["id"], row["lease"]))
+    (row,) = service.database.write_now(lambda c, now: fair_queue.lease(c, now, "mixer-1", "w", 1))
+    service.database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
     return row
 
 
@@ -69,7 +69,7 @@ def test_nothing_of_a_removed_person_runs_any_more(service: Running) -> None:
         assert first["id"] == done
         service.database.write_now(lambda c, now: report_one(c, now, done, first["lease"], None, "it leaked", Cost(seconds=2.0), {}))
         row = begun(service)
-        service.database.write_now(lambda c, now: queue.lease(c, now, "color-1", "w", 1))
+        service.database.write_now(lambda c, now: fair_queue.lease(c, now, "color-1", "w", 1))
 
         with ada.stream("GET", "/v1/events", headers={"Accept": "text/event-stream"}) as stream:
             lines = stream.iter_lines()
@@ -87,7 +87,7 @@ def test_nothing_of_a_removed_person_runs_any_more(service: Running) -> None:
         assert {row["state"] for row in rows(service, campaign, whose)} == {"ended"}
         held = {"worker": "w", "held": {row["id"]: row["lease"]}}
         assert admin.post("/v1/work/mixer-1/renew", json=held).json()["lost"] == [running_]
-        assert not service.database.write_now(lambda c, now: queue.lease(c, now, "color-1", "w", 9))
+        assert not service.database.write_now(lambda c, now: fair_queue.lease(c, now, "color-1", "w", 9))
         assert [{k: left[k] for k in ledger.KINDS} for left in rows(service, account, whose)] == [dict.fromkeys(ledger.KINDS, 0.0)]
         with pytest.raises(BudgetExhausted):
             submit(service.database, whose)
@@ -107,7 +107,7 @@ def test_nothing_of_a_removed_person_runs_any_more(service: Running) -> None:
     everything = service.database.read_now(lambda c: str([c.execute(select(table)).all() for table in tables.sorted_tables]))
     assert done in everything
     assert NAME not in everything
-    assert {f.status for f in upkeep.findings(service.database.url)} <= {"ok", "warning"}
+    assert {f.status for f in maintenance.findings(service.database.url)} <= {"ok", "warning"}
 
 
 def test_a_request_that_is_overtaken_by_a_removal_starts_nothing(service: Running) -> None:

@@ -27,11 +27,11 @@ from hardware.emulator.engine import PUMPS, missing
 from hardware.emulator.faults import parse_faults
 from hardware.emulator.server import BoardServer, PtyServer, TcpServer
 from hardware.mixers import mixer_on, serial_mixer
-from hardware.serial_link import framed
+from hardware.serial.link import framed
 from simulator.color_mixing import ColorMixing
-from simulator.mixer import DYED_WATER, RATE, Imperfections, Liquids
-from simulator.mixer import PUMPS as LIQUID_PUMPS
-from simulator.sensors import AS7341_GAINS, TCS34725_GAINS, make_sensor
+from simulator.instruments.mixer import DYED_WATER, RATE, Imperfections, Liquids
+from simulator.instruments.mixer import PUMPS as LIQUID_PUMPS
+from simulator.instruments.sensors import AS7341_GAINS, TCS34725_GAINS, make_sensor
 from tests.conftest import Cli, command, events
 
 needs_board = pytest.mark.skipif(missing() is not None, reason=missing() or "")

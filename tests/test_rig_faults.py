@@ -19,9 +19,9 @@ from hardware.arduino_mixer import ArduinoMixer
 from hardware.emulator.emulated_board import EmulatedBoard
 from hardware.emulator.engine import LAMP, STIRRER, missing
 from hardware.emulator.faults import parse_faults
-from hardware.serial_link import framed
-from simulator.mixer import DYED_WATER
-from simulator.sensors import make_sensor
+from hardware.serial.link import framed
+from simulator.instruments.mixer import DYED_WATER
+from simulator.instruments.sensors import make_sensor
 from tests.faulty_port import ALWAYS, EXACT, FAULTS, FaultyPort, LineFault
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")

@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from api import benches, queue, tables, work
-from api.problems import DOCS
-from api.worker import KeptReports, Report, RigWords, is_dead, worker_name
+from api.records import fair_queue, rigs, tables
+from api.routes import work
+from api.routes.problems import DOCS
+from api.workers.worker import KeptReports, Report, RigWords, is_dead, worker_name
 from frugaltwin.catalog import make_driver
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, UnknownName
@@ -25,7 +26,7 @@ REAL = "mixer-1"
 @pytest.fixture(scope="module")
 def service(fresh_url: Callable[[], str]) -> Iterator[Running]:
     with running(fresh_url()) as found:
-        found.database.write_now(lambda c, now: benches.register(c, now, REAL, "color-mixing", {}, True))
+        found.database.write_now(lambda c, now: rigs.register(c, now, REAL, "color-mixing", {}, True))
         yield found
 
 
@@ -45,10 +46,10 @@ def refusal(answer: httpx.Response, status: int, kind: str) -> str:
     return str(body["detail"])
 
 
-def begun(service: Running, rig: str, worker: str = "w") -> queue.Row:
+def begun(service: Running, rig: str, worker: str = "w") -> fair_queue.Row:
     """The next experiment of a rig, in the middle of being done."""
-    (row,) = service.database.write_now(lambda c, now: queue.lease(c, now, rig, worker, 1))
-    service.database.write_now(lambda c, now: queue.begin(c, now, row["id"], row["lease"]))
+    (row,) = service.database.write_now(lambda c, now: fair_queue.lease(c, now, rig, worker, 1))
+    service.database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
     return row
 
 
@@ -80,7 +81,7 @@ def test_when_it_is_one_s_turn_is_foretold_on_an_open_real_rig_only(service: Run
     ada, token = service.person()
     twin, real = "twin-9", "mixer-9"
     for rig in (twin, real):
-        service.database.write_now(lambda c, now, rig=rig: benches.register(c, now, rig, "color-mixing", {}, rig == real))  # type: ignore[misc]
+        service.database.write_now(lambda c, now, rig=rig: rigs.register(c, now, rig, "color-mixing", {}, rig == real))  # type: ignore[misc]
     admin.put(f"/v1/rigs/{real}/approvals/{ada}").raise_for_status()
     seconds = make_driver("color-mixing").estimate(SETTINGS).seconds  # type: ignore[attr-defined]
     with service.client(token) as client:
@@ -102,7 +103,7 @@ def test_when_it_is_one_s_turn_is_foretold_on_an_open_real_rig_only(service: Run
 
 
 def test_a_rig_is_offline_until_its_worker_is_heard(service: Running, admin: httpx.Client) -> None:
-    service.database.write_now(lambda c, now: benches.register(c, now, "new-1", "light-mixing", {}, False))
+    service.database.write_now(lambda c, now: rigs.register(c, now, "new-1", "light-mixing", {}, False))
     assert admin.get("/v1/rigs/new-1").json()["state"] == "offline"
     admin.post("/v1/work/new-1/renew", json={"worker": "w", "held": {}}).raise_for_status()
     assert admin.get("/v1/rigs/new-1").json()["state"] == "open"
@@ -246,7 +247,7 @@ def test_heartbeats_are_written_down_now_and_then_and_keep_what_is_held(service:
     admin.post("/v1/experiments", json={"rig": "color-1", "settings": SETTINGS})
     row = begun(service, "color-1")
     held = {row["id"]: row["lease"]}
-    often = queue.LEASE / 6
+    often = fair_queue.LEASE / 6
     for later, is_due in ((0.0, False), (0.9 * often, False), (1.1 * often, True), (-2 * often, True)):
         at = service.database.now() + later
         orders, due = service.database.read_now(lambda c, at=at: work.heard(c, at, "color-1", "w", held))  # type: ignore[misc]

@@ -10,8 +10,8 @@ import pytest
 from serial import SerialException
 
 from frugaltwin.errors import LinkError, Stopped
-from hardware.ports import StandIn
-from hardware.serial_link import GIVE_UP, PATIENCE, Reply, SerialLink, framed, parsed, unframed
+from hardware.serial.link import GIVE_UP, PATIENCE, Reply, SerialLink, framed, parsed, unframed
+from hardware.serial.ports import StandIn
 
 Answer = tuple[float, bytes]
 """After how many s, and what."""

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.commands import announce
+from api.commands.serve import announce
 from api.settings import CodeTerms
-from frugaltwin.cli import app
+from frugaltwin.cli.main import app
 from frugaltwin.errors import InvalidInput, Refused
 from tests.conftest import command
 from tests.running_service import Running, running

@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 
 from frugaltwin.errors import InvalidInput, OutOfBounds
 from frugaltwin.plugins import Driver, Estimates, KnowsDiagram, KnowsTruths
-from simulator.flory_huggins import FloryHuggins
-from simulator.phase_lab import State
-from simulator.settled_layers import LABELS, LAYERS, LayerCamera
-from simulator.ternary_equilibrium import (
+from simulator.equations.ternary_equilibrium import (
     TOLERANCE,
     Equilibria,
     Mixing,
@@ -23,6 +20,9 @@ from simulator.ternary_equilibrium import (
     spinodal,
     stability,
 )
+from simulator.flory_huggins import FloryHuggins
+from simulator.instruments.phase_lab import State
+from simulator.instruments.settled_layers import LABELS, LAYERS, LayerCamera
 from simulator.ternary_solution import TernarySolution
 
 Floats = NDArray[np.float64]

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api import journal, people
-from api.database import Database
+from api.records import event_log, people
+from api.records.database import Database
 from api.service import REMEMBER
 from frugaltwin import catalog
 from tests.service_database import SETTINGS, PostgresServer, ServiceProcess, client, new_person, new_rig, new_token, submit, until
@@ -97,7 +97,7 @@ def streamed(reader: httpx.Client, after: int) -> Iterator[Callable[[int], list[
 
 
 def test_streams_of_both_tell_the_same_events_in_the_same_order_without_gaps(pair: Pair) -> None:
-    n, last = 80, pair.database.read_now(journal.last)
+    n, last = 80, pair.database.read_now(event_log.last)
     students = [one for _ in range(2) for one in pair.student(runs=1e6)]
 
     def some(student: httpx.Client) -> None:

@@ -15,13 +15,13 @@ from typing import Any
 import httpx
 import pytest
 
-from api import benches, people, queue
-from api.database import Database
-from api.people import Unauthorized
-from api.queue import Conflict
-from api.remote_desk import RemoteDesk
-from api.work import DatabaseDesk
-from api.worker import Job, Orders, Report, RigWords, Worker
+from api.records import fair_queue, people, rigs
+from api.records.database import Database
+from api.records.fair_queue import Conflict
+from api.records.people import Unauthorized
+from api.routes.work import DatabaseDesk
+from api.workers.remote_desk import RemoteDesk
+from api.workers.worker import Job, Orders, Report, RigWords, Worker
 from frugaltwin.catalog import make_driver, random_settings
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, StoreError
@@ -39,7 +39,7 @@ from api import queue, remote_desk, worker
 queue.LEASE = {lease}
 worker.AGAIN = 0.2
 if __name__ == "__main__":
-    from frugaltwin.cli import main
+    from frugaltwin.cli.main import main
     main()
 """
 Json = dict[str, Any]
@@ -535,17 +535,17 @@ class TiredDesk(DatabaseDesk):
 
 def performed(
     database: Database, desk: DatabaseDesk, words: RigWords, settings: Sequence[Mapping[str, float]], folder: Path
-) -> list[queue.Row]:
+) -> list[fair_queue.Row]:
     """What a worker made of experiments that were all queued when it began."""
-    database.write_now(lambda c, now: benches.register(c, now, words.name, words.driver, words.options, False))
+    database.write_now(lambda c, now: rigs.register(c, now, words.name, words.driver, words.options, False))
     whose = database.write_now(lambda c, now: people.add_person(c, now, "Ada", "student", {}))
-    orders = [queue.Order(whose, words.name, s, Cost()) for s in settings]
-    rows = [database.write_now(lambda c, now, o=order: queue.submit(c, now, o)) for order in orders]  # type: ignore[misc]
+    orders = [fair_queue.Order(whose, words.name, s, Cost()) for s in settings]
+    rows = [database.write_now(lambda c, now, o=order: fair_queue.submit(c, now, o)) for order in orders]  # type: ignore[misc]
     worker = Worker(words, desk, "w", folder)
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
-        found: list[queue.Row] = until(lambda: _ended(database, rows))
+        found: list[fair_queue.Row] = until(lambda: _ended(database, rows))
     finally:
         worker.end()
         thread.join()
@@ -566,19 +566,19 @@ def test_a_report_that_cannot_be_kept_spoils_no_other(lab: Lab) -> None:
     orders = [{"rig": "garbled-1", "settings": {"x": 0.9 if n == 5 else 0.1}} for n in range(12)]
     ids = [lab.ask("POST", "/v1/experiments", order)["id"] for order in orders]
     lab.ask("POST", "/v1/rigs/garbled-1/open")
-    until(lambda: all(lab.state(i) in queue.ENDS for i in ids))
-    assert [lab.state(i) for i in ids] == [queue.FAILED if n == 5 else queue.SUCCEEDED for n in range(12)]
+    until(lambda: all(lab.state(i) in fair_queue.ENDS for i in ids))
+    assert [lab.state(i) for i in ids] == [fair_queue.FAILED if n == 5 else fair_queue.SUCCEEDED for n in range(12)]
     assert "could not be read" in lab.ask("GET", f"/v1/experiments/{ids[5]}")["error"]
     assert [path.suffix for path in lab.folder.glob("frugaltwin-reports/garbled-1/*")] == [".refused"]
 
 
 def test_a_worker_empties_a_queue_and_every_result_says_where_it_comes_from(database: Database, tmp_path: Path) -> None:
     words = RigWords.parse("light-1=light-mixing,imperfections=0")
-    database.write_now(lambda c, now: benches.register(c, now, words.name, words.driver, words.options, False))
+    database.write_now(lambda c, now: rigs.register(c, now, words.name, words.driver, words.options, False))
     whose = database.write_now(lambda c, now: people.add_person(c, now, "Ada", "student", {"runs": 40.0}))
     driver = make_driver(words.driver, words.options)
-    orders = [queue.Order(whose, "light-1", s, Cost()) for s in random_settings(driver, 40)]
-    rows = [database.write_now(lambda c, now, o=order: queue.submit(c, now, o)) for order in orders]  # type: ignore[misc]
+    orders = [fair_queue.Order(whose, "light-1", s, Cost()) for s in random_settings(driver, 40)]
+    rows = [database.write_now(lambda c, now, o=order: fair_queue.submit(c, now, o)) for order in orders]  # type: ignore[misc]
     worker = Worker(words, DatabaseDesk(database, "light-1", "w"), "w", tmp_path / "reports")
     thread = threading.Thread(target=worker.run)
     thread.start()
@@ -590,9 +590,9 @@ def test_a_worker_empties_a_queue_and_every_result_says_where_it_comes_from(data
     with driver:
         for row, order in zip(found, orders, strict=True):
             try:
-                expected = (queue.SUCCEEDED, driver.perform(order.settings).outcomes)
+                expected = (fair_queue.SUCCEEDED, driver.perform(order.settings).outcomes)
             except RigFault:
-                expected = (queue.FAILED, {})
+                expected = (fair_queue.FAILED, {})
             assert (row["state"], json.loads(row["result_json"]).get("outcomes", {})) == expected
             assert row["attempt"] == 1
             provenance = json.loads(row["provenance_json"])
@@ -602,6 +602,6 @@ def test_a_worker_empties_a_queue_and_every_result_says_where_it_comes_from(data
     assert not (tmp_path / "reports").exists()
 
 
-def _ended(database: Database, rows: list[queue.Row]) -> list[queue.Row]:
-    found = database.read_now(lambda c: [queue.find(c, row["id"]) for row in rows])
-    return found if all(row["state"] in queue.ENDS for row in found) else []
+def _ended(database: Database, rows: list[fair_queue.Row]) -> list[fair_queue.Row]:
+    found = database.read_now(lambda c: [fair_queue.find(c, row["id"]) for row in rows])
+    return found if all(row["state"] in fair_queue.ENDS for row in found) else []

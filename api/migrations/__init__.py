@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from api.database import engine_of
+from api.records.database import engine_of
 from frugaltwin.errors import InvalidInput, StoreError
 
 HERE = Path(__file__).parent

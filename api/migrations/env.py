@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from api.tables import tables
+from api.records.tables import tables
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=tables, render_as_batch=True)
 context.run_migrations()

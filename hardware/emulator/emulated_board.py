@@ -11,9 +11,9 @@ from serial import SerialException
 from hardware.emulator.engine import Edge, Engine, Exposure, built
 from hardware.emulator.faults import MOMENTARY, Fault
 from hardware.emulator.plant import Plant
-from hardware.ports import VirtualPort
-from simulator.mixer import CELL_VOLUME, RATE, Imperfections, Liquids, Seed
-from simulator.sensors import Sensor
+from hardware.serial.ports import VirtualPort
+from simulator.instruments.mixer import CELL_VOLUME, RATE, Imperfections, Liquids, Seed
+from simulator.instruments.sensors import Sensor
 
 DEAF = 1.6  # s that a bootloader waits for a sketch
 NOISE = 0.004  # of the bytes flipped, and of the bytes lost

@@ -1,0 +1,1 @@
+"""The commands of the service: one file a group."""

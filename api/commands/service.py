@@ -1,0 +1,306 @@
+"""The commands of ``frugaltwin service``: an instructor's hand on the rigs and on the class, from wherever the service can be reached."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.commands.serve import HERE, AsJson, Server, Token, amounts
+from api.settings import UNITS
+from frugaltwin.cli.console import check_writable, say, show_line, show_rows
+from frugaltwin.client.token_file import TOKEN_FILE
+from frugaltwin.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from frugaltwin.client.client import Client
+    from frugaltwin.client.resources import Submission
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="A service from afar: its rigs, its people, its codes and tokens.",
+)
+
+RigName = Annotated[str, typer.Argument(metavar="NAME", help="Of the rig.")]
+PersonId = Annotated[str, typer.Argument(metavar="PERSON", help="The id of a person: u_….")]
+NoteWords = Annotated[str, typer.Option("--note", metavar="TEXT", help="What it is for, for yourself.")]
+Hours = Annotated[float | None, typer.Option("--hours", metavar="N", help="How long it is good.")]
+BudgetWords = Annotated[
+    str | None,
+    typer.Option("--budget", metavar="N|KEY=N,…", help="What each may spend: runs, or any of runs=200,seconds=7200,money=5,volume=500."),
+]
+NO_LIMIT = "no limit"
+
+
+@app.command()
+def join(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="What stands on the board.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Yours, as the instructor shall see it.")],
+    server: Server = HERE,
+) -> None:
+    """Come into a class; your token goes into a file that only you can read, where commands and Python find it."""
+    with _client(server, None) as client:
+        joined = client.join(code, name, keep=True)
+    say(f"you are {joined.person} from now on; your token is kept in {Path.home() / TOKEN_FILE}")
+
+
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to write.")], server: Server = HERE, token: Token = None
+) -> None:
+    """Write all your experiments as one table; an instructor's has everybody's."""
+    from frugaltwin.tables import write_rows
+
+    check_writable(path)
+    with _client(server, token) as client:
+        rows = [_row(one) for one in client.experiments()]
+    write_rows(path, rows[::-1])
+    say(f"{len(rows)} experiments, oldest first: {path}")
+
+
+@app.command("rigs")
+def list_rigs(server: Server = HERE, token: Token = None, as_json: AsJson = False) -> None:
+    """List the rigs, their state and their queue."""
+    names = ("name", "driver", "is_real", "state", "queued", "eta_s")
+    with _client(server, token) as client:
+        show_rows([{n: getattr(rig, n) for n in names} for rig in client.rigs()], as_json)
+
+
+@app.command()
+def stop(name: RigName, server: Server = HERE, token: Token = None) -> None:
+    """Stop a rig now: what runs is aborted, what waits goes on waiting until `open`."""
+    with _client(server, token) as client:
+        client.steer(name, "stop")
+    say(f"{name} is stopped; look at it, then: frugaltwin service open {name}")
+
+
+@app.command()
+def pause(name: RigName, server: Server = HERE, token: Token = None) -> None:
+    """Begin nothing more on a rig; what runs is finished."""
+    with _client(server, token) as client:
+        client.steer(name, "pause")
+    say(f"{name} is paused; go on with: frugaltwin service open {name}")
+
+
+@app.command("open")
+def open_rig(name: RigName, server: Server = HERE, token: Token = None) -> None:
+    """Let a rig go on that was paused or stopped."""
+    with _client(server, token) as client:
+        client.steer(name, "open")
+    say(f"{name} is open")
+
+
+@app.command()
+def approve(
+    name: RigName,
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="The id of a person: u_….")],
+    server: Server = HERE,
+    token: Token = None,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the approval back.")] = False,
+) -> None:
+    """Let a student use a real rig."""
+    with _client(server, token) as client:
+        client.approve(name, person, not withdraw)
+    say(f"{person} may {'no longer ' if withdraw else ''}use {name}")
+
+
+@app.command()
+def people(
+    role: Annotated[str | None, typer.Option("--role", metavar="ROLE", help="Only student, instructor or observer.")] = None,
+    server: Server = HERE,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the people of the class, newest first, with what each has left and has spent."""
+    with _client(server, token) as client:
+        found = client.people(role)
+    rows = [
+        {"id": one.id, "name": one.name, "role": one.role}
+        | {f"{kind}_left": one.budget.left[kind] for kind in UNITS}
+        | {f"{kind}_spent": one.budget.spent[kind] for kind in UNITS}
+        for one in found
+    ]
+    _show(rows, as_json)
+
+
+@app.command("new-person")
+def new_person(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As everybody may see it.")],
+    role: Annotated[
+        str, typer.Option("--role", metavar="ROLE", help="student; instructor: may do all that you may; observer: only reads.")
+    ] = "student",
+    budget: BudgetWords = None,
+    server: Server = HERE,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let somebody in without a code and show their token, this once."""
+    with _client(server, token) as client:
+        made = client.add_person(name, role, _limits(budget))
+    if as_json:
+        _show([asdict(made)], as_json)
+        return
+    show_line(f"The token of {name}; it is shown this once: {made.token}")
+    say(f"{name} is {made.person}")
+
+
+@app.command()
+def ledger(person: PersonId, server: Server = HERE, token: Token = None, as_json: AsJson = False) -> None:
+    """List every line of somebody's budget, newest first."""
+    with _client(server, token) as client:
+        _show(map(asdict, client.ledger(person)), as_json)
+
+
+@app.command()
+def grant(
+    person: PersonId,
+    budget: Annotated[
+        str, typer.Argument(metavar="N|KEY=N,…", help="Runs, or any of runs=50,seconds=900,money=1.5,volume=-100; below 0 is taken away.")
+    ],
+    server: Server = HERE,
+    token: Token = None,
+    is_set: Annotated[bool, typer.Option("--set", help="Say what is left from now on; KEY=none takes a limit away.")] = False,
+) -> None:
+    """Add to what somebody may spend, take from it, or set it."""
+    given = amounts("the budget", budget)
+    with _client(server, token) as client:
+        add = {} if is_set else {kind: _number(kind, n) for kind, n in given.items()}
+        account = client.set_left(person, given) if is_set else client.grant(person, add)
+    say(f"{person} has left: " + ", ".join(f"{kind} {_words(account.left[kind])}" for kind in UNITS))
+
+
+@app.command()
+def remove(person: PersonId, server: Server = HERE, token: Token = None) -> None:
+    """Remove somebody for good: nothing of theirs runs any more, their name is gone, what was measured stays."""
+    with _client(server, token) as client:
+        client.remove_person(person)
+    say(f"{person} is removed: what waited or ran is aborted, no token of theirs is good, and their name is gone")
+
+
+@app.command()
+def codes(server: Server = HERE, token: Token = None, as_json: AsJson = False) -> None:
+    """List the join codes, newest first, without their words."""
+    with _client(server, token) as client:
+        found = client.codes()
+    rows = [
+        {"id": one.id, "note": one.note, "uses_left": one.uses_left, **{kind: one.budget[kind] for kind in UNITS}}
+        | {"expires_at": one.expires_at, "revoked_at": one.revoked_at}
+        for one in found
+    ]
+    _show(rows, as_json)
+
+
+@app.command("new-code")
+def new_code(
+    uses: Annotated[int, typer.Option("--uses", metavar="N", help="People who may join with it.")],
+    budget: BudgetWords = None,
+    note: NoteWords = "",
+    hours: Hours = None,
+    twins_only: Annotated[bool, typer.Option("--twins-only", help="Their tokens are for twins, also after an approval.")] = False,
+    server: Server = HERE,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a join code and show it, this once. What its budget does not name has no limit."""
+    with _client(server, token) as client:
+        made = client.make_code(uses, _limits(budget), note, hours and hours * 3600, ["read", "run:sim"] if twins_only else None)
+    if as_json:
+        _show([asdict(made)], as_json)
+        return
+    show_line(f"The join code; it is shown this once: {made.code}")
+    say(f"to end it: frugaltwin service revoke {made.id}")
+
+
+@app.command()
+def tokens(
+    person: Annotated[str | None, typer.Argument(metavar="PERSON", help="The id of a person: u_…; you without it.")] = None,
+    server: Server = HERE,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """List somebody's tokens, newest first, without their words."""
+    with _client(server, token) as client:
+        found = [asdict(one) for one in client.tokens(person)]
+    _show([{k: row[k] for k in ("id", "note", "scopes", "created_at", "expires_at", "revoked_at")} for row in found], as_json)
+
+
+@app.command("new-token")
+def new_token(
+    scope: Annotated[list[str], typer.Option("--scope", metavar="SCOPE", help="read, run:sim, run:rig, work or admin; may be repeated.")],
+    person: Annotated[str | None, typer.Option("--person", metavar="PERSON", help="Whose it is to be: u_…; yours without it.")] = None,
+    note: NoteWords = "",
+    hours: Hours = None,
+    server: Server = HERE,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a token and show it, this once."""
+    with _client(server, token) as client:
+        made = client.make_token(scope, note, hours and hours * 3600, person)
+    if as_json:
+        _show([asdict(made)], as_json)
+        return
+    show_line(f"The token; it is shown this once: {made.token}")
+    say(f"to end it: frugaltwin service revoke {made.id}")
+
+
+@app.command()
+def revoke(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="Of a token, t_…, or of a join code, j_….")],
+    server: Server = HERE,
+    token: Token = None,
+) -> None:
+    """Make a token or a join code good for nothing."""
+    if not identity.startswith(("t_", "j_")):
+        raise InvalidInput(f"{identity!r} is no id of a token (t_…) or a join code (j_…); frugaltwin service tokens and codes list them")
+    with _client(server, token) as client:
+        (client.revoke_token if identity.startswith("t_") else client.revoke_code)(identity)
+    say(f"{identity} is revoked")
+
+
+def _row(one: Submission) -> dict[str, Any]:
+    """An experiment as a line of a table: of each rig its own columns, and what only a program reads as JSON."""
+    plain = ("id", "person", "rig", "campaign", "trial", "state", "error", "created_at", "started_at", "finished_at")
+    inner = {"settings": one.settings, "outcomes": one.outcomes or {}, "cost": asdict(one.cost) if one.cost else {}}
+    spread = {f"{kind}.{name}": value for kind, values in inner.items() for name, value in values.items()}
+    return {n: getattr(one, n) for n in plain} | spread | {n: json.dumps(getattr(one, n)) for n in ("raw", "provenance")}
+
+
+def _client(server: str, token: str | None) -> Client:
+    from frugaltwin.client.client import Client
+
+    return Client(server, token, patience=5.0)
+
+
+def _limits(budget: str | None) -> dict[str, float] | None:
+    return {kind: n for kind, n in amounts("--budget", budget).items() if n is not None} if budget else None
+
+
+def _number(kind: str, amount: float | None) -> float:
+    if amount is None:
+        raise InvalidInput(f"{kind}=none is no amount; a limit is taken away with --set")
+    return amount
+
+
+def _show(rows: Iterable[Mapping[str, Any]], as_json: bool) -> None:
+    """As a script wants them, or a person."""
+    show_rows([dict(row) if as_json else {name: _cell(name, value) for name, value in row.items()} for row in rows], as_json)
+
+
+def _cell(name: str, value: object) -> str:
+    if name.endswith("_at") or name == "at":
+        return datetime.fromtimestamp(value).strftime("%Y-%m-%d %H:%M") if isinstance(value, float) else ""  # the reader's own time
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return _words(value) if name.partition("_")[0] in UNITS else str(value if value is not None else "")
+
+
+def _words(amount: object) -> str:
+    return f"{amount:.6g}" if isinstance(amount, float) else NO_LIMIT

@@ -1,0 +1,280 @@
+"""News for whoever listens: one reader of the event table in each process, and one short line of waiting events for each listener.
+
+A listener is a place in the table (`after`). What is committed while it keeps up is handed to it from memory, encoded once for all. One
+that falls behind is handed nothing: it reads on from its place in the table, so that a slow reader costs time and never memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from api.records import event_log, people
+from api.records.event_log import EVERYBODY, Filter
+from api.routes.problems import TooMany
+from frugaltwin.errors import FrugalTwinError, InvalidInput, StoreError
+
+if TYPE_CHECKING:
+    from api.records.people import Caller
+    from api.service import Service
+
+STREAMS = 10
+"""of one token at once."""
+WAITING = 100  # events that a listener may lag behind in memory
+PAGE = 100  # events read from the table at once
+PACE = 0.02  # s between two looks at the table, so that one look serves many commits
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """An event, and what every stream sends of it."""
+
+    row: Mapping[str, Any]
+    frame: bytes
+
+
+class Listener:
+    """One stream: iterate it for what to send. It ends when its token does, when the service leaves, or when it is closed."""
+
+    def __init__(self, service: Service, caller: Caller, wants: Filter) -> None:
+        self.caller, self.wants = caller, wants
+        self.after = 0
+        """The id of the last event that it has sent."""
+        self.is_over = False
+        self.is_behind = False
+        """Whether it reads from the table."""
+        self._service = service
+        self._waiting: deque[News] = deque()
+        self._wake = asyncio.Event()
+        self._has_begun = False
+
+    @property
+    def n_waiting(self) -> int:
+        """Events that are kept in memory for it."""
+        return len(self._waiting)
+
+    def place(self, after: int, *, is_behind: bool) -> None:
+        """Begin after an event, with what has followed it since."""
+        self.after, self.is_behind = after, is_behind
+
+    def hear(self, news: News) -> None:
+        """Something was committed."""
+        if self.is_behind or not self.wants.matches(news.row):
+            return
+        if len(self._waiting) >= WAITING:
+            self._waiting.clear()
+            self.is_behind = True
+        else:
+            self._waiting.append(news)
+        self._wake.set()
+
+    def end(self) -> None:
+        """Send nothing more."""
+        self.is_over = True
+        self._wake.set()
+
+    def __aiter__(self) -> Listener:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._has_begun:
+            self._has_begun = True
+            return b"retry: 1000\nid: %d\n\n" % self.after  # whoever is cut off before the first event knows where to go on
+        until = time.monotonic() + self._service.settings.heartbeat
+        while not self._is_ended():
+            if self.is_behind:
+                try:
+                    frames = await self._catch_up()
+                except StoreError:  # it goes on by Last-Event-ID when the database is back
+                    break
+            else:
+                frames = b"".join(n.frame for n in self._waiting if n.row["id"] > self.after)
+                if self._waiting:
+                    self.after = max(self.after, self._waiting[-1].row["id"])
+                    self._waiting.clear()
+            if frames:
+                return frames
+            if (left := until - time.monotonic()) <= 0:
+                return b":\n\n"
+            if self.is_behind:
+                continue
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._until_it_ends(left)):  # Python 3.11's wait_for may swallow a cancellation
+                    await self._wake.wait()
+        raise StopAsyncIteration
+
+    async def _catch_up(self) -> bytes:
+        self.is_behind = False  # from here on what is committed is heard again; what the table has too is skipped by its id
+        self._waiting.clear()
+        rows = await self._service.database.read(lambda c: event_log.after(c, self.after, PAGE, self.wants))
+        self.is_behind = self.is_behind or len(rows) == PAGE
+        if rows:
+            self.after = rows[-1]["id"]
+        return b"".join(frame(row) for row in rows)
+
+    def _is_ended(self) -> bool:
+        expires = self.caller.expires_at
+        return self.is_over or (expires is not None and expires <= self._service.database.now())
+
+    def _until_it_ends(self, left: float) -> float:
+        expires = self.caller.expires_at
+        return left if expires is None else max(0.0, min(left, expires - self._service.database.now()))
+
+
+class Feed:
+    """Who listens to this process of the service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._listeners: dict[str, set[Listener]] = {}  # by whose events they want; everybody's under EVERYBODY
+        self._watchers: dict[str, set[asyncio.Event]] = {}  # by the id of an experiment, or the name of a rig: these have no _
+        self._reader: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+
+    def __len__(self) -> int:
+        return len(self.listeners())
+
+    def listeners(self) -> list[Listener]:
+        """Every stream that is open."""
+        return [one for group in self._listeners.values() for one in group]
+
+    async def listen(self, caller: Caller, wants: Filter, after: int | None) -> Listener:
+        """A new listener; `leave` it when its stream is closed.
+
+        Args:
+            after: The id of the last event that it knows; None is the newest one.
+
+        Raises:
+            TooMany: The token has too many streams.
+            InvalidInput: There is no such event yet.
+            Unauthorized: The token was revoked.
+        """
+        listeners = self._listeners.setdefault(wants.person or EVERYBODY, set())
+        if sum(one.caller.token == caller.token for one in listeners) >= STREAMS:
+            error = TooMany(f"this token has {STREAMS} event streams open; close one of them first")
+            error.retry_after = self._service.settings.heartbeat
+            raise error
+        listener = Listener(self._service, caller, wants)
+        listeners.add(listener)
+        try:
+            await self._read_from_now_on()
+            newest = await self._service.database.read(partial(_newest, token=caller.token))
+            if after is not None and after > newest:
+                raise InvalidInput(f"there is no event {after} yet, the newest is {newest}; begin after that one")
+        except BaseException:
+            self.leave(listener)
+            raise
+        listener.place(newest if after is None else after, is_behind=after is not None and after < newest)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Its stream is closed."""
+        listener.end()
+        key = listener.wants.person or EVERYBODY
+        self._listeners.get(key, set()).discard(listener)
+        if not self._listeners.get(key):
+            self._listeners.pop(key, None)
+        self._rest()
+
+    @asynccontextmanager
+    async def watching(self, what: str) -> AsyncIterator[asyncio.Event]:
+        """Set by each event of an experiment, or of a rig, from now on, and when the service leaves. Whoever waits asks the database only
+        then: with hundreds who wait, asking at every commit would be most of the service's work."""
+        changed = asyncio.Event()
+        watchers = self._watchers.setdefault(what, set())
+        watchers.add(changed)
+        try:
+            await self._read_from_now_on()
+            yield changed
+        finally:
+            watchers.discard(changed)
+            if not watchers and self._watchers.get(what) is watchers:
+                del self._watchers[what]
+            self._rest()
+
+    def end(self) -> None:
+        """End every stream: the service is leaving."""
+        for listener in self.listeners():
+            listener.end()
+        for changed in chain.from_iterable(self._watchers.values()):
+            changed.set()
+
+    async def close(self) -> None:
+        """End every stream, and read no more."""
+        self.end()
+        if self._reader is not None:
+            self._reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reader
+
+    def _rest(self) -> None:
+        """Read no more while nobody wants to know."""
+        if not self._listeners and not self._watchers and self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
+
+    async def _read_from_now_on(self) -> None:
+        async with self._starting:
+            if self._reader is None:
+                newest = await self._service.database.read(event_log.last)
+                self._reader = asyncio.create_task(self._read(newest), name="events")
+
+    async def _read(self, position: int) -> None:
+        while True:
+            news = self._service.news
+            rows: list[dict[str, Any]] = []
+            with contextlib.suppress(FrugalTwinError):  # logged where it was raised; the database may come back
+                rows = await self._service.database.read(partial(event_log.after, number=position, count=PAGE))
+            for row in rows:
+                self._spread(row)
+                position = row["id"]
+            if len(rows) < PAGE:
+                await asyncio.sleep(PACE)
+                await self._service.wait_for_news(self._service.settings.heartbeat, news)
+
+    def _spread(self, row: Mapping[str, Any]) -> None:
+        for what in (row["experiment"], row["rig"]):
+            for changed in self._watchers.get(what or "", ()):
+                changed.set()
+        if row["person"] == EVERYBODY:
+            listeners = self.listeners()
+        else:
+            listeners = [*self._listeners.get(row["person"], ()), *self._listeners.get(EVERYBODY, ())]
+        if listeners:
+            news = News(row, frame(row))
+            for one in listeners:
+                one.hear(news)
+        if row["kind"] == "token.revoked":
+            self._service.forget()
+            revoked = json.loads(row["body_json"])["token"]
+            for one in self.listeners():
+                if one.caller.token == revoked:
+                    one.end()
+
+
+def _newest(connection: Connection, token: str) -> int:
+    people.check_token(connection, token)
+    return event_log.last(connection)
+
+
+def frame(row: Mapping[str, Any]) -> bytes:
+    """An event as a stream has it."""
+    return f"id: {row['id']}\nevent: {row['kind']}\ndata: {text(row)}\n\n".encode()
+
+
+def text(row: Mapping[str, Any]) -> str:
+    """An event as JSON, on one line."""
+    rest = {k: row[k] for k in ("id", "kind", "at", "rig", "campaign", "experiment")}
+    return f'{json.dumps(rest)[:-1]}, "body": {row["body_json"]}}}'

@@ -1,0 +1,1 @@
+"""The service's use-cases and what it remembers: plain values in and out, no HTTP."""

@@ -1,0 +1,430 @@
+"""The life of an experiment: queued, leased, running, and one of four ends. Every step is one change of the database.
+
+    queued → leased → running → succeeded | failed | aborted | unknown
+
+A lease that runs out before the rig began goes back into the queue. One that runs out while a *real* rig was running ends as `unknown`:
+nobody knows what the rig did, so it is never run again by itself. A twin's experiment is simply run again.
+
+The queue of a rig is fair over people (start-time fair queueing: Goyal, Vin & Cheng, IEEE/ACM Trans. Networking 5 (1997) 690,
+doi:10.1109/90.649569): every person's experiments are lined up in a virtual time that advances by the seconds they are estimated to
+take, and the rig takes the earliest tag. Who was idle begins at the rig's virtual time, so that nobody saves up; and what was taken
+back before it began leaves no gap in its owner's line, so that nobody keeps a place for later.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, text, update
+
+from api.records import event_log, ledger
+from api.records.ledger import Amount
+from api.records.prepared_statement import Prepared
+from api.records.tables import experiment, rig, share
+from frugaltwin.costs import Cost
+from frugaltwin.errors import FrugalTwinError
+from frugaltwin.experiment import Measurement, Settings
+
+Row = dict[str, Any]
+
+QUEUED, LEASED, RUNNING = "queued", "leased", "running"
+SUCCEEDED, FAILED, ABORTED, UNKNOWN = "succeeded", "failed", "aborted", "unknown"
+OPEN = (QUEUED, LEASED, RUNNING)
+ENDS = (SUCCEEDED, FAILED, ABORTED, UNKNOWN)
+LEASE = 30.0
+"""s that a worker has until it renews."""
+LEAST = 1.0
+"""s that an experiment counts for in the queue at least: who asks for what takes no time does not go before everybody."""
+
+
+class Conflict(FrugalTwinError):
+    """Not in this state."""
+
+
+class NotFound(FrugalTwinError):
+    """There is no such thing, or it is not yours: the answer is the same."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be performed, for whom."""
+
+    person: str
+    rig: str
+    settings: Settings
+    """Checked."""
+    estimate: Cost
+    is_urgent: bool = False
+    """The instructor's lane."""
+    campaign: str | None = None
+    trial: int | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of an experiment, as its worker says."""
+
+    id: str
+    lease: str
+    measurement: Measurement | None
+    error: str | None
+    cost: Cost
+    provenance: Mapping[str, Any]
+    was_stopped: bool = False
+
+
+_rig = select(rig).where(rig.c.name == bindparam("which"))
+_virtual = Prepared(
+    select(rig.c.clock, share.c.until)
+    .outerjoin(share, and_(share.c.rig == rig.c.name, share.c.person == bindparam("whose")))
+    .where(rig.c.name == bindparam("which"))
+)
+_move_share = Prepared(
+    text(
+        "insert into share (rig, person, until) values (:which, :whose, :then) "
+        "on conflict (rig, person) do update set until = excluded.until"
+    )
+)
+_back = Prepared(
+    update(share)
+    .where(share.c.rig == bindparam("which"), share.c.person == bindparam("whose"))
+    .values(until=share.c.until - bindparam("turn"))
+)
+_close_up = Prepared(
+    update(experiment)
+    .where(
+        experiment.c.person == bindparam("whose"), experiment.c.number > bindparam("behind"),
+        experiment.c.rig == bindparam("which"), experiment.c.state == bindparam("waits"), experiment.c.lane == bindparam("in_turn"),
+    )
+    .values(tag=experiment.c.tag - bindparam("turn"))
+)  # fmt: skip
+_n_waiting = Prepared(text("select count(*) as n from experiment where person = :whose and state = 'queued'"))  # by its index
+_insert = Prepared(
+    insert(experiment).returning(experiment.c.number),
+    "id", "person", "rig", "campaign", "trial", "settings_json", "state", "lane", "tag", "seconds", "money", "volume", "attempt",
+    "created_at",
+)  # fmt: skip
+_by_id = Prepared(select(experiment).where(experiment.c.id == bindparam("which")))
+_waiting = (
+    select(experiment)
+    .where(experiment.c.rig == bindparam("which"), experiment.c.state == QUEUED)
+    .order_by(experiment.c.lane.desc(), experiment.c.tag, experiment.c.number)
+    .limit(bindparam("count"))
+)
+_ran_out = select(experiment).where(experiment.c.state.in_((LEASED, RUNNING)), experiment.c.lease_until < bindparam("now"))
+_from_later = update(experiment).where(experiment.c.lease_until > bindparam("latest")).values(lease_until=bindparam("latest"))
+
+
+def new_id(kind: str) -> str:
+    """A name that says what it names and that nobody can guess."""
+    return f"{kind}_{secrets.token_hex(10)}"
+
+
+def find(connection: Connection, identity: str, of_rig: str | None = None) -> Row:
+    """An experiment by its id.
+
+    Args:
+        of_rig: Only if it is this rig's.
+
+    Raises:
+        NotFound: There is none.
+    """
+    row = next(iter(_by_id(connection, {"which": identity})), None)
+    if row is None or of_rig not in (None, row["rig"]):
+        raise _not_found(identity, of_rig)
+    return row
+
+
+def _not_found(identity: str, of_rig: str | None) -> NotFound:
+    return NotFound(f"there is no experiment {identity[:40]}" + (f" of the rig {of_rig}" if of_rig else ""))
+
+
+def next_tag(connection: Connection, name: str, person: str) -> float:
+    """Where in the virtual time of a rig somebody's next experiment is lined up."""
+    row = _virtual(connection, {"which": name, "whose": person})[0]
+    return max(float(row["clock"]), float(row["until"] or 0.0))
+
+
+def n_waiting(connection: Connection, person: str) -> int:
+    """How many experiments of somebody wait, for whatever rig."""
+    return int(_n_waiting(connection, {"whose": person})[0]["n"])
+
+
+def submit(connection: Connection, now: float, order: Order) -> dict[str, Any]:
+    """Reserve the estimate and queue it; its row.
+
+    Raises:
+        BudgetExhausted: The person cannot pay for it; nothing is queued.
+    """
+    identity = new_id("x")
+    cost = order.estimate
+    ledger.reserve(connection, now, order.person, identity, Amount(1.0, cost.seconds, cost.money, cost.volume))
+    tag = next_tag(connection, order.rig, order.person)
+    if not order.is_urgent:  # which is outside of time
+        _move_share(connection, {"which": order.rig, "whose": order.person, "then": tag + _turn(cost.seconds)})
+    row: dict[str, Any] = {
+        "id": identity, "person": order.person, "rig": order.rig, "campaign": order.campaign, "trial": order.trial,
+        "settings_json": json.dumps(dict(order.settings), allow_nan=False), "state": QUEUED, "lane": int(order.is_urgent), "tag": tag,
+        "seconds": cost.seconds, "money": cost.money, "volume": cost.volume, "attempt": 0, "created_at": now,
+    }  # fmt: skip
+    row["number"] = _insert(connection, row)[0]["number"]
+    _tell(connection, now, row, QUEUED)
+    return row
+
+
+def lease(connection: Connection, now: float, name: str, worker: str, count: int, *, twins_begin: bool = False) -> list[Row]:
+    """The next experiments of a rig, fairest first, now in the hands of a worker until their lease runs out. They have not begun.
+
+    None while the rig is not open.
+
+    Args:
+        twins_begin: Those of a twin have begun: nothing moves, so nothing needs to be written down once more before it does.
+
+    Raises:
+        Conflict: Another worker drives this real rig.
+    """
+    expire(connection, now)
+    driven = _driven(connection, now, name, worker)
+    if driven["state"] != "open":
+        return []
+    has_begun = twins_begin and not driven["is_real"]
+    state: Row = {"state": RUNNING, "started_at": now} if has_begun else {"state": LEASED, "started_at": None}
+    taken = [
+        {**row, **state, "lease": secrets.token_hex(8), "lease_until": now + LEASE, "attempt": row["attempt"] + 1}
+        for row in connection.execute(_waiting, {"which": name, "count": count}).mappings()
+    ]
+    _changed(*state, "lease", "lease_until", "attempt").many(connection, [_bound(row, row) for row in taken])
+    for row in taken if has_begun else ():
+        _tell(connection, now, row, RUNNING)
+    if in_turn := [row["tag"] for row in taken if not row["lane"]]:
+        clock = max(in_turn)
+        connection.execute(update(rig).where(rig.c.name == name, rig.c.clock < clock).values(clock=clock))
+    connection.execute(update(rig).where(rig.c.name == name).values(worker=worker, seen_at=now))
+    return taken
+
+
+def begin(connection: Connection, now: float, identity: str, lease_id: str, of_rig: str | None = None) -> None:
+    """The rig is about to move for this one: from here on it counts as having run.
+
+    Args:
+        of_rig: Only if it is this rig's.
+
+    Raises:
+        Conflict: It was stopped, or taken back; the rig must not move.
+    """
+    row = find(connection, identity, of_rig)
+    if row["state"] == RUNNING and row["lease"] == lease_id:
+        return  # told twice
+    _check_held(row, lease_id, (LEASED,))
+    _change(connection, row, {"state": RUNNING, "started_at": now, "lease_until": now + LEASE})
+    _tell(connection, now, row, RUNNING)
+
+
+def have_begun(connection: Connection, leases: Mapping[str, str]) -> bool:
+    """Whether all of these, by id, have begun already and are held with these leases."""
+    question = select(experiment.c.id, experiment.c.lease).where(experiment.c.id.in_(list(leases)), experiment.c.state == RUNNING)
+    return {row.id: row.lease for row in connection.execute(question)} == leases
+
+
+def renew(connection: Connection, now: float, name: str, worker: str, leases: Mapping[str, str]) -> list[str]:
+    """A worker's heartbeat: it is heard, and what it holds it goes on holding.
+
+    Args:
+        leases: The lease of each experiment that it holds, by id.
+
+    Returns:
+        The ids that it holds no more (aborted, say): their rig has to be stopped.
+
+    Raises:
+        Conflict: Another worker drives this real rig.
+    """
+    _driven(connection, now, name, worker)
+    connection.execute(update(rig).where(rig.c.name == name).values(worker=worker, seen_at=now))
+    lost = []
+    for identity, lease_id in leases.items():
+        held = and_(experiment.c.id == identity, experiment.c.lease == lease_id, experiment.c.state.in_((LEASED, RUNNING)))
+        if not connection.execute(update(experiment).where(held).values(lease_until=now + LEASE)).rowcount:
+            lost.append(identity)
+    return lost
+
+
+def finish(connection: Connection, now: float, ends: Sequence[Ended], of_rig: str | None = None) -> list[Row | NotFound | Conflict]:
+    """A worker's reports; for each the row, or why nobody wants it. Told twice, it counts once. A late one clears up what was `unknown`.
+
+    Args:
+        of_rig: Only what is this rig's.
+    """
+    question = select(experiment).where(experiment.c.id.in_([end.id for end in ends]))
+    rows: dict[str, Row] = {row["id"]: dict(row) for row in connection.execute(question).mappings()}
+    answers: list[Row | NotFound | Conflict] = []
+    ended: list[tuple[Row, Row]] = []
+    bills: list[ledger.Bill] = []
+    for end in ends:
+        row = rows.get(end.id)
+        try:
+            if row is None or of_rig not in (None, row["rig"]):
+                raise _not_found(end.id, of_rig)
+            if row["lease"] != end.lease or row["state"] not in (SUCCEEDED, FAILED, ABORTED):
+                _check_held(row, end.lease, (RUNNING, UNKNOWN))
+                values = _ended(now, end)
+                ended.append((row, values))
+                if row["state"] != UNKNOWN:  # which was settled as if all of it had been spent
+                    cost = end.cost
+                    bills.append(_bill(row, Amount(1.0, cost.seconds, cost.money, cost.volume)))
+                row = rows[end.id] = _tell(connection, now, row | values, values["state"])
+            answers.append(row)
+        except (NotFound, Conflict) as error:
+            answers.append(error)
+    if ended:
+        _changed(*ended[0][1]).many(connection, [_bound(row, values) for row, values in ended])
+    ledger.settle(connection, now, bills)
+    return answers
+
+
+def _ended(now: float, end: Ended) -> Row:
+    """What an experiment's row has from its end on."""
+    body = {"outcomes": dict(end.measurement.outcomes), "raw": dict(end.measurement.raw)} if end.measurement else {}
+    return {
+        "state": SUCCEEDED if end.measurement else ABORTED if end.was_stopped else FAILED,
+        "result_json": json.dumps(body | {"cost": asdict(end.cost)}, allow_nan=False), "error": end.error,
+        "finished_at": now, "lease_until": None, "provenance_json": json.dumps(dict(end.provenance), allow_nan=False),
+    }  # fmt: skip
+
+
+def forget_worker(connection: Connection, now: float, name: str) -> None:
+    """A rig's worker is known to be dead: what it held ends now, as if its leases had run out."""
+    held = and_(experiment.c.rig == name, experiment.c.state.in_((LEASED, RUNNING)))
+    connection.execute(update(experiment).where(held).values(lease_until=0.0))
+    connection.execute(update(rig).where(rig.c.name == name).values(worker=None, seen_at=None))
+    expire(connection, now)
+
+
+def release(connection: Connection, now: float, identity: str, lease_id: str, of_rig: str | None = None) -> None:
+    """Back into the queue, at its old place: nothing was done for it. Told twice, or of what was taken away, it does nothing.
+
+    Args:
+        of_rig: Only if it is this rig's.
+
+    Raises:
+        Conflict: A real rig has begun with it, so something was done.
+    """
+    row = find(connection, identity, of_rig)
+    if row["lease"] != lease_id or row["state"] not in (LEASED, RUNNING):
+        return
+    if row["state"] == RUNNING and connection.execute(_rig, {"which": row["rig"]}).mappings().one()["is_real"]:
+        raise Conflict(f"experiment {identity} has begun on a real rig; report what became of it")
+    values: Row = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
+    _change(connection, row, values)
+    if row["state"] == RUNNING:
+        _tell(connection, now, row | values, QUEUED)
+
+
+def abort(connection: Connection, now: float, identity: str, why: str) -> dict[str, Any]:
+    """Take it back; the row. What has begun is aborted by its worker, at its next heartbeat; it is charged what was reserved.
+
+    Raises:
+        Conflict: It has ended.
+    """
+    row = find(connection, identity)
+    if row["state"] not in OPEN:
+        raise Conflict(f"experiment {identity} has ended ({row['state']}); there is nothing to abort")
+    values = {"state": ABORTED, "error": why, "finished_at": now, "lease": None, "lease_until": None}
+    _change(connection, row, values)
+    has_begun = row["state"] == RUNNING
+    if not has_begun and not row["lane"]:
+        line = {"which": row["rig"], "whose": row["person"], "turn": _turn(row["seconds"])}
+        _back(connection, line)
+        _close_up(connection, line | {"behind": row["number"], "waits": QUEUED, "in_turn": 0})
+    ledger.settle(connection, now, [_bill(row, _reserved(row) if has_begun else Amount())])
+    return _tell(connection, now, row | values, ABORTED)
+
+
+def expire(connection: Connection, now: float) -> None:
+    """What workers did not renew: back into the queue, or `unknown` where a real rig had begun."""
+    connection.execute(_from_later, {"latest": now + LEASE})  # the clock was set back: nobody holds anything for longer than that
+    for row in map(dict, connection.execute(_ran_out, {"now": now}).mappings().all()):
+        is_real = connection.execute(_rig, {"which": row["rig"]}).mappings().one()["is_real"]
+        if row["state"] == RUNNING and is_real:
+            why = "its worker was lost in the middle; look at the rig, then submit it again if it should be done again"
+            values: dict[str, Any] = {"state": UNKNOWN, "error": why, "finished_at": now, "lease_until": None}
+            ledger.settle(connection, now, [_bill(row, _reserved(row))])
+        else:
+            values = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
+        _change(connection, row, values)
+        _tell(connection, now, dict(row) | values, values["state"])
+
+
+def has_run_out(connection: Connection, now: float) -> bool:
+    """Whether `expire` would find something."""
+    return connection.execute(_ran_out.limit(1), {"now": now}).first() is not None
+
+
+def place(connection: Connection, row: Mapping[str, Any]) -> tuple[int, float]:
+    """How many experiments go before a queued one, and how long they and what is running are estimated to take, s."""
+    before = or_(
+        experiment.c.lane > row["lane"],
+        and_(
+            experiment.c.lane == row["lane"],
+            or_(experiment.c.tag < row["tag"], and_(experiment.c.tag == row["tag"], experiment.c.number < row["number"])),
+        ),
+    )
+    queued = and_(experiment.c.state == QUEUED, before)
+    running = experiment.c.state.in_((LEASED, RUNNING))
+    question = select(func.count(), func.coalesce(func.sum(experiment.c.seconds), 0.0)).where(experiment.c.rig == row["rig"])
+    n, seconds = connection.execute(question.where(queued)).one()
+    _, under_way = connection.execute(question.where(running)).one()
+    return int(n), float(seconds + under_way)
+
+
+def _check_held(row: Row, lease_id: str, states: Sequence[str]) -> None:
+    if row["lease"] != lease_id or row["state"] not in states:
+        raise Conflict(f"experiment {row['id']} is {row['state']} and not in the hands of this worker; stop the rig")
+
+
+@cache
+def _changed(*columns: str) -> Prepared:
+    return Prepared(update(experiment).where(experiment.c.number == bindparam("which")).values({c: bindparam(f"new_{c}") for c in columns}))
+
+
+def _bound(row: Row, values: Row) -> Row:
+    return {"which": row["number"]} | {f"new_{column}": value for column, value in values.items()}
+
+
+def _change(connection: Connection, row: Row, values: Row) -> None:
+    _changed(*values)(connection, _bound(row, values))
+
+
+def _driven(connection: Connection, now: float, name: str, worker: str) -> Row:
+    """A rig that this worker may drive: a real one has one worker at a time."""
+    row = dict(connection.execute(_rig, {"which": name}).mappings().one())
+    if row["is_real"] and row["worker"] not in (None, worker) and 0 <= now - row["seen_at"] < LEASE:
+        raise Conflict(f"the rig {name} is driven by the worker {row['worker']}; end that one, or wait {LEASE:g} s after its last word")
+    return row
+
+
+def _turn(seconds: float) -> float:
+    return max(seconds, LEAST)
+
+
+def _reserved(row: Mapping[str, Any]) -> Amount:
+    return Amount(1.0, row["seconds"], row["money"], row["volume"])
+
+
+def _bill(row: Row, took: Amount) -> ledger.Bill:
+    return ledger.Bill(row["person"], row["id"], _reserved(row), took)
+
+
+def _tell(connection: Connection, now: float, row: Mapping[str, Any], state: str) -> dict[str, Any]:
+    body = {"state": state, "settings": json.loads(row["settings_json"])}
+    if row.get("error"):
+        body["error"] = row["error"]
+    if row.get("result_json"):
+        body |= json.loads(row["result_json"])
+        body.pop("raw", None)  # in the experiment itself
+    event_log.record(
+        connection, now, f"experiment.{state}", row["person"], body, rig=row["rig"], campaign=row["campaign"], experiment=row["id"]
+    )
+    return dict(row)

@@ -1,0 +1,156 @@
+"""Budgets: what each person may spend, as a ledger. Every entry is written in the transaction of what it is for.
+
+A submission reserves its estimate; the end of an experiment settles what it took, at most what was reserved, and refunds the rest. So
+reserve = settle + refund for everything that ended, and no balance is ever negative. What the instructor gives or takes is a grant. So
+what is left of a kind with a limit is the sum of its entries.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, case, func, insert, or_, select, update
+
+from api.records import append_buffer
+from api.records.prepared_statement import Prepared
+from api.records.tables import account, ledger
+from frugaltwin.errors import FrugalTwinError
+
+KINDS = ("runs", "seconds", "money", "volume")
+UNITS = {"runs": "", "seconds": " s", "money": " USD", "volume": " mL"}
+SIGNS = {"grant": 1.0, "refund": 1.0, "reserve": -1.0}
+"""Of entries by their kind, in the sum that is left; a settlement was reserved before."""
+_sign = case(*((ledger.c.kind == kind, sign) for kind, sign in SIGNS.items()), else_=0.0)
+SUMS = {k: func.coalesce(func.sum(_sign * ledger.c[k]), 0.0) for k in KINDS}
+"""Of entries, by kind: what is left, where there is a limit."""
+
+
+class BudgetExhausted(FrugalTwinError):
+    """A person may not spend that much any more."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What may be spent, or was."""
+
+    runs: float = 0.0
+    seconds: float = 0.0
+    money: float = 0.0
+    volume: float = 0.0
+
+    def __sub__(self, other: "Amount") -> "Amount":
+        return Amount(*(getattr(self, k) - getattr(other, k) for k in KINDS))
+
+    def at_most(self, other: "Amount") -> "Amount":
+        """The smaller of the two, one by one."""
+        return Amount(*(min(getattr(self, k), getattr(other, k)) for k in KINDS))
+
+
+_balance = Prepared(select(account).where(account.c.person == bindparam("whose")))
+_move = Prepared(
+    update(account)
+    .where(account.c.person == bindparam("whose"))
+    .values({k: account.c[k] + bindparam(f"plus_{k}") for k in KINDS})  # nothing (no limit) stays nothing
+)
+_take = Prepared(
+    update(account)
+    .where(account.c.person == bindparam("whose"), *(or_(account.c[k].is_(None), account.c[k] >= bindparam(f"asked_{k}")) for k in KINDS))
+    .values({k: account.c[k] - bindparam(f"asked_{k}") for k in KINDS})
+    .returning(account.c.person)
+)
+"""Gives a row if all of it was there to be taken."""
+_write = Prepared(insert(ledger).inline(), "person", "experiment", "kind", "at", *KINDS)
+
+
+def balance(connection: Connection, person: str) -> dict[str, float | None]:
+    """What is left of each kind; None is no limit."""
+    rows = _balance(connection, {"whose": person})
+    return {k: rows[0][k] if rows else None for k in KINDS}
+
+
+def open_account(connection: Connection, now: float, person: str, limits: Mapping[str, float | None]) -> None:
+    """A newcomer's account; a kind that is left out, or None, is without limit."""
+    connection.execute(insert(account), {"person": person} | {k: limits.get(k) for k in KINDS})
+    _enter(connection, now, person, None, "grant", Amount(**{k: limits.get(k) or 0.0 for k in KINDS}))
+
+
+def grant(connection: Connection, now: float, person: str, added: Amount) -> None:
+    """Add to what is left, or take from it what is negative.
+
+    Raises:
+        BudgetExhausted: There is not that much left to be taken; nothing is changed.
+        FrugalTwinError: Something has no limit, so there is nothing to add to.
+    """
+    left = balance(connection, person)
+    for kind in KINDS:
+        has, plus = left[kind], getattr(added, kind)
+        if plus and has is None:
+            raise FrugalTwinError(f"{kind}: {person} has no limit to add to or take from; set what is left instead")
+        if has is not None and has + plus < 0:
+            raise BudgetExhausted(f"{kind}: {_words(kind, -plus)} is to be taken, {_words(kind, has)} is left; take at most that")
+    _enter(connection, now, person, None, "grant", added)
+    _move(connection, _moved(person, added))
+
+
+def set_left(connection: Connection, now: float, person: str, limits: Mapping[str, float | None]) -> None:
+    """Set what is left from now on; None is no limit, and a kind that is not named stays as it is."""
+    before, sums = balance(connection, person), _sums(connection, person)
+    plus = {k: left - (sums[k] if (has := before[k]) is None else has) for k, left in limits.items() if left is not None}
+    _enter(connection, now, person, None, "grant", Amount(**plus))
+    connection.execute(update(account).where(account.c.person == person).values(before | dict(limits)))
+
+
+def reserve(connection: Connection, now: float, person: str, experiment: str, amount: Amount) -> None:
+    """Set an estimate aside.
+
+    Raises:
+        BudgetExhausted: There is not that much left; nothing is set aside.
+    """
+    asked = vars(amount)
+    if not _take(connection, {"whose": person} | {f"asked_{k}": asked[k] for k in KINDS}):
+        has, kind = next((has, k) for k, has in balance(connection, person).items() if has is not None and asked[k] > has)
+        words = f"{_words(kind, asked[kind])} is asked for, {_words(kind, has)} is left"
+        raise BudgetExhausted(f"{kind}: {words}; ask your instructor for more")
+    _enter(connection, now, person, experiment, "reserve", amount)
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What an experiment took, and what had been set aside for it."""
+
+    person: str
+    experiment: str
+    reserved: Amount
+    took: Amount
+
+
+def settle(connection: Connection, now: float, bills: Sequence[Bill]) -> None:
+    """Book what was spent, at most what was reserved, and give the rest back."""
+    rests = []
+    for bill in bills:
+        spent = bill.took.at_most(bill.reserved)
+        rest = bill.reserved - spent
+        _enter(connection, now, bill.person, bill.experiment, "settle", spent)
+        _enter(connection, now, bill.person, bill.experiment, "refund", rest)
+        rests.append(_moved(bill.person, rest))
+    _move.many(connection, rests)
+
+
+def _enter(connection: Connection, now: float, person: str, experiment: str | None, kind: str, amount: Amount) -> None:
+    row = {"person": person, "experiment": experiment, "kind": kind, "at": now} | {k: getattr(amount, k) for k in KINDS}
+    append_buffer.of(connection).add(_write, row)
+
+
+def _moved(person: str, plus: Amount) -> dict[str, Any]:
+    return {"whose": person} | {f"plus_{k}": getattr(plus, k) for k in KINDS}
+
+
+def _sums(connection: Connection, person: str) -> dict[str, float]:
+    """Of somebody's entries, those of the transaction under way with them."""
+    written = connection.execute(select(*(column.label(k) for k, column in SUMS.items())).where(ledger.c.person == person)).mappings().one()
+    added = [row for row in append_buffer.of(connection).rows(_write) if row["person"] == person]
+    return {k: float(written[k]) + sum(SIGNS.get(row["kind"], 0.0) * row[k] for row in added) for k in KINDS}
+
+
+def _words(kind: str, amount: float) -> str:
+    return f"{amount:.4g}{UNITS[kind]}"

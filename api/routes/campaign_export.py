@@ -1,0 +1,82 @@
+"""A campaign's trials as files: every trial with its settings, readings, cost, and where each came from."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from api.records import campaigns
+from frugaltwin.errors import MissingPart
+from frugaltwin.tables import format_rows, trial_columns, trial_rows
+
+Form = Literal["csv", "json", "parquet", "svg"]
+MEDIA_TYPES: Mapping[str, str] = {
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "parquet": "application/vnd.apache.parquet",
+    "svg": "image/svg+xml",
+}
+ABOUT = "csv, json (with raw readings as objects), parquet, or svg: a picture of how it went"
+CONTENT: dict[str, Any] = {
+    "description": "The file",
+    "content": {
+        "text/csv": {"schema": {"type": "string"}},
+        "application/json": {"schema": {"type": "object"}},
+        "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+        "image/svg+xml": {"schema": {"type": "string"}},
+    },
+}
+ORIGIN = ("campaign", "strategy", "seed", "experiment", "state", "rig", "created_at", "started_at", "raw", "provenance")
+"""The columns that follow those of `trial_rows`; the last two hold JSON."""
+
+
+def table(form: Form, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], whole: BaseModel) -> str | bytes:
+    """The trials that have ended.
+
+    Args:
+        row: The campaign's.
+        rows: Its experiments'.
+        whole: The campaign as the API shows it, for JSON.
+
+    Raises:
+        MissingPart: What writes this format is not installed.
+    """
+    words = json.loads(row["words_json"])
+    goal = campaigns.goal_of(words["goal"], row["experiment_json"])
+    # Whoever compares campaigns puts many of these tables together.
+    origin = {"campaign": row["name"], "strategy": (words["strategy"] or {}).get("name"), "seed": words["seed"]}
+    ended = [(x, t) for x in rows if (t := campaigns.trial_of(x, goal))]
+    cells = trial_rows(goal.experiment, [t for _, t in ended], goal.score_of_trial)
+    for cell, (x, t) in zip(cells, ended, strict=True):
+        raw = dict(t.measurement.raw) if t.measurement else {}
+        cell.update(origin)
+        cell |= {"experiment": x["id"], "state": x["state"], "rig": x["rig"], "created_at": x["created_at"], "started_at": x["started_at"]}
+        cell |= {"raw": json.dumps(raw), "provenance": x["provenance_json"] or "{}"}
+    names = [*trial_columns(goal.experiment), *ORIGIN]
+    if form == "csv":
+        return format_rows(names, cells)
+    if form == "json":
+        trials = [cell | {k: json.loads(cell[k]) for k in ("raw", "provenance")} for cell in cells]
+        return json.dumps({"campaign": whole.model_dump(mode="json"), "trials": trials}, ensure_ascii=False, allow_nan=False)
+    return _parquet(names, cells)
+
+
+def response(form: Form, name: str, body: str | bytes) -> Response:
+    """A file to be saved under the campaign's name."""
+    return Response(body, 200, {"Content-Disposition": f'attachment; filename="{name}.{form}"'}, MEDIA_TYPES[form])
+
+
+def _parquet(names: Sequence[str], cells: Sequence[Mapping[str, Any]]) -> bytes:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ModuleNotFoundError as error:
+        raise MissingPart("Parquet needs pyarrow on the server: pip install 'frugaltwin[parquet]'; or take csv or json") from error
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table({name: [cell[name] for cell in cells] for name in names}), file)
+    return file.getvalue()

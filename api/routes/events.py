@@ -1,0 +1,114 @@
+"""``/v1/events``: what happened, as it happens (server-sent events), or page by page (JSON)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, Field
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from api.event_streams import Feed, Listener, text
+from api.records import event_log
+from api.records.event_log import Filter
+from api.routes.dependencies import TheCaller, TheService
+from api.routes.problems import responses
+
+router = APIRouter(prefix="/v1/events", tags=["events"])
+
+STALLED = 60.0
+"""s after which a stream is closed whose reader takes nothing."""
+STREAM = "text/event-stream"
+_DESCRIPTION = (
+    "JSON, or with `Accept: text/event-stream` a stream without end: each event has `id`, `event` (its kind) and `data` (the event as "
+    "JSON); a comment every 15 s is a sign of life."
+)
+_EXAMPLE = 'id: 12\nevent: experiment.queued\ndata: {"id": 12, "kind": "experiment.queued", …}\n\n'
+
+
+class Event(BaseModel):
+    """Something that happened."""
+
+    id: int = Field(description="without gaps, in the order in which things happened, over everybody's events")
+    kind: str = Field(
+        description="experiment., campaign. or rig. and the state that it came to, such as experiment.succeeded, campaign.ended or "
+        "rig.stopped; campaign.preferred, token.revoked, person.removed"
+    )
+    at: float = Field(description="s since 1970")
+    rig: str | None = Field(description="the name of the rig that it happened on")
+    campaign: str | None = Field(description="the id of its campaign")
+    experiment: str | None = Field(description="the id of its experiment")
+    body: dict[str, Any] = Field(
+        description="what the kind tells: `state`; of an experiment `settings`, and `outcomes` and `cost` at its end"
+    )
+
+
+class EventPage(BaseModel):
+    """Events, oldest first."""
+
+    items: list[Event] = Field(description="as many as `limit`, or the newest")
+    next: str = Field(description="`after` of the next page; when nothing has followed yet, the same again")
+
+
+class Stream(StreamingResponse):
+    """A listener's events as a response. Its listener leaves when it is over, however it ends."""
+
+    def __init__(self, feed: Feed, listener: Listener) -> None:
+        super().__init__(listener, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}, STREAM)
+        self._feed, self._listener = feed, listener
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._feed.leave(self._listener)
+
+    async def stream_response(self, send: Send) -> None:
+        async def in_time(message: Message) -> None:
+            async with asyncio.timeout(STALLED):
+                await send(message)
+
+        try:
+            await super().stream_response(in_time)
+        except TimeoutError:  # the server closes the connection; the reader goes on by Last-Event-ID
+            return
+
+
+@router.get(
+    "",
+    response_model=EventPage,
+    responses={
+        200: {"description": _DESCRIPTION, "content": {STREAM: {"schema": {"type": "string"}, "example": _EXAMPLE}}},
+        **responses(403, 503),
+    },
+)
+async def events(
+    service: TheService,
+    caller: TheCaller,
+    accept: Annotated[str, Header(max_length=1000, include_in_schema=False)] = "",
+    last: Annotated[
+        int | None, Header(alias="Last-Event-ID", ge=0, le=2**53, description="go on after this event: browsers send it by themselves")
+    ] = None,
+    after: Annotated[int | None, Query(ge=0, le=2**53, description="begin after this event; a stream begins with what is new")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="of a page of JSON")] = 100,
+    rig: Annotated[str | None, Query(max_length=40, description="only of this rig, by its name")] = None,
+    campaign: Annotated[str | None, Query(max_length=40, description="only of this campaign, by its id")] = None,
+    experiment: Annotated[str | None, Query(max_length=40, description="only of this experiment, by its id")] = None,
+) -> Response:
+    """Your events; an instructor sees everybody's."""
+    caller.check("read")
+    wants = Filter(None if caller.is_instructor else caller.person, rig, campaign, experiment)
+    begin = after if last is None else last
+    if STREAM in accept.lower():
+        return Stream(service.feed, await service.feed.listen(caller, wants, begin))
+    rows = await service.database.read(partial(event_log.after, number=begin or 0, count=limit, wants=wants))
+    return Response(_page(rows, begin or 0), media_type="application/json", headers={"Vary": "Accept"})
+
+
+def _page(rows: Sequence[Mapping[str, Any]], begin: int) -> str:
+    end = rows[-1]["id"] if rows else begin
+    return f'{{"items": [{", ".join(map(text, rows))}], "next": "{end}"}}'

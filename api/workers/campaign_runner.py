@@ -1,0 +1,183 @@
+"""Runs the campaigns of the mode ``server``: whenever one has nothing under way, choose what it tries next and queue that.
+
+It remembers nothing: what a campaign has tried stands in the database, so another process goes on where this one was killed. Several
+processes may run it. Who chooses has claimed the campaign for a while (`course.claim`); a choice counts only if nothing was submitted
+meanwhile, so that no trial is done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from api.records import campaigns, fair_queue, people
+from api.records.campaigns import ENDED, PAUSED, RUNNING, WAITING
+from api.records.fair_queue import Conflict, Order, Row
+from api.records.people import Forbidden
+from api.records.rigs import Bench, Benches
+from api.records.tables import person
+from api.service import Service
+from api.workers import strategy_processes
+from api.workers.strategy_processes import Decision, Question, Turns
+from frugaltwin.errors import FrugalTwinError, StoreError
+from frugaltwin.experiment import Settings, Trial
+
+PACE = 0.05
+"""s between two looks at the campaigns at least, however much is committed."""
+PATIENCE = 2.0
+"""s until a campaign is looked at again whose step could not be done."""
+
+_log = logging.getLogger("frugaltwin.service")
+
+
+@asynccontextmanager
+async def orchestrated(service: Service) -> AsyncIterator[None]:
+    """Run the campaigns as long as the service runs."""
+    running = asyncio.create_task(Orchestrator(service).run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+class Orchestrator:
+    """One process's part in running the campaigns."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._name = secrets.token_hex(8)
+        self._choosing: dict[str, asyncio.Task[None]] = {}
+        # Whoever claims a campaign thinks at once; and requests never wait for more than what is being thought about.
+        self._turns = Turns(service.settings.thinkers)
+
+    async def run(self) -> None:
+        """For ever; ends when it is cancelled."""
+        database = self._service.database
+        try:
+            while True:
+                news = self._service.news
+                with suppress(StoreError):  # which has been logged; the next look may succeed
+                    for identity, whose in await database.read(lambda c: campaigns.candidates(c, database.now(), self._name)):
+                        if identity not in self._choosing:
+                            self._choosing[identity] = asyncio.create_task(self._choose(identity, whose))
+                await self._service.wait_for_news(60.0, news)
+                await asyncio.sleep(PACE)
+        finally:
+            for task in self._choosing.values():
+                task.cancel()
+            await asyncio.gather(*self._choosing.values(), return_exceptions=True)
+
+    async def _choose(self, identity: str, whose: str) -> None:
+        try:
+            async with self._turns.of(whose):
+                await self._step(identity)
+        except FrugalTwinError as error:
+            _log.warning("campaign %s waits for a while: %s", identity, error)
+            await asyncio.sleep(PATIENCE)
+        except Exception:
+            _log.exception("a step of campaign %s failed", identity)
+            await asyncio.sleep(PATIENCE)
+        finally:
+            del self._choosing[identity]
+
+    async def _step(self, identity: str) -> None:
+        database = self._service.database
+        row = await database.write(lambda c, now: campaigns.claim(c, now, identity, self._name))
+        if row is None:
+            return
+        bench, _ = await database.read(lambda c: self._service.benches.get(c, row["rig"]))
+        trials = await database.read(lambda c: trials_of(c, row))
+        decision = await self._decision(row, bench, trials)
+        await database.write(lambda c, now: follow(c, now, self._service.benches, identity, self._name, len(trials), decision))
+
+    async def _decision(self, row: Row, bench: Bench, trials: list[Trial]) -> Decision:
+        if bench.experiment != campaigns.experiment_of(row["experiment_json"]):
+            return Decision(None, f"the rig {row['rig']} takes other experiments than when this campaign was started; start another")
+        if len(trials) > row["n_before"] and trials[-1].source == "stopped":
+            return Decision(None, f"trial {len(trials)} was aborted: {trials[-1].error}; resume to go on", needs_person=True)
+        rejected = json.loads(row["proposal_json"] or "{}").get("rejected", [])
+        try:
+            return await self._service.thinkers.ask(
+                row["person"], strategy_processes.decide, question_of(row, bench, trials), row["n_before"], rejected
+            )
+        except FrugalTwinError as error:
+            return Decision(None, str(error), needs_person=True)
+        except Exception as error:  # of a strategy, in numbers that nobody has seen before
+            _log.exception("campaign %s: nothing could be chosen", row["id"])
+            reason = f"what to try next could not be chosen ({type(error).__name__}); resume to try again"
+            return Decision(None, reason, needs_person=True)
+
+
+def follow(
+    connection: Connection, now: float, benches: Benches, identity: str, thinker: str, n_known: int, decision: Decision
+) -> None:  # fmt: skip
+    """Do what was decided after `n_known` trials, if that is still what the campaign waits for."""
+    row = campaigns.unchanged(connection, identity, n_known)
+    if row is None:
+        campaigns.release(connection, identity, thinker)
+        return
+    words, settings = json.loads(row["words_json"]), decision.settings
+    if settings is None:
+        campaigns.turn(connection, now, row, PAUSED if decision.needs_person else ENDED, decision.reason, thinker=None)
+    elif words["approve"]:
+        proposal = json.loads(row["proposal_json"] or "{}") | {"trial": n_known + 1, "settings": dict(settings)}
+        campaigns.turn(connection, now, row, WAITING, None, proposal_json=json.dumps(proposal), thinker=None)
+    else:
+        try:
+            submit(connection, now, benches, row, settings)
+        except FrugalTwinError as refusal:  # before anything was written
+            campaigns.turn(connection, now, row, PAUSED, str(refusal), thinker=None)
+
+
+def submit(connection: Connection, now: float, benches: Benches, row: Row, settings: Settings) -> Row:
+    """Queue the next trial of a campaign, for its owner; the campaign's row.
+
+    Raises:
+        OutOfBounds: The rig does not allow these settings.
+        BudgetExhausted: The owner cannot pay for it.
+        Conflict: The rig was stopped.
+        Forbidden: The owner may not use the rig any more.
+    """
+    bench, rig = benches.get(connection, row["rig"])
+    checked = bench.experiment.check(settings)
+    if rig["state"] == "stopped":
+        raise Conflict(f"the rig {row['rig']} was stopped by the instructor; resume when it is open again")
+    role = connection.execute(select(person.c.role).where(person.c.id == row["person"])).scalar_one()
+    if bench.is_real and role != "instructor" and not people.is_approved(connection, row["person"], row["rig"]):
+        raise Forbidden(f"{row['rig']} is a real rig, and {row['person']} is not approved for it; ask your instructor, then resume")
+    number = campaigns.n_trials(connection, row["id"]) + 1
+    # Never in the instructor's lane: a campaign is many experiments, and the class would wait for all of them.
+    order = Order(row["person"], row["rig"], checked, bench.estimate(checked), campaign=row["id"], trial=number)
+    fair_queue.submit(connection, now, order)
+    return campaigns.turn(connection, now, row, RUNNING, None, proposal_json=None, thinker=None)
+
+
+def trials_of(connection: Connection, row: Row) -> list[Trial]:
+    """A campaign's trials that have ended, in their order."""
+    goal = campaigns.goal_of(json.loads(row["words_json"])["goal"], row["experiment_json"])
+    return [trial for x in campaigns.rows_of(connection, row["id"]) if (trial := campaigns.trial_of(x, goal))]
+
+
+def question_of(row: Row, bench: Bench, trials: list[Trial]) -> Question:
+    """A campaign for a process that thinks about it."""
+    words: dict[str, Any] = json.loads(row["words_json"])
+    if row["mode"] == campaigns.CLIENT:  # its strategy is its owner's, and may not be known here
+        words["strategy"] = None
+    # A program may leave numbers out, or have several trials under way.
+    known = [replace(trial, number=number) for number, trial in enumerate(trials, start=1)]
+    return Question(row["name"], bench_of(bench, row["experiment_json"]), words, known)
+
+
+def bench_of(bench: Bench, experiment_json: str) -> strategy_processes.Bench:
+    """A rig for a process that thinks about it."""
+    return strategy_processes.Bench(bench.driver, json.dumps(dict(bench.options)), experiment_json)

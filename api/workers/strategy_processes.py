@@ -1,0 +1,266 @@
+"""What is worked out in processes of their own: what a campaign tries next, what it recommends, how it looks.
+
+Strategies need torch, seconds and all of a core; a request must not wait for them. The processes start when there is something to think
+about, and end with the one that started them, however that ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+
+from frugaltwin.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from frugaltwin.campaign import Campaign
+    from frugaltwin.experiment import Experiment, Settings, Trial
+    from frugaltwin.plugins import Driver
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+LONGEST = 60.0
+"""s that a question may take."""
+KEPT = 200  # answers that may be asked for again
+TRIES = 3
+"""Of a question whose process is killed."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is known of a rig where nobody is connected to it."""
+
+    driver: str
+    options_json: str
+    experiment_json: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A campaign, as far as a process has to know it."""
+
+    name: str
+    bench: Bench
+    words: Mapping[str, Any]
+    """Goal, strategy, seed, budget and stop rule, understood before."""
+    trials: Sequence[Trial] = ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a campaign tries next, or why nothing."""
+
+    settings: Settings | None
+    reason: str | None = None
+    needs_person: bool = False
+    """Whether it could go on once somebody has looked after the rig."""
+
+
+class Turns:
+    """A few places that people take in turn: whoever has as many in hand as there are waits for one of their own, and not for one more
+    of everybody's. So a newcomer waits for no more than one turn of each of the others."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._free = asyncio.Semaphore(count)
+        self._own: dict[str, tuple[asyncio.Semaphore, list[None]]] = {}
+        """By person, as long as they wait for something: their places, and one entry for each that is waited for or in use."""
+
+    @asynccontextmanager
+    async def of(self, person: str) -> AsyncIterator[None]:
+        """Take a place for a while."""
+        own, wanted = self._own.setdefault(person, (asyncio.Semaphore(self._count), []))
+        wanted.append(None)
+        try:
+            async with own, self._free:
+                yield
+        finally:
+            wanted.pop()
+            if not wanted:
+                del self._own[person]
+
+
+class Thinkers:
+    """A few processes that think, started when first asked."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._turns = Turns(count)
+        self._pool: ProcessPoolExecutor | None = None
+        self._lifeline: Connection | None = None
+        self._known: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def ask(self, whose: str, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
+        """The answer of a function of this file. Questions are taken in their order, and people in turn.
+
+        Args:
+            whose: The person whose question it is.
+
+        Raises:
+            FrugalTwinError: As the function does.
+            InvalidInput: It thought for too long.
+            BrokenProcessPool: Its process was killed, again and again.
+        """
+        async with self._turns.of(whose):
+            for _ in range(TRIES - 1):
+                with contextlib.suppress(BrokenProcessPool):  # perhaps another's question did that
+                    return await self._ask(question, *words)
+            return await self._ask(question, *words)
+
+    async def ask_once(self, key: Hashable, whose: str, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
+        """The same; asked again under the same key, it is not thought about again."""
+        known: asyncio.Task[T] | None = self._known.get(key)
+        if known is None or (known.done() and (known.cancelled() or known.exception())):
+            known = self._known[key] = asyncio.create_task(self.ask(whose, question, *words))
+            for oldest in list(self._known)[:-KEPT]:
+                del self._known[oldest]
+        return await asyncio.shield(known)  # whoever asked first may have gone away
+
+    async def _ask(self, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
+        pool = self._opened()
+        try:
+            async with asyncio.timeout(LONGEST):
+                return await asyncio.get_running_loop().run_in_executor(pool, question, *words)
+        except TimeoutError:
+            self._end(pool)
+            raise InvalidInput(f"it was thought about for more than {LONGEST:g} s; choose another strategy or other options") from None
+        except BrokenProcessPool:
+            self._end(pool)
+            raise
+
+    def close(self) -> None:
+        """End them, whatever they are thinking about."""
+        if pool := self._pool:
+            self._end(pool)
+            pool.shutdown(cancel_futures=True)
+
+    def _end(self, pool: ProcessPoolExecutor) -> None:
+        if self._pool is pool and self._lifeline:
+            self._lifeline.close()
+            self._pool = self._lifeline = None
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _opened(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            theirs, self._lifeline = multiprocessing.Pipe(duplex=False)
+            spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that threads hold
+            self._pool = ProcessPoolExecutor(self._count, spawn, _settle_in, (theirs,))
+        return self._pool
+
+
+def understood(bench: Bench, goal: str | None, strategy: Mapping[str, Any] | None, seed: int) -> dict[str, Any]:
+    """Goal and strategy in full words, for a campaign that the server runs.
+
+    Raises:
+        FrugalTwinError: One has another name or an impossible option, or they do not fit each other.
+    """
+    from frugaltwin import catalog
+
+    words = understood_goal(bench, goal, seed)
+    made = catalog.make_goal(words["goal"], _driver(bench), seed)
+    name, options = (strategy["name"], strategy["options"]) if strategy else (made.default_strategy, {})
+    options = catalog.resolved_options("strategy", name, options)
+    catalog.make_strategy(name, options, seed=seed).suggest(_experiment(bench), made, [])  # refuses a goal that it cannot work for
+    return words | {"strategy": {"name": name, "options": options}}
+
+
+def understood_goal(bench: Bench, goal: str | None, seed: int) -> dict[str, Any]:
+    """A goal in full words; the driver's usual one where there is none. Needs no torch.
+
+    Raises:
+        FrugalTwinError: There is no such goal for this rig.
+    """
+    from frugaltwin import catalog
+
+    driver = _driver(bench)
+    return {"goal": catalog.make_goal(goal or catalog.default_goal(driver), driver, seed).text}
+
+
+def decide(question: Question, n_before: int, rejected: Sequence[Settings]) -> Decision:
+    """What to try next.
+
+    Args:
+        n_before: Trials whose failures a person has seen.
+        rejected: Suggestions that a person did not want: what is suggested keeps away from them.
+    """
+    campaign = _campaign(question)
+    settings = campaign.decide(n_before, rejected)
+    return Decision(settings, campaign.stopped_because, campaign.is_failing)
+
+
+def recommend(question: Question) -> tuple[Settings | None, bool]:
+    """What to use from now on, and whether a model says so; without one it is the best reading."""
+    from frugaltwin.plugins import Recommends
+
+    campaign = _campaign(question)
+    return campaign.recommendation(), isinstance(campaign.strategy, Recommends)
+
+
+def picture(question: Question) -> str:
+    """The campaign's pictures, as SVG.
+
+    Raises:
+        FrugalTwinError: Nothing can be drawn of it yet.
+    """
+    from frugaltwin.pictures import picture, progress
+
+    return progress.svg(picture.picture(_campaign(question)).figure)
+
+
+def _settle_in(lifeline: Connection) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"  # read when torch and numpy are imported
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends us
+
+    def end() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            lifeline.recv_bytes()
+        os._exit(0)
+
+    threading.Thread(target=end, daemon=True).start()
+
+
+def _campaign(question: Question) -> Campaign:
+    from frugaltwin import catalog
+    from frugaltwin.budget import Budget, StopRule
+    from frugaltwin.campaign import Absent, Campaign
+    from frugaltwin.store import CampaignRecord, Store
+
+    words, experiment = question.words, _experiment(question.bench)
+    goal, chosen, seed = catalog.make_goal(words["goal"], Absent(experiment)), words["strategy"], words["seed"]
+    chosen = chosen or {"name": goal.default_strategy, "options": {}}
+    strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
+    store = Store(":memory:")
+    store.create(CampaignRecord(question.name, "", {}))
+    for trial in question.trials:
+        store.append(question.name, trial)
+    stop = StopRule(words["stop"]["score"]) if words["stop"] else None
+    kept = {"driver": {"name": question.bench.driver, "options": {}}, "goal": goal.text, "strategy": chosen, "seed": seed}
+    return Campaign(question.name, _driver(question.bench), goal, strategy, store, Budget(**words["budget"]), stop, kept)
+
+
+@lru_cache(maxsize=16)
+def _experiment(bench: Bench) -> Experiment:
+    from frugaltwin.store import experiment_from_json
+
+    return experiment_from_json(json.loads(bench.experiment_json))
+
+
+@lru_cache(maxsize=16)
+def _driver(bench: Bench) -> Driver:
+    from frugaltwin.campaign import unconnected
+
+    return unconnected(bench.driver, json.loads(bench.options_json), _experiment(bench))

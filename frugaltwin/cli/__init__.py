@@ -1,0 +1,1 @@
+"""The `frugaltwin` command: one file a group of commands."""

@@ -1,0 +1,142 @@
+"""What can be asked of a service about people: who you are and what you spent; for an instructor the class, its codes and its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from frugaltwin.client.protocol import Call, Conversation, Steps, amounts, given, part
+from frugaltwin.client.resources import Account, Code, Entry, Joined, Me, Person, Token
+
+Limits = Mapping[str, float] | int
+"""Runs, or any of runs, seconds (lab time), money (USD) and volume (mL)."""
+
+
+class Teaching(Conversation):
+    """Questions about people. What makes a token or a code is sent once: its words are shown once, to whoever hears the answer."""
+
+    def me(self) -> Steps[Me]:
+        """Who you are to the service, what you may do, and what is left of your budget."""
+        return (yield from self._understood(Me, Call("GET", "/v1/me")))
+
+    def ledger(self, person: str | None = None) -> Steps[list[Entry]]:
+        """Every line of your budget's ledger, newest first; an instructor may ask for another person's (``u_…``).
+
+        Raises:
+            Refused: The token does not allow it.
+            UnknownName: There is no such person.
+        """
+        return (yield from self._all(Entry, "/v1/me/ledger" if person is None else f"/v1/people/{part(person)}/ledger"))
+
+    def tokens(self, person: str | None = None) -> Steps[list[Token]]:
+        """Your tokens without their words, newest first; an instructor may ask for another person's."""
+        return (yield from self._all(Token, "/v1/tokens", person=person))
+
+    def make_token(self, scopes: Sequence[str], note: str = "", expires_in: float | None = None, person: str | None = None) -> Steps[Token]:
+        """A new token for one purpose; its words are in `token`, this once.
+
+        Args:
+            scopes: Of ``read``, ``run:sim``, ``run:rig``; of an instructor ``admin`` and ``work`` too.
+            note: What it is for, for yourself.
+            expires_in: s; a year without it.
+            person: Whose it is to be. An instructor can make one for somebody who lost theirs.
+
+        Raises:
+            InvalidInput: There is no such scope, or it would outlive the token that makes it.
+            Refused: This token may less than that.
+            UnknownName: There is no such person.
+        """
+        body = given(scopes=list(scopes), note=note, expires_in=expires_in, person=person)
+        return (yield from self._understood(Token, Call("POST", "/v1/tokens", body)))
+
+    def revoke_token(self, identity: str) -> Steps[None]:
+        """A token (``t_…``) is good for nothing from now on.
+
+        Raises:
+            Refused: It may more than the one that asks.
+            UnknownName: You have no such token.
+        """
+        yield from self._ask(Call("DELETE", f"/v1/tokens/{part(identity)}"))
+
+    def people(self, role: str | None = None) -> Steps[list[Person]]:
+        """The people of the class and their budgets, newest first. For instructors.
+
+        Args:
+            role: Only of this one: ``student``, ``instructor``, ``observer``.
+        """
+        return (yield from self._all(Person, "/v1/people", role=role))
+
+    def person(self, identity: str) -> Steps[Person]:
+        """One of the class, and what is left of their budget. For instructors.
+
+        Raises:
+            UnknownName: There is no such person.
+        """
+        return (yield from self._understood(Person, Call("GET", f"/v1/people/{part(identity)}")))
+
+    def add_person(self, name: str, role: str = "student", budget: Limits | None = None) -> Steps[Joined]:
+        """Let somebody in without a code; their token is shown this once. For instructors.
+
+        Args:
+            role: ``student``, ``instructor``, or ``observer``, who only reads.
+            budget: Without limit where none is named.
+        """
+        body = given(name=name, role=role, budget=amounts(budget))
+        return (yield from self._understood(Joined, Call("POST", "/v1/people", body)))
+
+    def grant(self, person: str, budget: Limits) -> Steps[Account]:
+        """Add to somebody's budget; their account then. For instructors. Sent again after a failure, it is added once.
+
+        Args:
+            budget: What is negative is taken away, as far as it is left.
+
+        Raises:
+            Refused: There is not that much left, or there is no limit to add to.
+            UnknownName: There is no such person.
+        """
+        return (yield from self._understood(Account, Call.once(f"/v1/people/{part(person)}/grants", amounts(budget))))
+
+    def set_left(self, person: str, budget: Mapping[str, float | None]) -> Steps[Account]:
+        """Say what is left of somebody's budget from now on; their account then. For instructors.
+
+        Args:
+            budget: What is not named stays as it is; None is no limit.
+
+        Raises:
+            UnknownName: There is no such person.
+        """
+        return (yield from self._understood(Account, Call("PATCH", f"/v1/people/{part(person)}/budget", budget)))
+
+    def remove_person(self, identity: str) -> Steps[None]:
+        """Nothing of a person's runs any more, their tokens open nothing, their name is gone; what was measured stays. For instructors.
+
+        Raises:
+            Refused: It is you.
+            UnknownName: There is no such person.
+        """
+        yield from self._ask(Call("DELETE", f"/v1/people/{part(identity)}"))
+
+    def codes(self) -> Steps[list[Code]]:
+        """The join codes without their words, newest first. For instructors."""
+        return (yield from self._all(Code, "/v1/codes"))
+
+    def make_code(
+        self, uses: int, budget: Limits | None = None, note: str = "", expires_in: float | None = None, scopes: Sequence[str] | None = None
+    ) -> Steps[Code]:
+        """A new join code; its words are in `code`, this once. For instructors.
+
+        Args:
+            uses: People who may join with it.
+            budget: What each of them may spend; without limit where none is named.
+            expires_in: s; never without it.
+            scopes: What their tokens may: ``read`` and ``run:sim`` for twins only; ``run:rig`` too without it.
+        """
+        body = given(uses=uses, budget=amounts(budget), note=note, expires_in=expires_in, scopes=list(scopes) if scopes else None)
+        return (yield from self._understood(Code, Call("POST", "/v1/codes", body)))
+
+    def revoke_code(self, identity: str) -> Steps[None]:
+        """Nobody joins with a code (``j_…``) any more. For instructors.
+
+        Raises:
+            UnknownName: There is no such code.
+        """
+        yield from self._ask(Call("DELETE", f"/v1/codes/{part(identity)}"))

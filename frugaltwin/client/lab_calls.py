@@ -1,0 +1,309 @@
+"""Requests to a service about rigs, experiments and campaigns; those about people and budgets are in `class_calls`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from frugaltwin.client.class_calls import Teaching
+from frugaltwin.client.protocol import Call, Pause, Steps, amounts, given, part
+from frugaltwin.client.resources import CampaignStatus, CampaignTrial, Joined, Preference, Quote, Recommendation, Rig, Submission
+from frugaltwin.client.token_file import check_none_is_kept, checked_token, keep_token
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Settings
+
+FORMS = ("csv", "json", "parquet", "svg")
+LONGEST_WAIT = 20
+"""s that one request waits for an experiment."""
+THINKING = 90.0
+"""s that the service may need for a model or a picture."""
+
+
+class Questions(Teaching):
+    """Everything that can be asked of a service."""
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, wait: float = 0.0) -> Steps[Any]:
+        """The JSON that any request is answered with, for what has no call of its own; ``/docs`` of the service lists them.
+
+        Args:
+            path: Such as ``/v1/rigs``.
+            wait: s to wait for what was asked for to happen, where the request knows that.
+        """
+        return (yield from self._ask(Call(method, path, body, headers=_patient(wait), wait=wait)))
+
+    def join(self, code: str, name: str, keep: bool = False) -> Steps[Joined]:
+        """Come into a class; from then on this client is you.
+
+        Args:
+            code: What stands on the board.
+            name: Yours, as the instructor shall see it.
+            keep: Write the token into ``~/.config/frugaltwin/token``, readable by you alone.
+
+        Raises:
+            Refused: The code is unknown, used up or expired.
+            InvalidInput: A token is kept already: joined again, you would be somebody else.
+        """
+        if keep:
+            check_none_is_kept()
+        joined = yield from self._understood(Joined, Call("POST", "/v1/join", {"code": code, "name": name}))
+        self._token = checked_token(joined.token, "the token that came")
+        if keep:
+            keep_token(joined.token)
+        return joined
+
+    def rigs(self) -> Steps[list[Rig]]:
+        """All rigs."""
+        return (yield from self._page(Rig, "/v1/rigs"))[0]
+
+    def rig(self, name: str) -> Steps[Rig]:
+        """One rig: what it can be asked to do, and whether it is open.
+
+        Raises:
+            UnknownName: There is no such rig.
+        """
+        return (yield from self._understood(Rig, Call("GET", f"/v1/rigs/{part(name)}")))
+
+    def steer(self, name: str, action: str) -> Steps[Rig]:
+        """``stop`` a rig (what runs is aborted), ``pause`` it (what runs is finished), or ``open`` it again. For instructors.
+
+        A student may stop a real rig while an experiment of their own runs on it.
+
+        Raises:
+            InvalidInput: There is no such action.
+            Refused: The token does not allow it.
+            UnknownName: There is no such rig.
+        """
+        if action not in ("stop", "pause", "open"):
+            raise InvalidInput(f"a rig cannot be told to {action}; say stop, pause or open")
+        # Done twice it is done, so the key only says that it may be sent again.
+        return (yield from self._understood(Rig, Call.once(f"/v1/rigs/{part(name)}/{action}")))
+
+    def approve(self, name: str, person: str, is_approved: bool = True) -> Steps[None]:
+        """Let a person (``u_…``) use a real rig, or no longer. For instructors.
+
+        Raises:
+            Refused: The token does not allow it.
+            UnknownName: There is no such rig, or no such person.
+        """
+        yield from self._ask(Call("PUT" if is_approved else "DELETE", f"/v1/rigs/{part(name)}/approvals/{part(person)}"))
+
+    def approvals(self, name: str) -> Steps[list[str]]:
+        """The ids of those who may use a real rig. For instructors.
+
+        Raises:
+            Refused: The token does not allow it.
+            UnknownName: There is no such rig.
+        """
+        return (yield from self._page(str, f"/v1/rigs/{part(name)}/approvals"))[0]
+
+    def submit(
+        self, rig: str, settings: Settings, wait: float = 0.0, key: str | None = None, campaign: str | None = None, trial: int | None = None
+    ) -> Steps[Submission]:
+        """Submit settings to a rig. Sent again after a failure, they are performed once.
+
+        Args:
+            wait: s to wait for the end of it; it may come back unfinished.
+            key: Your name for this request: under the same name it is done once, whoever sends it again. Made up without it.
+            campaign: The id of a campaign in the mode client that it is a trial of.
+            trial: Its number in that campaign.
+
+        Raises:
+            InvalidInput: The rig does not allow these settings, or the key was used for others.
+            Refused: The token or the budget does not allow it, or the rig was stopped.
+            UnknownName: There is no such rig.
+        """
+        body = given(rig=rig, settings=dict(settings), campaign=campaign, trial=trial)
+        submitted = yield from self._understood(Submission, Call.once("/v1/experiments", body, key))
+        return (yield from self.wait(submitted.id, wait)) if wait > 0 else submitted
+
+    def price(self, rig: str, settings: Settings) -> Steps[Quote]:
+        """What settings would cost and whether they would be accepted. Nothing is spent and nothing moves.
+
+        Raises:
+            InvalidInput: The rig does not allow these settings.
+            UnknownName: There is no such rig.
+        """
+        # A dry run changes nothing, so the key only says that it may be sent again.
+        body = {"rig": rig, "settings": dict(settings), "dry_run": True}
+        return (yield from self._understood(Quote, Call.once("/v1/experiments", body)))
+
+    def experiment(self, identity: str) -> Steps[Submission]:
+        """One of your experiments, as it is now.
+
+        Raises:
+            UnknownName: You have no such experiment.
+        """
+        return (yield from self._experiment(identity, 0.0))
+
+    def wait(self, identity: str, seconds: float = 600.0) -> Steps[Submission]:
+        """One of your experiments, as soon as it has ended, or as it is when the time is over.
+
+        Raises:
+            UnknownName: You have no such experiment.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            asked = time.monotonic()
+            found = yield from self._experiment(identity, max(0.0, min(left, LONGEST_WAIT)))
+            if found.is_done or (left := end - time.monotonic()) <= 0:
+                return found
+            if time.monotonic() - asked < 0.5:  # it did not wait: it is shutting down, or a proxy answered
+                yield Pause(min(0.5, left))
+
+    def page(
+        self, cursor: str | None = None, campaign: str | None = None, state: str | None = None
+    ) -> Steps[tuple[list[Submission], str | None]]:
+        """Some of your experiments, newest first, and where the next ones begin; None at the end."""
+        return (yield from self._page(Submission, "/v1/experiments", cursor=cursor, campaign=campaign, state=state))
+
+    def abort(self, identity: str) -> Steps[Submission]:
+        """Take an experiment back; if it is running, its rig is stopped.
+
+        Raises:
+            Refused: It has ended.
+            UnknownName: You have no such experiment.
+        """
+        return (yield from self._understood(Submission, Call("POST", f"/v1/experiments/{part(identity)}/abort")))
+
+    def start_campaign(
+        self,
+        name: str,
+        rig: str,
+        goal: str | None = None,
+        strategy: str | Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        budget: Mapping[str, float] | int | None = None,
+        stop: float | None = None,
+        approve: bool | None = None,
+        mode: str = "server",
+        key: str | None = None,
+    ) -> Steps[CampaignStatus]:
+        """Start a campaign on the service, which goes on whether or not you listen; one of that name goes on.
+
+        Args:
+            goal: Such as ``match-color:coral``; the rig's usual one without it.
+            strategy: A name of the catalog, or ``{"name": …, "options": …}``; the goal's own without it.
+            budget: Runs, or any of runs, seconds, money (USD) and volume (mL); 10 runs without it.
+            stop: End as soon as a reading is this good.
+            approve: Whether every suggestion waits for you.
+            mode: ``server``, or ``client`` for one whose trials you submit.
+
+        Raises:
+            InvalidInput: A word is impossible.
+            Refused: The token does not allow it, or there is one of that name with other words.
+        """
+        chosen = {"name": strategy} if isinstance(strategy, str) else strategy
+        body = given(goal=goal, strategy=chosen, seed=seed, approve=approve)
+        body |= given(budget=amounts(budget), stop=None if stop is None else {"score": stop})
+        body |= {"name": name, "rig": rig, "mode": mode}
+        return (yield from self._understood(CampaignStatus, Call.once("/v1/campaigns", body, key)))
+
+    def campaign(self, identity: str) -> Steps[CampaignStatus]:
+        """One of your campaigns, as it is now.
+
+        Raises:
+            UnknownName: You have no such campaign.
+        """
+        return (yield from self._understood(CampaignStatus, Call("GET", f"/v1/campaigns/{part(identity)}")))
+
+    def campaigns(self, state: str | None = None) -> Steps[list[CampaignStatus]]:
+        """All your campaigns, newest first; an instructor gets everybody's. What is best and what was spent stands in `campaign`.
+
+        Args:
+            state: Only those that are ``running``, ``waiting``, ``paused`` or ``ended``.
+        """
+        return (yield from self._all(CampaignStatus, "/v1/campaigns", state=state))
+
+    def act(self, identity: str, action: str, budget: Mapping[str, float] | int | None = None) -> Steps[CampaignStatus]:
+        """Do something with a campaign of yours: ``pause``, ``resume``, ``stop``, or ``extend`` by a budget.
+
+        Raises:
+            Refused: Its state does not allow it.
+            UnknownName: You have no such campaign.
+        """
+        body = given(action=action, budget=amounts(budget))
+        return (yield from self._understood(CampaignStatus, Call.once(f"/v1/campaigns/{part(identity)}/actions", body)))
+
+    def trials(self, identity: str) -> Steps[list[CampaignTrial]]:
+        """All trials of a campaign of yours, in the order of their numbers; the last may be under way.
+
+        Raises:
+            UnknownName: You have no such campaign.
+        """
+        return (yield from self._all(CampaignTrial, f"/v1/campaigns/{part(identity)}/trials"))
+
+    def judge(self, identity: str, trial: int, decision: str, settings: Settings | None = None) -> Steps[CampaignStatus]:
+        """Say what becomes of the suggestion that waits for you: ``approve``, ``reject``, or ``edit`` it.
+
+        Args:
+            trial: Its number, of the campaign's `proposal`: said twice, it is not taken for the next one.
+            settings: What to try in its place, for ``edit``.
+
+        Raises:
+            InvalidInput: The rig does not allow these settings, or they do not belong to this decision.
+            Refused: No such suggestion waits, or the campaign cannot pay for it.
+            UnknownName: You have no such campaign.
+        """
+        body = given(trial=trial, decision=decision, settings=None if settings is None else dict(settings))
+        return (yield from self._understood(CampaignStatus, Call("POST", f"/v1/campaigns/{part(identity)}/proposal", body)))
+
+    def prefer(self, identity: str, better: int, worse: int) -> Steps[Preference]:
+        """Say which of two trials you like better. It is kept with the campaign.
+
+        Raises:
+            InvalidInput: One of them has no reading.
+            UnknownName: You have no such campaign.
+        """
+        body = {"better": better, "worse": worse}
+        return (yield from self._understood(Preference, Call.once(f"/v1/campaigns/{part(identity)}/preferences", body)))
+
+    def preferences(self, identity: str) -> Steps[list[Preference]]:
+        """What people said of a campaign's trials, oldest first.
+
+        Raises:
+            UnknownName: You have no such campaign.
+        """
+        return (yield from self._all(Preference, f"/v1/campaigns/{part(identity)}/preferences"))
+
+    def recommendation(self, identity: str) -> Steps[Recommendation]:
+        """What to use from now on, by what a campaign has tried.
+
+        Raises:
+            UnknownName: You have no such campaign.
+        """
+        call = Call("GET", f"/v1/campaigns/{part(identity)}/recommendation", wait=THINKING)
+        return (yield from self._understood(Recommendation, call))
+
+    def export(self, identity: str, path: Path | str) -> Steps[Path]:
+        """Write all trials of a campaign with their provenance into a file, or its picture; where it is then.
+
+        Args:
+            path: Its ending says as what: ``.csv``, ``.json``, ``.parquet`` or ``.svg``. A file of that name is replaced.
+
+        Raises:
+            InvalidInput: It has another ending, or it cannot be written.
+            MissingPart: The service's machine cannot write this format.
+            UnknownName: You have no such campaign.
+        """
+        file = Path(path)
+        form = file.suffix.removeprefix(".").lower()
+        if form not in FORMS:
+            raise InvalidInput(f"{file} says no format that a campaign can be written in; let it end in .{', .'.join(FORMS)}")
+        call = Call("GET", f"/v1/campaigns/{part(identity)}/export", query={"format": form}, wait=THINKING)
+        reply = yield from self._answered(call, is_json=False)
+        try:
+            file.write_bytes(reply.content)
+        except OSError as error:
+            raise InvalidInput(f"cannot write {file}: {error.strerror}") from error
+        return file
+
+    def _experiment(self, identity: str, wait: float) -> Steps[Submission]:
+        call = Call("GET", f"/v1/experiments/{part(identity)}", headers=_patient(wait), wait=wait)
+        return (yield from self._understood(Submission, call))
+
+
+def _patient(wait: float) -> dict[str, str]:
+    return {"Prefer": f"wait={int(wait) or 1}"} if wait > 0 else {}

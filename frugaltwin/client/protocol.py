@@ -1,0 +1,296 @@
+"""The protocol of a client, without input and output: requests, retries, and what a reply means.
+
+A request (`lab_calls`, `class_calls`) is a generator: it yields calls and pauses and is sent the replies. So a client that blocks and one
+that does not differ only in how they carry that out. Only what can do no harm is sent again: a GET, a POST with an idempotency key, and
+whatever the service cannot have begun.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
+
+from frugaltwin.client.resources import Event
+from frugaltwin.client.token_file import checked_token, kept_token
+from frugaltwin.errors import FrugalTwinError, InvalidInput, LinkError, MissingPart, Refused, StoreError, UnknownName
+
+SILENCE = 45.0
+"""s without a byte after which a stream of events counts as broken; the service says something every 15 s."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request to be sent."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    wait: float = 0.0
+    """s for which the service may keep it."""
+
+    @classmethod
+    def once(cls, path: str, body: Mapping[str, Any] | None = None, key: str | None = None) -> Call:
+        """A POST that is done once, however often it is sent.
+
+        Args:
+            key: Its name; made up without it.
+        """
+        return cls("POST", path, body, headers={"Idempotency-Key": key or uuid4().hex})
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it does no harm when it is done already."""
+        # A PATCH of this service says how something shall be then.
+        return self.method in ("GET", "PUT", "PATCH", "DELETE") or "Idempotency-Key" in self.headers
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back; or, with a `failure`, the reason why nothing did."""
+
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    content: bytes = b""
+    failure: str = ""
+    is_unsent: bool = False
+    """Nothing reached the service."""
+
+    @property
+    def body(self) -> Any:
+        """The JSON in it; None when it is none."""
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError):
+            return None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Nothing to be sent for a while, s."""
+
+    seconds: float
+
+
+Steps: TypeAlias = Generator[Call | Pause, Reply, T]
+"""What is to be done, one after the other; the reply to each call is sent in."""
+
+NOTHING = Reply()
+
+
+class Conversation:
+    """Who asks which service, and when something is asked again."""
+
+    def __init__(self, url: str, token: str | None, patience: float) -> None:
+        """See `frugaltwin.client.client.Client`."""
+        self.url = _address(url)
+        self.patience = patience
+        self._token = checked_token(token, "the token") if token is not None else kept_token()
+        self._random = random.Random()  # noqa: S311 - spreads retries, nothing secret
+
+    def _ask(self, call: Call) -> Steps[Any]:
+        """The JSON that a call is answered with; tried again while that does no harm, makes sense, and `patience` lasts."""
+        return (yield from self._answered(call)).body
+
+    def _answered(self, call: Call, is_json: bool = True) -> Steps[Reply]:
+        """The same, whole.
+
+        Args:
+            is_json: Whether anything else is no answer of the service's.
+        """
+        end = time.monotonic() + self.patience
+        attempt = 0
+        while True:
+            reply = yield call
+            if reply.status == 204 or (200 <= reply.status < 300 and (not is_json or reply.body is not None)):
+                return reply
+            error = error_of(reply, self.url)
+            has_not_begun = reply.is_unsent or reply.status == 429
+            if not (has_not_begun or (call.is_repeatable and _is_passing(reply, error))):
+                raise error
+            # Waits of random length, twice as long each time (Brooker, "Exponential backoff and jitter", AWS (2015)).
+            seconds = max(_retry_after(reply), self._random.uniform(0.0, min(10.0, 0.2 * 2.0 ** min(attempt, 10))))
+            if time.monotonic() + seconds > end:
+                raise error
+            yield Pause(seconds)
+            attempt += 1
+
+    def _understood(self, kind: type[T], call: Call) -> Steps[T]:
+        """What a call is answered with, as one of our classes."""
+        return understood(kind, (yield from self._ask(call)), self.url)
+
+    def _page(self, kind: type[T], path: str, **query: str | None) -> Steps[tuple[list[T], str | None]]:
+        """Some of a list, and where the next ones begin; None at the end."""
+        body = yield from self._ask(Call("GET", path, query=given(**query)))
+        page = body if isinstance(body, dict) else {}
+        return understood(list[kind], page.get("items"), self.url), page.get("next")  # type: ignore[valid-type]
+
+    def _all(self, kind: type[T], path: str, **query: str | None) -> Steps[list[T]]:
+        """All of a list, page by page."""
+        found: list[T] = []
+        cursor: str | None = None
+        while True:
+            items, cursor = yield from self._page(kind, path, cursor=cursor, limit="200", **query)
+            found += items
+            if cursor is None:
+                return found
+
+    def headers(self, call: Call) -> dict[str, str]:
+        """What goes before a call."""
+        own = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        return {"Content-Type": "application/json", **own, **call.headers}
+
+    def follow(self, after: int | None, **filters: str | None) -> Following:
+        """A stream of events that can break."""
+        return Following(self.url, self.patience, after, given(**filters))
+
+
+class Following:
+    """A stream of events that goes on where it broke off."""
+
+    def __init__(self, url: str, patience: float, after: int | None, filters: Mapping[str, str]) -> None:
+        self._url, self._patience, self._after, self._filters = url, patience, after, filters
+        self._heard = time.monotonic()
+        self._attempt = 0
+        self._fields: dict[str, str] = {}
+
+    @property
+    def call(self) -> Call:
+        """What opens the stream, after the last event that came."""
+        headers = {"Accept": "text/event-stream"} | ({} if self._after is None else {"Last-Event-ID": str(self._after)})
+        return Call("GET", "/v1/events", query=self._filters, headers=headers, wait=SILENCE)
+
+    def read(self, line: str) -> Event | None:
+        """Take in one line; the event that it ends, if it ends one.
+
+        Source: HTML Living Standard, section 9.2.6 "Interpreting an event stream".
+        """
+        self._heard, self._attempt = time.monotonic(), 0
+        if line:
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            self._fields[name] = f"{self._fields[name]}\n{value}" if name == "data" and name in self._fields else value
+            return None
+        fields, self._fields = self._fields, {}
+        if re.fullmatch(r"\d{1,18}", fields.get("id", "")):
+            self._after = int(fields["id"])
+        return understood(Event, Reply(content=fields["data"].encode()).body, self._url) if "data" in fields else None
+
+    def broke(self, reply: Reply) -> float:
+        """s until it is opened again.
+
+        Raises:
+            FrugalTwinError: That would not help, or it has been tried for long enough.
+        """
+        self._fields = {}
+        error = error_of(reply, self._url)
+        was_open = 200 <= reply.status < 300
+        if not (was_open or _is_passing(reply, error)) or time.monotonic() - self._heard > self._patience:
+            raise error
+        self._attempt += 1
+        return max(_retry_after(reply), random.uniform(0.0, min(10.0, 0.2 * 2.0 ** min(self._attempt, 10))))  # noqa: S311 - no secret
+
+
+def without_secrets(url: str) -> str:
+    """An address as it may be shown.
+
+    >>> without_secrets("http://me:secret@lab/rigs/a?token=secret")
+    'http://…@lab/rigs/a'
+    """
+    return re.sub(r"//[^/]*@", "//…@", re.split(r"[?#]", url)[0])
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        has_host = False
+    if parts.username or parts.password or "@" in parts.netloc:
+        raise InvalidInput("an address holds no name and no password, because it is stored and shown; put the token into FRUGALTWIN_TOKEN")
+    if parts.scheme not in ("http", "https") or not has_host or parts.query or parts.fragment:
+        raise InvalidInput(f"{without_secrets(url)!r} is no address of a service; write one like http://192.168.1.20:8000")
+    return url.rstrip("/").removesuffix("/v1")
+
+
+def given(**words: Any) -> dict[str, Any]:
+    """Those of the words that are there."""
+    return {name: word for name, word in words.items() if word is not None}
+
+
+def amounts(limits: Mapping[str, float] | int | None) -> Mapping[str, float] | None:
+    """A budget in full words; a number is one of runs."""
+    return {"runs": limits} if isinstance(limits, int) else limits
+
+
+def part(word: str) -> str:
+    """A name or an id as a part of an address.
+
+    Raises:
+        InvalidInput: It cannot be one.
+    """
+    if word in ("", ".", ".."):
+        raise InvalidInput(f"{word!r} is no name and no id")
+    return quote(word, safe="")
+
+
+def understood(kind: type[T], body: Any, url: str) -> T:
+    """JSON as one of our classes; fields that we do not know yet are passed over.
+
+    Raises:
+        LinkError: It is something else.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(body)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise LinkError(
+            f"{url} gave an answer without a sensible {where or 'body'}; is it a service of Frugal Twin, of this version?"
+        ) from error
+
+
+def error_of(reply: Reply, url: str) -> FrugalTwinError:
+    """What a reply means that is no answer."""
+    body = reply.body
+    if reply.failure:
+        return LinkError(f"no answer from {url}: {reply.failure}; is the service running, and is that its address?")
+    if not isinstance(body, dict) or not isinstance(body.get("detail"), str) or not isinstance(body.get("type"), str):
+        return LinkError(f"{url} answered {reply.status}, but not as a service of Frugal Twin does; is that its address?")
+    name = body["type"].rpartition("/")[2]
+    error = KINDS.get(name, OF_STATUS.get(reply.status, FrugalTwinError))(body["detail"])
+    error.problem = body
+    return error
+
+
+KINDS: Mapping[str, type[FrugalTwinError]] = {"unknown-name": UnknownName, "rig-offline": LinkError, "too-slow": LinkError}
+OF_STATUS: Mapping[int, type[FrugalTwinError]] = (
+    dict.fromkeys((401, 402, 403, 409, 410, 429), Refused)
+    | {404: UnknownName, 501: MissingPart, 503: StoreError}
+    | dict.fromkeys((400, 405, 406, 413, 415, 422), InvalidInput)
+)
+"""Which error a problem document is, by its name or else by its status."""
+
+
+def _is_passing(reply: Reply, error: FrugalTwinError) -> bool:
+    """Whether the same call may be answered later."""
+    if reply.failure or error.problem is None:
+        return bool(reply.failure) or reply.status in (502, 503, 504)  # of a proxy whose service is just starting
+    return bool(error.problem.get("retryable"))
+
+
+def _retry_after(reply: Reply) -> float:
+    """s that the service asks us to wait."""
+    words = reply.headers.get("retry-after", "")
+    return float(words) if re.fullmatch(r"\d{1,6}", words) else 0.0

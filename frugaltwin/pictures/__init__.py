@@ -1,0 +1,1 @@
+"""Pictures of campaigns and diagrams: one file a picture."""

@@ -1,0 +1,211 @@
+"""Pictures of what a campaign believes: the map of a goal that maps, the expected score of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugaltwin.diagram import Line
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import Categorical, Settings, Trial
+from frugaltwin.goals import Map, ScoredGoal
+from frugaltwin.pictures.phase_fields import (
+    COARSE,
+    FINE,
+    MARKERS,
+    Axes,
+    axis_label,
+    canvas,
+    colors,
+    coordinates,
+    draw_borders,
+    draw_fields,
+    draw_number,
+    number_trials,
+    one_hot,
+    softened,
+    write_head,
+)
+from frugaltwin.pictures.plane import Plane
+from frugaltwin.pictures.progress import INK
+from frugaltwin.pictures.truth import truths
+from frugaltwin.plugins import KnowsDiagram, KnowsTruth
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from frugaltwin.campaign import Campaign
+
+MOST_STEPS = 20  # of a campaign that its report shows
+BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.16), "ncols": 3, "fontsize": 8, "frameon": False}
+
+
+def campaign_figure(campaign: Campaign, with_truth: bool) -> Figure:
+    """What a mapping campaign believes now: fields, boundary, uncertainty, points in order, the next one.
+
+    Raises:
+        InvalidInput: There is no plane to draw, or nobody knows the truth.
+        CampaignError: Nothing was measured yet.
+    """
+    twin = campaign.twin() if with_truth else None
+    view = MapView.of(campaign, twin.diagram().n_points if isinstance(twin, KnowsDiagram) else FINE)
+    return view.figure(view.trials, view.next_point(), view.truth() if with_truth else None)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a twin knows of a map."""
+
+    codes: NDArray[np.int_]
+    """The number of the true label at every point of the plane, [n]."""
+    lines: tuple[Line, ...]
+    """The boundaries, where it knows them exactly."""
+
+
+@dataclass(frozen=True)
+class MapView:
+    """A mapping campaign, looked at over its plane."""
+
+    campaign: Campaign
+    goal: Map
+    plane: Plane
+    trials: list[Trial]
+
+    @classmethod
+    def of(cls, campaign: Campaign, n: int) -> MapView:
+        """The view of a campaign over n points along an axis.
+
+        Raises:
+            InvalidInput: Its experiment has no plane.
+        """
+        assert isinstance(campaign.goal, Map)
+        return cls(campaign, campaign.goal, Plane.of(campaign.driver.experiment, n=n), campaign.trials)
+
+    def next_point(self) -> Settings:
+        """What would be tried next."""
+        experiment = self.campaign.driver.experiment
+        return experiment.check(self.campaign.strategy.suggest(experiment, self.goal, self.trials)[0])
+
+    def truth(self) -> Truth:
+        """What a map should look like.
+
+        Raises:
+            InvalidInput: The driver does not know it.
+        """
+        driver = self.campaign.twin()
+        if not isinstance(driver, KnowsTruth):
+            raise InvalidInput(f"{driver.experiment.name} knows no truth to lay over the map; leave --truth out")
+        known = truths(driver, self.plane.settings())
+        codes = np.array([self.goal.labels.index(self.goal.label_of(y)) for y in known])
+        diagram = driver.diagram() if isinstance(driver, KnowsDiagram) else None
+        is_same = diagram is not None and diagram.outcome == self.goal.outcome and self.goal.threshold is None
+        return Truth(codes, tuple(line for line in diagram.lines if line.kind == "boundary") if diagram and is_same else ())
+
+    def steps(self) -> list[int]:
+        """After how many trials the map is worth a look: at most `MOST_STEPS` of them, the last one included."""
+        first = next((t.number for t in self.trials if t.measurement), len(self.trials) + 1)
+        numbers = np.arange(first, len(self.trials) + 1)
+        return (
+            [int(k) for k in numbers[np.unique(np.linspace(0, len(numbers) - 1, MOST_STEPS).round().astype(int))]] if len(numbers) else []
+        )
+
+    def frames(self, truth: Truth | None = None) -> Iterator[tuple[int, Figure]]:
+        """The picture after each of `steps`; the next point is the one that was tried, and at the end the one that would be."""
+        places = None
+        for n in self.steps():
+            following = self.trials[n].settings if n < len(self.trials) else self.next_point()
+            drawn = self.figure(self.trials[:n], following, truth)
+            if places is None:
+                drawn.draw_without_rendering()  # lays it out; the others look alike, and laying out takes half of the time
+                places = [axes.get_position() for axes in drawn.axes]
+            drawn.set_layout_engine("none")
+            for axes, place in zip(drawn.axes, places, strict=True):
+                axes.set_position(place)
+            yield n, drawn
+
+    def figure(self, trials: Sequence[Trial], following: Settings | None, truth: Truth | None = None) -> Figure:
+        """Fields on the left, uncertainty on the right."""
+        prediction = self.campaign.predict(self.plane.settings(), trials)
+        figure, (left, right) = canvas([self.plane, self.plane])
+        labels = self.goal.labels
+        draw_fields(left, self.plane, np.stack([prediction.probabilities[label] for label in labels]), labels)
+        draw_number(figure, right, self.plane, prediction.uncertainty, "uncertainty (entropy, 0 to 1)", "Greys", (0.0, 1.0))
+        for axes in (left, right):
+            self._draw_trials(axes, trials, labels, has_numbers=axes is left)
+            if following is not None:
+                at = coordinates(self.plane, self.plane.positions([following]))
+                axes.scatter(*at, marker="*", s=190, facecolor="white", edgecolor=INK, linewidth=1.4, zorder=6, clip_on=False)
+        title = f"believed after {len(trials)} of {len(self.trials)}"
+        if truth is not None:
+            is_right = np.array([labels.index(label) for label in prediction.labels]) == truth.codes
+            title += f"; truth {self._draw_truth(left, truth, is_right)}, {np.mean(is_right):.1%} of the map right"
+        write_head(left, self.plane, title)
+        right.set_title("how undecided", fontsize=10, color=INK)
+        is_ringed = truth is not None and self._is_scattered
+        left.legend(handles=_legend(labels, any(t.measurement is None for t in self.trials), is_ringed), **BELOW)
+        return figure
+
+    def _scatter(self, axes: Axes, trials: Sequence[Trial], **look: Any) -> None:
+        if trials:
+            axes.scatter(*coordinates(self.plane, self.plane.positions([t.settings for t in trials])), zorder=5, clip_on=False, **look)
+
+    @property
+    def _is_scattered(self) -> bool:
+        """Whether there are single points and no fields."""
+        return self.plane.shape is None and not self.plane.is_triangle
+
+    def _draw_truth(self, axes: Axes, truth: Truth, is_right: NDArray[np.bool_]) -> str:
+        """The true boundaries, or rings around what is wrong where single points are no map; how it is drawn."""
+        if self._is_scattered:
+            axes.scatter(*coordinates(self.plane, self.plane.points[~is_right]), s=110, facecolor="none", edgecolor=INK, zorder=4)
+            return "ringed where missed"
+        for line in truth.lines:
+            axes.plot(*coordinates(self.plane, line.points), color=INK, linewidth=1.6, linestyle="--", zorder=3)
+        if not truth.lines:
+            draw_borders(axes, self.plane, softened(self.plane, one_hot(truth.codes, len(self.goal.labels))), "--", 1.6)
+        return "dashed"
+
+    def _draw_trials(self, axes: Axes, trials: Sequence[Trial], labels: Sequence[str], has_numbers: bool) -> None:
+        """What was measured, in order: a color and a marker a label, a cross where it failed."""
+        for k, label in enumerate(labels):
+            look = {"marker": MARKERS[k % len(MARKERS)], "facecolor": colors(len(labels))[k], "edgecolor": INK, "linewidth": 0.7}
+            self._scatter(axes, [t for t in trials if self.goal.label_of_trial(t) == label], s=34, **look)
+        self._scatter(axes, [t for t in trials if t.measurement is None], marker="x", s=30, color=INK)
+        if has_numbers:
+            number_trials(axes, self.plane, trials)
+
+
+def draw_expected(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
+    """The score that the model expects over two parameters, and what was tried, numbered in order."""
+    plane = Plane.of(campaign.driver.experiment, n=COARSE)
+    expected = campaign.predict(plane.settings(), trials).means["score"]
+    unit = f", {campaign.goal.unit}" if campaign.goal.unit not in ("", "1") else ""
+    draw_number(axes.figure, axes, plane, expected, f"expected score{unit}")
+    axes.set_xlabel(axis_label(plane.axes[0]))
+    axes.set_ylabel(axis_label(plane.axes[1]))
+    places = plane.positions([t.settings for t in trials])
+    axes.scatter(*coordinates(plane, places), s=30, facecolor="white", edgecolor=INK, linewidth=0.8, zorder=5)
+    number_trials(axes, plane, trials)
+
+
+def can_draw_expected(campaign: Campaign) -> bool:
+    """Whether `draw_expected` has something to draw: two numeric parameters, and readings."""
+    experiment = campaign.driver.experiment
+    is_flat = len(experiment.parameters) == 2 and not any(isinstance(p, Categorical) for p in experiment.parameters)
+    return isinstance(campaign.goal, ScoredGoal) and is_flat and not experiment.constraints and any(t.measurement for t in campaign.trials)
+
+
+def _legend(labels: Sequence[str], has_failures: bool, is_ringed: bool) -> list[Any]:
+    """What the markers mean: the same for every picture of a campaign, whatever was measured by then."""
+    from matplotlib.lines import Line2D
+
+    look: dict[str, Any] = {"linestyle": "none", "markeredgecolor": INK}
+    paints = colors(len(labels))
+    known = [Line2D([], [], marker=MARKERS[k % len(MARKERS)], color=paints[k], label=label, **look) for k, label in enumerate(labels)]
+    failed = [Line2D([], [], marker="x", label="failed", **look)] if has_failures else []
+    wrong = [Line2D([], [], marker="o", markersize=11, color="none", label="wrong", **look)] if is_ringed else []
+    return [*known, *failed, Line2D([], [], marker="*", markersize=13, color="white", label="next", **look), *wrong]

@@ -1,0 +1,125 @@
+"""Which pictures show a campaign or a driver, under which titles, and as what kind of file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from frugaltwin.errors import DriverError, InvalidInput
+from frugaltwin.experiment import total_cost
+from frugaltwin.goals import Map
+from frugaltwin.pictures import belief, progress, truth
+from frugaltwin.plugins import Driver, KnowsDiagram, KnowsTruth
+from frugaltwin.tables import color_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from frugaltwin.campaign import Campaign
+
+GAMUT = 1000  # random settings that stand for all colors of a twin
+
+TITLES: dict[progress.Draw, str] = {
+    progress.draw_best_against_runs: "Best so far against experiments",
+    progress.draw_best_against_cost: "Best so far against cost",
+    progress.draw_ab_plane: "Measured colors in the a*b* plane",
+    progress.draw_channels: "Channels: what was measured",
+    progress.draw_settings: "Recipes",
+    belief.draw_expected: "What the model expects",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of matplotlib that notebooks show and `save` writes."""
+
+    figure: Figure
+
+    def save(self, path: Path | str) -> None:
+        """Write it in the format that the file's ending names.
+
+        Raises:
+            InvalidInput: The ending is no picture format, or the file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix.lower().lstrip(".") not in self.figure.canvas.get_supported_filetypes():
+            raise InvalidInput(f"{path} has no ending of a picture; try {path.stem}.svg, .png or .pdf")
+        try:
+            if path.suffix.lower() == ".svg":
+                path.write_text(progress.svg(self.figure), encoding="utf-8")
+            else:
+                self.figure.savefig(path, dpi=150)
+        except OSError as error:
+            raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
+
+    def png_url(self) -> str:
+        """An address that holds the picture itself."""
+        picture = io.BytesIO()
+        self.figure.savefig(picture, format="png", dpi=80, metadata={"Software": None})
+        return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode("ascii")
+
+    def _repr_svg_(self) -> str:
+        return progress.svg(self.figure)
+
+
+def picture(of: Campaign | Driver, at: float | None = None, with_truth: bool = False) -> Picture:
+    """What there is to see of a campaign, or the true diagram of a twin.
+
+    Args:
+        at: Where the section of a twin's diagram is cut, in the unit of that axis; it chooses without it.
+        with_truth: Lay the twin's truth over the map of a campaign.
+
+    Raises:
+        InvalidInput: There is nothing to draw, or nobody knows the truth.
+        CampaignError: The campaign has measured nothing yet.
+    """
+    from frugaltwin.campaign import Campaign
+
+    if not isinstance(of, Campaign):
+        return Picture(_driver_figure(of, at))
+    if at is not None:
+        raise InvalidInput(f"{of.name} is a campaign: only the diagram of a driver is cut, here at {at:g}")
+    return Picture(_campaign_figure(of, with_truth))
+
+
+def draws_for(campaign: Campaign) -> list[progress.Draw]:
+    """The pictures that fit a campaign; a map is a figure of its own."""
+    channels: list[progress.Draw] = [progress.draw_channels] if sum(not o.labels for o in campaign.driver.experiment.outcomes) > 1 else []
+    if isinstance(campaign.goal, Map):
+        return channels
+    color = [progress.draw_ab_plane] if campaign.driver.experiment.color else []
+    spent = total_cost(campaign.trials)
+    cost = [progress.draw_best_against_cost] if spent.seconds or spent.money else []
+    expected = [belief.draw_expected] if belief.can_draw_expected(campaign) else []
+    return [progress.draw_best_against_runs, *cost, *color, *expected, *channels]
+
+
+def _campaign_figure(campaign: Campaign, with_truth: bool) -> Figure:
+    """All pictures side by side."""
+    if isinstance(campaign.goal, Map):
+        return belief.campaign_figure(campaign, with_truth)
+    if with_truth:
+        raise InvalidInput(f"{campaign.goal.text} has no map to lay the truth over; leave --truth out")
+    return progress.figure(draws_for(campaign), campaign)
+
+
+def _driver_figure(driver: Driver, at: float | None) -> Figure:
+    """A diagram, or the colors that a twin can make."""
+    if driver.experiment.color is None or isinstance(driver, KnowsDiagram) or not isinstance(driver, KnowsTruth):
+        return truth.diagram_figure(driver, at)
+    if at is not None:
+        raise InvalidInput(f"{driver.experiment.name} has no section to cut at {at:g}; leave --at out")
+    from frugaltwin.catalog import random_settings
+
+    colors = []
+    for settings in random_settings(driver, GAMUT):
+        try:
+            colors.append(color_of(driver.experiment, settings, driver.truth(settings)))
+        except DriverError:
+            continue  # not every setting can be measured
+    return progress.gamut(driver.experiment.name, np.array([[c["L"], c["a"], c["b"]] for c in colors]))

@@ -1,0 +1,1 @@
+"""Serial lines: ports, framing, and stand-ins of firmware."""

@@ -1,0 +1,1 @@
+"""The settings that are allowed, and how they are searched."""

@@ -1,0 +1,1 @@
+"""Equations of the twins: pure functions of arrays, without twins, noise or rigs."""

@@ -1,0 +1,1 @@
+"""Simulated instruments and labs that several twins share."""

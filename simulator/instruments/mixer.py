@@ -1,0 +1,302 @@
+"""A color mixer that is not there: pumps, a cell, a lamp and a sensor, as imperfect as a rig for 200 USD.
+
+Satisfies `frugaltwin.instruments.Mixer`. What is modeled, and where its size comes from, stands at `Imperfections` and `Pump`; what
+is in the bottles, and what light does in the cell, at `Liquids`.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugaltwin.color import cie_table
+from frugaltwin.costs import Cost
+from frugaltwin.errors import InvalidInput, RigFault, Stopped
+from frugaltwin.instruments import Reading
+from simulator.equations.dyes import transmittance
+from simulator.instruments.sensors import Sensor
+
+Seed = int | tuple[int, ...]
+
+CELL_VOLUME = 8.0  # mL: what fits in before it spills
+PATH = 1.0  # cm
+RESIDUE = 0.3  # mL that a drained cell still holds
+RATE = 1.6  # mL/s: what a 100 mL/min peristaltic pump delivers
+DRAIN_SECONDS = 6.0  # the drain is timed: it empties a full cell and then draws air
+
+# µL of food color per mL of stock solution: full doses reach an absorbance of about 1.5 at their peak.
+STOCKS = {"red": 0.26, "yellow": 0.30, "blue": 0.13}
+
+
+@dataclass(frozen=True)
+class Pump:
+    """A calibrated peristaltic pump: asked for V mL it delivers slope·V + offset, give or take."""
+
+    slope: float
+    """What the calibration left over."""
+    offset: float
+    """mL. Uncalibrated pumps of the PumpBot rig deliver 0.11–0.30 mL too much; a calibration leaves some µL."""
+    dead_volume: float
+    """mL of tube that the first dose after connecting has to fill."""
+    rate: float
+    """mL/s. PumpBot's pumps: 1.9–2.7 mL/s."""
+
+
+PUMPS = {
+    "red": Pump(slope=1.012, offset=0.006, dead_volume=0.25, rate=1.55),
+    "yellow": Pump(slope=0.987, offset=0.003, dead_volume=0.25, rate=1.70),
+    "blue": Pump(slope=1.006, offset=-0.004, dead_volume=0.25, rate=1.60),
+    "water": Pump(slope=0.996, offset=0.005, dead_volume=0.25, rate=1.65),
+}
+
+
+@dataclass(frozen=True)
+class Bottle:
+    """A liquid at its pump. Prices are assumptions of this project, to be replaced by yours."""
+
+    pump: Pump
+    price: float
+    """USD per mL."""
+    strength: float = 0.0
+    """How much of what acts on light is in a mL; 0 for water, which only thins."""
+    drying: float = 0.005
+    """How much stronger it gets in an open bottle, per hour."""
+
+
+@dataclass(frozen=True)
+class Liquids:
+    """What is in the bottles, and what light does in the cell."""
+
+    bottles: Mapping[str, Bottle]
+    """By name, in the order in which they are dosed. ``water`` is among them: it rinses."""
+    light: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    """The fraction of the lamp's light that the sensor sees, [..., 81], for how much of each liquid with a strength is in a mL of the
+    cell, [..., k]. An empty cell holds nothing: zeros."""
+    waste: float = 0.001
+    """USD per mL, disposal."""
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """Of the k liquids that act on light."""
+        return {name: bottle.strength for name, bottle in self.bottles.items() if bottle.strength}
+
+    def money(self, volumes: Mapping[str, float]) -> float:
+        """USD that `volumes` of the bottles cost, mL, their disposal included."""
+        return sum(volume * (self.bottles[name].price + self.waste) for name, volume in volumes.items())
+
+
+DYED_WATER = Liquids(
+    {name: Bottle(PUMPS[name], 0.02, strength) for name, strength in STOCKS.items()} | {"water": Bottle(PUMPS["water"], 0.0005)},
+    partial(transmittance, path=PATH),
+)
+"""Stock solutions of dyes, made up by hand, and distilled water from a shop."""
+
+
+@dataclass(frozen=True)
+class Imperfections:
+    """How much of each imperfection there is: 1 is as on a rig, 0 is none, 2 is twice as bad.
+
+    ================ ===================================================================================================
+    pump_bias        slope and offset that the pump calibration left over
+    pump_error       repeat error of a dose: 2 % of it and 2 µL (rms); good stepper pumps reach 0.2 %
+    carry_over       0.3 mL of what was in the cell before stays in it
+    sensor_noise     shot and read noise, 0.36–1 % rms
+    lamp_drift       3 % warm-up with a time constant of 10 min, and a random walk of 0.1 % per root minute
+    room_light       0.5 % of the lamp's light comes from the room, and changes by a third of it with a period of 20 min
+    evaporation      what stands open gets stronger, stock solutions by 0.5 % per hour
+    dead_volume      0.25 mL of tube per pump that the first doses after connecting fill; priming makes up for 1, not for more
+    ================ ===================================================================================================
+    """
+
+    pump_bias: float = 1.0
+    pump_error: float = 1.0
+    carry_over: float = 1.0
+    sensor_noise: float = 1.0
+    lamp_drift: float = 1.0
+    room_light: float = 1.0
+    evaporation: float = 1.0
+    dead_volume: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, scale in vars(self).items():
+            if not 0 <= scale <= 10:
+                raise InvalidInput(f"{name} = {scale:g} is no scale of an imperfection: 0 is none, 1 as on a rig, 10 the most")
+
+    def scaled(self, factor: float) -> "Imperfections":
+        """All of them times `factor`."""
+        return Imperfections(**{name: scale * factor for name, scale in vars(self).items()})
+
+
+def dosed(volumes: NDArray[np.float64], liquids: Liquids, imperfections: Imperfections) -> NDArray[np.float64]:
+    """What arrives in the cell, mL, [..., n], when `volumes` [..., n] of the n bottles are asked for, but for random errors.
+
+    A volume of 0 is not dosed at all.
+    """
+    slope = np.array([b.pump.slope for b in liquids.bottles.values()])
+    offset = np.array([b.pump.offset for b in liquids.bottles.values()])
+    biased = volumes + imperfections.pump_bias * ((slope - 1) * volumes + offset)
+    return np.where(volumes > 0, np.maximum(biased, 0.0), 0.0)
+
+
+class Cell:
+    """What is wet and what is bright of a mixer: liquids in tubes and cell, and what the sensor counts. Its user keeps the time."""
+
+    def __init__(self, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids) -> None:
+        self._random = np.random.default_rng(seed)
+        self._imperfections, self._liquids = imperfections, liquids
+        self._room_phase = self._random.uniform(0, 2 * math.pi)
+        self._lamp_walk = 0.0
+        self._lamp_walked_at = 0.0
+        bottles = liquids.bottles
+        self._dead = {name: bottle.pump.dead_volume * imperfections.dead_volume for name, bottle in bottles.items()}
+        self._amounts = dict.fromkeys(liquids.strengths, 0.0)  # of what acts on light
+        self.volume = RESIDUE * imperfections.carry_over
+        """mL in it."""
+        self.use(sensor)
+
+    def use(self, sensor: Sensor) -> None:
+        """Look with another sensor, or with other registers of the same one."""
+        self._sensor = sensor
+        self._light = sensor.counts_per_light(cie_table()["led_b4"])
+        self._room = self._light.sum(axis=1) * 0.005 * self._imperfections.room_light
+
+    def delivered(self, bottle: str, volume: float) -> float:
+        """What a pump really delivers, mL, that was calibrated once and is asked for `volume` mL."""
+        scale, pump = self._imperfections, self._liquids.bottles[bottle].pump
+        volume_out = volume + scale.pump_bias * ((pump.slope - 1) * volume + pump.offset)
+        if scale.pump_error:
+            volume_out += scale.pump_error * math.hypot(0.02 * volume, 0.002) * self._random.standard_normal()
+        return max(0.0, volume_out)
+
+    def add(self, bottle: str, volume: float, at: float) -> None:
+        """`volume` mL leave a pump at the time `at`; what its tube does not keep arrives."""
+        that = self._liquids.bottles[bottle]
+        if dead := self._dead[bottle]:
+            self._dead[bottle] = max(0.0, dead - volume)
+            volume = max(0.0, volume - dead)
+        if that.strength:
+            self._amounts[bottle] += volume * that.strength * (1 + that.drying * self._imperfections.evaporation * at / 3600)
+        self.volume += volume
+
+    def drain(self, volume: float = math.inf) -> None:
+        """Up to `volume` mL leave; a residue stays."""
+        left = max(RESIDUE * self._imperfections.carry_over, self.volume - volume)
+        kept = min(1.0, left / self.volume) if self.volume else 0.0
+        for liquid in self._amounts:
+            self._amounts[liquid] *= kept
+        self.volume *= kept
+
+    def counts(self, lamp: float, at: float) -> list[int]:
+        """What the sensor counts at the time `at`, channel by channel as in its `bands`, with the lamp on (1) or off (0)."""
+        counts = self._room * (1 + math.sin(2 * math.pi * at / 1200 + self._room_phase) / 3) + self._sensor.dark_counts
+        if lamp:
+            counts += lamp * self._lamp(at) * (self._light @ self.transmittance())
+        digits: list[int] = self._sensor.digitized(counts, self._imperfections.sensor_noise, self._random).tolist()
+        return digits
+
+    def transmittance(self) -> NDArray[np.float64]:
+        """Of what is in the cell, [81]."""
+        volume = self.volume or 1.0  # an empty cell holds no liquid either
+        return self._liquids.light(np.array([amount / volume for amount in self._amounts.values()]))
+
+    def _lamp(self, at: float) -> float:
+        scale = self._imperfections.lamp_drift
+        if not scale:
+            return 1.0
+        minutes = (at - self._lamp_walked_at) / 60
+        self._lamp_walk += 0.001 * math.sqrt(minutes) * self._random.standard_normal()
+        self._lamp_walked_at = at
+        return 1 + scale * (self._lamp_walk - 0.03 * (1 - math.exp(-at / 600)))
+
+
+@dataclass
+class SimulatedMixer:
+    """Bottles with pumps, a stirred cell, a white LED and a color sensor on a virtual clock and with a purse."""
+
+    sensor: Sensor
+    imperfections: Imperfections = Imperfections()
+    seed: Seed = 0
+    liquids: Liquids = DYED_WATER
+    clock: float = field(default=0.0, init=False)
+    """Virtual time since the mixer was made, s."""
+    used: dict[str, float] = field(init=False)
+    """mL of each liquid pumped so far; what was pumped ends as waste."""
+
+    def __post_init__(self) -> None:
+        self._cell = Cell(self.sensor, self.imperfections, self.seed, self.liquids)
+        self._stop = threading.Event()
+        self._stop.set()  # until somebody connects
+        self.used = dict.fromkeys(self.liquids.bottles, 0.0)
+
+    @property
+    def spent(self) -> Cost:
+        return Cost(self.clock, self.liquids.money(self.used), sum(self.used.values()))
+
+    def __enter__(self) -> Self:
+        self._stop.clear()
+        return self
+
+    def identify(self) -> str:
+        return f"frugaltwin simulated mixer, {self.sensor.name}, seed {self.seed}"
+
+    def dispense(self, pump: str, volume: float) -> None:
+        self._begin(volume)
+        delivered = self._cell.delivered(pump, volume)
+        self.clock += volume / self.liquids.bottles[pump].pump.rate + 0.3  # relay and settling
+        self.used[pump] += delivered
+        self._cell.add(pump, delivered, self.clock)
+
+    def mix(self, seconds: float) -> None:
+        self._begin()
+        self.clock += seconds
+
+    def read(self, lamp: bool = True) -> Reading:
+        self._begin()
+        self.clock += self.sensor.read_seconds
+        counts = self._cell.counts(float(lamp), self.clock)
+        return Reading(dict(zip(self.sensor.bands, counts, strict=True)), self.sensor.full_scale)
+
+    def rinse(self, volume: float) -> None:
+        self._begin(volume)
+        self.clock += volume / RATE + 0.3
+        self.used["water"] += volume
+        self._cell.volume += volume
+
+    def drain(self) -> None:
+        self._begin()
+        self.clock += DRAIN_SECONDS
+        self._cell.drain()
+
+    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
+        if instruction in ("dispense", "rinse"):
+            return Cost(amount / RATE + 0.3, self.liquids.money({pump: amount}), amount)
+        seconds = {"mix": amount, "read": self.sensor.read_seconds, "drain": DRAIN_SECONDS}
+        return Cost(seconds[instruction])
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def __exit__(self, *failure: object) -> None:
+        self._stop.set()
+
+    def _begin(self, volume: float = 0.0) -> None:
+        if self._stop.is_set():
+            raise Stopped("the mixer was stopped, or it is not connected")
+        if not 0 <= volume <= CELL_VOLUME - self._cell.volume:
+            raise RigFault(f"{volume:g} mL does not fit into the cell: {self._cell.volume:.2f} of {CELL_VOLUME:g} mL are in it")
+
+
+def simulated_mixer(words: str, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids) -> SimulatedMixer:
+    """The mixer ``simulated`` of the catalog.
+
+    Raises:
+        InvalidInput: `words` ask for something; it has nothing to choose.
+    """
+    if words:
+        raise InvalidInput(f"mixer = simulated:{words}: the simulated mixer has nothing to choose; write mixer=simulated")
+    return SimulatedMixer(sensor, imperfections, seed, liquids)

@@ -1,0 +1,213 @@
+"""What looks at a sample of a phase lab: a turbidimeter, a powder diffractometer, a calorimeter. Each is an `Instrument`.
+
+The label that an instrument infers comes from the reading alone. Near a boundary, where less of a phase is there than the detection
+limit, it is the label of the field next door, as on a rig.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from frugaltwin.costs import Cost
+from frugaltwin.experiment import Outcome
+from simulator.instruments.phase_lab import State
+
+Floats = NDArray[np.float64]
+
+BINS = np.linspace(1.6, 5.2, 12)  # 1/nm: where the diffractometer counts
+LINE_WIDTH = 0.2  # 1/nm, standard deviation: the slits are wide, so that no line falls between two bins
+LATTICE_HEAT_CAPACITY = 24.94  # J/(mol K)
+
+
+def spread(fractions: ArrayLike, compositions: ArrayLike) -> Floats:
+    """Variance of the composition over the phases of a sample, [...]: what makes it scatter light.
+
+    Σ_i f_i |x_i - x̄|², which for two phases is f (1-f) |Δx|². Light is scattered in proportion to the mean square of the
+    fluctuations of the refractive index, which is taken as linear in the composition.
+    Source: Debye & Bueche, J. Appl. Phys. 20 (1949) 518, doi:10.1063/1.1698419.
+
+    Args:
+        fractions: Of the phases, [..., p].
+        compositions: Of the phases, [..., p] for a binary or [..., p, k] for more components; any number where the fraction is 0.
+
+    >>> float(spread([0.5, 0.5], [0.25, 0.75]))
+    0.0625
+    """
+    f, x = np.asarray(fractions, dtype=float), np.asarray(compositions, dtype=float)
+    if x.ndim == f.ndim:
+        x = x[..., None]
+    mean = (f[..., None] * x).sum(axis=-2, keepdims=True)
+    variance: Floats = (f * ((x - mean) ** 2).sum(axis=-1)).sum(axis=-1)
+    return variance
+
+
+def powder_pattern(lattice: float) -> Floats:
+    """Intensity in every bin [12] from a simple cubic powder with this lattice parameter, nm; its strongest line has the height 1.
+
+    Lines at 1/d = √N / a for N = h² + k² + l² = 1 … 6, as high as they are many (6, 12, 8, 6, 24, 24), less a decay with N.
+    Source: Cullity, Elements of X-Ray Diffraction (1956), chapter 4 and Appendix 9 (lines and multiplicities).
+    """
+    squares = np.arange(1, 7)
+    heights = np.array([6, 12, 8, 6, 24, 24]) * np.exp(-0.45 * squares)
+    lines = np.sqrt(squares) / lattice
+    intensity = (heights * np.exp(-0.5 * ((BINS[:, None] - lines) / LINE_WIDTH) ** 2)).sum(axis=1)
+    pattern: Floats = intensity / heights.max()
+    return pattern
+
+
+def liquid_pattern() -> Floats:
+    """Intensity in every bin [12] from a liquid: one broad hump."""
+    hump: Floats = 0.6 * np.exp(-0.5 * ((BINS - 2.9) / 0.9) ** 2)
+    return hump
+
+
+@dataclass(frozen=True)
+class Turbidimeter:
+    """Light that a sample scatters out of a beam: one outcome `turbidity`, 0 (clear) to 1.
+
+    Reads the property `spread` of a state (see `spread`): turbidity = 1 - exp(-strength · spread). More than `limit` is cloudy.
+    """
+
+    clear: str = "mixed"
+    """The label of a sample that is clear."""
+    cloudy: str = "demixed"
+    strength: float = 60.0
+    """Optical depth at a spread of 1."""
+    limit: float = 0.04
+    """The least turbidity that counts: four standard deviations of a reading."""
+    cost: Cost = Cost(seconds=5.0)
+    drift: float = 0.001
+
+    @cached_property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        return (Outcome("turbidity", "1", "share of the light that the sample scatters"),)
+
+    @cached_property
+    def noise(self) -> Floats:
+        return np.array([0.01])
+
+    def signal(self, states: Sequence[State]) -> Floats:
+        return -np.expm1(-self.strength * np.array([[s.properties["spread"]] for s in states]).reshape(-1, 1))
+
+    def inferred(self, reading: Floats) -> str:
+        return self.cloudy if reading[0] > self.limit else self.clear
+
+
+@dataclass(frozen=True, eq=False)
+class Diffractometer:
+    """A powder diffractometer: outcomes `d_1` … `d_12`, a background and the patterns of the phases mixed by their fractions.
+
+    The label is that of the set of phases that fits best by least squares, among the sets in which every phase has at least the
+    share `limit` (a smaller share is not seen, and no share is negative). An unknown base line is fitted along.
+    """
+
+    lattices: Mapping[str, float | None]
+    """Phase → lattice parameter of its cubic lattice, nm; None for a liquid. Two liquids look the same to X-rays."""
+    labels: Mapping[str, tuple[str, ...]]
+    """Label → the phases that are there."""
+    alone: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Phase → the label of a pattern that shows nothing else, for phases that are no label's only one."""
+    limit: float = 0.03
+    """The least share of a phase that is seen."""
+    background: float = 0.05
+    cost: Cost = Cost(seconds=300.0, money=0.10)
+    drift: float = 0.002
+
+    @cached_property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        return tuple(Outcome(f"d_{k}", "1", f"diffracted intensity at 1/d = {q:.2f} per nm") for k, q in enumerate(BINS, start=1))
+
+    @cached_property
+    def noise(self) -> Floats:
+        return np.full(len(BINS), 0.004)
+
+    @cached_property
+    def patterns(self) -> Floats:
+        """Of every phase, [p, 12]."""
+        return np.array([liquid_pattern() if a is None else powder_pattern(a) for a in self.lattices.values()])
+
+    @cached_property
+    def fits(self) -> tuple[tuple[str, ...], Floats, Floats]:
+        """Every label; what turns a reading into shares [sets, p, 12], 0 for phases not in the set; and into residuals [sets, 12, 12].
+
+        Both have the base line taken out.
+        """
+        names = list(self.lattices)
+        shares = np.zeros((len(self._sets), len(names), len(BINS)))
+        residuals = np.zeros((len(self._sets), len(BINS), len(BINS)))
+        for k, (_, phases) in enumerate(self._sets):
+            rows = [names.index(phase) for phase in phases]
+            design = np.column_stack([self.patterns[rows].T, np.ones(len(BINS))])
+            inverse = np.linalg.pinv(design)
+            shares[k, rows] = inverse[:-1]
+            residuals[k] = np.eye(len(BINS)) - design @ inverse
+        return tuple(label for label, _ in self._sets), shares, residuals
+
+    @cached_property
+    def _sets(self) -> list[tuple[str, tuple[str, ...]]]:
+        return [*self.labels.items(), *((label, (phase,)) for phase, label in self.alone.items())]
+
+    @cached_property
+    def _absent(self) -> Floats:
+        """1 for the phases that a set does not have, [sets, p]: they are no reason against it."""
+        return np.array([[float(name not in phases) for name in self.lattices] for _, phases in self._sets])
+
+    def shares(self, reading: Floats, label: str) -> dict[str, float]:
+        """How much of every phase of a label a reading [12] speaks for; they need not add up to 1."""
+        labels, fits, _ = self.fits
+        fitted = fits[labels.index(label)] @ reading
+        return {name: float(share) for name, share in zip(self.lattices, fitted, strict=True) if name in self.labels[label]}
+
+    def signal(self, states: Sequence[State]) -> Floats:
+        fractions = np.array([[s.fractions.get(name, 0.0) for name in self.lattices] for s in states])
+        return self.background + fractions.reshape(-1, len(self.lattices)) @ self.patterns
+
+    def inferred(self, reading: Floats) -> str:
+        labels, fits, residuals = self.fits
+        shares = fits @ reading  # [sets, p]
+        least = (shares + self._absent * 1e9).min(axis=1)
+        misfit = ((residuals @ reading) ** 2).sum(axis=1)
+        seen = least >= self.limit * np.maximum(shares.sum(axis=1), 1e-9)
+        return labels[int(np.argmin(np.where(seen, misfit, np.inf)) if seen.any() else np.argmax(least))]
+
+
+@dataclass(frozen=True)
+class Calorimeter:
+    """A differential scanning calorimeter: outcomes `heat_capacity` and `enthalpy` (what melting has taken up so far).
+
+    Reads the properties `heat_capacity` and `enthalpy` of a state. A sample that melts takes up heat at every step in temperature:
+    its heat capacity is more than `limit` above that of a lattice. One that does not is solid when it has taken up less than
+    `halfway`, else liquid.
+    """
+
+    solid: str = "solid"
+    melting: str = "liquid + solid"
+    liquid: str = "liquid"
+    halfway: float = 5000.0
+    """J/mol."""
+    limit: float = 8.0
+    """J/(mol K)."""
+    cost: Cost = Cost(seconds=60.0, money=0.05)
+    drift: float = 0.2
+
+    @cached_property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        return (
+            Outcome("heat_capacity", "J/(mol K)", "heat taken up per kelvin, melting included"),
+            Outcome("enthalpy", "J/mol", "heat that melting has taken up"),
+        )
+
+    @cached_property
+    def noise(self) -> Floats:
+        return np.array([2.0, 100.0])
+
+    def signal(self, states: Sequence[State]) -> Floats:
+        return np.array([[s.properties["heat_capacity"], s.properties["enthalpy"]] for s in states]).reshape(-1, 2)
+
+    def inferred(self, reading: Floats) -> str:
+        if reading[0] > LATTICE_HEAT_CAPACITY + self.limit:
+            return self.melting
+        return self.solid if reading[1] < self.halfway else self.liquid
