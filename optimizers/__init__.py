@@ -1,1 +1,4 @@
-"""Strategies: one file is one way to choose the next experiment. torch, botorch and gpytorch live only here."""
+"""Strategies: one file is one way to choose the next experiment. `models/` holds what they believe, `space/` what is allowed.
+
+Only this package imports torch, botorch and gpytorch.
+"""

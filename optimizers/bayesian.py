@@ -13,7 +13,7 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, ScoredGoal, scored
 from frugaltwin.prediction import Prediction
-from optimizers.models.feasibility import log_chance
+from optimizers.models.feasibility import log_feasibility
 from optimizers.space.search import Acquisition, best_points
 from optimizers.space.space import Floats, Space
 
@@ -69,7 +69,7 @@ class Bayesian:
         goal, space = scored(goal, "bayesian"), Space.of(experiment)
         known = _scored(space, goal, history)
         X, model = known.X, _fitted(known.X, known.values) if known.X.size else None
-        chance = log_chance(space, history)
+        chance = log_feasibility(space, history)
         chosen: list[Settings] = []
         while len(chosen) < count:
             busy = [*pending, *chosen]
@@ -79,7 +79,7 @@ class Bayesian:
             else:
                 improvement = _improvement(model, X, space.encode(busy), self.seed + turn)
                 found = best_points(lambda x, f=improvement: f(x) + chance(x), space, self.seed + turn, X[:_NEAR])  # type: ignore[misc]
-            chosen += space.fresh(found, 1, history, pending, chosen)
+            chosen += space.untried(found, 1, history, pending, chosen)
         return chosen
 
     def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
@@ -87,7 +87,7 @@ class Bayesian:
         known = _scored(space, goal, history)
         if not known.X.size:
             return space.decode(space.sample(1, self.seed)[0])
-        model, chance = _fitted(known.X, known.values), log_chance(space, history)
+        model, chance = _fitted(known.X, known.values), log_feasibility(space, history)
         return space.decode(best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, known.X[:_NEAR])[0])
 
     def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:

@@ -10,7 +10,7 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial, measured
 from frugaltwin.goals import Goal, ScoredGoal, scored
 from frugaltwin.prediction import Prediction
-from optimizers.models.feasibility import log_chance
+from optimizers.models.feasibility import log_feasibility
 from optimizers.models.outcome_model import OutcomeModel, Paths, natural
 from optimizers.space.search import Acquisition, best_points
 from optimizers.space.space import Floats, Space
@@ -71,9 +71,9 @@ class Composite:
                 value, near = model.information(done, turn), done[:0]
             else:
                 value, near = _improvement(score, done)
-            chance = log_chance(space, history)
+            chance = log_feasibility(space, history)
             X = best_points(lambda X, value=value, chance=chance: value(X) + chance(X), space, turn + len(chosen), near)  # type: ignore[misc]
-            chosen += space.fresh(X, 1, history, pending, chosen)
+            chosen += space.untried(X, 1, history, pending, chosen)
         return chosen
 
     def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
@@ -83,7 +83,7 @@ class Composite:
         if not len(known):
             return space.decode(space.sample(1, self.seed)[0])
         score = _score(model, goal, history, self.seed)
-        chance = log_chance(space, history)
+        chance = log_feasibility(space, history)
         with torch.no_grad():
             order = score(torch.from_numpy(known)).mean(0).argsort(descending=True)
         X = best_points(lambda X: score(X).mean(0) + chance(X), space, self.seed, known[order[:_NEAR].numpy()])

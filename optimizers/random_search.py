@@ -1,4 +1,4 @@
-"""Uniformly random settings: the yardstick for every other strategy."""
+"""Uniformly random settings: the baseline for every other strategy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,4 +19,4 @@ class RandomSearch:
     ) -> list[Settings]:
         space = Space.of(experiment)
         X = space.sample(4 * count + 16, [self.seed, len(history) + len(pending)], is_even=False)
-        return space.fresh(X, count, history, pending)
+        return space.untried(X, count, history, pending)

@@ -23,4 +23,4 @@ class Sobol:
         space = Space.of(experiment)
         done = len(history) + len(pending)
         X = space.sample(done + 4 * count + 16, self.seed)[done:]
-        return space.fresh(X, count, history, pending)
+        return space.untried(X, count, history, pending)

@@ -1,10 +1,7 @@
-"""Model a number, and look where it may lie on either side of a value."""
+"""Model a number, and measure where it may lie on either side of a threshold."""
 
-import math
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -15,20 +12,12 @@ from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal, Map, mapped
 from frugaltwin.prediction import Prediction
 from optimizers.models.mapping import borders, check_starts, chosen_settings, known_labels
-from optimizers.space.descent import lowest_point
+from optimizers.models.regression import Regression
 from optimizers.space.search import Acquisition
 from optimizers.space.space import Floats, Space
 
 _CONFIDENCE = 1.96  # standard deviations: 95 %, as published
 _CHUNK = 512  # settings at once: bounds the memory
-_JITTER = 1e-8  # variance, of 1
-_LEAST = 1e-12
-
-# Log-normal priors, wide: likeliest value and standard deviation of the logarithm. Amplitude and noise in units of the readings'
-# standard deviation, the length per root of the dimension of the unit box.
-_AMPLITUDE = (2.0, 0.5)
-_NOISE = (0.1, 0.7)
-_LENGTH = (0.6, 0.5)
 
 
 @dataclass(frozen=True)
@@ -65,7 +54,7 @@ class Straddle:
         model = Regression(X, readings)
 
         def worth(busy: Floats) -> Acquisition:
-            later = model.knowing(busy)
+            later = model.conditioned_on(busy)
 
             def straddle(X: Tensor) -> Tensor:
                 mean, deviation = later.expected(X)
@@ -86,66 +75,6 @@ class Straddle:
         above = torch.special.ndtr((mean - threshold) / deviation).numpy()
         below, at_least = goal.labels
         return Prediction({below: 1 - above, at_least: above}, {goal.outcome: mean.numpy()}, {goal.outcome: deviation.numpy()})
-
-
-class Regression:
-    """The posterior of a number after n readings of it; its hyperparameters maximize their posterior.
-
-    Source: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press (2006), algorithm 2.1.
-    """
-
-    def __init__(self, X: Floats, readings: Floats) -> None:
-        """Learn from readings [n] at points X [n, D]."""
-        self._X = torch.from_numpy(X)
-        self._center = float(readings.mean())
-        away = readings - self._center
-        self.spread = float(away.std())
-        if self.spread <= 1e-9 * (1 + np.abs(away).max()):
-            self.spread = 1.0
-        self._z = torch.from_numpy(away / self.spread)
-        D = X.shape[1]
-        prior = torch.tensor([_AMPLITUDE, _NOISE, *((_LENGTH[0] * math.sqrt(D), _LENGTH[1]),) * D], dtype=torch.double)
-        mean, deviation = prior[:, 0].log(), prior[:, 1]
-
-        def loss(theta: Tensor) -> Tensor:
-            L = self._cholesky(theta.exp())
-            white = torch.linalg.solve_triangular(L, self._z[:, None], upper=False)
-            value: Tensor = white.square().sum() / 2 + L.diagonal().log().sum() + ((theta - mean) / deviation).square().sum() / 2
-            return value
-
-        box = [(m - 4 * s, m + 4 * s) for m, s in zip(mean.tolist(), deviation.tolist(), strict=True)]
-        self._values = torch.from_numpy(lowest_point(loss, mean.numpy(), box)).exp()
-        self._condition()
-
-    def knowing(self, busy: Floats) -> Self:
-        """The same, once points busy [p, D] will have been measured, should they read what is expected of them."""
-        later = copy(self)
-        points = torch.from_numpy(busy)
-        later._X = torch.cat([self._X, points])
-        later._z = torch.cat([self._z, (self.expected(points)[0] - self._center) / self.spread])
-        later._condition()
-        return later
-
-    def expected(self, X: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean [b] and standard deviation [b] at points X [b, D], in the unit of the readings, without their noise."""
-        k = self._covariance(X, self._values)
-        told = torch.linalg.solve_triangular(self._L, k.T, upper=False)
-        variance = self._values[0] ** 2 - told.square().sum(0)
-        return self._center + self.spread * (told.T @ self._white)[:, 0], self.spread * variance.clamp_min(_LEAST).sqrt()
-
-    def _condition(self) -> None:
-        self._L = self._cholesky(self._values)
-        self._white = torch.linalg.solve_triangular(self._L, self._z[:, None], upper=False)
-
-    def _cholesky(self, values: Tensor) -> Tensor:
-        noise = values[1] ** 2 + _JITTER
-        L: Tensor = torch.linalg.cholesky(self._covariance(self._X, values) + noise * torch.eye(len(self._X), dtype=torch.double))
-        return L
-
-    def _covariance(self, X: Tensor, values: Tensor) -> Tensor:
-        """Prior covariance [b, n] between points X [b, D] and those measured."""
-        square = ((X / values[2:])[:, None] - self._X / values[2:]).square().sum(-1)
-        return values[0] ** 2 * torch.exp(-square / 2)
 
 
 def _divided(goal: Goal) -> tuple[Map, float]:

@@ -15,10 +15,10 @@ from frugaltwin.experiment import Continuous, Experiment, Measurement, MixtureSu
 from frugaltwin.goals import Map, Minimize
 from frugaltwin.plugins import Predicts
 from frugaltwin.prediction import Prediction
-from optimizers.gp_classifier import Classifier
-from optimizers.label_propagation import spread_labels
-from optimizers.models.mapping import borders, distance, elbow_room
-from optimizers.straddle import Regression
+from optimizers.models.classifier import Classifier
+from optimizers.models.label_spreading import spread_labels
+from optimizers.models.mapping import borders, distance, distance_penalty
+from optimizers.models.regression import Regression
 from simulator.table import Table
 
 DATA = Path(__file__).parents[1] / "benchmarks" / "data"
@@ -264,7 +264,7 @@ def test_knowing_what_is_pending_narrows_the_regression_as_measuring_would() -> 
     model = Regression(X, np.array([1.0, 2.0, 1.5]))
     asked = torch.tensor([[0.3], [0.95]], dtype=torch.double)
     mean, deviation = model.expected(asked)
-    later_mean, later_deviation = model.knowing(np.array([[0.3]])).expected(asked)
+    later_mean, later_deviation = model.conditioned_on(np.array([[0.3]])).expected(asked)
     assert torch.allclose(mean, later_mean, atol=1e-6)
     assert later_deviation[0] < 0.5 * deviation[0]
     assert later_deviation[1] <= deviation[1]
@@ -292,10 +292,10 @@ def test_borders_lie_between_unlike_neighbors() -> None:
     assert borders(X, np.array([1, 1, 1])).shape == (0, 2)
 
 
-def test_distances_and_elbow_room_grow_from_what_is_taken() -> None:
+def test_distances_and_distance_penalty_grow_from_what_is_taken() -> None:
     taken = np.array([[0.0, 0.0], [1.0, 1.0]])
     X = torch.tensor([[0.0, 0.0], [0.05, 0.0], [0.5, 0.5]], dtype=torch.double)
-    far, room = distance(taken)(X), elbow_room(taken)(X)
+    far, room = distance(taken)(X), distance_penalty(taken)(X)
     assert torch.allclose(far[1:].exp(), torch.tensor([0.05, math.sqrt(0.5)], dtype=torch.double))
     assert room[0] < room[1] < room[2]
     assert abs(float(room[2])) < 1e-4

@@ -1,4 +1,4 @@
-"""Where experiments fail: what keeps a strategy from asking for the same failure again."""
+"""Feasibility: the chance that an experiment succeeds, learned from failed trials."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _REACH = 0.3  # how far a failure is believed to reach, per root of the dimensio
 _DOUBT = 0.1  # how far a regression value must lie from 1/2 to be trusted
 
 
-def log_chance(space: Space, history: Sequence[Trial]) -> Acquisition:
+def log_feasibility(space: Space, history: Sequence[Trial]) -> Acquisition:
     """The logarithm of the chance that an experiment at points X [b, D] succeeds, [b]: 0 where nothing is known.
 
     A Gaussian process regression on 1 (failed) and 0 (measured), and a probit of its value. Added to a logarithmic acquisition

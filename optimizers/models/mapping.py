@@ -1,4 +1,4 @@
-"""What the strategies that draw maps share: the labels that are known, where to look first, and where to look next."""
+"""Parts that all map strategies share: known labels, evenly spread first settings, and the choice of the next ones."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import Map
 from frugaltwin.prediction import Prediction
-from optimizers.models.feasibility import log_chance
+from optimizers.models.feasibility import log_feasibility
 from optimizers.space.search import Acquisition, best_points
 from optimizers.space.space import Floats, Space
 
@@ -23,7 +23,7 @@ Chances = Callable[[Tensor], Tensor]
 
 _AHEAD = 64  # points of the even sample to choose from, in case some were tried
 _CHUNK = 512  # points at once: bounds the memory for thousands of settings
-_SPREAD = 0.1  # how far what is busy keeps others away, per root of the dimension of the unit box
+_SPREAD = 0.1  # how far pending points keep others away, per root of the dimension of the unit box
 _LEAST = 1e-12
 
 
@@ -69,7 +69,7 @@ def chosen_settings(
             nothing tells one place from another (all labels alike, or none): then as far as can be from all that was tried.
         near: Points [k, D] where the border is believed.
     """
-    chance = log_chance(space, history)
+    chance = log_feasibility(space, history)
     n_known = sum(t.measurement is not None for t in history)
     chosen: list[Settings] = []
     while len(chosen) < count:
@@ -81,7 +81,7 @@ def chosen_settings(
             taken = space.encode([*(t.settings for t in history), *busy])
             value = worth(space.encode(busy)) if worth else distance(taken)
             X = best_points(lambda X, value=value: value(X) + chance(X), space, seed + turn, near)  # type: ignore[misc]
-        chosen += space.fresh(X, 1, history, pending, chosen)
+        chosen += space.untried(X, 1, history, pending, chosen)
     return chosen
 
 
@@ -91,11 +91,11 @@ def distance(taken: Floats) -> Acquisition:
     return lambda X: ((X[:, None] - points).square().sum(-1) + _LEAST).amin(1).log() / 2
 
 
-def elbow_room(busy: Floats, spread: float = _SPREAD) -> Acquisition:
-    """The logarithm of what points X [b, D] can tell that those busy [p, D] will not, [b]: 0 far from all of them.
+def distance_penalty(busy: Floats, spread: float = _SPREAD) -> Acquisition:
+    """The logarithm of the information that points X [b, D] add to pending ones [p, D], [b]: 0 far from all of them.
 
     Args:
-        spread: How far those busy reach, per root of the dimension.
+        spread: How far a pending point reaches, per root of the dimension.
     """
     if not busy.size:
         return lambda X: X.new_zeros(len(X))

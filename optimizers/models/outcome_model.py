@@ -1,4 +1,4 @@
-"""What would be measured where nobody has looked: a known law plus a Gaussian process for what the law leaves out.
+"""The outcome model: a known physical law plus a Gaussian process for what the law leaves out.
 
 Outcomes with the same law share one model. It works on a latent quantity that the law makes linear: absorbance for
 `BeerLambert`, absorption over scattering for `KubelkaMunk`, signal per exposure for `Additive`, the outcome itself without a law.
@@ -45,7 +45,7 @@ _WITHOUT_LAW = ((1.0, 0.5), (1e-6, 1e-3), (0.05, 1.5))
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a law, or none, makes of the settings."""
+    """The inputs that a law, or no law, computes from the settings."""
 
     space: Space
     law: Law | None
@@ -61,7 +61,7 @@ class Inputs:
 
     @property
     def n_starts(self) -> int:
-        """How many measurements determine the law's coefficients, or, without a law, a plane."""
+        """The number of measurements that determine the law's coefficients, or, without a law, a plane."""
         return len(self.sources) or self.space.size + 1
 
     @property
@@ -84,7 +84,7 @@ class Inputs:
         return natural(self.space, X)[:, columns] / torch.from_numpy(self.space.greatest[columns])
 
     def exposure(self, X: Tensor) -> Tensor:
-        """How much light was collected at points X [b, D], [b]; 1 where that has no meaning."""
+        """The exposure at points X [b, D], [b]; 1 where that has no meaning."""
         registers = self.law.exposure if isinstance(self.law, Additive) else None
         collected = exposure(self.space.experiment, registers, natural(self.space, X))
         return torch.as_tensor(collected, dtype=X.dtype).expand(len(X))
@@ -229,7 +229,7 @@ class OutcomeModel:
 
     @property
     def n_starts(self) -> int:
-        """How many measurements it takes to know anything of the outcomes everywhere."""
+        """The number of measurements that it takes to know anything of the outcomes everywhere."""
         return max((inputs.n_starts for inputs, _ in self.groups), default=1)
 
     def paths(self, known: Sequence[tuple[Settings, Measurement]], n: int, seed: int) -> Paths:
@@ -247,8 +247,10 @@ class OutcomeModel:
         return outcomes
 
     def information(self, done: Floats, seed: int) -> Acquisition:
-        """How much a measurement at points X [b, D], after those done [n, D], lowers the variance of all outcomes, averaged over
-        the space: its logarithm, [b].
+        """The logarithm of how much a measurement at points X [b, D] lowers the variance of all outcomes, averaged over the space, [b].
+
+        Args:
+            done: Points [n, D] that were measured before.
 
         Source: Cohn, Neural Netw. 9 (1996) 1071, doi:10.1016/0893-6080(95)00137-9 (active learning).
         """

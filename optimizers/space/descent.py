@@ -1,4 +1,4 @@
-"""The lowest point of a differentiable function near a start: scipy's algorithms with torch's gradients."""
+"""Local minimization of a differentiable function: scipy's algorithms with torch's gradients."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where in a space an acquisition function is largest."""
+"""The search for the maximum of an acquisition function over a space."""
 
 from collections.abc import Callable
 from functools import partial

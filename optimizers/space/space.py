@@ -95,7 +95,7 @@ class Space:
         if not experiment.candidates and math.prod(_number_of_values(experiment)) <= _MOST_LISTED:
             space = cls(experiment, slope, origin, equalities, rows, limits, tuple(levels), tuple(choices), space._grid())
         if len(rows) and not space.listed:
-            space._anchor(np.full(space.size, 0.5))
+            space._interior_point(np.full(space.size, 0.5))
         return space
 
     @property
@@ -204,7 +204,7 @@ class Space:
             found = np.concatenate([found, X[self.is_allowed(X)]])
             if len(found) >= n:
                 return found[:n]
-        return self._wander(X[:n], random)
+        return self._hit_and_run(X[:n], random)
 
     def moves(self, x: Floats) -> Floats:
         """The allowed points [n, D] that differ from x [D] in one discrete or categorical parameter."""
@@ -221,7 +221,7 @@ class Space:
         X = np.array(moved).reshape(-1, self.size)
         return X[self.is_allowed(X)]
 
-    def fresh(
+    def untried(
         self, X: Floats, n: int, history: Sequence[Trial], pending: Sequence[Settings], chosen: Sequence[Settings] = ()
     ) -> list[Settings]:
         """The first n settings among points X [b, D] (all others of a listed space behind them) that nobody tried or chose before.
@@ -291,7 +291,7 @@ class Space:
             raise _infeasible(self.experiment)
         return tuple(s for s, ok in zip(grid, allowed, strict=True) if ok)
 
-    def _anchor(self, x: Floats) -> Floats:
+    def _interior_point(self, x: Floats) -> Floats:
         """A point [D] well inside the constraints: discrete columns as near to x [D] as possible, the others at the center of the
         largest ball.
 
@@ -342,15 +342,15 @@ class Space:
             x[column] = values[x_and_switches[len(free) :][of == k].argmax()]
         return x
 
-    def _wander(self, X: Floats, random: np.random.Generator) -> Floats:
+    def _hit_and_run(self, X: Floats, random: np.random.Generator) -> Floats:
         """Random walks inside the constraints, with discrete columns as near to those of X [n, D] as they allow, [n, D]."""
         free, n = self.continuous, len(X)
         X = X.copy()
         if any(self.rows[:, column].any() for column, _ in self.levels):
-            anchors = np.stack([self._anchor(x) for x in X[:16]])
+            anchors = np.stack([self._interior_point(x) for x in X[:16]])
             X = anchors[np.arange(n) % len(anchors)]
         else:
-            X[:, free] = self._anchor(X[0])[free]
+            X[:, free] = self._interior_point(X[0])[free]
         A = np.concatenate([self.rows[:, free], np.eye(free.sum()), -np.eye(free.sum())])
         box = np.repeat([1.0, 0.0], free.sum())
         b = np.hstack([self.limits - X[:, ~free] @ self.rows[:, ~free].T, np.tile(box, (n, 1))])
