@@ -188,7 +188,7 @@ class Ledgers(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 1.8e9
-        self.database = Database(type(self).untried(), lambda: self.now)
+        self.database = Database(type(self).fresh(), lambda: self.now)
         self.balance: dict[str, dict[str, float | None]] = {}
         self.reserved: dict[str, tuple[str, dict[str, float]]] = {}
         self.held: list[fair_queue.Row] = []
@@ -388,7 +388,7 @@ def test_budgets_hold_under_any_order_of_steps_on_sqlite(sqlite_file: Path, tmp_
 
     class OnSqlite(Ledgers):
         @staticmethod
-        def untried() -> str:
+        def fresh() -> str:
             return f"sqlite:///{shutil.copy(sqlite_file, tmp_path / f'{next(numbers)}.db')}"
 
     run_state_machine_as_test(OnSqlite, settings=settings(STEPS, max_examples=20))
@@ -397,7 +397,7 @@ def test_budgets_hold_under_any_order_of_steps_on_sqlite(sqlite_file: Path, tmp_
 def test_budgets_hold_under_any_order_of_steps_on_postgresql(postgres: PostgresServer) -> None:
     class OnPostgresql(Ledgers):
         @staticmethod
-        def untried() -> str:
+        def fresh() -> str:
             return postgres.new_database()
 
     run_state_machine_as_test(OnPostgresql, settings=settings(STEPS, max_examples=8))
