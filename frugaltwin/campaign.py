@@ -19,8 +19,9 @@ from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, OutOfBounds, Stopped, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
 from frugaltwin.goals import Goal, ScoredGoal
-from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Recommends, Resumes, Strategy
+from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Resumes, Strategy
 from frugaltwin.prediction import Prediction
+from frugaltwin.record import Record
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
 if TYPE_CHECKING:
@@ -239,13 +240,27 @@ class Campaign:
         return self.goal.best(self.trials)
 
     def recommendation(self) -> Settings | None:
-        """What to use from now on: the model's choice where the strategy has a model, else the best trial's; None without readings."""
-        best = self.best()
-        if best is None:
-            return None
-        if isinstance(self.strategy, Recommends):
-            return self.driver.experiment.check(self.strategy.recommend(self.driver.experiment, self.goal, self.trials))
-        return best[0].settings
+        """The settings to use from now on: by the model where the strategy has one, else those of the best trial; None without readings."""
+        return self.record().recommendation
+
+    def record(self) -> Record:
+        """The campaign as it is now, for pictures, reports and displays: it does not change any more."""
+        stored = self.store.find(self.name)
+        return Record(
+            self.name,
+            self.driver.experiment,
+            self.goal,
+            tuple(self.trials),
+            self.strategy,
+            predict=self.predict,
+            twin=self.twin,
+            budget=self.budget,
+            stop_rule=self.stop_rule,
+            stopped_because=self.stopped_because,
+            specification=self.words | (dict(stored.body) if stored else {}),
+            store=self.store.path,
+            started=stored.created_at if stored else None,
+        )
 
     @property
     def model(self) -> Predicts:
@@ -305,7 +320,7 @@ class Campaign:
     def _repr_html_(self) -> str:
         from frugaltwin.pictures.report import notebook_html
 
-        return notebook_html(self)
+        return notebook_html(self.record())
 
     @property
     def is_failing(self) -> bool:

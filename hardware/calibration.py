@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frugaltwin.errors import InvalidInput, RigFault
-from frugaltwin.pictures.progress import ACCENT, INK, QUIET, svg
+from frugaltwin.pictures.style import ACCENT, INK, QUIET, svg
 from frugaltwin.store import CalibrationRecord
 from hardware.arduino_mixer import PumpCalibration
 

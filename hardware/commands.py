@@ -481,7 +481,7 @@ def _light(mixer: ArduinoMixer) -> dict[str, Any]:
 def _light_plot(dark: dict[str, float], white: dict[str, float], sensor: Sensor) -> str:
     from matplotlib.figure import Figure
 
-    from frugaltwin.pictures.progress import ACCENT, INK, QUIET, svg
+    from frugaltwin.pictures.style import ACCENT, INK, QUIET, svg
     from hardware.calibration import GRAY_ZONE
 
     figure = Figure(figsize=(5.2, 3.4), layout="constrained")

@@ -171,7 +171,7 @@ def test_a_campaign_maps_and_its_map_is_right_where_it_looked(goal: str, strateg
     cold, hot = {"composition": 0.5, "temperature": 400.0}, {"composition": 0.5, "temperature": 800.0}
     assert isinstance(mapping.goal, Map)
     assert mapping.predict([cold, hot]).labels == list(mapping.goal.labels)
-    view = MapView.of(mapping, COARSE)
+    view = MapView.of(mapping.record(), COARSE)
     predicted = np.array([mapping.goal.labels.index(label) for label in mapping.predict(view.plane.settings()).labels])
     assert np.mean(predicted == view.truth().codes) > 0.85
 
@@ -184,7 +184,7 @@ def test_nothing_is_predicted_from_nothing() -> None:
 def test_a_report_shows_the_map_after_every_experiment_and_no_truth_unless_asked() -> None:
     mapping = campaign(runs=6)
     list(mapping.run())
-    text = html(mapping)
+    text = html(mapping.record())
     maps = json.loads(re.findall(r'<script type="application/json" id="maps">(.*?)</script>', text, re.S)[0])
     measured = [t.number for t in mapping.trials if t.measurement]
     assert [m["n"] for m in maps] == list(range(measured[0], 7))
@@ -194,7 +194,7 @@ def test_a_report_shows_the_map_after_every_experiment_and_no_truth_unless_asked
     script = re.findall(r"<script>(.*?)</script>", text, re.S)[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src &#39;sha256-{digest}&#39;" in text or f"script-src 'sha256-{digest}'" in text
-    assert html(mapping, with_truth=True) != text
+    assert html(mapping.record(), with_truth=True) != text
 
 
 def test_a_notebook_shows_the_map_and_what_was_measured() -> None:
@@ -222,14 +222,14 @@ def test_the_truth_of_a_table_of_settings_is_that_of_each_row(cli: Cli, tmp_path
 def test_long_campaigns_are_shown_in_few_steps_the_last_one_included() -> None:
     mapping = campaign(strategy="random", runs=60)
     list(mapping.run())
-    steps = MapView.of(mapping, COARSE).steps()
+    steps = MapView.of(mapping.record(), COARSE).steps()
     assert len(steps) == MOST_STEPS
     assert steps[-1] == 60
 
 
 def test_a_report_without_a_single_reading_has_no_map() -> None:
     mapping = campaign()
-    text = html(mapping)
+    text = html(mapping.record())
     assert "none yet" in text
     assert "<script" not in text
 

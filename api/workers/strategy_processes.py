@@ -215,9 +215,9 @@ def picture(question: Question) -> str:
     Raises:
         FrugalTwinError: Nothing can be drawn of it yet.
     """
-    from frugaltwin.pictures import picture, progress
+    from frugaltwin.pictures import picture
 
-    return progress.svg(picture.picture(_campaign(question)).figure)
+    return picture.picture(_campaign(question)).svg()
 
 
 def _settle_in(lifeline: Connection) -> None:

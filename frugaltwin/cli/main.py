@@ -127,15 +127,17 @@ def run(
     from frugaltwin.cli import run_display
     from frugaltwin.pictures.report import write
 
-    display = run_display.JsonDisplay(campaign) if as_json else run_display.PeopleDisplay(campaign, Console())
+    begun = campaign.record()
+    display = run_display.JsonDisplay(begun) if as_json else run_display.TableDisplay(begun, Console())
     with display, _stopped_by_ctrl_c(campaign) as interrupted:
         for trial in campaign.run():
             display.show(trial)
     if interrupted:
         campaign.stopped_because = "interrupted"
+    ended = campaign.record()
     with progress("writing the report", 1) as step:
-        write(campaign, report, step=step)
-    display.end(campaign.recommendation(), report)
+        write(ended, report, step=step)
+    display.end(ended, report)
     if interrupted:
         say(f"Stopped; every trial is kept. Go on with: frugaltwin run --name {campaign.name}{_store_flag(store)}")
         return INTERRUPTED
@@ -194,7 +196,8 @@ def tell(
     campaign = _campaign(_spec(None, driver, option, goal, strategy, None, None, seed, name, store))
     trial = campaign.tell(pairs("--settings", settings), None if outcomes is None else pairs("--outcomes", outcomes), Cost(**spent), failed)
     if as_json:
-        show_line(json.dumps(trial_event(campaign, trial, campaign.trials), allow_nan=False, ensure_ascii=False))
+        record = campaign.record()
+        show_line(json.dumps(trial_event(record, trial, record.trials), allow_nan=False, ensure_ascii=False))
         return
     score = campaign.score(trial)
     show_line(
@@ -222,18 +225,19 @@ def list_campaigns(store: StorePath = None, as_json: AsJson = False) -> None:
 @app.command()
 def show(name: CampaignName, store: StorePath = None, as_json: AsJson = False) -> None:
     """Show the trials of a campaign and what it recommends."""
+    from dataclasses import replace
+
     from rich.console import Console
 
     from frugaltwin.cli import run_display
 
-    campaign = _stored(name, store)
-    trials = campaign.trials
-    display = run_display.JsonDisplay(campaign) if as_json else run_display.PeopleDisplay(campaign, Console())
-    display.trials = []
+    record = _stored(name, store).record()
+    unseen = replace(record, trials=())
+    display = run_display.JsonDisplay(unseen) if as_json else run_display.TableDisplay(unseen, Console())
     with display:
-        for trial in trials:
+        for trial in record.trials:
             display.show(trial)
-    display.end(campaign.recommendation(), None)
+    display.end(record, None)
 
 
 @app.command()
@@ -283,9 +287,9 @@ def report(
 
     path = out or Path(f"{name}.html")
     check_writable(path)
-    campaign = _stored(name, store)
+    record = _stored(name, store).record()
     with progress("writing the report", 1) as step:
-        write(campaign, path, truth, step)
+        write(record, path, truth, step)
     show_line(str(path))
 
 

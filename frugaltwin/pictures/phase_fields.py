@@ -10,26 +10,17 @@ from numpy.typing import NDArray
 
 from frugaltwin.experiment import Trial, describe
 from frugaltwin.pictures.plane import Floats, Plane
-from frugaltwin.pictures.progress import INK, QUIET
+from frugaltwin.pictures.style import INK, MARKERS, QUIET, colors, tint
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Source: Okabe & Ito, Color Universal Design (2008), https://jfly.uni-koeln.de/color/; the last two are grays of their own lightness.
-PALETTE = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00", "#999999", "#4d4d4d", "#c8c8c8")
-MARKERS = "os^DvPX*hp"
 LETTER = 0.019  # width of a letter of a field's name, of the width of the picture
-TINT = 0.45  # of the full color: what is written on a field stays readable
 
 FINE, COARSE = 121, 41  # points along an axis: of a picture that is drawn once, of one in a row of many
 
 Axes = Any
 """Axes of matplotlib or of mpltern, whose triangle takes three coordinates where the other takes two."""
-
-
-def colors(n: int) -> list[str]:
-    """n colors that color-blind people can tell apart; they begin again after ten."""
-    return [PALETTE[k % len(PALETTE)] for k in range(n)]
 
 
 def canvas(panels: Sequence[Plane | None]) -> tuple[Figure, list[Axes]]:
@@ -138,7 +129,7 @@ def draw_fields(
     """
     codes = chances.argmax(axis=0)
     if is_filled:
-        tints = [_tint(c) for c in colors(len(labels))]
+        tints = [tint(c) for c in colors(len(labels))]
         if plane.shape:
             from matplotlib.colors import ListedColormap
 
@@ -213,7 +204,7 @@ def _name_fields(axes: Axes, plane: Plane, codes: NDArray[np.int_], labels: Sequ
         box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.65, "linewidth": 0}
         axes.text(*place, labels[k], ha="center", va="center", fontsize=9, color=INK, bbox=box, zorder=4)
     if left_out:
-        patches = [Patch(facecolor=_tint(colors(len(labels))[k]), edgecolor=INK, label=labels[k]) for k in left_out]
+        patches = [Patch(facecolor=tint(colors(len(labels))[k]), edgecolor=INK, label=labels[k]) for k in left_out]
         axes.legend(handles=patches, frameon=False, fontsize=8, loc="upper right")
 
 
@@ -245,8 +236,3 @@ def number_trials(axes: Axes, plane: Plane, trials: Sequence[Trial]) -> None:
         if all(np.abs(place - other).max() > 0.055 for other in written):
             axes.text(*point.tolist(), f" {trial.number}", fontsize=7, color=INK, va="bottom", zorder=7)
             written.append(place)
-
-
-def _tint(code: str) -> str:
-    full = np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)])
-    return "#" + "".join(f"{round(v):02x}" for v in 255 - TINT * (255 - full))

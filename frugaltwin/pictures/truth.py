@@ -25,7 +25,7 @@ from frugaltwin.pictures.phase_fields import (
     write_head,
 )
 from frugaltwin.pictures.plane import Plane
-from frugaltwin.pictures.progress import ACCENT, INK, QUIET
+from frugaltwin.pictures.style import ACCENT, INK, QUIET
 from frugaltwin.plugins import Driver, KnowsDiagram, KnowsTruth, KnowsTruths
 
 if TYPE_CHECKING:
