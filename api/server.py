@@ -27,8 +27,8 @@ from api.routes.work import DatabaseDesk
 from api.service import Service
 from api.settings import CodeTerms, Settings
 from api.workers.worker import RigWords, Worker, is_dead, worker_name
-from frugaltwin.cli.console import check_writable
 from frugaltwin.errors import InvalidInput, StoreError
+from frugaltwin.files import check_writable
 
 SWEEP = 2.0  # s between two looks for leases that ran out
 CONNECTIONS = 8192

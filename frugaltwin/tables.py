@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,32 @@ def value(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text.strip()
+
+
+def pairs(name: str, text: str) -> dict[str, Any]:
+    """Names and values of a text such as ``red=0.2,blue=0.8``, or of the same as a JSON object.
+
+    Args:
+        name: The name that the user knows the text by, for messages.
+
+    Raises:
+        InvalidInput: It is neither.
+
+    >>> pairs("settings", "red=0.2,solvent=water")
+    {'red': 0.2, 'solvent': 'water'}
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            body: dict[str, Any] = json.loads(text, parse_int=float)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise InvalidInput(f"{name} is not JSON: {error}") from error
+        return body
+    pairs = [part.partition("=") for part in text.split(",")]
+    if any(not key.strip() or not equals for key, equals, _ in pairs):
+        raise InvalidInput(f"{name} {text!r}: write KEY=VALUE,KEY=VALUE")
+    if len({key.strip() for key, _, _ in pairs}) != len(pairs):
+        raise InvalidInput(f"{name} {text!r} names something twice")
+    return {key.strip(): value(cell) for key, _, cell in pairs}
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

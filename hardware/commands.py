@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from frugaltwin.cli.console import check_writable, progress, say, show_line, show_rows
+from frugaltwin.cli.console import progress, say, show_line, show_rows
 from frugaltwin.errors import InvalidInput, MissingPart, RigFault, Stopped
+from frugaltwin.files import check_writable
 
 if TYPE_CHECKING:
     from frugaltwin.store import CalibrationRecord

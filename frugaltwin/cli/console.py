@@ -1,16 +1,15 @@
-"""Words on the console: results on standard output, everything else on standard error."""
+"""Text on the console: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from frugaltwin.errors import InvalidInput
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+"""Exit codes."""
 
 
 def show_line(text: str) -> None:
@@ -47,14 +46,3 @@ def progress(what: str, total: int) -> Iterator[Any]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def check_writable(path: Path) -> None:
-    """Before anything runs: an output that cannot be written is refused."""
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise InvalidInput(f"cannot write {path}: there is no folder {folder}")
-    if path.is_dir():
-        raise InvalidInput(f"cannot write {path}: it is a folder")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise InvalidInput(f"cannot write {path}: it is not yours to write")

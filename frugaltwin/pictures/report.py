@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Outcome, Parameter, Trial, describe, quantity, total_cost
+from frugaltwin.files import write_text
 from frugaltwin.goals import Map, MatchColor
 from frugaltwin.pictures import picture, progress
 from frugaltwin.pictures.belief import MapView
@@ -49,11 +50,7 @@ def write(record: Record, path: Path, with_truth: bool = False, step: Step | Non
     Raises:
         InvalidInput: The file cannot be written, or the twin does not know the truth.
     """
-    text = html(record, with_truth, step)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(f"cannot write the report {path}: {error.strerror}; choose another with --report") from error
+    write_text(path, html(record, with_truth, step))
 
 
 def html(record: Record, with_truth: bool = False, step: Step | None = None) -> str:
