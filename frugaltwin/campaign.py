@@ -61,7 +61,7 @@ class Campaign:
             InvalidInput: A stop rule for a goal without a score.
         """
         if stop_rule and not isinstance(goal, ScoredGoal):
-            raise InvalidInput(f"{goal.text} has no score to stop at; leave --stop out and limit the budget")
+            raise InvalidInput(f"{goal.text} has no score to stop at; leave the stop rule out and limit the budget", field="stop")
         self.name, self.driver, self.goal, self.strategy, self.store = name, driver, goal, strategy, store
         self.budget, self.stop_rule = budget, stop_rule
         made_by_hand = {
@@ -102,10 +102,11 @@ class Campaign:
         fingerprint = driver.fingerprint if isinstance(driver, Fingerprints) else None
         if stored and is_begun and fingerprint != stored.body.get("fingerprint"):
             where = describe(choice["options"]) or choice["name"]
-            raise CampaignError(f"{where}: this has changed since campaign {stored.name!r} was started; choose another --name")
+            text = f"{where}: this has changed since campaign {stored.name!r} was started; choose another name"
+            raise CampaignError(text, field="name")
         goal = catalog.make_goal(words["goal"] or catalog.default_goal(driver), driver, seed)
         if stored and is_begun and goal.text != stored.body["goal"]:
-            raise CampaignError(_other_words(stored.name, "goal", stored.body["goal"], goal.text))
+            raise _contradiction(stored.name, "goal", stored.body["goal"], goal.text)
         chosen = words["strategy"] or {"name": goal.default_strategy, "options": {}}
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
         name = spec.name or _new_name(choice["name"], store)
@@ -470,7 +471,7 @@ def _agreed(spec: CampaignSpec, stored: Mapping[str, Any], is_begun: bool) -> di
     if is_begun:
         for field in asked.keys() & {"driver", "strategy", "seed"}:
             if asked[field] != stored[field]:
-                raise CampaignError(_other_words(str(spec.name), field, _shown(stored[field]), _shown(asked[field])))
+                raise _contradiction(str(spec.name), field, _shown(stored[field]), _shown(asked[field]))
     elif asked.get("driver", stored["driver"]) != stored["driver"]:
         stored = _words(spec)  # another lab: its goal and its strategy are others too
     return {field: stored[field] for field in ("driver", "goal", "strategy", "seed")} | asked
@@ -483,8 +484,9 @@ def _shown(word: Any) -> str:
     return f"{word['name']} ({options})" if options else str(word["name"])
 
 
-def _other_words(name: str, field: str, stored: str, asked: str) -> str:
-    return f"campaign {name!r} was started with {field} {stored}, not {asked}; leave that out to go on with it, or choose another --name"
+def _contradiction(name: str, field: str, stored: str, asked: str) -> CampaignError:
+    text = f"campaign {name!r} was started with {field} {stored}, not {asked}; leave that out to go on with it, or choose another name"
+    return CampaignError(text, field="name")
 
 
 def _new_name(driver: str, store: Store) -> str:

@@ -157,7 +157,8 @@ def default_goal(driver: Driver) -> str:
     if labeled := next((o.name for o in driver.experiment.outcomes if o.labels), None):
         return f"map:{labeled}"
     names = ", ".join(f"minimize:{o.name}" for o in driver.experiment.outcomes if not o.labels)
-    raise InvalidInput(f"say what is wanted of {driver.experiment.name} with --goal" + (f", for example {names}" if names else ""))
+    example = f", for example {names}" if names else ""
+    raise InvalidInput(f"{driver.experiment.name} has no goal of its own; name one{example}", field="goal")
 
 
 def summary(kind: str, name: str) -> str:
@@ -230,7 +231,7 @@ def _unknown(kind: str, name: str, names: list[str]) -> str:
 def _make(kind: str, name: str, options: Options, defaults: Options) -> object:
     factory, given = _understood(kind, name, options, defaults)
     if missing := [k for k, p in inspect.signature(factory).parameters.items() if p.default is inspect.Parameter.empty and k not in given]:
-        raise InvalidInput(f"the {kind} {name} needs {', '.join(f'--option {k}=…' for k in missing)}")
+        raise InvalidInput(f"the {kind} {name} needs the option {' and the option '.join(missing)}", field="option")
     return factory(**given)
 
 
@@ -276,7 +277,8 @@ def _reachable_color(driver: Driver, seed: int) -> Lab:
     """The true color of settings drawn at random."""
     experiment = driver.experiment
     if not isinstance(driver, KnowsTruth):
-        raise InvalidInput(f"{experiment.name} is no twin, so no reachable color can be drawn; name one with --goal match-color:#rrggbb")
+        text = f"{experiment.name} is no twin, so no reachable color can be drawn; name one, such as match-color:#8fb04a"
+        raise InvalidInput(text, field="goal")
     # Another stream than the campaign's own, whose random strategy would else begin with the answer.
     draws = np.random.SeedSequence((seed, 1931)).generate_state(100)
     for draw in draws:
@@ -286,4 +288,5 @@ def _reachable_color(driver: Driver, seed: int) -> Lab:
         except DriverError:
             continue  # not every setting can be measured; the next draw may be
         return color["L"], color["a"], color["b"]
-    raise InvalidInput(f"no reachable color found for {experiment.name} in {len(draws)} draws; name one with --goal match-color:#rrggbb")
+    text = f"no reachable color found for {experiment.name} in {len(draws)} draws; name one, such as match-color:#8fb04a"
+    raise InvalidInput(text, field="goal")

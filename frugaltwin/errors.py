@@ -24,8 +24,18 @@ from frugaltwin.costs import Cost
 class FrugalTwinError(Exception):
     """The root of every error that this project raises on purpose."""
 
+    field: str = ""
+    """The field of the request that the message is about, such as ``goal`` or ``store``; empty when it is about none.
+
+    The message itself names no option of the command line, for it reaches users of Python and of the service too.
+    """
+
     problem: Mapping[str, Any] | None = None
-    """What a service said when the error came from one: its problem document (RFC 9457)."""
+    """The problem document (RFC 9457) of a service, when the error came from one."""
+
+    def __init__(self, message: str = "", *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class UnknownName(FrugalTwinError):

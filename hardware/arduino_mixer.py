@@ -334,8 +334,9 @@ class ArduinoMixer:
         self._keep_ahead(self.state())
         self.clear()
         if (found := self.sensor_name) != self.sensor.name:
-            wanted = "check its four wires" if found == "none" else f"choose it with --option sensor={found}"
-            raise RigFault(f"{self._name} has {'no sensor' if found == 'none' else f'the sensor {found}'} on its bus; {wanted}")
+            if found == "none":
+                raise RigFault(f"{self._name} has no sensor on its bus; check its four wires")
+            raise RigFault(f"{self._name} has the sensor {found} on its bus; choose it, sensor={found}", field="option")
         self.set_sensor()
         self._do("LED 1")
         self._lamp = True

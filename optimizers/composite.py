@@ -113,7 +113,8 @@ def needed_outcomes(experiment: Experiment, goal: Goal) -> list[int]:
     """
     needed = [j for j, o in enumerate(experiment.outcomes) if o.name in goal.outcomes]
     if labels := [experiment.outcomes[j].name for j in needed if experiment.outcomes[j].labels]:
-        raise InvalidInput(f"composite models numbers, but {goal.text} needs the label {labels[0]}; try --strategy bayesian")
+        text = f"composite models numbers, but {goal.text} needs the label {labels[0]}; try the strategy bayesian"
+        raise InvalidInput(text, field="strategy")
     return needed
 
 

@@ -85,9 +85,8 @@ def _divided(goal: Goal) -> tuple[Map, float]:
     """
     goal = mapped(goal, "straddle")
     if goal.threshold is None:
-        raise InvalidInput(
-            f"straddle maps where a number passes a value, but {goal.text} maps labels; try --strategy {goal.default_strategy}"
-        )
+        text = f"straddle maps where a number passes a value, but {goal.text} maps labels; try the strategy {goal.default_strategy}"
+        raise InvalidInput(text, field="strategy")
     return goal, goal.threshold
 
 

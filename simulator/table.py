@@ -44,7 +44,8 @@ class Table:
         columns = list(rows[0])
         measured = _names(outcomes) or _names(goal.partition(":")[2])
         if not measured:
-            raise InvalidInput("say which columns of the table were measured: --option outcomes=COLUMN,COLUMN or --goal minimize:COLUMN")
+            text = "say which columns of the table were measured: in the option outcomes, or by a goal such as minimize:COLUMN"
+            raise InvalidInput(text, field="option")
         chosen = _names(settings) or [c for c in columns if c not in measured]
         for column in measured + chosen:
             if column not in columns:

@@ -700,7 +700,7 @@ class WaferTwin(Wafer):
             InvalidInput: There is nothing to cut.
         """
         if at is not None:
-            raise InvalidInput(f"the wafer has no section to cut at {at:g}; leave --at out")
+            raise InvalidInput(f"the wafer has no section to cut at {at:g}; draw it without a cut", field="at")
         curves = tuple(Curve(phase, WAVELENGTHS, row) for phase, row in zip(PHASES, PURE, strict=True))
         section = Section("Pure phases", "wavelength, nm", "reflectance", curves)
         lines = tuple(Line("boundary", points) for points in self.film.boundaries())

@@ -260,9 +260,9 @@ BAD = [
     (("run", "broken.toml"), "line 2"),
     (("run", "field.toml"), "budget.rums: there is no such field; did you mean 'runs'"),
     (("run", "--store", "text.db"), "is not a database"),
-    (("run", "--store", "."), "is a folder"),
+    (("run", "--store", "."), "it is a folder; name a file (--store)"),
     (("run", "--store", "foreign.db"), "of another program"),
-    (("run", "--driver", "table", "--goal", "minimize:x"), "--option path="),
+    (("run", "--driver", "table", "--goal", "minimize:x"), "the driver table needs the option path (--option KEY=VALUE)"),
     (("run", "--driver", "table", "--option", "path=no.csv", "--goal", "minimize:x"), "no.csv: No such file"),
     (("run", "--wrong"), "--wrong"),
     (("show", "nothing"), "there is no campaign 'nothing'"),
@@ -290,7 +290,10 @@ BAD = [
     (("tell", "t", "--seed", "1", "--settings", "[1]", "--failed", "x"), "--settings"),
     (("simulate", "color-mixing", "--settings", "no.csv", "--out", "o.csv"), "cannot read no.csv"),
     (("simulate", "color-mixing", "--settings", "good.csv", "--out", "nowhere/o.csv"), "there is no folder"),
-    (("simulate", "table", "--settings", "good.csv", "--out", "o.csv", "--noise-free"), "--option path="),
+    (
+        ("simulate", "table", "--settings", "good.csv", "--out", "o.csv", "--noise-free"),
+        "the driver table needs the option path (--option KEY=VALUE)",
+    ),
     (("tell", "t", "--seed", "1", "--settings", RECIPE, "--outcomes", ""), "write KEY=VALUE"),
     (("tell", "t", "--seed", "1", "--settings", RECIPE, "--failed", " "), "tell needs --outcomes, or --failed"),
     (("tell", "t", "--seed", "1", "--settings", '{"red": 1' + "0" * 400 + "}", "--failed", "x"), "yellow, blue, water missing"),
@@ -362,7 +365,7 @@ def test_a_second_process_on_the_same_campaign_is_refused(cli: Cli, tmp_path: Pa
         second = cli("run", "--name", "c", "--budget", 100000, "--json")
         assert (second.returncode, second.stdout) == (2, "")
         assert second.stderr == (
-            "frugaltwin: campaign 'c' is open in another process; wait until it ends, or choose another name with --name\n"
+            "frugaltwin: campaign 'c' is open in another process; wait until it ends, or choose another name (--name)\n"
         )
         assert cli("tell", "c", "--settings", RECIPE, "--failed", "x").returncode == 2
         assert cli("export", "c").returncode == 0

@@ -196,13 +196,13 @@ def test_a_batch_is_spread_out_and_keeps_away_from_what_is_pending(name: str) ->
 
 def test_mappers_refuse_what_they_cannot_do() -> None:
     for name in MAPPERS:
-        with pytest.raises(InvalidInput, match=f"{name} draws maps and cannot work towards minimize:signal; try --strategy bayesian"):
+        with pytest.raises(InvalidInput, match=f"{name} draws maps and cannot work towards minimize:signal; try the strategy bayesian"):
             catalog.make_strategy(name).suggest(SQUARE, Minimize(SQUARE, "signal"), [])
     with pytest.raises(
-        InvalidInput, match="straddle maps where a number passes a value, but map:phase maps labels; try --strategy gp-classifier"
+        InvalidInput, match="straddle maps where a number passes a value, but map:phase maps labels; try the strategy gp-classifier"
     ):
         catalog.make_strategy("straddle").suggest(SQUARE, LABELS, [])
-    with pytest.raises(InvalidInput, match=r"map:phase has no score for bayesian to improve; try --strategy gp-classifier"):
+    with pytest.raises(InvalidInput, match=r"map:phase has no score for bayesian to improve; try the strategy gp-classifier"):
         catalog.make_strategy("bayesian").suggest(SQUARE, LABELS, [])
 
 

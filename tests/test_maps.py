@@ -112,9 +112,9 @@ def test_a_map_has_no_score_to_stop_at_or_to_improve() -> None:
     goal = catalog.make_goal("map:phase", driver)
     with pytest.raises(InvalidInput, match="map:phase has no score to stop at"):
         Campaign("c", driver, goal, catalog.make_strategy("random"), Store(":memory:"), stop_rule=StopRule(1.0))
-    with pytest.raises(InvalidInput, match="has no score for bayesian to improve; try --strategy gp-classifier"):
+    with pytest.raises(InvalidInput, match="has no score for bayesian to improve; try the strategy gp-classifier"):
         list(campaign(strategy="bayesian").run())
-    with pytest.raises(InvalidInput, match=r"gp-classifier draws maps .* try --strategy bayesian"):
+    with pytest.raises(InvalidInput, match=r"gp-classifier draws maps .* try the strategy bayesian"):
         list(campaign("minimize:signal").run())
 
 
@@ -286,12 +286,12 @@ def test_a_story_from_the_catalog_to_the_map(cli: Cli, tmp_path: Path) -> None:
         (("plot", "eutectik"), "there is no campaign and no driver 'eutectik'; did you mean 'eutectic'?"),
         (("plot", "eutectic", "--truth"), "its diagram is the truth; leave --truth out"),
         (("plot", "eutectic", "--at", "-3"), "-3"),
-        (("plot", "light-mixing", "--at", "3"), "has no section to cut"),
+        (("plot", "light-mixing", "--at", "3"), "has no section to cut at 3; draw it without a cut (--at)"),
         (("plot", "eutectic", "--out", "a.xyz"), "has no ending of a picture"),
-        (("plot", "table"), "needs --option path="),
+        (("plot", "table"), "the driver table needs the option path (--option KEY=VALUE)"),
         (("predict", "nothing", "--settings", "a.csv", "--out", "b.csv"), "there is no campaign 'nothing'"),
         (("report", "nothing"), "there is no campaign 'nothing'"),
-        (("run", "--driver", "eutectic", "--stop", "1"), "has no score to stop at"),
+        (("run", "--driver", "eutectic", "--stop", "1"), "has no score to stop at; leave the stop rule out and limit the budget (--stop)"),
         (("run", "--driver", "eutectic", "--strategy", "composite"), "has no score for composite to improve"),
         (("run", "--driver", "eutectic", "--option", "enthalpy_A=-5"), "has no physical meaning"),
     ],

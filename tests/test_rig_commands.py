@@ -551,14 +551,14 @@ def test_a_name_or_port_that_is_taken_is_refused_and_left_alone(cli: Cli, tmp_pa
     (tmp_path / "notes.txt").write_text("mine")
     done = cli("rig", "emulate", "--link", "notes.txt")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--link notes.txt would replace that file; choose another name" in done.stderr
+    assert "notes.txt would replace that file; choose another name (--link)" in done.stderr
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert "there is no folder" in cli("rig", "emulate", "--link", "nowhere/rig").stderr
     with served(TcpServer) as server:
         taken = server.address.rpartition(":")[2]
         done = cli("rig", "emulate", "--tcp", taken)
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"--tcp {taken}: Address already in use; choose another port" in done.stderr
+    assert f"port {taken}: Address already in use; choose another port, or 0 for any that is free (--tcp)" in done.stderr
 
 
 @needs_board

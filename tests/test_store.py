@@ -91,7 +91,7 @@ def test_a_campaign_is_open_once(tmp_path: Path) -> None:
 def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.db"
     text.write_text("this is no database, and long enough that SQLite notices it at once: " * 20)
-    with pytest.raises(StoreError, match="it is not a database; choose another with --store"):
+    with pytest.raises(StoreError, match="it is not a database; choose another file"):
         Store(text)
     foreign = tmp_path / "foreign.db"
     with sqlite3.connect(foreign) as db:

@@ -94,7 +94,7 @@ def serves(strategy: Strategy, goal: Goal) -> bool:
     try:
         strategy.suggest(goal.experiment, goal, [])
     except InvalidInput as refusal:
-        if f"--strategy {goal.default_strategy}" not in str(refusal):
+        if f"try the strategy {goal.default_strategy}" not in str(refusal):
             raise
         return False
     return True

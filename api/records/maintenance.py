@@ -62,7 +62,7 @@ def findings(url: str) -> list[Finding]:
 
 def _check_revision(found: str | None) -> None:
     if found is None:
-        raise InvalidInput("there is no service in this database; name the right one with --database")
+        raise InvalidInput("there is no service in this database; name the right one", field="database")
 
 
 def _what_to_do(found: str | None) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from frugaltwin.errors import FrugalTwinError
+
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes."""
 
@@ -20,6 +22,16 @@ def show_line(text: str) -> None:
 def say(text: str) -> None:
     """A line for people, on standard error."""
     sys.stderr.write(text + "\n")
+
+
+def sentence(error: FrugalTwinError) -> str:
+    """The message of an error, with the option that it is about.
+
+    >>> sentence(FrugalTwinError("name a goal, for example minimize:cost", field="goal"))
+    'name a goal, for example minimize:cost (--goal)'
+    """
+    option = "--option KEY=VALUE" if error.field == "option" else f"--{error.field}"
+    return f"{error} ({option})" if error.field else str(error)
 
 
 def show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:

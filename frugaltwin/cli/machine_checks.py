@@ -10,6 +10,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from frugaltwin.catalog import check_packages
+from frugaltwin.cli.console import sentence
 from frugaltwin.errors import ShadowedPackage, StoreError
 from frugaltwin.findings import SOUND_SQLITE, Finding
 from frugaltwin.store import Store
@@ -64,10 +65,10 @@ def _store(path: Path) -> Finding:
     try:
         n = len(Store(path).campaigns())
     except StoreError as error:
-        return Finding("problem", "store", str(error))
+        return Finding("problem", "store", sentence(error))
     writable = os.access(path, os.W_OK) if path.exists() else os.access(path.absolute().parent, os.W_OK)
     if not writable:
-        return Finding("problem", "store", f"{path} is not yours to write; choose another with --store")
+        return Finding("problem", "store", f"{path} is not yours to write; choose another (--store)")
     return Finding("ok", "store", f"{path} ({n} campaigns)" if path.exists() else f"{path} can be made here")
 
 

@@ -15,7 +15,7 @@ from typing import NoReturn
 import typer
 
 from frugaltwin.cli import campaigns, catalog, doctor, pictures, tables
-from frugaltwin.cli.console import BAD_INPUT, FAILED, INTERRUPTED, say
+from frugaltwin.cli.console import BAD_INPUT, FAILED, INTERRUPTED, say, sentence
 from frugaltwin.errors import FrugalTwinError, InvalidInput
 
 GROUPS = {
@@ -59,7 +59,7 @@ def main() -> NoReturn:
 
         if isinstance(error, StoreError) and error.record:
             _rescue(error.record)
-        _fail(str(error), FAILED if isinstance(error, DriverError) else BAD_INPUT)
+        _fail(sentence(error), FAILED if isinstance(error, DriverError) else BAD_INPUT)
     except BrokenPipeError:
         _mute()  # the reader has gone: nothing to say, and nowhere
         sys.exit(FAILED)

@@ -89,7 +89,7 @@ class MapView:
         """
         driver = self.record.twin()
         if not isinstance(driver, KnowsTruth):
-            raise InvalidInput(f"{driver.experiment.name} knows no truth to lay over the map; leave --truth out")
+            raise InvalidInput(f"{driver.experiment.name} knows no truth to lay over the map; draw the map without it", field="truth")
         known = truths(driver, self.plane.settings())
         codes = np.array([self.goal.labels.index(self.goal.label_of(y)) for y in known])
         diagram = driver.diagram() if isinstance(driver, KnowsDiagram) else None

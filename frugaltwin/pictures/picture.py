@@ -109,7 +109,7 @@ def _campaign_figure(record: Record, with_truth: bool) -> Figure:
     if isinstance(record.goal, Map):
         return belief.map_figure(record, with_truth)
     if with_truth:
-        raise InvalidInput(f"{record.goal.text} has no map to lay the truth over; leave --truth out")
+        raise InvalidInput(f"{record.goal.text} has no map to lay the truth over; draw it without the truth", field="truth")
     return progress.figure(draws_for(record), record)
 
 
@@ -118,7 +118,7 @@ def _driver_figure(driver: Driver, at: float | None) -> Figure:
     if driver.experiment.color is None or isinstance(driver, KnowsDiagram) or not isinstance(driver, KnowsTruth):
         return truth.diagram_figure(driver, at)
     if at is not None:
-        raise InvalidInput(f"{driver.experiment.name} has no section to cut at {at:g}; leave --at out")
+        raise InvalidInput(f"{driver.experiment.name} has no section to cut at {at:g}; draw it without a cut", field="at")
     colors = []
     for settings in random_settings(driver, GAMUT):
         try:

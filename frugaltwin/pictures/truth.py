@@ -43,7 +43,7 @@ def diagram_figure(driver: Driver, at: float | None = None) -> Figure:
     if not isinstance(driver, KnowsTruth):
         raise InvalidInput(f"{driver.experiment.name} knows no truth that could be drawn; run a campaign on it and plot that")
     if not isinstance(driver, KnowsDiagram) and at is not None:
-        raise InvalidInput(f"{driver.experiment.name} has no section to cut at {at:g}; leave --at out")
+        raise InvalidInput(f"{driver.experiment.name} has no section to cut at {at:g}; draw it without a cut", field="at")
     diagram = driver.diagram(at) if isinstance(driver, KnowsDiagram) else _plain_diagram(driver)
     plane = Plane.of(driver.experiment, diagram.axes, diagram.n_points)
     known = truths(driver, plane.settings())

@@ -122,9 +122,9 @@ class PtyServer(BoardServer):
             InvalidInput: Something else has that name, or there is no such folder.
         """
         if link and link.exists() and not link.is_symlink():
-            raise InvalidInput(f"--link {link} would replace that file; choose another name")
+            raise InvalidInput(f"{link} would replace that file; choose another name", field="link")
         if link and not link.absolute().parent.is_dir():
-            raise InvalidInput(f"--link {link}: there is no folder {link.absolute().parent}; make it first")
+            raise InvalidInput(f"{link}: there is no folder {link.absolute().parent}; make it first", field="link")
         self._link = link
         self._terminal = -1
         self.address = ""
@@ -188,7 +188,8 @@ class TcpServer(BoardServer):
         try:
             self._listener = socket.create_server(("127.0.0.1", port))
         except OSError as error:
-            raise InvalidInput(f"--tcp {port}: {os.strerror(error.errno or 0)}; choose another port, or 0 for any that is free") from error
+            text = f"port {port}: {os.strerror(error.errno or 0)}; choose another port, or 0 for any that is free"
+            raise InvalidInput(text, field="tcp") from error
         self._listener.setblocking(False)
         self._connection: socket.socket | None = None
         self.address = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
