@@ -1,12 +1,12 @@
-"""Everything that can go wrong, as one tree. Every message is one sentence that says what to do next.
+"""Errors of the project, as one tree. Every message is one sentence that says what to do next.
 
 FrugalTwinError
 ├── UnknownName          no driver, strategy, goal, option or campaign of that name
-├── InvalidInput         a file, flag, color or goal that cannot be understood
+├── InvalidInput         a file, option, color or goal that cannot be understood
 │   └── OutOfBounds      settings that the experiment does not allow
-├── CampaignError        the campaign cannot go on: in use elsewhere, or started with other words
+├── CampaignError        the campaign cannot go on: in use elsewhere, or started with another specification
 ├── StoreError           the store cannot be read or written
-├── Refused              a service does not allow it: to you, with what is left of the budget, or as things are there
+├── Refused              a service does not allow it: for this token, for the rest of its budget, or in the present state
 ├── ShadowedPackage      a file of the user's hides one of our packages
 ├── MissingPart          an optional package is not installed
 └── DriverError          the rig (or its twin) could not perform the settings; it is at rest
@@ -39,18 +39,18 @@ class FrugalTwinError(Exception):
 
 
 class UnknownName(FrugalTwinError):
-    """Nothing has that name; the message says what comes nearest."""
+    """No such name; the message has the nearest one."""
 
 
 class InvalidInput(FrugalTwinError):
-    """What the user gave cannot be understood or used."""
+    """The input cannot be understood or used."""
 
 
 class OutOfBounds(InvalidInput):
     """The settings are not allowed by the experiment."""
 
     names: tuple[str, ...] = ()
-    """Of those that are at fault; none when it is what they are together."""
+    """The names of the wrong settings; empty when only their combination is wrong."""
 
     def __init__(self, message: str, *names: str) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class OutOfBounds(InvalidInput):
 
 
 class CampaignError(FrugalTwinError):
-    """The campaign is in use elsewhere, or it was started with other words."""
+    """The campaign is in use elsewhere, or it was started with another specification."""
 
 
 class StoreError(FrugalTwinError):
@@ -69,7 +69,7 @@ class StoreError(FrugalTwinError):
 
 
 class Refused(FrugalTwinError):
-    """A service does not allow it: to this token, with what is left of the budget, or in the state that things are in."""
+    """A service does not allow it: for this token, for the rest of its budget, or in the present state."""
 
 
 class ShadowedPackage(FrugalTwinError):
@@ -84,7 +84,7 @@ class DriverError(FrugalTwinError):
     """The driver could not perform the settings. The rig is at rest."""
 
     cost: Cost = Cost()
-    """What the attempt took all the same."""
+    """The cost of the failed attempt."""
 
 
 class LinkError(DriverError):

@@ -1,4 +1,4 @@
-"""What a model expects where nobody has looked."""
+"""Prediction of outcomes at settings that were not tried."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,30 +10,30 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model expects at n settings: the chance of every label of a map, or mean and standard deviation of numbers, or both."""
+    """Prediction at n settings: the probability of every label of a map, or mean and standard deviation of numbers, or both."""
 
     probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
-    """The chance [n] of every label of the goal, in their order; they add up to 1. Empty for goals with a score."""
+    """The probability [n] of every label of the goal, in their order; they add up to 1. Empty for goals with a score."""
     means: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
-    """The mean [n] of each outcome that is modeled, or of ``score``, in its unit."""
+    """The mean [n] of each modeled outcome, or of ``score``, in its unit."""
     deviations: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
     """Their standard deviations [n]: of the quantity itself, without the noise of a reading."""
 
     @property
     def labels(self) -> list[str]:
-        """The likeliest label at every setting, [n]."""
+        """The most probable label at every setting, [n]."""
         names = list(self.probabilities)
         return [names[k] for k in np.argmax(self._table, axis=0)]
 
     @property
     def probability(self) -> NDArray[np.float64]:
-        """The chance of the likeliest label, [n]."""
+        """The probability of the most probable label, [n]."""
         highest: NDArray[np.float64] = self._table.max(axis=0)
         return highest
 
     @property
     def uncertainty(self) -> NDArray[np.float64]:
-        """How undecided the model is, [n]: the entropy of the chances, 0 (certain) to 1 (all labels equally likely)."""
+        """Uncertainty of the label, [n]: the entropy of the probabilities, 0 (certain) to 1 (all labels equally likely)."""
         p = self._table
         entropy: NDArray[np.float64] = -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=0) / np.log(max(len(p), 2))
         return np.clip(entropy, 0.0, 1.0)

@@ -34,7 +34,7 @@ def outcomes_array(experiment: Experiment, outcomes: Sequence[Outcomes]) -> NDAr
 
 
 def exposure(experiment: Experiment, registers: Exposure | None, settings: Array) -> Array | float:
-    """How much light was collected, [...], for settings [..., d] in natural units."""
+    """Exposure: the light collected, [...], for settings [..., d] in natural units."""
     if registers is None:
         return 1.0
     index = {p.name: j for j, p in enumerate(experiment.parameters)}
@@ -81,7 +81,7 @@ def pairs(name: str, text: str) -> dict[str, Any]:
     """Names and values of a text such as ``red=0.2,blue=0.8``, or of the same as a JSON object.
 
     Args:
-        name: The name that the user knows the text by, for messages.
+        name: Name of the text for messages.
 
     Raises:
         InvalidInput: It is neither.
@@ -129,7 +129,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_settings(path: Path, experiment: Experiment) -> list[dict[str, float | str]]:
-    """Every row of a CSV table as checked settings; columns that are no parameters are passed over.
+    """Every row of a CSV table as checked settings; columns that are no parameters are ignored.
 
     Raises:
         InvalidInput: A row is refused; the message names row and column.

@@ -91,10 +91,10 @@ def suggest(
     strategy: StrategyName = None,
     seed: Seed = None,
     store: StorePath = None,
-    count: Annotated[int, typer.Option(min=1, max=1000, help="How many settings.")] = 1,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Number of settings to suggest.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Say what to try next, for an experiment done by hand; `tell` brings the result back."""
+    """Suggest what to try next, for an experiment done by hand; `tell` stores its result."""
     campaign = open_campaign(specification(None, driver, option, goal, strategy, None, None, seed, name, store))
     for settings in campaign.suggest(count):
         if as_json:
@@ -106,10 +106,10 @@ def suggest(
 @app.command()
 def tell(
     name: CampaignName,
-    settings: Annotated[str, typer.Option(metavar="KEY=VALUE,…", help="What was set, or the same as JSON.")],
-    outcomes: Annotated[str | None, typer.Option(metavar="KEY=VALUE,…", help="What was measured, or the same as JSON.")] = None,
-    failed: Annotated[str | None, typer.Option(metavar="WHY", help="Instead of outcomes: why there are none.")] = None,
-    cost: Annotated[str | None, typer.Option(metavar="KEY=N,…", help="What it took: seconds=60,money=0.1,volume=12.")] = None,
+    settings: Annotated[str, typer.Option(metavar="KEY=VALUE,…", help="The settings of the experiment; or the same as JSON.")],
+    outcomes: Annotated[str | None, typer.Option(metavar="KEY=VALUE,…", help="The measured outcomes; or the same as JSON.")] = None,
+    failed: Annotated[str | None, typer.Option(metavar="WHY", help="Instead of outcomes: the reason why there are none.")] = None,
+    cost: Annotated[str | None, typer.Option(metavar="KEY=N,…", help="The cost: seconds=60,money=0.1,volume=12.")] = None,
     driver: DriverName = None,
     option: Options = None,
     goal: GoalText = None,
@@ -181,7 +181,7 @@ def show(name: CampaignName, store: StorePath = None, as_json: AsJson = False) -
 
 @contextmanager
 def _stopped_by_ctrl_c(campaign: Campaign) -> Iterator[list[int]]:
-    """Ctrl-C brings the rig to rest and ends the run after its trial is stored; a second one ends at once."""
+    """Stop the campaign on Ctrl-C, after its trial is stored; a second Ctrl-C ends at once."""
     caught: list[int] = []
 
     def stop(number: int, frame: object) -> None:

@@ -1,4 +1,4 @@
-"""The command that lists what can be chosen by name."""
+"""The command that lists the drivers, strategies and goals, or shows one of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def catalog(name: Annotated[str | None, typer.Argument(help="Print the data sheet of this one.")] = None, as_json: AsJson = False) -> None:
-    """List the drivers, strategies and goals there are, or print the data sheet of one."""
+    """List the drivers, strategies and goals, or print the data sheet of one."""
     from frugaltwin import catalog as known
 
     if name:

@@ -50,7 +50,7 @@ def show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Any]:
-    """A bar on a terminal while something takes long; what it gives is called with the steps done and their number."""
+    """Show a progress bar on a terminal; the function that it yields takes the number of steps done and their total."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -39,7 +39,7 @@ for group, entry in GROUPS.items():
 
 
 def main() -> NoReturn:
-    """Run the command line; errors become one sentence, the whole story goes to the log."""
+    """Run the command line; an error is shown as one sentence, its traceback goes to the log."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # matrices of tens of rows: more threads halve the speed
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -76,7 +76,7 @@ def _mute() -> None:
 
 
 def _rescue(record: str) -> None:
-    """A trial that could not be stored goes into a file, or else onto standard error."""
+    """Write a trial that could not be stored into a file, or else on standard error."""
     for folder in (Path.cwd(), Path(tempfile.gettempdir())):
         path = folder / f"trial-{os.getpid()}.json"
         try:
@@ -90,7 +90,7 @@ def _rescue(record: str) -> None:
 
 
 def _start_log() -> None:
-    """Where the environment variable FRUGALTWIN_LOG says, everything; else nothing but warnings of ours are dropped."""
+    """Write the log into the file that the environment variable FRUGALTWIN_LOG names; without it drop our messages."""
     logger = logging.getLogger("frugaltwin")
     logger.propagate = False
     logger.setLevel(logging.DEBUG)

@@ -36,7 +36,7 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Random seed; 0 by defa
 Name = Annotated[str | None, typer.Option("--name", help="Name of the campaign; one that exists goes on where it stopped.")]
 StorePath = Annotated[Path | None, typer.Option("--store", metavar="FILE", help="The SQLite file; frugaltwin.db by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else.")]
-Truth = Annotated[bool, typer.Option("--truth", help="Lay the truth of the twin over a map, and say how much of it is right.")]
+Truth = Annotated[bool, typer.Option("--truth", help="Draw the truth of the twin over a map, and print how much of the map is right.")]
 CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of the store.")]
 
 

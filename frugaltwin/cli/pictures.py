@@ -21,7 +21,7 @@ def plot(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A campaign of the store, or a driver of the catalog.")],
     store: StorePath = None,
     option: Options = None,
-    at: Annotated[float | None, typer.Option(metavar="N", help="Of a driver: where its section is cut, a temperature say.")] = None,
+    at: Annotated[float | None, typer.Option(metavar="N", help="Cut of a driver's section, such as a temperature.")] = None,
     truth: Truth = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="NAME.svg by default; .png and .pdf work too.")] = None,
 ) -> None:

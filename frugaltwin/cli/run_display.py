@@ -1,4 +1,4 @@
-"""How a run looks while it goes on: in color on a terminal, as plain lines in a file, as JSON for scripts."""
+"""Display of a run: a table in color on a terminal, plain lines in a file, JSON lines for scripts."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class TableDisplay(Display):
         if self._swatches and len(self._row(self._names())) + 4 > room:
             self._swatches = {"got": 4, "goal": 4}
         while self._costs and len(self._row(self._names())) + 4 > room:
-            self._costs.popitem()  # one line an experiment: what it took stands in the report too
+            self._costs.popitem()  # one line an experiment: the report shows the costs too
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -169,7 +169,7 @@ class TableDisplay(Display):
             self._print(f"report: {report}")
 
     def _headline(self) -> None:
-        """What this is, and the names of the columns; once, and not before something is to be said below it."""
+        """Print the campaign, its goal and the names of the columns; once, before the first line of the table."""
         if self._has_headline:
             return
         self._has_headline = True
@@ -183,7 +183,7 @@ class TableDisplay(Display):
         return {name: name for group in (self._settings, self._swatches, self._scores, self._costs) for name in group}
 
     def _row(self, cells: Mapping[str, str], *groups: Mapping[str, int]) -> str:
-        """Cells under their names; a color as a swatch where the output can show one."""
+        """A row of cells; a color is a swatch where the output can show one."""
         shown = []
         for widths in groups or (self._settings, self._swatches, self._scores, self._costs):
             texts = (self._swatch(cells[n], w) if cells[n].startswith("#") else f"{cells[n][:w]:>{w}}" for n, w in widths.items())
@@ -211,7 +211,7 @@ class TableDisplay(Display):
 
 
 def clock(seconds: float) -> str:
-    """A time as people read it off a stopwatch.
+    """A time as minutes and seconds.
 
     >>> clock(75), clock(3675)
     ('1:15', '1:01:15')

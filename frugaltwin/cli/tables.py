@@ -27,10 +27,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def predict(
     name: CampaignName,
     settings: Annotated[Path, typer.Option(metavar="IN.csv", help="A table of settings: columns by name.")],
-    out: Annotated[Path, typer.Option(metavar="OUT.csv", help="The settings and what the model expects, in the same order.")],
+    out: Annotated[Path, typer.Option(metavar="OUT.csv", help="The settings and the predictions, in the same order.")],
     store: StorePath = None,
 ) -> None:
-    """Say what a campaign's model expects at other settings: label and chances of a map, else mean and standard deviation."""
+    """Predict the outcomes at other settings by a campaign's model: label and chances of a map, else mean and standard deviation."""
     from frugaltwin.tables import read_settings, write_rows
 
     campaign = stored_campaign(name, store)
@@ -43,7 +43,7 @@ def predict(
 @app.command()
 def export(
     name: CampaignName,
-    form: Annotated[str, typer.Option("--format", metavar="csv|json", help="One row a trial, or all there is.")] = "csv",
+    form: Annotated[str, typer.Option("--format", metavar="csv|json", help="csv has one row per trial, json has everything.")] = "csv",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Standard output by default.")] = None,
     store: StorePath = None,
 ) -> None:
@@ -112,7 +112,7 @@ def simulate(
 
 
 def _outcomes(performer: Driver, rows: list[dict[str, float | str]], noise_free: bool) -> Iterator[Any]:
-    """What every row gives, or the error that it fails with."""
+    """The outcomes of every row, or the error that it fails with."""
     from frugaltwin.errors import DriverError
     from frugaltwin.plugins import KnowsTruth, KnowsTruths
 

@@ -1,4 +1,4 @@
-"""Pictures of what a campaign believes: the map of a goal that maps, the expected score of another."""
+"""Pictures of a campaign's model: the map of a goal that maps, the expected score of another."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ from frugaltwin.record import Record
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_STEPS = 20  # of a campaign that its report shows
+MOST_STEPS = 20  # maps that a report shows at most
 BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.16), "ncols": 3, "fontsize": 8, "frameon": False}
 
 
 def map_figure(record: Record, with_truth: bool) -> Figure:
-    """The map that a campaign believes in now: fields, boundary, uncertainty, points in order, the next one.
+    """The map by a campaign's model: fields, boundary, uncertainty, points in order, the next one.
 
     Raises:
-        InvalidInput: There is no plane to draw, or nobody knows the truth.
+        InvalidInput: There is no plane to draw, or the truth is not known.
         CampaignError: Nothing was measured yet.
     """
     twin = record.twin() if with_truth else None
@@ -106,13 +106,13 @@ class MapView:
         )
 
     def frames(self, truth: Truth | None = None) -> Iterator[tuple[int, Figure]]:
-        """The picture after each of `steps`; the next point is the one that was tried, and at the end the one that would be."""
+        """The map after each of `steps`, with the next point that was tried, or at the end the next suggestion."""
         places, trials = None, self.record.trials
         for n in self.steps():
             following = trials[n].settings if n < len(trials) else self.record.suggestion
             drawn = self.figure(trials[:n], following, truth)
             if places is None:
-                drawn.draw_without_rendering()  # lays it out; the others look alike, and laying out takes half of the time
+                drawn.draw_without_rendering()  # lays out the first; the others reuse its layout, which takes half of the time
                 places = [axes.get_position() for axes in drawn.axes]
             drawn.set_layout_engine("none")
             for axes, place in zip(drawn.axes, places, strict=True):
@@ -120,7 +120,7 @@ class MapView:
             yield n, drawn
 
     def figure(self, trials: Sequence[Trial], following: Settings | None, truth: Truth | None = None) -> Figure:
-        """Fields on the left, uncertainty on the right."""
+        """The predicted fields on the left, the uncertainty on the right."""
         prediction = self.record.predict(self.plane.settings(), trials)
         figure, (left, right) = canvas([self.plane, self.plane])
         labels = self.goal.labels
@@ -136,7 +136,7 @@ class MapView:
             is_right = np.array([labels.index(label) for label in prediction.labels]) == truth.codes
             title += f"; truth {self._draw_truth(left, truth, is_right)}, {np.mean(is_right):.1%} of the map right"
         write_head(left, self.plane, title)
-        right.set_title("how undecided", fontsize=10, color=INK)
+        right.set_title("uncertainty", fontsize=10, color=INK)
         is_ringed = truth is not None and self._is_scattered
         left.legend(handles=_legend(labels, any(t.measurement is None for t in self.record.trials), is_ringed), **BELOW)
         return figure
@@ -151,7 +151,7 @@ class MapView:
         return self.plane.shape is None and not self.plane.is_triangle
 
     def _draw_truth(self, axes: Axes, truth: Truth, is_right: NDArray[np.bool_]) -> str:
-        """The true boundaries, or rings around what is wrong where single points are no map; how it is drawn."""
+        """Draw the true boundaries, or rings around wrong single points; return the word for how they are drawn."""
         if self._is_scattered:
             axes.scatter(*coordinates(self.plane, self.plane.points[~is_right]), s=110, facecolor="none", edgecolor=INK, zorder=4)
             return "ringed where missed"
@@ -162,7 +162,7 @@ class MapView:
         return "dashed"
 
     def _draw_trials(self, axes: Axes, trials: Sequence[Trial], labels: Sequence[str], has_numbers: bool) -> None:
-        """What was measured, in order: a color and a marker a label, a cross where it failed."""
+        """Draw the measured labels, each with its color and marker; a cross for a failed trial."""
         for k, label in enumerate(labels):
             look = {"marker": MARKERS[k % len(MARKERS)], "facecolor": colors(len(labels))[k], "edgecolor": INK, "linewidth": 0.7}
             self._scatter(axes, [t for t in trials if self.goal.label_of_trial(t) == label], s=34, **look)
@@ -172,7 +172,7 @@ class MapView:
 
 
 def draw_expected(axes: Axes, record: Record) -> None:
-    """The score that the model expects over two parameters, and what was tried, numbered in order."""
+    """Draw the score that the model expects over two parameters, and the trials, numbered in order."""
     plane = Plane.of(record.experiment, n=COARSE)
     expected = record.predict(plane.settings(), record.trials).means["score"]
     unit = f", {record.goal.unit}" if record.goal.unit not in ("", "1") else ""
@@ -192,7 +192,7 @@ def can_draw_expected(record: Record) -> bool:
 
 
 def _legend(labels: Sequence[str], has_failures: bool, is_ringed: bool) -> list[Any]:
-    """What the markers mean: the same for every picture of a campaign, whatever was measured by then."""
+    """Legend of the markers: the same for every map of a campaign."""
     from matplotlib.lines import Line2D
 
     look: dict[str, Any] = {"linestyle": "none", "markeredgecolor": INK}

@@ -23,7 +23,7 @@ from frugaltwin.tables import color_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GAMUT = 1000  # random settings that stand for all colors of a twin
+GAMUT = 1000  # random settings in the picture of a twin's colors
 
 TITLES: dict[progress.Draw, str] = {
     progress.draw_best_against_runs: "Best so far against experiments",
@@ -42,7 +42,7 @@ class Picture:
     figure: Figure
 
     def save(self, path: Path | str) -> None:
-        """Write it in the format that the file's ending names.
+        """Write the picture in the format of the file's ending.
 
         Raises:
             InvalidInput: The ending is no picture format, or the file cannot be written.
@@ -59,7 +59,7 @@ class Picture:
             raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
 
     def png_url(self) -> str:
-        """An address that holds the picture itself."""
+        """The picture as a data URL of a PNG."""
         picture = io.BytesIO()
         self.figure.savefig(picture, format="png", dpi=80, metadata={"Software": None})
         return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode("ascii")
@@ -78,10 +78,10 @@ def picture(of: Recorded | Record | Driver, at: float | None = None, with_truth:
     Args:
         of: A campaign, its record, or a driver.
         at: Where the section of a twin's diagram is cut, in the unit of that axis; it chooses without it.
-        with_truth: Lay the twin's truth over the map of a campaign.
+        with_truth: Draw the twin's truth over the map of a campaign.
 
     Raises:
-        InvalidInput: There is nothing to draw, or nobody knows the truth.
+        InvalidInput: There is nothing to draw, or the truth is not known.
         CampaignError: The campaign has measured nothing yet.
     """
     record = of.record() if isinstance(of, Recorded) else of
@@ -105,7 +105,7 @@ def draws_for(record: Record) -> list[progress.Draw]:
 
 
 def _campaign_figure(record: Record, with_truth: bool) -> Figure:
-    """All pictures side by side."""
+    """The map of a campaign, or its other pictures side by side."""
     if isinstance(record.goal, Map):
         return belief.map_figure(record, with_truth)
     if with_truth:
@@ -114,7 +114,7 @@ def _campaign_figure(record: Record, with_truth: bool) -> Figure:
 
 
 def _driver_figure(driver: Driver, at: float | None) -> Figure:
-    """A diagram, or the colors that a twin can make."""
+    """The true diagram of a twin, or the colors that it can make."""
     if driver.experiment.color is None or isinstance(driver, KnowsDiagram) or not isinstance(driver, KnowsTruth):
         return truth.diagram_figure(driver, at)
     if at is not None:

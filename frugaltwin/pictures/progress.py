@@ -1,4 +1,4 @@
-"""Pictures of a campaign with a score, drawn with matplotlib: never color alone, numbers and names stand beside it."""
+"""Pictures of a campaign's progress: best score, colors, outcomes, settings. Numbers and names stand beside every color."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Draw = Callable[["Axes", Record], None]
 
 
 def figure(draws: list[Draw], record: Record, width: float = 5.2, height: float = 3.4) -> Figure:
-    """The drawings side by side."""
+    """A figure of several pictures side by side."""
     from matplotlib.figure import Figure
 
     result = Figure(figsize=(width * len(draws), height), layout="constrained")
@@ -37,12 +37,12 @@ def figure(draws: list[Draw], record: Record, width: float = 5.2, height: float 
 
 
 def draw_best_against_runs(axes: Axes, record: Record) -> None:
-    """Every reading and the best so far, against the number of experiments."""
+    """Draw every reading and the best so far against the number of experiments."""
     _draw_best(axes, record, [float(t.number) for t in record.trials], "experiment")
 
 
 def draw_best_against_cost(axes: Axes, record: Record) -> None:
-    """Every reading and the best so far, against lab time, or money where no time was counted."""
+    """Draw every reading and the best so far against lab time, or against money where no time was counted."""
     spent = [total_cost(record.trials[: k + 1]) for k in range(len(record.trials))]
     if any(c.seconds for c in spent):
         money = f" ({spent[-1].money:.2f} USD in all)" if spent[-1].money else ""
@@ -72,7 +72,7 @@ def _draw_best(axes: Axes, record: Record, xs: list[float], label: str) -> None:
 
 
 def draw_ab_plane(axes: Axes, record: Record) -> None:
-    """The measured colors and the target in the a*b* plane, numbered in order."""
+    """Draw the measured colors and the target in the a*b* plane, numbered in order."""
     experiment = record.experiment
     axes.set_xlabel("a* (green – red)")
     axes.set_ylabel("b* (blue – yellow)")
@@ -95,7 +95,7 @@ def draw_ab_plane(axes: Axes, record: Record) -> None:
 
 
 def gamut(name: str, lab: NDArray[np.float64]) -> Figure:
-    """Colors Lab [n, 3] that a twin can make, from above and from the side."""
+    """A figure of the colors Lab [n, 3] that a twin can make: b* and L* against a*."""
     from matplotlib.figure import Figure
 
     result = Figure(figsize=(10.4, 4.6), layout="constrained")
@@ -112,7 +112,7 @@ def gamut(name: str, lab: NDArray[np.float64]) -> Figure:
 
 
 def draw_channels(axes: Axes, record: Record) -> None:
-    """The outcomes: every trial a line over them, the best one marked."""
+    """Draw the outcomes: every trial is a line over them, the best one is marked."""
     numeric = [o for o in record.experiment.outcomes if not o.labels]
     best = record.best
     for t in record.trials:
@@ -130,7 +130,7 @@ def draw_channels(axes: Axes, record: Record) -> None:
 
 
 def draw_settings(axes: Axes, record: Record) -> None:
-    """The recipes: every numeric parameter against the number of the experiment."""
+    """Draw every numeric parameter against the number of the experiment."""
     from matplotlib.colors import is_color_like
 
     markers = "osD^vP*X"

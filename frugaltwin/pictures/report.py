@@ -1,4 +1,4 @@
-"""A campaign as one HTML file that works offline, and its small form for notebooks."""
+"""The report of a campaign as one HTML file that works offline, and its short form for notebooks."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ slider.addEventListener("input", () => {
   picture.src = one.url; picture.alt = one.words; words.textContent = one.words; slider.setAttribute("aria-valuetext", one.words);
 });
 """
-"""All the script that a report has: it shows the map after another experiment."""
+"""The only script of a report: it shows the map after the experiment that the slider selects."""
 
 _log = logging.getLogger(__name__)
 
 Step = Callable[[int, int], None]
-"""Told how many of how many pictures are drawn: some reports take their time."""
+"""A function called with the number of pictures drawn and their total, to show progress."""
 
 
 def write(record: Record, path: Path, with_truth: bool = False, step: Step | None = None) -> None:
-    """Write the report.
+    """Write the report of a campaign.
 
     Args:
-        with_truth: Lay the twin's truth over the maps.
+        with_truth: Draw the twin's truth over the maps.
 
     Raises:
         InvalidInput: The file cannot be written, or the twin does not know the truth.
@@ -54,7 +54,7 @@ def write(record: Record, path: Path, with_truth: bool = False, step: Step | Non
 
 
 def html(record: Record, with_truth: bool = False, step: Step | None = None) -> str:
-    """The whole report as text."""
+    """The report as text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     page = Environment(loader=PackageLoader("frugaltwin"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -86,7 +86,7 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
 
 
 def notebook_html(record: Record) -> str:
-    """Swatches and a small plot, for a notebook."""
+    """The short report for a notebook: color swatches and a small picture."""
     trials, goal = record.trials, record.goal
     box = "display:inline-block;width:2.2em;height:1.6em;border:1px solid #888"
     target = f'<span style="{box};background:{goal.hex_code}" title="target"></span> target ' if isinstance(goal, MatchColor) else ""
@@ -112,7 +112,7 @@ def _element(drawn: Figure) -> str:
 
 
 def _maps(record: Record, with_truth: bool, step: Step | None) -> list[dict[str, Any]]:
-    """What a mapping campaign believed after each of its steps; empty without a goal to map, a plane to draw, or a reading."""
+    """The maps by a campaign's model after each step; empty without a goal that maps, a plane, or a reading."""
     if not isinstance(record.goal, Map):
         return []
     try:

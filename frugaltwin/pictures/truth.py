@@ -1,4 +1,4 @@
-"""The picture of a twin's true diagram, with its section beside it."""
+"""Picture of a twin's true diagram, with its section beside it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def truths(driver: KnowsTruth, settings: Sequence[Settings]) -> list[Mapping[str
 
 
 def _plain_diagram(driver: Driver) -> Diagram:
-    """Of a twin that knows nothing but the truth at single settings."""
+    """The diagram of a twin that knows only the truth at single settings."""
     experiment = driver.experiment
     plane = Plane.of(experiment, n=3)
     labeled = next((o.name for o in experiment.outcomes if o.labels), experiment.outcomes[0].name)
@@ -81,7 +81,7 @@ def _plain_diagram(driver: Driver) -> Diagram:
 
 
 def _draw_known(axes: Axes, plane: Plane, diagram: Diagram) -> None:
-    """Lines and marks that a twin knows exactly."""
+    """Draw the lines and marks that a twin knows exactly."""
     from matplotlib.patheffects import withStroke
 
     looks: dict[str, dict[str, Any]] = {
