@@ -128,14 +128,14 @@ def delta_e(lab1: Array, lab2: Array) -> Array:
 
 
 def reading_xyz(color: Colorimetry, channels: Array, exposure: Array | float = 1.0) -> Array:
-    """XYZ [..., 3] of sensor channels [..., n] that collected light for `exposure` [...]."""
+    """XYZ [..., 3] of the readings of sensor channels [..., n] at `exposure` [...]."""
     xp = array_api_compat.array_namespace(channels)
     per_exposure = channels / exposure[..., None] if not isinstance(exposure, float) else channels / exposure
     return per_exposure @ xp.asarray(np.array(color.to_xyz).T, dtype=channels.dtype)
 
 
 def reading_lab(color: Colorimetry, channels: Array, exposure: Array | float = 1.0) -> Array:
-    """Lab [..., 3] of sensor channels [..., n] that collected light for `exposure` [...]."""
+    """Lab [..., 3] of the readings of sensor channels [..., n] at `exposure` [...]."""
     return lab(reading_xyz(color, channels, exposure), np.array(color.white))
 
 

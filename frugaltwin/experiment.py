@@ -1,4 +1,4 @@
-"""What can be tried and what comes back: the words that the whole project speaks.
+"""Experiments: parameters, constraints, outcomes, measurements and trials, the terms of the whole project.
 
 Plain frozen dataclasses on the standard library only, so that every other file may import this one.
 """
@@ -21,15 +21,15 @@ Outcomes: TypeAlias = Mapping[str, float | str]
 """One value per outcome name, in that outcome's unit (a label where the outcome has labels)."""
 
 SUM_TOLERANCE = 1e-6
-"""How far, relative to its scale, a constraint may be missed by settings that a person typed."""
+"""Tolerance of a constraint, relative to its scale, for settings that a person typed."""
 
 
 LARGEST = 1e100
-"""No setting and no outcome is larger: squares and sums of such numbers are still numbers."""
+"""Largest setting or outcome that is allowed: squares and sums of such numbers are still finite."""
 
 
 def quantity(value: float, unit: str) -> str:
-    """A number with its unit, as people write it.
+    """A number with its unit as text.
 
     >>> quantity(2.0, "mL"), quantity(0.25, "1")
     ('2 mL', '0.25')
@@ -74,7 +74,7 @@ class Continuous:
 
     @property
     def limits(self) -> str:
-        """The allowed values, for people."""
+        """The allowed values as text."""
         return f"[{self.low:g}, {self.high:g}]" + _suffix(self.unit)
 
 
@@ -109,7 +109,7 @@ class Discrete:
 
     @property
     def limits(self) -> str:
-        """The allowed values, for people."""
+        """The allowed values as text."""
         step = self.values[1] - self.values[0] if len(self.values) > 1 else 0.0
         even = len(self.values) > 12 and all(b - a == step for a, b in zip(self.values, self.values[1:], strict=False))
         if even:
@@ -145,7 +145,7 @@ class Categorical:
 
     @property
     def limits(self) -> str:
-        """The allowed names, for people."""
+        """The allowed names as text."""
         return "{" + ", ".join(self.values) + "}"
 
 
@@ -205,7 +205,7 @@ Constraint: TypeAlias = LinearConstraint | MixtureSum
 
 @dataclass(frozen=True)
 class Exposure:
-    """How much light a sensor collects: the product of (parameter + offset) over its registers."""
+    """Exposure of a sensor, the light that it collects: the product of (parameter + offset) over its registers."""
 
     registers: tuple[tuple[str, float], ...]
 
@@ -240,7 +240,7 @@ class KubelkaMunk:
 
 
 Law: TypeAlias = BeerLambert | Additive | KubelkaMunk
-"""What physics says of an outcome beforehand. Strategies may use it; the truth only follows it roughly."""
+"""Physical law that an outcome follows approximately. Strategies may use it."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Colorimetry:
-    """How the readings of a color sensor become a color: XYZ = matrix · (channels / exposure), then Lab against `white`."""
+    """Conversion of a color sensor's readings into a color: XYZ = matrix · (channels / exposure), then Lab against `white`."""
 
     channels: tuple[str, ...]
     """The outcomes that are read, n of them."""
@@ -360,17 +360,17 @@ def describe(values: Mapping[str, float | str]) -> str:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured for one set of settings."""
+    """Measurement of one set of settings."""
 
     outcomes: Outcomes
     cost: Cost = Cost()
     raw: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
-    """Whatever else was read on the way (counts, references, temperatures), kept for later."""
+    """Raw readings besides the outcomes (counts, references, temperatures)."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One attempt: the only thing that is ever stored."""
+    """One attempt to perform settings; it is stored whether it failed or not."""
 
     number: int
     settings: Settings
@@ -378,7 +378,7 @@ class Trial:
     """None when the attempt failed."""
     error: str | None = None
     cost: Cost = Cost()
-    """What the attempt took, measured or not."""
+    """Cost of the attempt, failed or not."""
     source: str = "driver"
     """``driver``, ``told`` when a person performed it, or ``stopped`` when somebody interrupted the driver."""
     finished_at: str = ""
@@ -391,5 +391,5 @@ def measured(trials: Iterable[Trial]) -> list[tuple[Settings, Measurement]]:
 
 
 def total_cost(trials: Sequence[Trial]) -> Cost:
-    """What all the trials took together."""
+    """The cost of all trials together."""
     return sum((t.cost for t in trials), Cost())

@@ -357,11 +357,11 @@ def test_a_campaign_that_was_only_asked_keeps_its_words_unless_others_are_given(
     asked = Campaign.open(**fields, goal="match-color:coral", strategy="sobol", seed=3)
     asked.suggest()
     again = Campaign.open(**fields)
-    assert (again.goal, again.words["strategy"]["name"], again.words["seed"]) == (asked.goal, "sobol", 3)
+    assert (again.goal, again.specification["strategy"]["name"], again.specification["seed"]) == (asked.goal, "sobol", 3)
     other = Campaign.open(**fields, goal="match-color:gold")
-    assert (other.goal != asked.goal, other.words["strategy"]["name"]) == (True, "sobol")
+    assert (other.goal != asked.goal, other.specification["strategy"]["name"]) == (True, "sobol")
     elsewhere = Campaign.open(**fields, driver="light-mixing")
-    assert elsewhere.words["strategy"]["name"] == "composite"
+    assert elsewhere.specification["strategy"]["name"] == "composite"
 
 
 def test_a_campaign_of_parts_made_by_hand_can_be_read_from_its_store(tmp_path: Path) -> None:

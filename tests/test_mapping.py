@@ -7,9 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from optimizers.models.classifier import Classifier
-from optimizers.models.label_spreading import spread_labels
-from optimizers.models.regression import Regression
 from sklearn.semi_supervised import LabelPropagation
 
 from frugaltwin import catalog
@@ -18,7 +15,10 @@ from frugaltwin.experiment import Continuous, Experiment, Measurement, MixtureSu
 from frugaltwin.goals import Map, Minimize
 from frugaltwin.plugins import Predicts
 from frugaltwin.prediction import Prediction
+from optimizers.models.classifier import Classifier
+from optimizers.models.label_spreading import spread_labels
 from optimizers.models.mapping import borders, distance, distance_penalty
+from optimizers.models.regression import Regression
 from simulator.table import Table
 
 DATA = Path(__file__).parents[1] / "benchmarks" / "data"
