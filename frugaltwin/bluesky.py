@@ -233,7 +233,7 @@ class Rig:
         self.stop()
 
     def resume(self) -> None:
-        """Nothing to do: the RunEngine triggers again."""
+        """Do nothing: the RunEngine triggers again."""
 
     def read(self) -> Fields:
         """Settings, outcomes, color and cost of the last measurement.
@@ -335,11 +335,11 @@ class _Setpoint:
         return {f"{self.parent.name}_{p.name}": self.parent.key(p) for p in self._parameters}
 
     def read_configuration(self) -> Fields:
-        """Nothing: the rig has it."""
+        """No configuration: the rig has it."""
         return {}
 
     def describe_configuration(self) -> Fields:
-        """Nothing: the rig has it."""
+        """No configuration: the rig has it."""
         return {}
 
     @property

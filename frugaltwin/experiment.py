@@ -289,7 +289,7 @@ class Experiment:
     outcomes: tuple[Outcome, ...]
     constraints: tuple[Constraint, ...] = ()
     candidates: tuple[Settings, ...] = ()
-    """If there are any, they are the only settings allowed."""
+    """The only settings that are allowed; empty for all that parameters and constraints allow."""
     color: Colorimetry | None = None
     """Present when the outcomes are a color."""
 

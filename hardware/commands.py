@@ -261,7 +261,7 @@ def emulate(
     ] = None,
     uncalibrated: Annotated[bool, typer.Option("--uncalibrated", help="As it comes from the shop.")] = False,
     speed: Annotated[float, typer.Option("--speed", metavar="X", min=1.0, max=5.0, help="s of its time per s.")] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Random seed.")] = 0,
 ) -> int:
     """Run the rig's firmware on an emulated board behind a port, in real time, until Ctrl-C."""
     from hardware.emulator.emulated_board import EmulatedBoard

@@ -27,7 +27,7 @@ from frugaltwin.cli.options import (
     StopScore,
     StorePath,
     StrategyName,
-)  # fmt: skip
+)
 from frugaltwin.errors import InvalidInput
 from frugaltwin.files import check_writable
 
