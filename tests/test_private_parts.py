@@ -24,7 +24,7 @@ THINGS = Table("thing", MetaData(), Column("id", Integer, primary_key=True), Col
 
 def test_a_compiled_statement_knows_the_names_and_types_of_its_result_columns() -> None:
     """Used by api/records/prepared_statement.py: `SQLCompiler._result_columns`, its `keyname` and `type`."""
-    dialect = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    dialect = sqlite.dialect(paramstyle="named")
     compiled = select(THINGS.c.id.label("number"), THINGS.c.is_on).where(THINGS.c.id == bindparam("which")).compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
     columns: Any = compiled._result_columns
@@ -36,13 +36,13 @@ def test_a_compiled_statement_knows_the_names_and_types_of_its_result_columns() 
 
 def test_a_statement_with_named_parameters_runs_on_the_cursor_of_sqlite() -> None:
     """Used by api/records/prepared_statement.py: the text of a statement compiled with named parameters takes a mapping."""
-    dialect = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    dialect = sqlite.dialect(paramstyle="named")
     engine = create_engine("sqlite://")
     THINGS.metadata.create_all(engine)
     with engine.connect() as connection:
         cursor = connection.connection.cursor()
-        cursor.execute(str(insert(THINGS).compile(dialect=dialect, column_keys=["id"])), {"id": 7, "more": "does no harm"})  # type: ignore[arg-type]
-        cursor.execute(str(select(THINGS.c.id).where(THINGS.c.id == bindparam("which")).compile(dialect=dialect)), {"which": 7})  # type: ignore[arg-type]
+        cursor.execute(str(insert(THINGS).compile(dialect=dialect, column_keys=["id"])), {"id": 7, "more": "does no harm"})
+        cursor.execute(str(select(THINGS.c.id).where(THINGS.c.id == bindparam("which")).compile(dialect=dialect)), {"which": 7})
         assert [column[0] for column in cursor.description or ()] == ["id"]
         assert cursor.fetchall() == [(7,)]
 
@@ -52,12 +52,11 @@ def test_an_error_of_the_driver_becomes_one_of_sqlalchemy() -> None:
     engine = create_engine("sqlite://")
     with engine.connect() as connection:
         dialect, driver = connection.dialect, connection.connection
-        assert dialect.loaded_dbapi.Error is sqlite3.Error
-        error = sqlite3.IntegrityError("UNIQUE constraint failed")
+        kind: Any = dialect.loaded_dbapi.Error
+        assert kind is sqlite3.Error
+        error: Any = sqlite3.IntegrityError("UNIQUE constraint failed")
         assert dialect.is_disconnect(error, driver.dbapi_connection, None) is False
-        translated = DBAPIError.instance(
-            "insert", None, error, dialect.loaded_dbapi.Error, hide_parameters=True, connection_invalidated=False, dialect=dialect
-        )
+        translated = DBAPIError.instance("insert", None, error, kind, hide_parameters=True, connection_invalidated=False, dialect=dialect)
     assert isinstance(translated, IntegrityError)
     assert translated.orig is error
 
@@ -131,7 +130,8 @@ def test_uvicorn_calls_the_protocol_at_the_head_and_at_the_end_of_a_request() ->
         protocol.connection_made(transport)
         assert protocol.transport is transport
         protocol.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n")
-        assert (heads, protocol.cycle) == ([], None)  # half of a head
+        cycle: Any = protocol.cycle
+        assert (heads, cycle) == ([], None)  # half of a head
         protocol.data_received(b"\r\n")
         assert heads == [True]
         assert protocol.cycle.response_complete is False
