@@ -56,7 +56,7 @@ def grid() -> tuple[float, np.ndarray]:
     """Seconds for the truth at 41 x 41 settings with the default options, and the standard errors of the magnetization."""
     T, h = np.meshgrid(np.linspace(1, 4, 41), np.linspace(-1, 1, 41))
     pairs = list(zip(T.ravel().tolist(), h.ravel().tolist(), strict=True))
-    ising._known.clear()
+    ising.TRUTHS.clear()
     start = perf_counter()
     found = expected(Magnet(32, 100, 50, 1.0, 0.0), pairs)
     return perf_counter() - start, np.array([e.error for e in found])

@@ -6,7 +6,7 @@ is the data sheet.
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self, TypeAlias
@@ -90,7 +90,7 @@ def chance_up(temperature: ArrayLike, field: ArrayLike, coupling: float = 1.0) -
 
 
 def needed_table(chances: ArrayLike) -> Bytes:
-    """How many neighbors must be up for a spin to be drawn up, [65536, n], for every random number of 16 bits and n settings.
+    """Number of neighbors up at which a spin is drawn up, [65536, n], for every random number of 16 bits and n settings.
 
     The same random number needs fewer in a higher field: so lattices that share random numbers stay ordered as their fields are.
 
@@ -219,7 +219,7 @@ def sweeps(lattices: Lattices, table: Bytes, replicas: int, count: int, random: 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of sweeps tells, [r, n] for r replicas of n settings."""
+    """Averages over one run of sweeps, [r, n] for r replicas of n settings."""
 
     magnetization: Floats
     """Mean, per spin."""
@@ -300,7 +300,7 @@ def _table(magnet: Magnet, temperature: float, field: float) -> Bytes:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a run gives on average."""
+    """Mean result of many runs."""
 
     magnetization: float
     energy: float
@@ -309,12 +309,37 @@ class Expected:
     """Standard error of the magnetization."""
 
 
-_known: dict[tuple[Magnet, float, float], Expected] = {}
+class TruthCache:
+    """The truths found so far, shared by all threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Magnet, float, float], Expected] = {}
+        self._lock = threading.Lock()
+
+    def find(self, magnet: Magnet, settings: Sequence[tuple[float, float]]) -> dict[tuple[float, float], Expected | None]:
+        """The truth at every pair of temperature and field; None where it is not known yet."""
+        with self._lock:
+            return {s: self._known.get((magnet, *s)) for s in settings}
+
+    def keep(self, magnet: Magnet, answers: Mapping[tuple[float, float], Expected]) -> None:
+        """Remember answers; all earlier ones are dropped when there are too many."""
+        with self._lock:
+            if len(self._known) > REMEMBERED:
+                self._known.clear()
+            self._known.update({(magnet, *s): known for s, known in answers.items()})
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._known.clear()
+
+
+TRUTHS = TruthCache()
 
 
 def expected(magnet: Magnet, settings: Sequence[tuple[float, float]]) -> list[Expected]:
     """The truth at every pair of temperature and field. It depends on no other pair."""
-    found = {s: _known.get((magnet, *s)) for s in settings}
+    found = TRUTHS.find(magnet, settings)
     open_ = {s: np.empty((3, 0)) for s, known in found.items() if known is None}  # what the runs gave so far, [3, r]
     together = max(1, TOGETHER * 32**2 // magnet.size**2)
     for group in range(GROUPS):
@@ -332,15 +357,13 @@ def expected(magnet: Magnet, settings: Sequence[tuple[float, float]]) -> list[Ex
                 m, energy, susceptibility = runs.mean(axis=1).tolist()
                 found[pair] = Expected(m, energy, susceptibility, error)
                 del open_[pair]
-    if len(_known) > REMEMBERED:
-        _known.clear()
     answers = {s: known for s, known in found.items() if known is not None}
-    _known.update({(magnet, *s): known for s, known in answers.items()})
+    TRUTHS.keep(magnet, answers)
     return [answers[s] for s in settings]
 
 
 def label_of(magnetization: float) -> str:
-    """The phase that a magnetization speaks for.
+    """The phase that a magnetization indicates.
 
     >>> label_of(0.5), label_of(-0.9), label_of(0.2)
     ('up', 'down', 'disordered')
@@ -503,7 +526,7 @@ class Ising:
         return [_named(e.magnetization, e.magnetization, e.energy, e.susceptibility) for e in expected(self.magnet, pairs)]
 
     def estimate(self, settings: Settings) -> Cost:
-        """What `perform` takes."""
+        """The cost of `perform`."""
         return self._cost
 
     def diagram(self, at: float | None = None) -> Diagram:

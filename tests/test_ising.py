@@ -180,7 +180,7 @@ def test_the_truth_of_a_setting_does_not_depend_on_the_batch_it_is_asked_in() ->
     magnet = Magnet(8, 20, 20, 1.0, 0.0)
     pairs = [(T, h) for T in (1.5, 2.3, 3.0) for h in (-0.5, 0.0, 0.05, 0.4)]
     together = expected(magnet, pairs)
-    ising._known.clear()
+    ising.TRUTHS.clear()
     backwards = [expected(magnet, [pair])[0] for pair in reversed(pairs)]
     assert backwards[::-1] == together
 
