@@ -30,7 +30,7 @@ CHANNELS = {
     "as7341": ("415", "445", "480", "515", "555", "590", "630", "680", "clear", "near infrared"),
     "tcs34725": ("clear", "red", "green", "blue"),
 }
-"""In the order in which the firmware sends them."""
+"""Channels by sensor, in the order in which the firmware sends them."""
 
 CAUSES = {
     1: "the board was reset (its power or cable moved, or it hung)",
@@ -58,7 +58,7 @@ class BoardRefused(RigFault):
 
 
 class State(NamedTuple):
-    """What `STAT?` tells."""
+    """Reply to `STAT?`."""
 
     state: str
     cause: int
@@ -74,7 +74,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class PumpCalibration:
-    """What the board times its doses by: a dose of V µL takes V/flow + dead."""
+    """Calibration that the board times its doses by: a dose of V µL takes V/flow + dead."""
 
     flow: int
     """µL/s."""
@@ -179,7 +179,7 @@ class ArduinoMixer:
 
     @property
     def sensor_name(self) -> str:
-        """Of the sensor that the board found on its bus; ``none`` when there is none."""
+        """Name of the sensor that the board found on its bus; ``none`` when there is none."""
         return self._ask("*IDN?")[0].split(",")[2]
 
     def state(self) -> State:
@@ -196,7 +196,7 @@ class ArduinoMixer:
             raise LinkError(f"{self._name} answers STAT? with {' '.join(words)!r}, which cannot be understood") from error
 
     def pump_calibrations(self) -> dict[int, PumpCalibration]:
-        """Of every pump, the drain included."""
+        """Calibrations of every pump, the drain included."""
         return dict(self._flows)
 
     def calibrate(self, pumps: dict[int, PumpCalibration], record: str) -> None:
@@ -315,7 +315,7 @@ class ArduinoMixer:
             self._clock = None
 
     def _found_again(self) -> State:
-        """What the board is doing, over a new connection where the old one is gone: a port that was unplugged stays dead."""
+        """State of the board, over a new connection where the old one is gone: a port that was unplugged stays dead."""
         if self._link is not None:
             try:
                 return self.state()
@@ -326,7 +326,7 @@ class ArduinoMixer:
         return self.state()
 
     def _make_ready(self) -> None:
-        """From a board that answers to one that mixes: cleared, calibrated, its sensor set, its lamp on."""
+        """Make a board that answers ready to mix: cleared, calibrated, its sensor set, its lamp on."""
         self._is_lost = True  # until all of this is done
         if not self.calibration or self.calibration == "-":
             raise RigFault(f"{self._name}: {REFUSALS[10]}")

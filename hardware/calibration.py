@@ -1,4 +1,4 @@
-"""What the pumps of a rig deliver and what its light is, from readings to a record for the store.
+"""Calibration of the pumps and the light of a rig, from readings to a record for the store.
 
 A calibrated pump is asked for a time: mass = density · flow · (t - dead). The dead time is how long the motor turns before anything comes;
 a negative one means that it delivers more than its time says.
@@ -29,7 +29,7 @@ STEADY = 0.02  # largest scatter of readings, relative, that still counts as ste
 
 @dataclass(frozen=True)
 class PumpFit:
-    """What n weighed doses say of a pump."""
+    """Fit of a pump to n weighed doses."""
 
     pump: int
     flow: float
@@ -41,9 +41,9 @@ class PumpFit:
     dead_error: float
     """Standard error, s."""
     seconds: tuple[float, ...]
-    """How long each dose ran, [n]."""
+    """Times of the doses, [n]."""
     masses: tuple[float, ...]
-    """What each weighed, g, [n]."""
+    """Masses of the doses, g, [n]."""
     residuals: tuple[float, ...]
     """Weighed minus fitted, g, [n]."""
     scatter: Mapping[str, float]
@@ -51,7 +51,7 @@ class PumpFit:
 
     @property
     def settings(self) -> PumpCalibration:
-        """As the firmware takes it."""
+        """The fit as the firmware takes it."""
         return PumpCalibration(round(1e3 * self.flow), round(1e6 * self.dead))
 
 
@@ -114,7 +114,7 @@ def record_id(kind: str, now: datetime) -> str:
 def pump_record(
     rig: str, fits: Sequence[PumpFit], density: float, before: Mapping[int, PumpCalibration], replaced: str
 ) -> CalibrationRecord:
-    """What goes into the store.
+    """The record for the store.
 
     Args:
         before: What the board timed its doses by until now; a pump without a fit keeps it.

@@ -88,7 +88,7 @@ def found_address() -> str:
 
 
 def is_color_mixer(address: str) -> bool:
-    """Whether our firmware is behind a port; not if another program has it."""
+    """Whether our firmware answers at a port; false if another program has it open."""
     try:
         link = SerialLink(open_port(address, BAUD), RealClock(), address)
     except LinkError:

@@ -1,6 +1,6 @@
 """PumpBot: mixing four dyes and water on a rig that exists in the world, over its own firmware's serial lines.
 
-`PumpBotMixer` is the rig as a `Mixer`, `PumpBot` the driver, `PumpBotTwin` the driver of a rig that is not there. The data sheet stands
+`PumpBotMixer` is the rig as a `Mixer`, `PumpBot` the driver, `PumpBotTwin` the driver over a simulated cell. The data sheet stands
 at `pumpbot`.
 
 The firmware knows two requests and no checksum, no stop and no host that dies: a pump runs as long as it was told to, and only a reset,
@@ -89,7 +89,7 @@ class PumpBotMixer:
     """A PumpBot on a port. Satisfies `Mixer`; it has no stirrer and lights its own lamp, so that `mix` waits and `read` needs the lamp."""
 
     def __init__(self, connect: Callable[[], Port], clock: Clock, name: str, pumps: Mapping[str, Pump] = PUMPS) -> None:
-        """Nothing is opened yet.
+        """Prepare the driver; no port is opened yet.
 
         Args:
             connect: Opens the port, which resets the board.
@@ -267,7 +267,7 @@ class PumpBotMixer:
 
     @contextlib.contextmanager
     def _at_rest_after_failure(self) -> Iterator[None]:
-        """Whatever goes wrong, reset the board; and say so when that cannot be done."""
+        """Reset the board after any failure; the error says so when that fails too."""
         try:
             yield
         except BaseException as failure:
@@ -340,7 +340,7 @@ class PumpBot:
         self._mixer.__exit__(*failure)
 
     def _clean_up(self) -> None:
-        """On connecting, and after a failure in the middle, nobody knows what is in the cell."""
+        """Empty and rinse the cell: on connecting, and after a failure in the middle, its contents are unknown."""
         (water,) = CLEAN_UP.perform(self._mixer, {})
         self._water, self._is_clean = water.counts, True
 
@@ -478,7 +478,7 @@ def pumps_of(config: Path) -> dict[str, Pump]:
 
 
 def _reading(frame: str, name: str) -> Reading:
-    """What a frame says of the color.
+    """The color reading of a frame.
 
     Raises:
         LinkError: It says nothing of it.

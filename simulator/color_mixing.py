@@ -77,7 +77,7 @@ def color_matrix(read: NDArray[np.float64], known: NDArray[np.float64], referenc
 
 
 def reference_mixtures() -> NDArray[np.float64]:
-    """How much of three full doses each reference liquid gets, 0 to 1, [512, 3], spread evenly.
+    """Shares of three full doses in each reference liquid, 0 to 1, [512, 3], spread evenly.
 
     `scipy.stats.qmc.Sobol(3, seed=0)`, kept in a file: a service that only names prices would else load 70 MB of SciPy for it.
     """
@@ -86,7 +86,7 @@ def reference_mixtures() -> NDArray[np.float64]:
 
 @cache
 def calibration(name: str) -> Colorimetry:
-    """How the channels of a sensor become XYZ, as a lab calibrates it: by least squares on reference liquids of known color.
+    """Conversion of the channels of a sensor to XYZ, as a lab calibrates it: by least squares on reference liquids of known color.
 
     512 mixtures of the three dyes; clean water is exactly white.
     """
@@ -104,7 +104,7 @@ def calibration(name: str) -> Colorimetry:
 
 
 def experiment(sensor: Sensor) -> Experiment:
-    """What a color mixer with this sensor can be asked to do."""
+    """The experiment of a color mixer with this sensor."""
     law = BeerLambert(absorbers=tuple(DYES))
     return Experiment(
         name="color-mixing",

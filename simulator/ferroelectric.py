@@ -69,10 +69,10 @@ def energy_along(stiffness: ArrayLike, quartic: ArrayLike, sextic: ArrayLike) ->
 
 
 def transition(stiffness_slope: float, quartic: ArrayLike, sextic: float, quartic_slope: ArrayLike = 0.0) -> Floats:
-    """How far above the Curie-Weiss temperature the polarization along one axis appears, [...], K.
+    """Distance above the Curie-Weiss temperature at which the polarization along one axis appears, [...], K.
 
-    Nothing where the quartic coefficient there, `quartic` [...], is positive (second order); else the first-order transition, at
-    stiffness = 3 b² / 16 c. `quartic_slope` is how b changes with temperature; NaN where it makes the order outlast every one.
+    It is 0 where the quartic coefficient there, `quartic` [...], is positive (second order); else the first-order transition is at
+    stiffness = 3 b² / 16 c. `quartic_slope` is the change of b with temperature; NaN where the polar phase lasts at every temperature.
     Source: Devonshire 1949.
 
     >>> transition(2.0, [1.0, -4.0], 3.0).tolist()
@@ -108,11 +108,11 @@ class SolidSolution:
 
     @property
     def stiffness_slope(self) -> float:
-        """Of the stiffness a with temperature, J m/(C² K)."""
+        """Change of the stiffness a with temperature, J m/(C² K)."""
         return 1 / (VACUUM * self.curie_constant)
 
     def curie(self, x: ArrayLike) -> Floats:
-        """The Curie-Weiss temperature [...], K, where the cubic phase would go soft."""
+        """The Curie-Weiss temperature [...], K, at which the stiffness of the cubic phase is 0."""
         X = np.asarray(x, dtype=float)
         T: Floats = (1 - X) * self.curie_zirconate + X * self.curie_titanate + 4 * self.curie_bow * X * (1 - X)
         return T
@@ -133,7 +133,7 @@ class SolidSolution:
         return k
 
     def transition_temperature(self, x: ArrayLike) -> Floats:
-        """Where the cubic phase ends on cooling at composition x [...], K; NaN where it is never reached."""
+        """Temperature at which the cubic phase ends on cooling at composition x [...], K; NaN where there is none."""
         T = self.curie(x)
         lean = self.kappa(x, T) / 3
         slope = self.anisotropy * self.tilt / 3
@@ -187,7 +187,7 @@ class SolidSolution:
         }
 
 
-class Bench:
+class StrainAndResponse:
     """A diffractometer for the distortion of the lattice, and electrodes for the rest."""
 
     outcomes = (
@@ -347,7 +347,7 @@ class Ferroelectric(PhaseLab):
                 Continuous("temperature", COLDEST, HOTTEST, "K", "of the furnace"),
             ),
             LABELS,
-            Bench(),
+            StrainAndResponse(),
             seed=seed,
             imperfections=imperfections,
             labeling=labeling,

@@ -48,7 +48,7 @@ WATER = Pump(slope=0.996, offset=0.005, dead_volume=TUBE, rate=1.65)
 
 @dataclass(frozen=True)
 class Surface:
-    """What lies between paint and sensor; none by default."""
+    """Surface between paint and sensor; none by default."""
 
     outside: float = 0.0
     """The part of the light that does not come in."""
@@ -87,7 +87,7 @@ def channels(volumes: Floats, sensor: Sensor, imperfections: Imperfections, surf
 
 @cache
 def calibration(name: str, surface: Surface = Surface()) -> Colorimetry:
-    """How the channels of a sensor become XYZ, as a lab calibrates it: by least squares on 512 paints (Sobol) of known color.
+    """Conversion of the channels of a sensor to XYZ, as a lab calibrates it: by least squares on 512 paints (Sobol) of known color.
 
     The white base has exactly its own color, and L = 100 is what reflects all light. Known colors are those of the paint as it is
     seen, through the surface.
@@ -107,7 +107,7 @@ def calibration(name: str, surface: Surface = Surface()) -> Colorimetry:
 
 
 def experiment(sensor: Sensor, surface: Surface = Surface()) -> Experiment:
-    """What a paint mixer with this sensor can be asked to do."""
+    """The experiment of a paint mixer with this sensor."""
     law = KubelkaMunk(pastes=tuple(PIGMENTS))
     return Experiment(
         name="paint-mixing",

@@ -30,7 +30,7 @@ def calibrated_eeprom(liquids: Liquids) -> bytes:
 
 
 class EmulatedBoard(VirtualPort):
-    """A rig that is not there, on a virtual clock. It is its own port; opening the port resets the board, as on an Uno."""
+    """Emulated rig on a virtual clock. It is its own port; opening the port resets the board, as on an Uno."""
 
     def __init__(
         self, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids, faults: Iterable[Fault] = (),

@@ -1,4 +1,4 @@
-"""What looks at a sample of a phase lab: a turbidimeter, a powder diffractometer, a calorimeter. Each is an `Instrument`.
+"""Instruments of a phase lab: a turbidimeter, a powder diffractometer, a calorimeter. Each is an `Instrument`.
 
 The label that an instrument infers comes from the reading alone. Near a boundary, where less of a phase is there than the detection
 limit, it is the label of the field next door, as on a rig.
@@ -126,7 +126,7 @@ class Diffractometer:
 
     @cached_property
     def patterns(self) -> Floats:
-        """Of every phase, [p, 12]."""
+        """Patterns of every phase, [p, 12]."""
         return np.array([liquid_pattern() if a is None else powder_pattern(a) for a in self.lattices.values()])
 
     @cached_property
@@ -152,7 +152,7 @@ class Diffractometer:
 
     @cached_property
     def _absent(self) -> Floats:
-        """1 for the phases that a set does not have, [sets, p]: they are no reason against it."""
+        """Mask [sets, p], 1 for the phases that a set does not have: they are no reason against it."""
         return np.array([[float(name not in phases) for name in self.lattices] for _, phases in self._sets])
 
     def shares(self, reading: Floats, label: str) -> dict[str, float]:
