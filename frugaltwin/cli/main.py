@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 GROUPS = {
-    "rig": "hardware.commands:app",
+    "rig": "hardware.commands.app:app",
     "service": "api.commands.service:app",
     "db": "api.commands.database:app",
     "": "api.commands.serve:app",
