@@ -16,7 +16,7 @@ import numpy as np
 
 from frugaltwin.catalog import make_driver
 from simulator.color_mixing import TOTAL, channels
-from simulator.equations.dyes import DYES
+from simulator.instruments.dyed_water import DYES
 from simulator.instruments.mixer import Imperfections
 from simulator.instruments.sensors import SENSORS, make_sensor
 

@@ -15,7 +15,8 @@ from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, St
 from frugaltwin.instruments import Reading
 from hardware.serial.link import Reply, SerialLink
 from hardware.serial.ports import Clock, Port
-from simulator.instruments.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE, Liquids
+from simulator.instruments.liquids import Liquids
+from simulator.instruments.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE
 from simulator.instruments.sensors import Sensor
 
 FAMILY, PROTOCOL = "frugaltwin,color-mixer", "1"

@@ -10,7 +10,8 @@ from frugaltwin.errors import InvalidInput, LinkError, MissingPart
 from hardware.arduino_mixer import FAMILY, ArduinoMixer
 from hardware.serial.link import SerialLink
 from hardware.serial.ports import Clock, Port, RealClock, open_port
-from simulator.instruments.mixer import Imperfections, Liquids, Seed
+from simulator.instruments.liquids import Liquids
+from simulator.instruments.mixer import Imperfections, Seed
 from simulator.instruments.sensors import Sensor
 
 if TYPE_CHECKING:

@@ -20,7 +20,9 @@ from frugaltwin.experiment import Continuous, Experiment, MixtureSum, Outcome, O
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
-from simulator.instruments.mixer import PATH, RESIDUE, Bottle, Imperfections, Liquids, Pump, Seed, dosed
+from simulator.instruments.dyed_water import PATH
+from simulator.instruments.liquids import Bottle, Liquids, Pump
+from simulator.instruments.mixer import RESIDUE, Imperfections, Seed, dosed
 from simulator.instruments.phase_lab import Constant, Labeling, constants_of
 from simulator.instruments.photometry import Photometer, Workflow
 from simulator.instruments.sensors import Sensor, make_sensor

@@ -34,8 +34,10 @@ from hardware.emulator.server import BoardServer, PtyServer, TcpServer
 from hardware.mixers import mixer_on, serial_mixer
 from hardware.serial.link import framed
 from simulator.color_mixing import ColorMixing
-from simulator.instruments.mixer import DYED_WATER, RATE, Imperfections, Liquids
-from simulator.instruments.mixer import PUMPS as LIQUID_PUMPS
+from simulator.instruments.dyed_water import DYED_WATER
+from simulator.instruments.dyed_water import PUMPS as LIQUID_PUMPS
+from simulator.instruments.liquids import Liquids
+from simulator.instruments.mixer import RATE, Imperfections
 from simulator.instruments.sensors import AS7341_GAINS, TCS34725_GAINS, make_sensor
 from tests.conftest import Cli, command, events
 

@@ -24,7 +24,8 @@ DRAIN = PUMPS[-1]
 def opened(port: str) -> Iterator[ArduinoMixer]:
     """A mixer that answers; nothing moved yet. It is stopped and disconnected at the end, also after a failure."""
     from hardware.mixers import mixer_on, serial_mixer
-    from simulator.instruments.mixer import DYED_WATER, Imperfections
+    from simulator.instruments.dyed_water import DYED_WATER
+    from simulator.instruments.mixer import Imperfections
     from simulator.instruments.sensors import SENSORS, make_sensor
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated command leaves the rig at rest too

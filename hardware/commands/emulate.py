@@ -39,7 +39,8 @@ def emulate(
     from hardware.emulator.emulated_board import EmulatedBoard
     from hardware.emulator.faults import parse_faults
     from hardware.emulator.server import PtyServer, TcpServer
-    from simulator.instruments.mixer import DYED_WATER, Imperfections
+    from simulator.instruments.dyed_water import DYED_WATER
+    from simulator.instruments.mixer import Imperfections
 
     if tcp is not None and link is not None:
         raise InvalidInput("--tcp and --link are two ways to name the port; leave one out")

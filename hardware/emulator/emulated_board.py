@@ -12,7 +12,8 @@ from hardware.emulator.engine import Edge, Engine, Exposure, built
 from hardware.emulator.faults import MOMENTARY, Fault
 from hardware.emulator.plant import Plant
 from hardware.serial.ports import VirtualPort
-from simulator.instruments.mixer import CELL_VOLUME, RATE, Imperfections, Liquids, Seed
+from simulator.instruments.liquids import Liquids
+from simulator.instruments.mixer import CELL_VOLUME, RATE, Imperfections, Seed
 from simulator.instruments.sensors import Sensor
 
 DEAF = 1.6  # s that a bootloader waits for a sketch

@@ -1,14 +1,12 @@
 """Simulated color mixer: pumps, a cell, a lamp and a sensor, as imperfect as a rig for 200 USD.
 
-Satisfies `frugaltwin.instruments.Mixer`. What is modeled, and where its size comes from, stands at `Imperfections` and `Pump`; the
-liquids and their action on light, at `Liquids`.
+Satisfies `frugaltwin.instruments.Mixer`. What is modeled, and where its size comes from, stands at `Imperfections` and `Pump`. The
+liquids are described by `Liquids`.
 """
 
 import math
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Self
 
 import numpy as np
@@ -18,83 +16,16 @@ from frugaltwin.color import cie_table
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.instruments import Reading
-from simulator.equations.dyes import transmittance
+from simulator.instruments.dyed_water import DYED_WATER
+from simulator.instruments.liquids import Liquids
 from simulator.instruments.sensors import Sensor
 
 Seed = int | tuple[int, ...]
 
 CELL_VOLUME = 8.0  # mL: what fits in before it spills
-PATH = 1.0  # cm
 RESIDUE = 0.3  # mL that a drained cell still holds
 RATE = 1.6  # mL/s: what a 100 mL/min peristaltic pump delivers
 DRAIN_SECONDS = 6.0  # the drain is timed: it empties a full cell and then draws air
-
-# µL of food color per mL of stock solution: full doses reach an absorbance of about 1.5 at their peak.
-STOCKS = {"red": 0.26, "yellow": 0.30, "blue": 0.13}
-
-
-@dataclass(frozen=True)
-class Pump:
-    """A calibrated peristaltic pump: asked for V mL it delivers slope·V + offset, give or take."""
-
-    slope: float
-    """Relative error of the slope that the calibration leaves."""
-    offset: float
-    """mL. Uncalibrated pumps of the PumpBot rig deliver 0.11–0.30 mL too much; a calibration leaves some µL."""
-    dead_volume: float
-    """mL of tube that the first dose after connecting has to fill."""
-    rate: float
-    """mL/s. PumpBot's pumps: 1.9–2.7 mL/s."""
-
-
-PUMPS = {
-    "red": Pump(slope=1.012, offset=0.006, dead_volume=0.25, rate=1.55),
-    "yellow": Pump(slope=0.987, offset=0.003, dead_volume=0.25, rate=1.70),
-    "blue": Pump(slope=1.006, offset=-0.004, dead_volume=0.25, rate=1.60),
-    "water": Pump(slope=0.996, offset=0.005, dead_volume=0.25, rate=1.65),
-}
-
-
-@dataclass(frozen=True)
-class Bottle:
-    """A liquid at its pump. Prices are assumptions of this project, to be replaced by yours."""
-
-    pump: Pump
-    price: float
-    """USD per mL."""
-    strength: float = 0.0
-    """Amount of what acts on light in a mL; 0 for water, which only thins."""
-    drying: float = 0.005
-    """Relative rise of the strength in an open bottle, per hour."""
-
-
-@dataclass(frozen=True)
-class Liquids:
-    """The liquids in the bottles, and their action on light in the cell."""
-
-    bottles: Mapping[str, Bottle]
-    """Bottles by name, in the order in which they are dosed. ``water`` is among them: it rinses."""
-    light: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-    """The fraction of the lamp's light that the sensor sees, [..., 81], for how much of each liquid with a strength is in a mL of the
-    cell, [..., k]. An empty cell holds nothing: zeros."""
-    waste: float = 0.001
-    """USD per mL, disposal."""
-
-    @property
-    def strengths(self) -> dict[str, float]:
-        """Strengths of the k liquids that act on light."""
-        return {name: bottle.strength for name, bottle in self.bottles.items() if bottle.strength}
-
-    def money(self, volumes: Mapping[str, float]) -> float:
-        """USD that `volumes` of the bottles cost, mL, their disposal included."""
-        return sum(volume * (self.bottles[name].price + self.waste) for name, volume in volumes.items())
-
-
-DYED_WATER = Liquids(
-    {name: Bottle(PUMPS[name], 0.02, strength) for name, strength in STOCKS.items()} | {"water": Bottle(PUMPS["water"], 0.0005)},
-    partial(transmittance, path=PATH),
-)
-"""Stock solutions of dyes, made up by hand, and distilled water from a shop."""
 
 
 @dataclass(frozen=True)
