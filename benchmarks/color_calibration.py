@@ -1,4 +1,4 @@
-"""How far a sensor's color is from the color that an eye sees, over random recipes of the liquid twin without noise.
+"""Difference between a sensor's color and the color that an eye sees, over random recipes of the liquid twin without noise.
 
 python benchmarks/color_calibration.py
 """

@@ -1,4 +1,4 @@
-"""How fast the Ising twin sweeps, measures and tells its truth, and how near the truth is to what is known exactly.
+"""Speed of the Ising twin (sweeps, measurements, truths), and the distance of its truth from the exact solution.
 
     python benchmarks/ising_speed.py
 
@@ -33,7 +33,7 @@ def best(work: Callable[[], object], rounds: int = ROUNDS) -> float:
 
 
 def sweep_seconds(size: int, count: int) -> float:
-    """Of one sweep of one lattice at the critical temperature, random numbers included."""
+    """Time of one sweep of one lattice at the critical temperature, random numbers included."""
     lattices = Lattices(size, np.ones(1, bool))
     table, random = needed_table(chance_up([ising.CRITICAL], [0.0])), np.random.PCG64(1)
 
@@ -45,7 +45,7 @@ def sweep_seconds(size: int, count: int) -> float:
 
 
 def measurements_per_second(count: int = 100) -> float:
-    """Of the driver with its default options, every setting a new one."""
+    """Rate of the driver with its default options, every setting a new one."""
     draws = np.random.default_rng(0).uniform((1, -1), (4, 1), (count, 2)).tolist()
     settings = [{"temperature": T, "field": h} for T, h in draws]
     with Ising() as twin:

@@ -1,4 +1,4 @@
-"""How fast the liquid twin is on one core: noise-free mixes through the vectorized physics, and full experiments through the driver.
+"""Speed of the liquid twin on one core: noise-free mixes through the vectorized physics, and full experiments through the driver.
 
     python benchmarks/liquid_speed.py
 

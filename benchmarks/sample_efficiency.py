@@ -1,4 +1,4 @@
-"""How many experiments each optimizer needs to match a color on the liquid twin, with the imperfections of a rig.
+"""Number of experiments that each optimizer needs to match a color on the liquid twin, with the imperfections of a rig.
 
     python -m benchmarks.sample_efficiency --only ours
 
