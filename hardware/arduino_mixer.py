@@ -1,6 +1,6 @@
 """The color mixer with the firmware of this project, over a serial line: `frugaltwin.instruments.Mixer` for the rig and the emulated board.
 
-A dose is reported as done only when the board says that it was this dose and that all of it was moved; whatever else happens is an error
+A dose is reported as done only when the board says that it was this dose and that all of it was moved; anything else is an error
 that says what happened, and the board is at rest: pumps are timed by the board, and stop when no host is heard.
 """
 
@@ -53,7 +53,7 @@ _log = logging.getLogger("frugaltwin.hardware")
 
 
 class BoardRefused(RigFault):
-    """The board said no; `number` is PROTOCOL.md's."""
+    """The board refused a request; `number` is the error number of PROTOCOL.md."""
 
     number: int = 0
 
@@ -128,7 +128,7 @@ class ArduinoMixer:
 
     @property
     def clock(self) -> Clock:
-        """The time that the port lives in.
+        """The clock of the port.
 
         Raises:
             Stopped: The mixer is not connected.
@@ -150,10 +150,10 @@ class ArduinoMixer:
         return self
 
     def open(self) -> None:
-        """Open the port and find out who is there; nothing moves, and a board that is latched as stopped stays so.
+        """Open the port and identify the board; nothing moves, and a board that is latched as stopped stays so.
 
         Raises:
-            LinkError: Nobody answers, or somebody else does.
+            LinkError: No board answers, or another one does.
         """
         self._leave()
         port, self._clock = self._connect()
@@ -246,7 +246,7 @@ class ArduinoMixer:
         except BoardRefused:
             raise
         except DriverError:
-            self._used[pump] += volume  # nobody knows how much of it
+            self._used[pump] += volume  # an unknown part of it moved
             raise
         self._used[pump] += volume
         self.clock.sleep(SETTLE)
@@ -335,7 +335,7 @@ class ArduinoMixer:
         self._keep_ahead(self.state())
         self.clear()
         if (found := self.sensor_name) != self.sensor.name:
-            wanted = "check its four wires" if found == "none" else f"choose it with --option sensor={found}"
+            wanted = "check its four wires" if found == "none" else f"choose it with the option sensor={found}"
             raise RigFault(f"{self._name} has {'no sensor' if found == 'none' else f'the sensor {found}'} on its bus; {wanted}")
         self.set_sensor()
         self._do("LED 1")
@@ -343,7 +343,7 @@ class ArduinoMixer:
         self._is_lost = False
 
     def _keep_ahead(self, now: State) -> None:
-        """Number the next action after the last one that the board knows, whoever sent that. Numbers are not used again."""
+        """Number the next action after the last one that the board knows, from any program. Numbers are not used again."""
         if (now.last - self.link.next_seq) % 65536 < 32768:
             self.link.next_seq = now.last % 65535 + 1
 
@@ -382,7 +382,7 @@ class ArduinoMixer:
         raise RigFault(f"{text}; what was under way did not end")
 
     def _run(self, text: str, asked: float | None, promised: float | None = None) -> None:
-        """Start what runs for a time and wait for its end.
+        """Start an action that takes time, and wait for its end.
 
         Args:
             asked: The µL that have to be moved; None for all that there is.

@@ -56,7 +56,7 @@ class PumpFit:
 
 
 def fitted(pump: int, seconds: Sequence[float], masses: Sequence[float], density: float = WATER) -> PumpFit:
-    """The line through weighed doses; each counts by what a pump's repeat error makes of it (2 % and 2 mg).
+    """The line through weighed doses, each weighted by the repeat error of a pump (2 % and 2 mg).
 
     Args:
         seconds: How long each dose ran, [n].
@@ -138,7 +138,7 @@ def _record(kind: str, body: Mapping[str, Any]) -> CalibrationRecord:
 
 
 def pump_figure(fits: Sequence[PumpFit], density: float = WATER) -> Figure:
-    """Weighed doses and the line through them, and what is left over, pump by pump."""
+    """Weighed doses, the line through them, and the residuals, pump by pump."""
     from matplotlib.figure import Figure
 
     result = Figure(figsize=(2.6 * len(fits), 4.2), layout="constrained")

@@ -141,7 +141,7 @@ class CLSLabLight:
         self._is_stopped = True
 
     def __exit__(self, *failure: object) -> None:
-        """Let go of the port. The LED is off: it was turned off after every look."""
+        """Close the port. The LED is off: it is turned off after every reading."""
         if self._is_connected:
             self._is_connected, self._is_stopped = False, True
             self._port.close()
@@ -179,7 +179,7 @@ class CLSLabLight:
         return shown
 
     def _settle(self) -> None:
-        """Get the prompt, whatever the Pico is doing, and turn the LED off; also when somebody has stopped it.
+        """Interrupt the Pico, get its prompt, and turn the LED off; also after a stop.
 
         Raises:
             LinkError: That could not be done.

@@ -1,4 +1,4 @@
-"""The mixers of the catalog that are not simulated: the emulated board, and whatever is at a serial port."""
+"""Mixers of the catalog that are not simulated: the emulated board, and the rig at a serial port."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BAUD = 115200
 ARDUINO = (0x2341, 0x2A03)
-"""USB vendors whose boards may be asked who they are; other devices on a serial port are left alone."""
+"""USB vendors whose boards may be asked for their name; other devices on a serial port are left alone."""
 BOOT = 3.0  # s
 
 

@@ -1,4 +1,4 @@
-"""PumpBot: mixing four dyes and water on a rig that exists in the world, over its own firmware's serial lines.
+"""PumpBot: mixing four dyes and water on an existing rig, over the serial lines of its own firmware.
 
 `PumpBotMixer` is the rig as a `Mixer`, `PumpBot` the driver, `PumpBotTwin` the driver over a simulated cell. The data sheet stands
 at `pumpbot`.
@@ -65,7 +65,7 @@ _LONGEST_FRAME = 64  # characters
 
 
 class Frames:
-    """Cuts what comes over the line into the texts between ``<`` and ``>``; the rest is dropped.
+    """Splits received bytes into the texts between ``<`` and ``>``; the rest is dropped.
 
     >>> frames = Frames()
     >>> frames.cut(b"noise<Msg Me"), frames.cut(b"as Time 7>\\r\\n<RGB")
@@ -99,7 +99,7 @@ class PumpBotMixer:
         self._connect, self._clock, self._name, self.pumps = connect, clock, name, pumps
         self._port: Port | None = None
         self._frames = Frames()
-        self._came: list[str] = []  # frames that nobody has looked at
+        self._came: list[str] = []  # frames that are not checked yet
         self._stop = threading.Event()
         self._stop.set()  # until somebody connects
         self._seconds = 0.0
@@ -164,7 +164,7 @@ class PumpBotMixer:
         return Cost({"mix": amount, "read": MEASURING + EXCHANGE, "drain": DRAINING + PAUSE + EXCHANGE}[instruction])
 
     def stop(self) -> None:
-        self._stop.set()  # whoever waits for a reply resets the board
+        self._stop.set()  # a thread that waits for a reply resets the board
 
     def __exit__(self, *failure: object) -> None:
         self._stop.set()
@@ -173,7 +173,7 @@ class PumpBotMixer:
     def _check_connected(self) -> None:
         if self._stop.is_set():
             raise Stopped("PumpBot was stopped, or it is not connected")
-        if self._port is None:  # a failure cut the line; whoever goes on has looked after it
+        if self._port is None:  # a failure cut the line, and reset the board
             self._start()
 
     def _run(self, pump: str, seconds: float) -> None:
@@ -231,7 +231,7 @@ class PumpBotMixer:
         return self._came.pop(0)
 
     def _start(self) -> None:
-        """Open the port, which resets the board, and wait until it is ready. Afterwards nobody knows what is in the cell."""
+        """Open the port, which resets the board, and wait until it is ready. Afterwards the contents of the cell are unknown."""
         self._close()
         self._volume, self._board_time = CELL, 0
         self._port = self._connect()
@@ -345,7 +345,7 @@ class PumpBot:
         self._water, self._is_clean = water.counts, True
 
     def _dosed(self, liquid: str, settings: Settings) -> float:
-        """mL that the calibrated pump delivers when these settings are asked for."""
+        """Volume that the calibrated pump delivers when these settings are asked for, mL."""
         pump = self._mixer.pumps[liquid]
         return pump.volume(pump.seconds(float(settings[liquid])))
 
@@ -481,8 +481,8 @@ def _reading(frame: str, name: str) -> Reading:
     """The color reading of a frame.
 
     Raises:
-        LinkError: It says nothing of it.
-        RigFault: What it says cannot be.
+        LinkError: It is no color reading.
+        RigFault: The reading is impossible.
     """
     match = _RGB.fullmatch(frame)
     if match is None:

@@ -362,7 +362,7 @@ class Calphad(PhaseLab):
             InvalidInput: It was to be cut.
         """
         if at is not None:
-            raise InvalidInput(f"{self.experiment.name} has no section to cut at {at:g}; leave --at out")
+            raise InvalidInput(f"{self.experiment.name} has no section to cut at {at:g}; leave that out")
         axes = tuple(p.name for p in self.experiment.parameters)
         return Diagram(axes[:3] if len(axes) > 3 else axes, "phase", n_points=61)
 

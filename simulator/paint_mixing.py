@@ -78,9 +78,9 @@ class Surface:
     """Surface between paint and sensor; none by default."""
 
     outside: float = 0.0
-    """The part of the light that does not come in."""
+    """Part of the light that does not come in."""
     inside: float = 0.0
-    """The part of the light that is thrown back into the paint."""
+    """Part of the light that is reflected back into the paint."""
 
     def __post_init__(self) -> None:
         for name, part in vars(self).items():

@@ -250,7 +250,7 @@ class StructureMap:
             InvalidInput: There is nothing to cut.
         """
         if at is not None:
-            raise InvalidInput(f"the structure map has no section to cut at {at:g}; leave --at out")
+            raise InvalidInput(f"the structure map has no section to cut at {at:g}; leave that out")
         return Diagram(("electronegativity_difference", "mean_quantum_number"), self._label)
 
     def stop(self) -> None:

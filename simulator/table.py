@@ -34,7 +34,7 @@ class Table:
     Columns of numbers become discrete parameters and numeric outcomes, all others categorical parameters and labels. Units
     are those of the file; it names none. Time and money are not recorded: every trial costs nothing.
 
-    **Source** of the numbers: whoever recorded the table. **Leaves out** everything between the rows.
+    **Source** of the numbers: the author of the table. **Leaves out** everything between the rows.
 
     **Twin of** the lab that recorded the table.
     """
@@ -44,7 +44,7 @@ class Table:
         columns = list(rows[0])
         measured = _names(outcomes) or _names(goal.partition(":")[2])
         if not measured:
-            raise InvalidInput("say which columns of the table were measured: --option outcomes=COLUMN,COLUMN or --goal minimize:COLUMN")
+            raise InvalidInput("say which columns of the table were measured: option outcomes=COLUMN,COLUMN, or goal minimize:COLUMN")
         chosen = _names(settings) or [c for c in columns if c not in measured]
         for column in measured + chosen:
             if column not in columns:

@@ -470,7 +470,7 @@ class Wafer:
         return self
 
     def perform(self, settings: Settings) -> Measurement:
-        """Go there and look; the head stays where it is, at rest.
+        """Move the head, read, and stay there at rest.
 
         Raises:
             Stopped: Somebody stopped the probe; enter it again to go on.
@@ -700,7 +700,7 @@ class WaferTwin(Wafer):
             InvalidInput: There is nothing to cut.
         """
         if at is not None:
-            raise InvalidInput(f"the wafer has no section to cut at {at:g}; leave --at out")
+            raise InvalidInput(f"the wafer has no section to cut at {at:g}; leave that out")
         curves = tuple(Curve(phase, WAVELENGTHS, row) for phase, row in zip(PHASES, PURE, strict=True))
         section = Section("Pure phases", "wavelength, nm", "reflectance", curves)
         lines = tuple(Line("boundary", points) for points in self.film.boundaries())

@@ -47,7 +47,10 @@ def emulate(
     faults = parse_faults(",".join(fault or []), DYED_WATER.bottles)
     board = EmulatedBoard(_sensor(sensor), Imperfections(), seed, DYED_WATER, faults, not uncalibrated)
     try:
-        server: BoardServer = TcpServer(board, speed, tcp) if tcp is not None else PtyServer(board, speed, link)
+        try:
+            server: BoardServer = TcpServer(board, speed, tcp) if tcp is not None else PtyServer(board, speed, link)
+        except InvalidInput as error:
+            raise InvalidInput(f"{'--tcp' if tcp is not None else '--link'} {error}") from error
         with server:
             end = threading.Event()
             for number in (signal.SIGINT, signal.SIGTERM):

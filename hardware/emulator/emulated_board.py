@@ -1,4 +1,4 @@
-"""The whole emulated rig behind a port: the firmware on its chip, the liquids, the light, and faults by name and time."""
+"""Emulated rig behind a port: the firmware on its chip, the liquids, the light, and faults by name and time."""
 
 import struct
 import threading
@@ -37,7 +37,7 @@ class EmulatedBoard(VirtualPort):
         self, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids, faults: Iterable[Fault] = (),
         is_calibrated: bool = True,
     ) -> None:  # fmt: skip
-        """Power it on.
+        """Power the board on.
 
         Raises:
             MissingPart: simavr or the AVR tools are not installed.
@@ -54,10 +54,10 @@ class EmulatedBoard(VirtualPort):
         self.engine = Engine(built()[1], self._light, (sensor.name,), calibrated_eeprom(liquids) if is_calibrated else None)
 
     def open(self) -> "EmulatedBoard":
-        """Plug the host in: the board is reset, and what it said to nobody is lost.
+        """Plug the host in: the board is reset, and bytes that it sent without a host are lost.
 
         Raises:
-            SerialException: The cable is out. To find that out takes a second, so that whoever goes on trying finds it in again.
+            SerialException: The cable is out. The error takes a second, so that a host that goes on trying finds the cable in again.
         """
         if self._is_on("unplugged"):
             self.sleep(1.0)
@@ -83,11 +83,11 @@ class EmulatedBoard(VirtualPort):
         return super().read(size)
 
     def close(self) -> None:
-        """The host lets go; the board lives on."""
+        """Disconnect the host; the board stays on."""
         self._is_open = False
 
     def power_off(self) -> None:
-        """End it."""
+        """Power the board off."""
         self.engine.close()
 
     def _run(self, seconds: float, until_byte: bool) -> bytes:

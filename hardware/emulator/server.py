@@ -88,7 +88,7 @@ class BoardServer(ABC):
                     outgoing.clear()
                 if outgoing:
                     del outgoing[: self._tell(bytes(outgoing))]
-        except Exception as error:  # told to whoever started the server
+        except Exception as error:  # `error` tells it to the command
             self.error = error
         finally:
             self._let_go()
@@ -122,9 +122,9 @@ class PtyServer(BoardServer):
             InvalidInput: Something else has that name, or there is no such folder.
         """
         if link and link.exists() and not link.is_symlink():
-            raise InvalidInput(f"--link {link} would replace that file; choose another name")
+            raise InvalidInput(f"{link} would replace that file; choose another name")
         if link and not link.absolute().parent.is_dir():
-            raise InvalidInput(f"--link {link}: there is no folder {link.absolute().parent}; make it first")
+            raise InvalidInput(f"{link}: there is no folder {link.absolute().parent}; make it first")
         self._link = link
         self._terminal = -1
         self.address = ""
@@ -188,7 +188,7 @@ class TcpServer(BoardServer):
         try:
             self._listener = socket.create_server(("127.0.0.1", port))
         except OSError as error:
-            raise InvalidInput(f"--tcp {port}: {os.strerror(error.errno or 0)}; choose another port, or 0 for any that is free") from error
+            raise InvalidInput(f"{port}: {os.strerror(error.errno or 0)}; choose another port, or 0 for any that is free") from error
         self._listener.setblocking(False)
         self._connection: socket.socket | None = None
         self.address = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"

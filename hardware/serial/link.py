@@ -67,7 +67,7 @@ def parsed(line: bytes) -> Reply | None:
 
 
 class SerialLink:
-    """One conversation with one board. Requests wait for each other; `stop` may come from any thread at any time."""
+    """Serial link to one board. Requests wait for each other; `stop` may come from any thread at any time."""
 
     def __init__(self, port: Port, clock: Clock, name: str) -> None:
         """A link over an open port.
@@ -131,7 +131,7 @@ class SerialLink:
         return False
 
     def stop(self) -> None:
-        """`halt`, and whoever waits for an answer gets `Stopped`. Never raises."""
+        """`halt`, and raise `Stopped` in every thread that waits for an answer. Never raises itself."""
         self._is_stopped.set()
         self.halt()
 

@@ -18,7 +18,7 @@ SLICE = 0.05
 
 
 class Port(Protocol):
-    """The part of `serial.Serial` that a driver uses. Whatever goes wrong is an `OSError`, as in pyserial."""
+    """The part of `serial.Serial` that a driver uses. Every failure is an `OSError`, as in pyserial."""
 
     def read(self, size: int = 1, /) -> bytes:
         """Read up to `size` bytes; fewer, or none, when no more came within `SLICE`."""
@@ -108,7 +108,7 @@ class VirtualPort(ABC):
 
 
 class StandIn(VirtualPort):
-    """A firmware's behavior in Python: `_received` says what it does with bytes, `_send` answers, now or later."""
+    """A firmware's behavior in Python: `_received` takes bytes, `_send` answers, now or later."""
 
     def __init__(self) -> None:
         super().__init__()

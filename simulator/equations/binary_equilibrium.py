@@ -29,7 +29,7 @@ Integers = NDArray[np.intp]
 
 R = 8.314462618  # J/(mol K)
 POTENTIAL_TOLERANCE = 1e-7
-"""J/mol: how far the chemical potentials at the two ends of a tie line may differ."""
+"""Largest difference of the chemical potentials at the two ends of a tie line, J/mol."""
 NEAREST = 3e-8
 """Relative distance to a critical temperature at which a gap is still found; a nearer gap is narrower than 3e-4, and rounding fills it."""
 NOWHERE = np.array([[np.inf], [-np.inf]])

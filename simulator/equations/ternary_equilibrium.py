@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Triple: TypeAlias = tuple[float, float, float]
 
 TOLERANCE = 1e-10
-"""RT per site: by so much at most the chemical potentials of a component differ between the phases of an equilibrium."""
+"""Largest difference of the chemical potentials of a component between the phases of an equilibrium, RT per site."""
 
 _SIDES = ((0, 1), (0, 2), (1, 2))
 _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, math.sqrt(3) / 2]])  # the triangle that is drawn on paper, side 1

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Pump:
-    """A calibrated peristaltic pump: asked for V mL it delivers slope·V + offset, give or take."""
+    """A calibrated peristaltic pump: asked for V mL it delivers slope·V + offset, with random errors."""
 
     slope: float
     """Relative error of the slope that the calibration leaves."""
@@ -41,7 +41,7 @@ class Liquids:
     bottles: Mapping[str, Bottle]
     """Bottles by name, in the order in which they are dosed. ``water`` is among them: it rinses."""
     light: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-    """The fraction of the lamp's light that the sensor sees, [..., 81], for how much of each liquid with a strength is in a mL of the
+    """Fraction of the lamp's light that reaches the sensor, [..., 81], for the amount of each liquid with a strength in a mL of the
     cell, [..., k]. An empty cell holds nothing: zeros."""
     waste: float = 0.001
     """USD per mL, disposal."""

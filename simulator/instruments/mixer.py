@@ -91,7 +91,7 @@ class Cell:
         self.use(sensor)
 
     def use(self, sensor: Sensor) -> None:
-        """Look with another sensor, or with other registers of the same one."""
+        """Use another sensor, or other registers of the same one."""
         self._sensor = sensor
         self._light = sensor.counts_per_light(cie_table()["led_b4"])
         self._room = self._light.sum(axis=1) * 0.005 * self._imperfections.room_light
@@ -105,7 +105,7 @@ class Cell:
         return max(0.0, volume_out)
 
     def add(self, bottle: str, volume: float, at: float) -> None:
-        """`volume` mL leave a pump at the time `at`; what its tube does not keep arrives."""
+        """Pump `volume` mL at the time `at`; they arrive, less the part that fills the tube."""
         that = self._liquids.bottles[bottle]
         if dead := self._dead[bottle]:
             self._dead[bottle] = max(0.0, dead - volume)

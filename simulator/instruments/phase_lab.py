@@ -1,6 +1,6 @@
 """A sample, a furnace and an instrument: the driver that the twins of phase diagrams share.
 
-A twin is a `PhaseLab` that says what is true (`states`). All that a lab adds stands here and at the instrument: time and money,
+A twin is a `PhaseLab` that computes the truth (`states`). All that a lab adds stands here and at the instrument: time and money,
 ramps, noise, drift, and a label that is inferred from the reading, and so can be wrong.
 """
 
@@ -66,7 +66,7 @@ class Instrument(Protocol):
         ...
 
     def inferred(self, reading: Floats) -> str:
-        """The label that a reading [m] speaks for."""
+        """The label that a reading [m] indicates."""
         ...
 
 
@@ -90,7 +90,7 @@ class Furnace:
     temperature: float = ROOM_TEMPERATURE
     """K, now."""
     sample: tuple[float, ...] | None = None
-    """The composition that is in it."""
+    """Composition of the sample in it."""
 
     def price(self, sample: tuple[float, ...], temperature: float) -> Cost:
         """Cost of bringing this sample to equilibrium at this temperature."""
@@ -100,14 +100,14 @@ class Furnace:
         return cost if sample == self.sample else cost + self.exchange
 
     def go(self, sample: tuple[float, ...], temperature: float) -> Cost:
-        """Do it."""
+        """Load this sample and bring it to this temperature."""
         cost = self.price(sample, temperature)
         self.sample, self.temperature = sample, temperature
         return cost
 
 
 class PhaseLab(ABC):
-    """A twin of a lab that finds out which phases a sample has. Satisfies `Driver`, `KnowsTruths`, `Estimates` and `Resumes`.
+    """Twin of a lab that finds the phases of a sample. Satisfies `Driver`, `KnowsTruths`, `Estimates` and `Resumes`.
 
     The outcomes are the label `phase`, then what the instrument reads.
     """
@@ -207,11 +207,11 @@ class PhaseLab(ABC):
         return self._furnace.price(*self._sample(settings)) + self._instrument.cost
 
     def stop(self) -> None:
-        """The furnace is off; the next `perform` raises `Stopped` until the lab is entered again."""
+        """Switch the furnace off; the next `perform` raises `Stopped` until the lab is entered again."""
         self._stop.set()
 
     def __exit__(self, *failure: object) -> None:
-        """The furnace is off."""
+        """Switch the furnace off."""
         self._stop.set()
 
     def _sample(self, settings: Settings) -> tuple[tuple[float, ...], float]:

@@ -87,7 +87,7 @@ class Photometer(ABC):
         return self._performed > 0 and self._performed % self._workflow.reference_every == 0
 
     def _read_sample(self, settings: Settings) -> tuple[Outcomes, dict[str, float | str]]:
-        if not self._is_clean:  # a procedure failed in the middle: nobody knows what is in the cell
+        if not self._is_clean:  # a procedure failed in the middle: the contents of the cell are unknown
             self._mixer.drain()
             self._workflow.prime.perform(self._mixer, {})
             self._read_references()
