@@ -15,7 +15,8 @@ from time import perf_counter
 import numpy as np
 
 from simulator import ising
-from simulator.ising import Ising, Lattices, Magnet, chance_up, exact_energy, exact_magnetization, expected, needed_table, run, sweeps
+from simulator.equations.ising_lattice import CRITICAL, Lattices, chance_up, exact_energy, exact_magnetization, needed_table, run, sweeps
+from simulator.ising import Ising, Magnet, expected
 
 ROUNDS = 7
 SWEEP_BAR = 0.005  # s, of 256 x 256 spins
@@ -35,7 +36,7 @@ def best(work: Callable[[], object], rounds: int = ROUNDS) -> float:
 def sweep_seconds(size: int, count: int) -> float:
     """Time of one sweep of one lattice at the critical temperature, random numbers included."""
     lattices = Lattices(size, np.ones(1, bool))
-    table, random = needed_table(chance_up([ising.CRITICAL], [0.0])), np.random.PCG64(1)
+    table, random = needed_table(chance_up([CRITICAL], [0.0])), np.random.PCG64(1)
 
     def work() -> None:
         for _ in sweeps(lattices, table, 1, count, random):

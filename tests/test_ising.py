@@ -11,20 +11,18 @@ from numpy.typing import NDArray
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.plugins import Driver, Estimates, KnowsDiagram, KnowsTruths, Resumes
 from simulator import ising
-from simulator.ising import (
+from simulator.equations.ising_lattice import (
     CRITICAL,
-    Ising,
     Lattices,
-    Magnet,
     Run,
     chance_up,
     exact_energy,
     exact_magnetization,
-    expected,
     needed_table,
     run,
     sweeps,
 )
+from simulator.ising import Ising, Magnet, expected
 
 Floats = NDArray[np.float64]
 
