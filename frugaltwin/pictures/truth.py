@@ -79,7 +79,7 @@ def diagram_figure(driver: Driver, at: float | None = None) -> Figure:
         chances = softened(plane, one_hot(codes, len(shown.labels)))
         marks = np.array([mark.at for mark in diagram.marks]).reshape(-1, len(plane.axes))
         draw_fields(main, plane, chances, shown.labels, is_filled=shade is None, has_lines=not diagram.lines, marks=marks)
-    marks = _draw_known(main, plane, diagram)
+    diamonds = _draw_known(main, plane, diagram)
     if diagram.section:
         _draw_section(panels[1], diagram.section)
         if diagram.section.cuts and not plane.is_triangle:
@@ -88,7 +88,7 @@ def diagram_figure(driver: Driver, at: float | None = None) -> Figure:
     if diagram.marks or diagram.lines:
         settle_layout(figure)
         write_names(main, _name_marks(main, plane, diagram))
-        write_names(main, _name_boundaries(main, diagram), [extent_of_mark(mark) for mark in marks])
+        write_names(main, _name_boundaries(main, diagram), [extent_of_mark(diamond) for diamond in diamonds])
     return figure
 
 
