@@ -1,4 +1,4 @@
-"""How long it takes until something happens: `import frugaltwin` and `frugaltwin --help`, as whole processes, beside a bare `python`.
+"""Start times: `import frugaltwin` and `frugaltwin --help`, as whole processes, beside a bare `python`.
 
 python benchmarks/startup.py
 """

@@ -1,4 +1,4 @@
-"""Any thermodynamic database (TDB file) as a lab: pycalphad computes the equilibria, an instrument looks at them.
+"""Any thermodynamic database (TDB file) as a lab: pycalphad computes the equilibria, an instrument measures them.
 
 Needs the package pycalphad (`pip install 'frugaltwin[calphad]'`).
 """
@@ -61,7 +61,7 @@ class PhaseAnalysis(Diffractometer):
     """
 
     visible: float = 0.04
-    """The least contrast that counts: four standard deviations."""
+    """Smallest contrast that counts: four standard deviations."""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -96,7 +96,7 @@ def _by_structure(state: State) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Found:
-    """One equilibrium: phases sorted by name, those of one name by composition."""
+    """Equilibrium at one composition and temperature: phases sorted by name, those of one name by composition."""
 
     phases: tuple[str, ...]
     amounts: tuple[float, ...]
@@ -186,7 +186,7 @@ def _found(names: list[str], amounts: Floats, compositions: Floats) -> Found | N
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings of pycalphad's own code, about how databases are written and about logarithms of nothing."""
+    """Silence the warnings of pycalphad's own code, about how databases are written and about logarithms of nothing."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"pycalphad\.")
         yield
@@ -356,7 +356,7 @@ class Calphad(PhaseLab):
         return [_state(found) for found in solved if found is not None]
 
     def diagram(self, at: float | None = None) -> Diagram:
-        """Fields only: of its lines pycalphad tells nothing.
+        """The fields only; pycalphad does not give their boundary lines.
 
         Raises:
             InvalidInput: It was to be cut.

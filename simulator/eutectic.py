@@ -162,7 +162,7 @@ class Eutectic(BinaryLab):
 
 @lru_cache(maxsize=256)
 def _eutectic_point(phases: tuple[Phase, ...], melting_A: float, melting_B: float) -> Mark:
-    """Where the liquid is in equilibrium with both solids.
+    """The eutectic point: the liquid is in equilibrium with both solids.
 
     Raises:
         InvalidInput: There is no such point, or the liquid demixes.

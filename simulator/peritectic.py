@@ -144,7 +144,7 @@ class Peritectic(BinaryLab):
 
 @lru_cache(maxsize=256)
 def _peritectic_point(phases: tuple[Phase, ...], melting_A: float, melting_B: float) -> Invariant:
-    """Where the liquid is in equilibrium with both solids.
+    """The peritectic point: the liquid is in equilibrium with both solids.
 
     Raises:
         InvalidInput: There is no such point, or it is a eutectic.

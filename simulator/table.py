@@ -34,7 +34,7 @@ class Table:
     Columns of numbers become discrete parameters and numeric outcomes, all others categorical parameters and labels. Units
     are those of the file; it names none. Time and money are not recorded: every trial costs nothing.
 
-    **Source** of the numbers: whoever recorded the table. **Leaves out** everything between the rows.
+    **Source** of the numbers: the author of the table. **Leaves out** everything between the rows.
 
     **Twin of** the lab that recorded the table.
     """

@@ -19,9 +19,14 @@ import pytest
 
 from frugaltwin import Campaign, Store, make_goal, make_strategy
 from frugaltwin.errors import LinkError, RigFault
-from hardware import commands
 from hardware.arduino_mixer import ArduinoMixer
 from hardware.calibration import GRAY_ZONE, fitted
+from hardware.commands.calibrate_light import read_dark_and_white
+from hardware.commands.check import findings
+from hardware.commands.connection import DRAIN
+from hardware.commands.emulate import board_panel
+from hardware.commands.prime_and_rinse import prime_tubes
+from hardware.commands.weighing import EmulatedScale, weigh
 from hardware.emulator.emulated_board import EmulatedBoard
 from hardware.emulator.engine import PUMPS, missing
 from hardware.emulator.faults import parse_faults
@@ -29,8 +34,10 @@ from hardware.emulator.server import BoardServer, PtyServer, TcpServer
 from hardware.mixers import mixer_on, serial_mixer
 from hardware.serial.link import framed
 from simulator.color_mixing import ColorMixing
-from simulator.instruments.mixer import DYED_WATER, RATE, Imperfections, Liquids
-from simulator.instruments.mixer import PUMPS as LIQUID_PUMPS
+from simulator.instruments.dyed_water import DYED_WATER
+from simulator.instruments.dyed_water import PUMPS as LIQUID_PUMPS
+from simulator.instruments.liquids import Liquids
+from simulator.instruments.mixer import RATE, Imperfections
 from simulator.instruments.sensors import AS7341_GAINS, TCS34725_GAINS, make_sensor
 from tests.conftest import Cli, command, events
 
@@ -97,7 +104,7 @@ def mixer_with(board: EmulatedBoard, liquids: Liquids = DYED_WATER) -> ArduinoMi
 
 def true_mass(pump: int, seconds: float) -> float:
     """g of water that a pump of the twin delivers in a time, but for its repeat error."""
-    if pump == commands.DRAIN:
+    if pump == DRAIN:
         return 0.998 * RATE * seconds
     that = list(LIQUID_PUMPS.values())[pump]
     return 0.998 * (that.slope * that.rate * seconds + that.offset)
@@ -152,7 +159,7 @@ def test_check_says_it_too_when_it_happens_in_the_middle(fault: str, tmp_path: P
         mixer = mixer_with(board)
         mixer.open()
         board.sleep(5.0)
-        found = list(commands._findings(mixer, tmp_path / "none.db"))
+        found = list(findings(mixer, tmp_path / "none.db"))
     finally:
         board.power_off()
     assert found[-1]["status"] == "problem"
@@ -234,7 +241,7 @@ def test_a_calibrated_rig_doses_better_and_every_trial_names_the_calibration(tmp
         before = systematic_errors(mixer, board)
         mixer.open()
         plan = [(pump, seconds) for pump in PUMPS for seconds in (0.5, 5.0) for _ in range(2)]
-        weighed = commands._weigh(mixer, commands.EmulatedScale(board), plan, [], tmp_path / "m.csv")
+        weighed = weigh(mixer, EmulatedScale(board), plan, [], tmp_path / "m.csv")
         board.plant.beaker = None
         fits = [fitted(p, [s for q, s, _ in weighed if q == p], [m for q, _, m in weighed if q == p]) for p in PUMPS]
         mixer.calibrate({fit.pump: fit.settings for fit in fits}, "p261124-090507")
@@ -396,7 +403,7 @@ def lit(factor: float, sensor: str = "as7341") -> dict[str, Any]:
         mixer = mixer_with(board, liquids)
         mixer.open()
         mixer.clear()
-        return commands._light(mixer)
+        return read_dark_and_white(mixer)
     finally:
         board.power_off()
 
@@ -430,7 +437,7 @@ def test_priming_fills_every_tube_and_never_spills(is_calibrated: bool) -> None:
     try:
         mixer = mixer_with(board)
         mixer.open()
-        commands._prime(mixer, 3.0, lambda *_: None)
+        prime_tubes(mixer, 3.0, lambda *_: None)
         assert board.plant.delivered[:4] == pytest.approx(
             [3.0] * 4 if is_calibrated else [3.0 * p.rate / 1.6 for p in LIQUID_PUMPS.values()], abs=0.01
         )
@@ -605,7 +612,7 @@ def test_the_live_picture_shows_pumps_lamp_and_liquid() -> None:
         await_that(lambda: server.board.plant.outputs[1] > 0)
         console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
         with console.file:
-            console.print(commands._panel(server))
+            console.print(board_panel(server))
         mixer.__exit__()
     text = console.export_text()
     assert f"emulated rig at {server.address}" in text

@@ -19,7 +19,7 @@ from frugaltwin.cli.console import BAD_INPUT, FAILED, INTERRUPTED, say, sentence
 from frugaltwin.errors import FrugalTwinError, InvalidInput
 
 GROUPS = {
-    "rig": "hardware.commands:app",
+    "rig": "hardware.commands.app:app",
     "service": "api.commands.service:app",
     "db": "api.commands.database:app",
     "": "api.commands.serve:app",

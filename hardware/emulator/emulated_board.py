@@ -1,4 +1,4 @@
-"""The whole emulated rig behind a port: the firmware on its chip, the liquids, the light, and faults by name and time."""
+"""Emulated rig behind a port: the firmware on its chip, the liquids, the light, and faults by name and time."""
 
 import struct
 import threading
@@ -12,7 +12,8 @@ from hardware.emulator.engine import Edge, Engine, Exposure, built
 from hardware.emulator.faults import MOMENTARY, Fault
 from hardware.emulator.plant import Plant
 from hardware.serial.ports import VirtualPort
-from simulator.instruments.mixer import CELL_VOLUME, RATE, Imperfections, Liquids, Seed
+from simulator.instruments.liquids import Liquids
+from simulator.instruments.mixer import CELL_VOLUME, RATE, Imperfections, Seed
 from simulator.instruments.sensors import Sensor
 
 DEAF = 1.6  # s that a bootloader waits for a sketch
@@ -30,13 +31,13 @@ def calibrated_eeprom(liquids: Liquids) -> bytes:
 
 
 class EmulatedBoard(VirtualPort):
-    """A rig that is not there, on a virtual clock. It is its own port; opening the port resets the board, as on an Uno."""
+    """Emulated rig on a virtual clock. It is its own port; opening the port resets the board, as on an Uno."""
 
     def __init__(
         self, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids, faults: Iterable[Fault] = (),
         is_calibrated: bool = True,
     ) -> None:  # fmt: skip
-        """Power it on.
+        """Power the board on.
 
         Raises:
             MissingPart: simavr or the AVR tools are not installed.
@@ -53,10 +54,10 @@ class EmulatedBoard(VirtualPort):
         self.engine = Engine(built()[1], self._light, (sensor.name,), calibrated_eeprom(liquids) if is_calibrated else None)
 
     def open(self) -> "EmulatedBoard":
-        """Plug the host in: the board is reset, and what it said to nobody is lost.
+        """Plug the host in: the board is reset, and bytes that it sent without a host are lost.
 
         Raises:
-            SerialException: The cable is out. To find that out takes a second, so that whoever goes on trying finds it in again.
+            SerialException: The cable is out. The error takes a second, so that a host that goes on trying finds the cable in again.
         """
         if self._is_on("unplugged"):
             self.sleep(1.0)
@@ -82,11 +83,11 @@ class EmulatedBoard(VirtualPort):
         return super().read(size)
 
     def close(self) -> None:
-        """The host lets go; the board lives on."""
+        """Disconnect the host; the board stays on."""
         self._is_open = False
 
     def power_off(self) -> None:
-        """End it."""
+        """Power the board off."""
         self.engine.close()
 
     def _run(self, seconds: float, until_byte: bool) -> bytes:

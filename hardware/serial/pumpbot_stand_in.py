@@ -32,7 +32,7 @@ _NUMBER = re.compile(rb"\s*-?\d*\.?\d*")
 
 
 class PumpBotStandIn(StandIn):
-    """A board that is not there, on a virtual clock, and its own port."""
+    """Simulated board on a virtual clock, and its port."""
 
     timeout = 5.0  # s: nobody waits for a virtual port, and few long reads cost less than many short ones
 
@@ -40,7 +40,7 @@ class PumpBotStandIn(StandIn):
         super().__init__()
         self.cell = cell
         self.requests: list[str] = []
-        """What it understood since it was made, oldest first."""
+        """Requests that it understood since it was made, oldest first."""
         self._heard = 0.0  # when the last byte had come
         self._runs: deque[tuple[int, float, float, Floats]] = deque()  # pin, from, until, the cell before
         self.reset()
@@ -118,7 +118,7 @@ class PumpBotStandIn(StandIn):
 
 
 def _number(text: bytes) -> float:
-    """As C reads it: as far as it is a number, else 0."""
+    """Number at the start of a text as C reads it, else 0."""
     match = _NUMBER.match(text)
     try:
         return float(match[0]) if match else 0.0
