@@ -128,7 +128,7 @@ class Campaign:
             raise UnknownName(f"there is no campaign {name!r} in {store.path}; {hint}")
         driver = Absent(experiment_from_json(record.body["experiment"]))
         chosen = record.body["strategy"]
-        if chosen["name"] not in catalog.STRATEGIES:
+        if not catalog.is_known("strategy", chosen["name"]):
             chosen = {"name": "random", "options": {}}  # a strategy made by hand: without it the best reading is recommended
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=int(record.body["seed"]))
         words = {k: v for k, v in record.body.items() if k not in ("id", "experiment", "versions")}

@@ -256,8 +256,8 @@ def plot(
     path = out or Path(f"{name}.svg")
     check_writable(path)
     campaigns = [record.name for record in Store(store or Path("frugaltwin.db")).campaigns()]
-    if name not in [*campaigns, *known.DRIVERS]:
-        near = get_close_matches(name, [*campaigns, *known.DRIVERS], n=1)
+    if name not in campaigns and not known.is_known("driver", name):
+        near = get_close_matches(name, [*campaigns, *known.names("driver")], n=1)
         hint = f"did you mean {near[0]!r}?" if near else "`frugaltwin list` and `frugaltwin catalog` say what there is"
         raise UnknownName(f"there is no campaign and no driver {name!r}; {hint}")
     if name not in campaigns:
@@ -350,7 +350,9 @@ def catalog(name: Annotated[str | None, typer.Argument(help="Print the data shee
             json.dumps({"kind": kind, "name": name, "data_sheet": sheet}, ensure_ascii=False) if as_json else f"{name} ({kind})\n\n{sheet}"
         )
         return
-    show_rows([{"kind": kind, "name": n, "about": known.summary(kind, n)} for kind, table in known.KINDS.items() for n in table], as_json)
+    show_rows([{"kind": kind, "name": n, "about": known.summary(kind, n)} for kind in known.KINDS for n in known.names(kind)], as_json)
+    for sentence in known.refused():
+        say(sentence)
 
 
 @app.command()
