@@ -198,7 +198,12 @@ def resolved_options(kind: str, name: str, options: Options) -> dict[str, str | 
         UnknownName: There is no such option.
         InvalidInput: One has an impossible value.
     """
-    given = _understood(name, target(kind, name), options, {})
+    return resolved(name, target(kind, name), options)
+
+
+def resolved(name: str, factory: Callable[..., Any], options: Options) -> dict[str, str | int | float | bool]:
+    """The same for a plug-in's callable, whether it is in the catalog or not."""
+    given = _understood(name, factory, options, {})
     return {k: str(v.absolute()) if isinstance(v, Path) else cast(str | int | float | bool, v) for k, v in given.items()}
 
 
@@ -261,7 +266,12 @@ def data_sheet(kind: str, name: str) -> str:
         _check_ours(entry.target)
         if (sheet := data_sheets.written(entry.target)) is not None:
             return sheet
-    return inspect.getdoc(_loaded(kind, name, entry)) or ""
+    return docstring(_loaded(kind, name, entry))
+
+
+def docstring(factory: Callable[..., Any]) -> str:
+    """The data sheet of a plug-in's callable."""
+    return inspect.getdoc(factory) or ""
 
 
 def kind_of(name: str) -> str:

@@ -3,9 +3,9 @@
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -38,6 +38,12 @@ class Table:
 
     **Twin of** the lab that recorded the table.
     """
+
+    example_options: ClassVar[Mapping[str, object]] = {
+        "path": Path(__file__).with_name("structures.csv"),
+        "outcomes": "structure",
+        "settings": "cation,anion",
+    }
 
     def __init__(self, path: Path, outcomes: str = "", settings: str = "", seed: int = 0, goal: str = "") -> None:
         rows = read_rows(path)
