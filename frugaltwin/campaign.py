@@ -122,7 +122,7 @@ class Campaign:
 
         record = store.find(name)
         if record is None:
-            names = [r.name for r in store.campaigns()]
+            names = store.names()
             near = get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else (f"there are {', '.join(names)}" if names else "there is none yet")
             raise UnknownName(f"there is no campaign {name!r} in {store.path}; {hint}")
@@ -473,6 +473,6 @@ def _other_words(name: str, field: str, stored: str, asked: str) -> str:
 
 
 def _new_name(driver: str, store: Store) -> str:
-    taken = {record.name for record in store.campaigns()}
+    taken = set(store.names())
     word = driver.rstrip("/").rpartition("/")[2]  # of an address, the rig's name
     return next(name for k in range(1, 10**9) if (name := f"{word}-{k}") not in taken)

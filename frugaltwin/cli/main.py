@@ -208,9 +208,9 @@ def list_campaigns(store: StorePath = None, as_json: AsJson = False) -> None:
     from frugaltwin.store import Store
 
     opened = Store(store or Path("frugaltwin.db"))
-    records = opened.campaigns()
+    records, counts = opened.campaigns(), opened.counts()
     rows = [
-        {"name": r.name, "trials": len(opened.trials(r.name)), "driver": r.body["driver"]["name"], "goal": r.body["goal"]}
+        {"name": r.name, "trials": counts.get(r.name, 0), "driver": r.body["driver"]["name"], "goal": r.body["goal"]}
         | {"strategy": r.body["strategy"]["name"], "seed": r.body["seed"], "started": r.created_at}
         for r in records
     ]
@@ -255,7 +255,7 @@ def plot(
 
     path = out or Path(f"{name}.svg")
     check_writable(path)
-    campaigns = [record.name for record in Store(store or Path("frugaltwin.db")).campaigns()]
+    campaigns = Store(store or Path("frugaltwin.db")).names()
     if name not in campaigns and not known.is_known("driver", name):
         near = get_close_matches(name, [*campaigns, *known.names("driver")], n=1)
         hint = f"did you mean {near[0]!r}?" if near else "`frugaltwin list` and `frugaltwin catalog` say what there is"
