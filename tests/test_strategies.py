@@ -54,7 +54,9 @@ def test_a_prediction_keeps_what_was_measured_and_doubts_what_was_not(name: str)
     experiment = Experiment("line", (A,), (Outcome("y", "V"),))
     history = [Trial(i, {"a": x}, Measurement({"y": 100 - 20 * math.sin(3 * x)})) for i, x in enumerate((0.0, 0.1, 0.2, 0.3, 0.4, 0.5))]
     strategy, goals = make(name), (Minimize(experiment, "y"), Map(experiment, "y", 90.0))
-    for goal in [g for g in goals if isinstance(strategy, Predicts) and serves(strategy, g)]:
+    if not isinstance(strategy, Predicts):
+        return
+    for goal in [g for g in goals if serves(make(name), g)]:
         prediction = strategy.predict(experiment, goal, history, [{"a": 0.25}, {"a": 1.0}])
         for outcome, (near, far) in prediction.means.items():
             sure, unsure = prediction.deviations[outcome]

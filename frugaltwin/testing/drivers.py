@@ -59,7 +59,8 @@ def the_same_seed_gives_the_same_measurements(plugin: Plugin) -> None:
 
 def the_truth_is_the_same_whatever_the_seed_and_whatever_was_performed(plugin: Plugin) -> None:
     """The truth depends on the settings alone."""
-    one, two = plugin.make(seed=1), plugin.make(seed=2)
+    one: Driver = plugin.make(seed=1)
+    two: Driver = plugin.make(seed=2)
     if not (isinstance(one, KnowsTruth) and isinstance(two, KnowsTruth)):
         return
     settings = allowed(one)
@@ -73,7 +74,7 @@ def the_truth_is_the_same_whatever_the_seed_and_whatever_was_performed(plugin: P
 
 def the_truth_of_many_settings_is_the_truth_of_each(plugin: Plugin) -> None:
     """`truths` agrees with `truth` to 1e-9, where there is one."""
-    driver = plugin.make()
+    driver: Driver = plugin.make()
     if not isinstance(driver, KnowsTruths):
         return
     settings = allowed(driver)
@@ -83,7 +84,7 @@ def the_truth_of_many_settings_is_the_truth_of_each(plugin: Plugin) -> None:
 
 def bounds_are_refused(plugin: Plugin) -> None:
     """The experiment refuses settings outside of its bounds, and names the parameter."""
-    driver = plugin.make()
+    driver: Driver = plugin.make()
     experiment, good = driver.experiment, dict(allowed(driver, 1)[0])
     experiment.check(good)
     for p in experiment.parameters:
@@ -96,7 +97,7 @@ def bounds_are_refused(plugin: Plugin) -> None:
 
 def it_stops_until_it_is_entered_again_and_leaves_twice(plugin: Plugin) -> None:
     """After `stop`, `perform` raises `Stopped`; it may be left twice, and entering it clears the stop."""
-    driver = plugin.make()
+    driver: Driver = plugin.make()
     (settings,) = allowed(driver, 1)
     with driver:
         driver.stop()
@@ -109,7 +110,7 @@ def it_stops_until_it_is_entered_again_and_leaves_twice(plugin: Plugin) -> None:
 
 def it_measures_only_while_it_is_connected(plugin: Plugin) -> None:
     """Outside of ``with``, `perform` raises `Stopped`."""
-    driver = plugin.make()
+    driver: Driver = plugin.make()
     (settings,) = allowed(driver, 1)
     with plugin.raises(Stopped, "performing before it is entered"):
         driver.perform(settings)
@@ -117,7 +118,7 @@ def it_measures_only_while_it_is_connected(plugin: Plugin) -> None:
 
 def an_estimate_is_near_to_what_it_takes(plugin: Plugin) -> None:
     """An estimate of the time is right to 10 %, where it gives one."""
-    driver = plugin.make()
+    driver: Driver = plugin.make()
     if not isinstance(driver, Estimates):
         return
     with driver:
@@ -156,7 +157,7 @@ def its_truth_can_be_drawn(plugin: Plugin) -> None:
     """The true diagram of a twin shows every label that is found; without a truth, drawing is refused."""
     from frugaltwin.pictures.picture import picture
 
-    driver = plugin.make()
+    driver: Driver = plugin.make()
     if not isinstance(driver, KnowsTruth):
         with plugin.raises(InvalidInput, "drawing it", "knows no truth"):
             picture(driver)

@@ -17,7 +17,7 @@ class Plugin:
 
     kind: str
     name: str
-    target: Callable[..., Any]
+    target: Any
     options: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod

@@ -148,7 +148,7 @@ def it_suggests_something_whatever_happened_before(plugin: Plugin, experiment: E
 
 def a_model_predicts_numbers_in_units_and_chances_that_add_up(plugin: Plugin, experiment: Experiment) -> None:
     """`predict` gives a mean and a deviation for every setting, and of a map the chances of its labels; where it has a model."""
-    strategy = plugin.make()
+    strategy: Strategy = plugin.make()
     if not isinstance(strategy, Predicts):
         return
     goal, asked = goal_of(plugin, experiment), [t.settings for t in trials(experiment, 12)]
@@ -181,7 +181,7 @@ def equal_outcomes_do_no_harm(plugin: Plugin, experiment: Experiment) -> None:
 
 def a_recommendation_is_allowed_with_and_without_history(plugin: Plugin, experiment: Experiment) -> None:
     """`recommend` gives allowed settings. A strategy with a model that serves a score recommends."""
-    strategy = plugin.make()
+    strategy: Strategy = plugin.make()
     if not isinstance(strategy, Recommends):
         has_model = isinstance(strategy, Predicts)
         serves_score = any(isinstance(g, ScoredGoal) and serves(strategy, g) for g in goals_of(experiment))
@@ -245,7 +245,7 @@ def thousands_of_candidates_of_any_scale_are_searched(plugin: Plugin) -> None:
     parameters = tuple(Discrete(name, tuple(sorted(set(X[:, j].tolist())))) for j, name in enumerate("abc"))
     experiment = Experiment("table", parameters, (Outcome("y"),), candidates=candidates)
     history = [Trial(i, c, Measurement({"y": float(c["b"])})) for i, c in enumerate(candidates[:12])]
-    strategy = plugin.make()
+    strategy: Strategy = plugin.make()
     (settings,) = suggested(strategy, goal_of(plugin, experiment), history)
     experiment.check(settings)
     if isinstance(strategy, Recommends):
