@@ -212,11 +212,13 @@ class Campaign:
         cost: Cost = Cost(),
         error: str | None = None,
         raw: Mapping[str, float | str] | None = None,
+        source: str = "told",
     ) -> Trial:
         """Store what a person performed; without outcomes it is a failed trial and `error` says why.
 
         Args:
             raw: Whatever else was read on the way.
+            source: As of a `Trial`: who performed it.
 
         Raises:
             OutOfBounds: The settings or the outcomes are not this experiment's.
@@ -226,7 +228,7 @@ class Campaign:
         checked = experiment.check(settings)
         measurement = None if outcomes is None else sensible(self.goal, checked, Measurement(outcomes, cost, raw or {}))  # type: ignore[arg-type]
         with self._locked():
-            trial = Trial(len(self.trials) + 1, checked, measurement, error, cost, "told", _now())
+            trial = Trial(len(self.trials) + 1, checked, measurement, error, cost, source, _now())
             self._keep(trial)
         return trial
 
