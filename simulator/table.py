@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from frugaltwin import color
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Categorical, Discrete, Experiment, Measurement, Outcome, Parameter, Settings, Trial
 from frugaltwin.tables import BOOKKEEPING, read_rows
@@ -40,9 +41,9 @@ class Table:
     """
 
     example_options: ClassVar[Mapping[str, object]] = {
-        "path": Path(__file__).with_name("structures.csv"),
-        "outcomes": "structure",
-        "settings": "cation,anion",
+        "path": Path(color.__file__).with_name("cie.csv"),
+        "outcomes": "x_bar,y_bar,z_bar",
+        "settings": "wavelength_nm",
     }
 
     def __init__(self, path: Path, outcomes: str = "", settings: str = "", seed: int = 0, goal: str = "") -> None:

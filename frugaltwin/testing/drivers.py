@@ -10,7 +10,7 @@ from pathlib import Path
 
 from frugaltwin import catalog
 from frugaltwin.errors import DriverError, InvalidInput, OutOfBounds, Stopped
-from frugaltwin.experiment import Outcomes, Settings
+from frugaltwin.experiment import Categorical, Outcomes, Settings
 from frugaltwin.plugins import Driver, Estimates, KnowsTruth, KnowsTruths
 from frugaltwin.tables import color_of
 from frugaltwin.testing.plugin import Plugin, Promise, drawn
@@ -154,12 +154,13 @@ def its_outcomes_have_units_and_say_what_they_are(plugin: Plugin) -> None:
 
 
 def its_truth_can_be_drawn(plugin: Plugin) -> None:
-    """The true diagram of a twin shows every label that is found; without a truth, drawing is refused."""
+    """The true diagram of a twin shows every label that is found; without a truth, or two numbers to set, drawing is refused."""
     from frugaltwin.pictures.picture import picture
 
     driver: Driver = plugin.make()
-    if not isinstance(driver, KnowsTruth):
-        with plugin.raises(InvalidInput, "drawing it", "knows no truth"):
+    n_numeric = sum(not isinstance(p, Categorical) and (p.kind == "continuous" or len(p.values) > 1) for p in driver.experiment.parameters)
+    if n_numeric < 2 or not isinstance(driver, KnowsTruth):
+        with plugin.raises(InvalidInput, "drawing it", "two numeric parameters" if isinstance(driver, KnowsTruth) else "knows no truth"):
             picture(driver)
         return
     with tempfile.TemporaryDirectory() as folder:
