@@ -98,3 +98,20 @@ def test_our_own_names_are_found_without_looking_through_installed_packages() ->
         raise SystemExit(catalog._installed.cache_info().currsize)
     """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_registered_mixer_is_made_from_its_words_and_taken_for_a_rig() -> None:
+    made: list[str] = []
+
+    def bench(words: str, **parts: object) -> str:
+        made.append(words)
+        return "a mixer"
+
+    frugaltwin.register("mixer", "bench", bench)
+    assert str(frugaltwin.make_mixer("bench:left", seed=1)) == "a mixer"
+    assert made == ["left"]
+    assert not catalog.is_twin("bench")
+    with pytest.raises(UnknownName, match="did you mean 'bench'"):
+        frugaltwin.make_mixer("bencg")
+    with pytest.raises(InvalidInput, match="frugaltwin has a mixer of that name"):
+        frugaltwin.register("mixer", "emulated", bench)
