@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from frugaltwin.campaign import FAILURES_IN_A_ROW, Campaign
+from frugaltwin.campaign import Campaign
 from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError, InvalidInput, Stopped, UnknownName
 from frugaltwin.experiment import Categorical, Measurement, MixtureSum, Outcome, Parameter, Settings
@@ -414,7 +414,7 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
     """An adaptive plan: the campaign's strategy chooses, the RunEngine performs, and the campaign's store remembers.
 
     A campaign of the same name goes on where it stopped. A failed measurement is a failed trial, as in `Campaign.run`; after five in a
-    row the plan gives up. Afterwards `stopped_because` of the campaign says why it ended.
+    row the plan gives up, and when somebody stops the rig. Afterwards `stopped_because` of the campaign says why it ended.
 
     Args:
         md: More for the start document.
@@ -434,31 +434,35 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
     about = {"plan_name": "campaign_plan", "detectors": [rig.name], "motors": [rig.recipe.name]}
     about |= {"campaign": campaign.name, "goal": campaign.goal.text, "strategy": campaign.specification["strategy"]["name"], **(md or {})}
 
+    def decided(n_before: int) -> Settings | None:
+        # What is measured must be stored afterwards, so whether it can be is found out before.
+        with campaign.store.locked(campaign.name):
+            campaign.store.check_writable()
+            return campaign.decide(n_before)
+
     @bpp.stage_decorator([rig])  # type: ignore[untyped-decorator, unused-ignore]
     @bpp.run_decorator(md=about)  # type: ignore[untyped-decorator, unused-ignore]
     def adaptive() -> Generator[Any, Any, None]:
-        n_failures = 0
-        while True:
-            trials = campaign.trials
-            reached = campaign.stop_rule.reason(campaign.goal, trials) if campaign.stop_rule else None
-            campaign.stopped_because = reached or campaign.budget.exhausted(trials)
-            if campaign.stopped_because:
-                return
-            (settings,) = campaign.suggest()
+        n_before = len(campaign.trials)
+        failure: FailedStatus | None = None
+        while (settings := decided(n_before)) is not None:
             yield from bps.checkpoint()
             yield from bps.abs_set(rig.recipe, settings, wait=True)
             try:
                 yield from bps.trigger_and_read([rig])
-            except FailedStatus as failure:
-                error = failure.args[0].exception()
-                n_failures += 1
-                campaign.tell(settings, None, error.cost if isinstance(error, DriverError) else Cost(), str(error))
-                if n_failures == FAILURES_IN_A_ROW:
+            except FailedStatus as failed:
+                failure, error = failed, failed.args[0].exception()
+                cost = error.cost if isinstance(error, DriverError) else Cost()
+                source = "stopped" if isinstance(error, Stopped) else "driver"
+                campaign.tell(settings, None, cost, str(error), source=source)
+                if source == "stopped":  # it takes a person to go on
                     raise
             else:
-                assert rig.measurement is not None, "a trigger that succeeded has measured something"
-                n_failures = 0
-                campaign.tell(settings, rig.measurement.outcomes, rig.measurement.cost, raw=rig.measurement.raw)
+                done = rig.measurement
+                assert done is not None, "a trigger that succeeded has measured something"
+                campaign.tell(settings, done.outcomes, done.cost, raw=done.raw, source="driver")
+        if campaign.is_failing and failure is not None:
+            raise failure
 
     trials = campaign.trials
     if trials and isinstance(rig.driver, Resumes):

@@ -124,13 +124,13 @@ class Campaign:
 
         record = store.find(name)
         if record is None:
-            names = [r.name for r in store.campaigns()]
+            names = store.names()
             near = get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else (f"there are {', '.join(names)}" if names else "there is none yet")
             raise UnknownName(f"there is no campaign {name!r} in {store.path}; {hint}")
         driver = OfflineDriver(experiment_from_json(record.body["experiment"]))
         chosen = record.body["strategy"]
-        if chosen["name"] not in catalog.STRATEGIES:
+        if not catalog.is_known("strategy", chosen["name"]):
             chosen = {"name": "random", "options": {}}  # a strategy made by hand: without it the best reading is recommended
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=int(record.body["seed"]))
         words = {k: v for k, v in record.body.items() if k not in ("id", "experiment", "versions")}
@@ -214,11 +214,13 @@ class Campaign:
         cost: Cost = Cost(),
         error: str | None = None,
         raw: Mapping[str, float | str] | None = None,
+        source: str = "told",
     ) -> Trial:
         """Store what a person performed; without outcomes it is a failed trial and `error` says why.
 
         Args:
             raw: Raw readings besides the outcomes.
+            source: As of a `Trial`: who performed it.
 
         Raises:
             OutOfBounds: The settings or the outcomes are not this experiment's.
@@ -228,7 +230,7 @@ class Campaign:
         checked = experiment.check(settings)
         measurement = None if outcomes is None else sensible(self.goal, checked, Measurement(outcomes, cost, raw or {}))  # type: ignore[arg-type]
         with self._locked():
-            trial = Trial(len(self.trials) + 1, checked, measurement, error, cost, "told", _now())
+            trial = Trial(len(self.trials) + 1, checked, measurement, error, cost, source, _now())
             self._keep(trial)
         return trial
 
@@ -490,6 +492,6 @@ def _contradiction(name: str, field: str, stored: str, asked: str) -> CampaignEr
 
 
 def _new_name(driver: str, store: Store) -> str:
-    taken = {record.name for record in store.campaigns()}
+    taken = set(store.names())
     word = driver.rstrip("/").rpartition("/")[2]  # of an address, the rig's name
     return next(name for k in range(1, 10**9) if (name := f"{word}-{k}") not in taken)

@@ -8,7 +8,7 @@ FrugalTwinError
 ├── StoreError           the store cannot be read or written
 ├── Refused              a service does not allow it: for this token, for the rest of its budget, or in the present state
 ├── ShadowedPackage      a file of the user's hides one of our packages
-├── MissingPart          an optional package is not installed
+├── MissingPart          an optional package is not installed, or a plug-in's package is broken
 └── DriverError          the rig (or its twin) could not perform the settings; it is at rest
     ├── LinkError        no reply, a late reply, or a garbled one
     ├── RigFault         the rig answered "I must not", or its reading cannot be trusted
@@ -77,7 +77,7 @@ class ShadowedPackage(FrugalTwinError):
 
 
 class MissingPart(FrugalTwinError):
-    """An optional package is not installed."""
+    """An optional package is not installed, or a plug-in's package is broken."""
 
 
 class DriverError(FrugalTwinError):

@@ -139,11 +139,16 @@ class Store:
             db.rollback()
 
     def find(self, name: str) -> CampaignRecord | None:
-        """The campaign of that name, if there is one."""
-        return next((r for r in self.campaigns() if r.name == name), None)
+        """The campaign of that name, if there is one; what the other campaigns are does not matter.
 
-    def campaigns(self) -> list[CampaignRecord]:
-        """All campaigns, oldest first.
+        Raises:
+            StoreError: It cannot be read.
+        """
+        found = self._records("where name = ?", name)
+        return found[0] if found else None
+
+    def names(self) -> list[str]:
+        """The names of all campaigns, in the order of the alphabet: an index has them, and no body is read.
 
         Raises:
             StoreError: The store cannot be read.
@@ -151,9 +156,26 @@ class Store:
         if self._db is None:
             return []
         with self._translated("read"):
-            rows = self._db.execute("select name, created_at, body from campaign order by created_at, rowid").fetchall()
-        with self._decoded():
-            return [CampaignRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
+            return [name for (name,) in self._db.execute("select name from campaign order by name")]
+
+    def counts(self) -> dict[str, int]:
+        """The number of trials of every campaign that has some.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        if self._db is None:
+            return {}
+        with self._translated("read"):
+            return dict(self._db.execute("select campaign, count(*) from trial group by campaign").fetchall())
+
+    def campaigns(self) -> list[CampaignRecord]:
+        """All campaigns, oldest first.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return self._records("order by created_at, rowid")
 
     def append(self, name: str, trial: Trial) -> None:
         """Keep a trial for ever; it is on disk when this returns. A number can be used once per campaign.
@@ -250,6 +272,15 @@ class Store:
             yield
         finally:
             lock.release()
+
+    def _records(self, which: str, *values: str) -> list[CampaignRecord]:
+        """The campaigns that the end of a query chooses."""
+        if self._db is None:
+            return []
+        with self._translated("read"):
+            rows = self._db.execute(f"select name, created_at, body from campaign {which}", values).fetchall()  # noqa: S608 - words of ours
+        with self._decoded():
+            return [CampaignRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
 
     def _connected(self) -> sqlite3.Connection:
         """The database, open, and still the file of that name."""

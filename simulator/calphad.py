@@ -8,13 +8,13 @@ import math
 import threading
 import warnings
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -278,6 +278,12 @@ class Calphad(PhaseLab):
 
     **Twin of** a furnace with a diffractometer on the alloy that the file describes. No rig was ever compared with it.
     """
+
+    example_options: ClassVar[Mapping[str, object]] = {
+        "path": Path(__file__).with_name("eutectic.tdb"),
+        "temperature_low": 350.0,
+        "temperature_high": 650.0,
+    }
 
     def __init__(
         self,

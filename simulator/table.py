@@ -3,12 +3,13 @@
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
+from frugaltwin import color
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Categorical, Discrete, Experiment, Measurement, Outcome, Parameter, Settings, Trial
 from frugaltwin.tables import BOOKKEEPING, read_rows
@@ -38,6 +39,12 @@ class Table:
 
     **Twin of** the lab that recorded the table.
     """
+
+    example_options: ClassVar[Mapping[str, object]] = {
+        "path": Path(color.__file__).with_name("cie.csv"),
+        "outcomes": "x_bar,y_bar,z_bar",
+        "settings": "wavelength_nm",
+    }
 
     def __init__(self, path: Path, outcomes: str = "", settings: str = "", seed: int = 0, goal: str = "") -> None:
         rows = read_rows(path)

@@ -55,6 +55,19 @@ def test_what_is_stored_comes_back_to_the_last_bit(store: Store) -> None:
     assert store.find("other") is None
 
 
+def test_one_campaign_is_found_whatever_the_others_are(store: Store) -> None:
+    store.create(RECORD)
+    store.append("demo", TRIAL)
+    others = [(f"other-{k}", "2026-11-21T00:00:00+00:00", '{"goal": ') for k in range(2000)]
+    store._connected().executemany("insert into campaign values (?, ?, ?)", others)
+    assert store.find("demo") == RECORD
+    assert store.names() == ["demo", *sorted(name for name, _, _ in others)]
+    assert store.counts() == {"demo": 1}
+    for damaged in (lambda: store.find("other-7"), store.campaigns):
+        with pytest.raises(StoreError, match="is damaged"):
+            damaged()
+
+
 def test_a_number_can_be_used_once(store: Store) -> None:
     store.create(RECORD)
     store.append("demo", TRIAL)

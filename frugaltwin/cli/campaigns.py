@@ -150,9 +150,9 @@ def list_campaigns(store: StorePath = None, as_json: AsJson = False) -> None:
     from frugaltwin.store import Store
 
     opened = Store(store or STORE)
-    records = opened.campaigns()
+    records, counts = opened.campaigns(), opened.counts()
     rows = [
-        {"name": r.name, "trials": len(opened.trials(r.name)), "driver": r.body["driver"]["name"], "goal": r.body["goal"]}
+        {"name": r.name, "trials": counts.get(r.name, 0), "driver": r.body["driver"]["name"], "goal": r.body["goal"]}
         | {"strategy": r.body["strategy"]["name"], "seed": r.body["seed"], "started": r.created_at}
         for r in records
     ]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from frugaltwin.cli.console import show_line, show_rows
+from frugaltwin.cli.console import say, show_line, show_rows
 from frugaltwin.cli.options import AsJson
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -25,4 +25,6 @@ def catalog(name: Annotated[str | None, typer.Argument(help="Print the data shee
             json.dumps({"kind": kind, "name": name, "data_sheet": sheet}, ensure_ascii=False) if as_json else f"{name} ({kind})\n\n{sheet}"
         )
         return
-    show_rows([{"kind": kind, "name": n, "about": known.summary(kind, n)} for kind, table in known.KINDS.items() for n in table], as_json)
+    show_rows([{"kind": kind, "name": n, "about": known.summary(kind, n)} for kind in known.KINDS for n in known.names(kind)], as_json)
+    for sentence in known.refused():
+        say(sentence)

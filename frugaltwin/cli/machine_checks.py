@@ -63,7 +63,7 @@ def _sqlite() -> Finding:
 
 def _store(path: Path) -> Finding:
     try:
-        n = len(Store(path).campaigns())
+        n = len(Store(path).names())
     except StoreError as error:
         return Finding("problem", "store", sentence(error))
     writable = os.access(path, os.W_OK) if path.exists() else os.access(path.absolute().parent, os.W_OK)

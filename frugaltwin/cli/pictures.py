@@ -35,9 +35,9 @@ def plot(
 
     path = out or Path(f"{name}.svg")
     check_writable(path)
-    campaigns = [record.name for record in Store(store or STORE).campaigns()]
-    if name not in [*campaigns, *known.DRIVERS]:
-        near = get_close_matches(name, [*campaigns, *known.DRIVERS], n=1)
+    campaigns = Store(store or STORE).names()
+    if name not in campaigns and not known.is_known("driver", name):
+        near = get_close_matches(name, [*campaigns, *known.names("driver")], n=1)
         hint = f"did you mean {near[0]!r}?" if near else "`frugaltwin list` and `frugaltwin catalog` say what there is"
         raise UnknownName(f"there is no campaign and no driver {name!r}; {hint}")
     if name not in campaigns:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 import threading
@@ -13,10 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
+from frugaltwin.client.fingerprint import digest, fingerprint
 from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, LinkError, Refused, RigFault, Stopped
 from frugaltwin.experiment import Experiment, Measurement, Settings
-from frugaltwin.store import experiment_to_json
 
 if TYPE_CHECKING:
     from frugaltwin.client.client import Client
@@ -90,7 +88,7 @@ class RemoteDriver:
     @property
     def fingerprint(self) -> str:
         """Digest of the rig's experiment: it changes when another rig has this name."""
-        return _digest(experiment_to_json(self.experiment))[:16]
+        return fingerprint(self.experiment)
 
     def announce(self, attempt: Attempt) -> Settings | None:
         """Name the trial that the next `perform` is. The service keeps it in a campaign of its own, for everybody who may read that.
@@ -180,7 +178,7 @@ class RemoteDriver:
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", words["name"]).lstrip("-._")[:55] or "campaign"
         # Of the same name in another store is another campaign: its own id tells them apart.
         found = self._client.start_campaign(
-            f"{name}-{_digest(attempt.campaign)[:8]}",
+            f"{name}-{digest(attempt.campaign)[:8]}",
             self.name,
             words["goal"],
             words["strategy"],
@@ -200,7 +198,7 @@ class RemoteDriver:
             return self._client.submit(self.name, settings)
         if begun := self._begun.pop(attempt.number, None):
             return begun
-        key = _digest([attempt.campaign, attempt.number, self.name, dict(settings)])
+        key = digest([attempt.campaign, attempt.number, self.name, dict(settings)])
         return self._client.submit(self.name, settings, key=key, campaign=self._campaign[1], trial=attempt.number)
 
     def _ended(self, submission: Submission) -> Submission:
@@ -289,7 +287,3 @@ def _measurement(done: Submission) -> Measurement:
 
 def _gone(error: LinkError) -> CampaignError:
     return CampaignError(f"{error} No result is lost: start again when it answers, and the experiment under way is taken up")
-
-
-def _digest(words: object) -> str:
-    return hashlib.sha256(json.dumps(words, sort_keys=True, allow_nan=False).encode()).hexdigest()
