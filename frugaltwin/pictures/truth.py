@@ -98,7 +98,7 @@ def truths(driver: KnowsTruth, settings: Sequence[Settings]) -> list[Mapping[str
 
 
 def _plain_diagram(driver: Driver) -> Diagram:
-    """Of a twin that knows nothing but the truth at single settings."""
+    """The diagram of a twin that knows nothing but the truth at single settings."""
     experiment = driver.experiment
     plane = Plane.of(experiment, n=3)
     labeled = next((o.name for o in experiment.outcomes if o.labels), experiment.outcomes[0].name)
