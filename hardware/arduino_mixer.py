@@ -25,7 +25,7 @@ BOOT = 3.0  # s: a bootloader listens for a sketch for 1–2 s before ours begin
 POLL = 0.5  # s between two questions while something runs; the board gives a silent host 5 s
 SETTLE = 0.3  # s after a dose, until the last drop has fallen
 WIRING = 0.008  # s that the firmware takes to set up an integration
-LATE = 2.0  # s beyond the promised end of a run, after which something is wrong
+OVERDUE = 2.0  # s beyond the promised end of a run, after which something is wrong
 
 CHANNELS = {
     "as7341": ("415", "445", "480", "515", "555", "590", "630", "680", "clear", "near infrared"),
@@ -168,7 +168,7 @@ class ArduinoMixer:
                 raise LinkError(f"{self._name} answers as {' '.join(who)!r}, which is no color mixer; choose another port")
             if who[0].rpartition(",")[2] != PROTOCOL:
                 raise LinkError(f"{self._name} has firmware {who[0]!r}, this program speaks version {PROTOCOL}; run `frugaltwin rig flash`")
-            self._keep_ahead(self.state())
+            self._number_next(self.state())
             self.calibration = self._ask("CAL?")[1]
             self._flows = {p: PumpCalibration(*map(int, self._ask(f"CAL? {p}"))) for p in range(DRAIN_PUMP + 1)}
         except BaseException:
@@ -278,7 +278,7 @@ class ArduinoMixer:
     def drain(self) -> None:
         if self._was_switched or (self._link and any(event.startswith("ESTOP") for event in self._link.events)):
             self._raise_cause(3, "DRAIN")  # whoever opened the switch says when to go on
-        now = self._found_again() if self._is_entered else self.state()
+        now = self._reconnected_state() if self._is_entered else self.state()
         if now.cause == 3:
             self._raise_cause(3, "DRAIN")
         if self._is_lost or now.cause in (1, 4):  # what was under way was reported; to drain is how to begin again
@@ -315,7 +315,7 @@ class ArduinoMixer:
             self._before += clock.monotonic() - self._since
             self._clock = None
 
-    def _found_again(self) -> State:
+    def _reconnected_state(self) -> State:
         """State of the board, over a new connection where the old one is gone: a port that was unplugged stays dead."""
         if self._link is not None:
             try:
@@ -332,7 +332,7 @@ class ArduinoMixer:
         if not self.calibration or self.calibration == "-":
             raise RigFault(f"{self._name}: {REFUSALS[10]}")
         self._ask("STOP")  # an earlier host may have left a dose under way
-        self._keep_ahead(self.state())
+        self._number_next(self.state())
         self.clear()
         if (found := self.sensor_name) != self.sensor.name:
             if found == "none":
@@ -343,7 +343,7 @@ class ArduinoMixer:
         self._lamp = True
         self._is_lost = False
 
-    def _keep_ahead(self, now: State) -> None:
+    def _number_next(self, now: State) -> None:
         """Number the next action after the last one that the board knows, from any program. Numbers are not used again."""
         if (now.last - self.link.next_seq) % 65536 < 32768:
             self.link.next_seq = now.last % 65535 + 1
@@ -415,7 +415,7 @@ class ArduinoMixer:
                 raise RigFault(f"{self._name} knows nothing of {text}: was another program talking to it?")
             if now.state != "B":
                 break
-            if clock.monotonic() > end + LATE:
-                raise RigFault(f"{self._name} is still busy with {text} {LATE:g} s after its end; it was stopped")
+            if clock.monotonic() > end + OVERDUE:
+                raise RigFault(f"{self._name} is still busy with {text} {OVERDUE:g} s after its end; it was stopped")
         if now.moved != now.asked or (asked is not None and now.asked != asked):
             raise RigFault(f"{self._name} moved {now.moved:g} of {now.asked:g} µL for {text}")

@@ -108,7 +108,7 @@ class CLSLabLight:
         self._is_connected, self._is_stopped = True, False
         try:
             self._is_in_step = False
-            self._with_light_off_at_last(self._check_sensor)
+            self._then_light_off(self._check_sensor)
         except BaseException:
             self.__exit__()  # `with` does not leave what it could not enter
             raise
@@ -127,9 +127,9 @@ class CLSLabLight:
         began = self._clock.monotonic()
         try:
             try:
-                shown = self._with_light_off_at_last(lambda: self._look(settings))
+                shown = self._then_light_off(lambda: self._look(settings))
             except LinkError:
-                shown = self._with_light_off_at_last(lambda: self._look(settings))
+                shown = self._then_light_off(lambda: self._look(settings))
         except DriverError as error:
             error.cost = Cost(seconds=self._clock.monotonic() - began)
             raise
@@ -167,7 +167,7 @@ class CLSLabLight:
             )
         return [dim, bright]
 
-    def _with_light_off_at_last(self, look: Callable[[], list[float]]) -> list[float]:
+    def _then_light_off(self, look: Callable[[], list[float]]) -> list[float]:
         if not self._is_in_step:
             self._settle()
         try:

@@ -26,7 +26,7 @@ from frugaltwin.experiment import Measurement, Settings, Trial
 from frugaltwin.instruments import Reading
 from frugaltwin.plugins import Driver
 from frugaltwin.procedure import Dispense, Drain, Procedure, Read, Rinse
-from hardware.serial.ports import SLICE, Clock, Port, RealClock, open_port
+from hardware.serial.ports import POLL_INTERVAL, Clock, Port, RealClock, open_port
 from hardware.serial.pumpbot_stand_in import PumpBotStandIn
 from simulator.pumpbot_mixing import (
     CELL,
@@ -44,7 +44,7 @@ from simulator.pumpbot_mixing import (
 
 BAUD = 9600
 READY = 6.0  # s that a board may take to start; a boot loader takes 1–2
-PATIENCE = 2.0  # s that a reply may take on top of what was asked for
+TIMEOUT = 2.0  # s that a reply may take on top of what was asked for
 MEASURING = 1.5  # s
 DRAINING = 15.0  # s: empties a full cell in 9 and then draws air
 LONGEST_RUN = 20.0  # s; the firmware knows no limit
@@ -137,7 +137,7 @@ class PumpBotMixer:
             while (left := end - self._clock.monotonic()) > 1e-6:
                 if self._stop.is_set():
                     raise Stopped("PumpBot was stopped")
-                self._clock.sleep(min(SLICE, left))
+                self._clock.sleep(min(POLL_INTERVAL, left))
 
     def read(self, lamp: bool = True) -> Reading:
         self._check_connected()
@@ -205,8 +205,8 @@ class PumpBotMixer:
         self._board_time = int(board_time)
 
     def _reply(self, request: str, seconds: float) -> str:
-        """The next frame that is an answer; it may come up to `PATIENCE` after so many s."""
-        deadline = self._clock.monotonic() + seconds + PATIENCE
+        """The next frame that is an answer; it may come up to `TIMEOUT` after so many s."""
+        deadline = self._clock.monotonic() + seconds + TIMEOUT
         while True:
             frame = self._frame(deadline)
             if frame is None:
@@ -214,7 +214,7 @@ class PumpBotMixer:
                     raise Stopped("PumpBot was stopped")
                 begun = f", only the beginning of one: {bytes(self._frames.begun)!r}" if self._frames.begun else ""
                 raise LinkError(
-                    f"{self._name} gave no reply to <{request}> within {seconds + PATIENCE:.1f} s{begun}; it was not sent again, since it"
+                    f"{self._name} gave no reply to <{request}> within {seconds + TIMEOUT:.1f} s{begun}; it was not sent again, since it"
                     " may have been done: check cable and supply"
                 )
             self._check_not_restarted([frame], f"in the middle of <{request}>")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from frugaltwin.pictures.belief import MOST_STEPS, MapView
 from frugaltwin.pictures.phase_fields import COARSE
 from frugaltwin.pictures.plane import Plane
 from frugaltwin.pictures.report import html
+from frugaltwin.pictures.truth import diagram_figure
 from frugaltwin.plugins import KnowsTruth
 from frugaltwin.prediction import Prediction
 from frugaltwin.store import Store
@@ -301,3 +303,12 @@ def test_bad_input_gets_one_clear_sentence(cli: Cli, arguments: tuple[str, ...],
     assert done.returncode == 2
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["ferroelectric", "peritectic"])
+def test_no_name_on_a_true_diagram_lies_on_another(name: str) -> None:
+    figure = diagram_figure(catalog.make_driver(name))
+    figure.draw_without_rendering()
+    names = [(text.get_text().strip(), text.get_window_extent()) for text in figure.axes[0].texts]
+    assert len(names) >= 6
+    assert [(a, b) for (a, one), (b, other) in combinations(names, 2) if one.overlaps(other)] == []

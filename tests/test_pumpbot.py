@@ -14,7 +14,7 @@ from frugaltwin.experiment import Settings, Trial
 from frugaltwin.plugins import Driver, KnowsTruth, Resumes
 from frugaltwin.tables import trial_columns
 from hardware.pumpbot import Frames, PumpBot, PumpBotMixer, PumpBotTwin, pumps_of
-from hardware.serial.ports import SLICE
+from hardware.serial.ports import POLL_INTERVAL
 from hardware.serial.pumpbot_stand_in import BOOT, PumpBotStandIn
 from simulator.pumpbot_mixing import CELL, FULL_SCALE, LIQUIDS, PUMPS, PURE, Imperfections, SimulatedCell, counts
 
@@ -368,7 +368,7 @@ def test_a_silent_port_is_no_pumpbot() -> None:
 @pytest.mark.parametrize("how", [Stopped, KeyboardInterrupt])
 def test_a_stop_in_mid_dose_resets_the_board_at_once(how: type[BaseException]) -> None:
     class Interrupted(PumpBotStandIn):
-        timeout = SLICE
+        timeout = POLL_INTERVAL
         stop: Callable[[], None]
 
         def read(self, size: int = 1, /) -> bytes:

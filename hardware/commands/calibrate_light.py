@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from frugaltwin.cli.console import progress, say, show_rows
 from frugaltwin.errors import RigFault
 from hardware.commands.calibrations import check_store, keep
-from hardware.commands.connection import confirm, opened, would
+from hardware.commands.connection import confirm, opened, show_steps
 from hardware.commands.options import STORE, AsJson, DryRun, PortWords, StorePath, Yes
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def calibrate_light(
 ) -> int:
     """Read the dark and clean water, choose the gain, and keep what was read."""
     if dry_run:
-        return would(
+        return show_steps(
             port,
             "ask for clean water in the cell",
             "16 readings in the dark",

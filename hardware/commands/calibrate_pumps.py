@@ -11,7 +11,7 @@ import typer
 from frugaltwin.cli.console import say, show_rows
 from frugaltwin.errors import InvalidInput
 from hardware.commands.calibrations import check_outputs, check_store, keep, save_plot
-from hardware.commands.connection import PINS, PUMPS, is_calibrated, opened, would
+from hardware.commands.connection import PINS, PUMPS, is_calibrated, opened, show_steps
 from hardware.commands.options import STORE, AsJson, DryRun, PortWords, StorePath, Yes
 from hardware.commands.weighing import read_masses, scale, weigh
 
@@ -44,7 +44,7 @@ def calibrate_pumps(
     if dry_run:
         runs = f"run each of pumps {', '.join(map(str, chosen))} {repeats} times for each of {', '.join(f'{s:g}' for s in seconds)} s"
         liquid = 1.6 * repeats * sum(seconds)  # at 1.6 mL/s
-        return would(
+        return show_steps(
             port, f"{runs}, and ask for {len(plan)} weighings", f"use about {liquid:.0f} mL a pump", "fit, store, and write to the board"
         )
     known = read_masses(masses) if masses else []

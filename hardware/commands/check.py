@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from frugaltwin.cli.console import say, show_rows
 from frugaltwin.errors import RigFault, Stopped
-from hardware.commands.connection import PINS, is_calibrated, opened, would
+from hardware.commands.connection import PINS, is_calibrated, opened, show_steps
 from hardware.commands.options import STORE, AsJson, DryRun, PortWords, StorePath
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ RESETS = {1: "power came on", 2: "the port was opened (reset pin)", 4: "the supp
 def check(port: PortWords = "auto", store: StorePath = STORE, dry_run: DryRun = False, as_json: AsJson = False) -> int:
     """Check the rig and say what it still needs. Nothing is pumped."""
     if dry_run:
-        return would(port, "ask the board for its firmware, state and calibration", "read the sensor five times with the lamp off, and on")
+        return show_steps(
+            port, "ask the board for its firmware, state and calibration", "read the sensor five times with the lamp off, and on"
+        )
     with opened(port) as mixer:
         rows = list(findings(mixer, store))
     show_rows(rows, as_json)

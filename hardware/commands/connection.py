@@ -68,7 +68,7 @@ def confirm(fact: str, yes: bool) -> None:
         raise InvalidInput("nothing was done; start again when it is so")
 
 
-def would(port: str, *steps: str) -> int:
+def show_steps(port: str, *steps: str) -> int:
     """Print the steps of a dry run; the exit code is 0."""
     for step in steps:
         show_line(f"would, at {port}: {step}")

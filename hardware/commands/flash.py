@@ -11,7 +11,7 @@ import typer
 
 from frugaltwin.cli.console import say
 from frugaltwin.errors import MissingPart, RigFault
-from hardware.commands.connection import would
+from hardware.commands.connection import show_steps
 from hardware.commands.options import DryRun
 
 
@@ -34,7 +34,7 @@ def flash(
             "Arduino IDE, choose Arduino Uno and your port, and press Upload"
         )
     if dry_run:
-        return would(port, *([] if shutil.which("arduino-cli") else [f"build {image}"]), *(" ".join(c) for c in commands))
+        return show_steps(port, *([] if shutil.which("arduino-cli") else [f"build {image}"]), *(" ".join(c) for c in commands))
     if not shutil.which("arduino-cli"):
         firmware = build(SKETCH, out)
         say(f"built {firmware.hex}: {firmware.flash_bytes} bytes of 32,256")

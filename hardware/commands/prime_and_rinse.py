@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from frugaltwin.cli.console import progress, say
-from hardware.commands.connection import DRAIN, PUMPS, confirm, is_calibrated, opened, ready, would
+from hardware.commands.connection import DRAIN, PUMPS, confirm, is_calibrated, opened, ready, show_steps
 from hardware.commands.options import DryRun, PortWords, Volume, Yes
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def prime(port: PortWords = "auto", volume: Volume = 0.5, yes: Yes = False, dry_run: DryRun = False) -> int:
     """Fill the tubes of the four liquids, then empty the cell."""
     if dry_run:
-        return would(port, "drain the cell", f"pump {volume:g} mL through each of pumps 0 to 3", "drain the cell")
+        return show_steps(port, "drain the cell", f"pump {volume:g} mL through each of pumps 0 to 3", "drain the cell")
     confirm("the inlets are in their bottles, and a tray is under the rig", yes or port == "emulated")
     with opened(port) as mixer, progress("priming", len(PUMPS)) as step:
         knows_flow = is_calibrated(mixer)
@@ -35,7 +35,7 @@ def rinse(
 ) -> int:
     """Fill the cell with water and drain it."""
     if dry_run:
-        return would(port, f"drain, then {times} times: {volume:g} mL of water from pump 3, drain")
+        return show_steps(port, f"drain, then {times} times: {volume:g} mL of water from pump 3, drain")
     with ready(port) as mixer, progress("rinsing", times) as step:
         for n in range(times):
             mixer.rinse(volume)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from frugaltwin.cli.console import say, show_rows
-from hardware.commands.connection import opened, would
+from hardware.commands.connection import opened, show_steps
 from hardware.commands.options import AsJson, DryRun, PortWords
 
 
@@ -20,7 +20,7 @@ def read(
 ) -> int:
     """Read the color sensor as it is now."""
     if dry_run:
-        return would(port, f"read the sensor {count} times with the lamp {'on' if lamp else 'off'}")
+        return show_steps(port, f"read the sensor {count} times with the lamp {'on' if lamp else 'off'}")
     with opened(port) as mixer:
         mixer.clear()
         mixer.set_sensor()
@@ -38,7 +38,7 @@ def read(
 def stop(port: PortWords = "auto", dry_run: DryRun = False) -> int:
     """Switch everything off, and latch it."""
     if dry_run:
-        return would(port, "everything off, latched until the next run")
+        return show_steps(port, "everything off, latched until the next run")
     with opened(port) as mixer:
         mixer.stop()
     say("stopped: pumps, stirrer and lamp are off")

@@ -16,7 +16,7 @@ from simulator.instruments.liquids import Liquids
 from simulator.instruments.mixer import CELL_VOLUME, RATE, Imperfections, Seed
 from simulator.instruments.sensors import Sensor
 
-DEAF = 1.6  # s that a bootloader waits for a sketch
+BOOTLOADER_TIME = 1.6  # s that a bootloader waits for a sketch
 NOISE = 0.004  # of the bytes flipped, and of the bytes lost
 FACTORY_ID = "factory"
 
@@ -65,7 +65,7 @@ class EmulatedBoard(VirtualPort):
         self._check_cable()
         self._arrived.clear()
         self._to_board.clear()
-        self.engine.reset(self._deaf)
+        self.engine.reset(self._bootloader_seconds)
         self._look()
         return self
 
@@ -97,7 +97,7 @@ class EmulatedBoard(VirtualPort):
             data, self._to_board = bytes(self._to_board), bytearray()
         came = self.engine.run(min([seconds, *(t - now for t in times)]), data, until_byte)
         self._look()
-        self._let_faults_happen()
+        self._apply_faults()
         return self._noisy(came)
 
     def _look(self) -> None:
@@ -109,8 +109,8 @@ class EmulatedBoard(VirtualPort):
         return self.plant.counts(exposure)
 
     @property
-    def _deaf(self) -> float:
-        return DEAF if self._is_on("bootloader") else 0.0
+    def _bootloader_seconds(self) -> float:
+        return BOOTLOADER_TIME if self._is_on("bootloader") else 0.0
 
     def _is_on(self, name: str) -> bool:
         now = self.engine.now + 1e-9
@@ -129,7 +129,7 @@ class EmulatedBoard(VirtualPort):
         bits = self._random.integers(0, 8, len(data)).tolist()
         return bytes(b ^ (1 << bits[i]) if flips[i] else b for i, b in enumerate(data) if not losses[i])
 
-    def _let_faults_happen(self) -> None:
+    def _apply_faults(self) -> None:
         now = self.engine.now + 1e-9
         for fault in self._faults:
             if fault.at <= now and fault not in self._begun:
@@ -142,7 +142,7 @@ class EmulatedBoard(VirtualPort):
     def _begin(self, fault: Fault) -> None:
         match fault.name:
             case "reset":
-                self.engine.reset(self._deaf)
+                self.engine.reset(self._bootloader_seconds)
             case "power-cycle":
                 self.engine.power_cycle()
             case "hang":

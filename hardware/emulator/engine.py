@@ -39,7 +39,7 @@ SENSORS = ("tcs34725", "as7341")
 CHANNELS = {"tcs34725": 4, "as7341": 10}
 """Number of counts of an exposure: clear, red, green, blue; or F1…F8, clear, near infrared."""
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """s of real time, beyond ten times the virtual time asked for, before the emulated board counts as dead."""
 
 
@@ -182,7 +182,7 @@ class Engine:
 
     def _ask(self, verb: bytes, payload: bytes = b"", seconds: float = 0.0) -> bytes:
         """Reply to one request. An exception in the middle ends the board, because its next reply would be unknown."""
-        deadline = time.monotonic() + PATIENCE + 10 * seconds
+        deadline = time.monotonic() + TIMEOUT + 10 * seconds
         try:
             self._write(verb + struct.pack("<I", len(payload)) + payload)
             while True:
@@ -219,7 +219,7 @@ class Engine:
             pipe = self._alive().stdout
             assert pipe is not None
             if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise LinkError(f"the emulated board did not answer for {PATIENCE:g} s; start it again on a less busy machine")
+                raise LinkError(f"the emulated board did not answer for {TIMEOUT:g} s; start it again on a less busy machine")
             if not (part := os.read(pipe.fileno(), size - len(parts))):
                 raise LinkError(f"the emulated board died ({self._alive().wait()}); start it again")
             parts += part

@@ -13,7 +13,7 @@ FAULTS: Mapping[str, tuple[str, bool]] = {
     "bubble": ("the next dose of a liquid has 0.15 mL of air in it", True),
     "empty-bottle": ("the bottle of a liquid is empty", True),
     "i2c-hang": ("the sensor holds the bus down", False),
-    "hang": ("the firmware hangs, until its watchdog bites", False),
+    "hang": ("the firmware hangs, until its watchdog resets it", False),
     "reset": ("somebody pulls the reset pin", False),
     "power-cycle": ("the power goes and comes back", False),
     "bootloader": ("every reset from then on leaves the board deaf for 1.6 s", False),

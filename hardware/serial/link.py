@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from frugaltwin.errors import LinkError, Stopped
 from hardware.serial.ports import Clock, Port
 
-PATIENCE = 0.2  # s until a request without an answer is sent again: a line takes 5 ms
-BREATH = 0.02  # s before a line is sent again: one that spoils everything is not to be flooded
+RESEND_AFTER = 0.2  # s until a request without an answer is sent again: a line takes 5 ms
+PAUSE = 0.02  # s before a line is sent again: a line with many errors must not be flooded
 GIVE_UP = 4.0  # s without an answer that can be understood
 LONGEST_LINE = 111  # characters from the board
 
@@ -103,11 +103,11 @@ class SerialLink:
             while (now := self._clock.monotonic()) < last:
                 self.check()  # nothing is sent behind a STOP
                 self._write(line)
-                reply = self._answer(seq, min(last, now + PATIENCE + takes))
+                reply = self._answer(seq, min(last, now + RESEND_AFTER + takes))
                 if reply is not None:
                     return reply
                 self.resent += 1
-                self._clock.sleep(BREATH)
+                self._clock.sleep(PAUSE)
                 _log.debug("%s: no answer to %s", self.name, line)
         heard = f" (it last said {bytes(self._buffer[:40])!r})" if self._buffer else ""
         raise LinkError(

@@ -13,7 +13,7 @@ from typing import Protocol
 from frugaltwin.errors import LinkError
 
 TICK = 1e-6  # s: less than that is no time to wait for
-SLICE = 0.05
+POLL_INTERVAL = 0.05
 """Longest wait of one `read` of a port, s: short, so that a stop is noticed soon."""
 
 
@@ -21,7 +21,7 @@ class Port(Protocol):
     """The part of `serial.Serial` that a driver uses. Every failure is an `OSError`, as in pyserial."""
 
     def read(self, size: int = 1, /) -> bytes:
-        """Read up to `size` bytes; fewer, or none, when no more came within `SLICE`."""
+        """Read up to `size` bytes; fewer, or none, when no more came within `POLL_INTERVAL`."""
         ...
 
     def write(self, b: bytes, /) -> int | None:
@@ -63,7 +63,7 @@ class RealClock:
 class VirtualPort(ABC):
     """A port and its clock in one: reading and sleeping let time pass for what is behind it."""
 
-    timeout = SLICE
+    timeout = POLL_INTERVAL
 
     def __init__(self) -> None:
         self._arrived = bytearray()
@@ -153,9 +153,9 @@ def open_port(address: str, baud: int) -> Port:
 
     try:
         if "://" in address:
-            port: Port = serial.serial_for_url(address, baudrate=baud, timeout=SLICE)
+            port: Port = serial.serial_for_url(address, baudrate=baud, timeout=POLL_INTERVAL)
         else:
-            port = serial.Serial(address, baudrate=baud, timeout=SLICE, write_timeout=2.0, exclusive=True)
+            port = serial.Serial(address, baudrate=baud, timeout=POLL_INTERVAL, write_timeout=2.0, exclusive=True)
     except (OSError, ValueError) as error:
         raise LinkError(f"cannot open {address}: {_reason(address, error)}") from error
     return port

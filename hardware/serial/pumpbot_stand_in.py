@@ -18,7 +18,7 @@ import time
 from collections import deque
 from typing import Self
 
-from hardware.serial.ports import SLICE, StandIn
+from hardware.serial.ports import POLL_INTERVAL, StandIn
 from simulator.pumpbot_mixing import Floats, SimulatedCell
 
 BYTE = 10 / 9600  # s on the line
@@ -67,7 +67,7 @@ class PumpBotStandIn(StandIn):
         self._say(b"Arduino is ready", self._booted)
 
     def sleep(self, seconds: float, /) -> None:
-        if seconds <= SLICE:  # who sleeps in slices listens for a stop, which another thread must get the time to give
+        if seconds <= POLL_INTERVAL:  # who sleeps in slices listens for a stop, which another thread must get the time to give
             time.sleep(0)
         super().sleep(seconds)
 

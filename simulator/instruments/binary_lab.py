@@ -123,7 +123,7 @@ class BinaryLab(PhaseLab):
         """Points with a name that the equilibrium does not know of by itself, such as melting points."""
         return ()
 
-    def _telling_temperature(self) -> float:
+    def _section_temperature(self) -> float:
         """Temperature of the section when none is given."""
         return sum(self.window) / 2
 
@@ -141,7 +141,7 @@ class BinaryLab(PhaseLab):
             InvalidInput: The furnace does not go there.
         """
         low, high = self.window
-        cut = min(max(self._telling_temperature(), low), high) if at is None else at
+        cut = min(max(self._section_temperature(), low), high) if at is None else at
         if not low <= cut <= high:
             raise InvalidInput(f"a section at {cut:g} K is outside the furnace's [{low:g}, {high:g}] K")
         lines, marks = self._lines_and_marks()
