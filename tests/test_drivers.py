@@ -4,17 +4,21 @@ import inspect
 import json
 import pickle
 import re
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from pkgutil import resolve_name
 
+import numpy as np
 import pytest
 
 from frugaltwin import catalog, picture
+from frugaltwin.color import Array
 from frugaltwin.errors import DriverError, InvalidInput, OutOfBounds, Stopped
-from frugaltwin.experiment import Settings
+from frugaltwin.experiment import Experiment, Outcomes, Settings, Trial
+from frugaltwin.goals import ScoredGoal
 from frugaltwin.plugins import Driver, Estimates, KnowsTruth, KnowsTruths
-from frugaltwin.tables import color_of
+from frugaltwin.tables import color_array, color_of, outcomes_array, settings_array, trial_rows
 
 NEEDED: dict[str, dict[str, object]] = {
     "table": {"path": Path(__file__).parents[1] / "benchmarks" / "data" / "as7341_led_light.csv", "outcomes": "ch410,ch440"},
@@ -88,6 +92,35 @@ def test_the_truth_of_many_settings_is_the_truth_of_each(name: str) -> None:
     settings = allowed(driver)
     for one, many in zip(map(driver.truth, settings), driver.truths(settings), strict=True):
         assert many == {k: v if isinstance(v, str) else pytest.approx(v, rel=1e-9, abs=1e-9) for k, v in one.items()}
+
+
+def test_a_trial_has_one_score_alone_and_among_others(name: str) -> None:
+    """To the last bit: people compare scores with ==."""
+    driver = make(name)
+    if driver.experiment.color is None:
+        pytest.skip(f"{name} measures no color")
+    goal = catalog.make_goal("match-color:lab(52, 10, -30)", driver)
+    assert isinstance(goal, ScoredGoal)
+    with driver:
+        trials = [Trial(k, s, driver.perform(s)) for k, s in enumerate(allowed(driver, 40), start=1)]
+    measured = [(t.settings, t.measurement.outcomes) for t in trials if t.measurement]
+    scores = [goal.score_of_trial(t) for t in trials]
+    assert [goal.score_of(*m) for m in measured] == scores
+    for some in (slice(1), slice(2), slice(3, 8), slice(0, 40, 3), slice(None, None, -1), slice(None)):
+        outcomes, settings = arrays(driver.experiment, measured[some])
+        for lying in (outcomes, outcomes.copy("C"), outcomes.copy("F"), np.stack([outcomes, outcomes])):
+            found = goal.score(lying, settings).reshape(-1, len(settings))
+            assert found.tolist() == [scores[some]] * len(found)
+        best = goal.best(trials[some])
+        assert best is not None
+        assert best == (best[0], goal.score_of_trial(best[0])) == (best[0], min(s for s in scores[some] if s is not None))
+    rows = trial_rows(driver.experiment, trials, goal.score_of_trial)
+    assert [row["score"] for row in rows] == scores
+    assert [[row[c] for c in "Lab"] for row in rows] == color_array(driver.experiment, *arrays(driver.experiment, measured)).tolist()
+
+
+def arrays(experiment: Experiment, measured: Sequence[tuple[Settings, Outcomes]]) -> tuple[Array, Array]:
+    return outcomes_array(experiment, [y for _, y in measured]), settings_array(experiment, [s for s, _ in measured])
 
 
 def test_bounds_are_refused(name: str) -> None:
