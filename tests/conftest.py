@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from tests import lifeline
+
 if TYPE_CHECKING:
     from api.records.database import Database
     from tests.service_database import PostgresServer
@@ -22,6 +24,25 @@ hypothesis.settings.load_profile("repeatable")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run side by side
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+_LIFELINE = pytest.StashKey[lifeline.Lifeline]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What this run starts ends with it: its main process has a lifeline."""
+    if sys.platform == "linux" and not hasattr(config, "workerinput"):
+        config.stash[_LIFELINE] = lifeline.Lifeline()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Nothing is left."""
+    if (held := config.stash.get(_LIFELINE, None)) is not None:
+        held.end()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    lifeline.remove_when_killed(tmp_path_factory.getbasetemp())
 
 
 def command(*arguments: object) -> list[str]:
