@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from importlib import metadata
@@ -107,6 +108,10 @@ class Campaign:
         goal = catalog.make_goal(words["goal"] or catalog.default_goal(driver), driver, seed)
         if stored and is_begun and goal.text != stored.body["goal"]:
             raise _contradiction(stored.name, "goal", stored.body["goal"], goal.text)
+        if stored and is_begun:
+            begun_with = experiment_from_json(stored.body["experiment"])
+            if begun_with.is_nearly(driver.experiment):  # a trial keeps its score on every processor
+                goal = replace(goal, experiment=begun_with)
         chosen = words["strategy"] or {"name": goal.default_strategy, "options": {}}
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
         name = spec.name or _new_name(choice["name"], store)

@@ -112,7 +112,8 @@ class ScoredGoal(Goal):
             outcomes_array(self.experiment, [y for _, y in done]), settings_array(self.experiment, [t.settings for t, _ in done])
         )
         k = int(np.argmin(scores) if self.is_minimized else np.argmax(scores))
-        return done[k][0], float(scores[k])
+        trial, outcomes = done[k]
+        return trial, self.score_of(trial.settings, outcomes)  # as every display says it
 
 
 @dataclass(frozen=True)

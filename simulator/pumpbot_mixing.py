@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from frugaltwin.color import SRGB_TO_XYZ
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experiment, MixtureSum, Outcome
 
@@ -35,13 +36,6 @@ PURE = {
 REPEAT_ERROR = 0.025  # of a reading, rms: over the four dyes that is 2.5, 1.5 and 2.1 counts; 2.6, 1.4 and 2.2 were measured
 DOSE_ERROR = (0.01, 0.02)  # of the dose, and mL, rms; an assumption
 SHORTEST = 0.01  # s: what a relay needs to close and open
-
-# sRGB's primaries, IEC 61966-2-1:1999; the rows add up to D65.
-_TO_XYZ = (
-    (0.4123907993, 0.3575843394, 0.1804807884),
-    (0.2126390059, 0.7151686788, 0.0721923154),
-    (0.0193308187, 0.1191947798, 0.9505321522),
-)
 
 
 @dataclass(frozen=True)
@@ -148,8 +142,8 @@ def experiment() -> Experiment:
         constraints=(MixtureSum(LIQUIDS, CELL, "mL"),),
         color=Colorimetry(
             OUTCOMES,
-            tuple(tuple(v / FULL_SCALE for v in row) for row in _TO_XYZ),
-            (sum(_TO_XYZ[0]), sum(_TO_XYZ[1]), sum(_TO_XYZ[2])),
+            tuple(tuple(v / FULL_SCALE for v in row) for row in SRGB_TO_XYZ),
+            (sum(SRGB_TO_XYZ[0]), sum(SRGB_TO_XYZ[1]), sum(SRGB_TO_XYZ[2])),
         ),
     )
 
