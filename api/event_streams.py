@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from api.errors import TooMany
 from api.records import event_log, people
 from api.records.event_log import EVERYBODY, Filter
-from api.routes.problems import TooMany
 from frugaltwin.errors import FrugalTwinError, InvalidInput, StoreError
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
+from api.errors import TooMany
 from api.event_streams import Feed
 from api.records import people
 from api.records.database import Database
 from api.records.people import Caller
 from api.records.rigs import Benches
-from api.routes.problems import TooMany
 from api.settings import Settings
 from api.workers.strategy_processes import Thinkers
 

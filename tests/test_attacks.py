@@ -18,6 +18,7 @@ import pytest
 import uvicorn
 from sqlalchemy import func, select
 
+from api.errors import Conflict
 from api.records import campaigns, fair_queue, ledger, maintenance, people, rigs
 from api.records.campaigns import AT_ONCE
 from api.records.ledger import Amount
@@ -89,7 +90,7 @@ def test_a_budget_is_spent_once_by_all_ways_of_spending_it_at_once(service: Runn
                 try:
                     begun(service, row)
                     finished(service, row)
-                except fair_queue.Conflict:  # aborted in between
+                except Conflict:  # aborted in between
                     continue
 
     def spend(way: int) -> None:
@@ -225,7 +226,7 @@ def test_whose_approval_is_taken_back_runs_nothing_more_on_the_real_rig(service:
         assert admin.delete(f"/v1/rigs/{REAL}/approvals/{whose}").status_code == 204
         assert admin.delete(f"/v1/rigs/{REAL}/approvals/{whose}").status_code == 204
         assert [state(service, i) for i in (*ids, elsewhere)] == ["running", "aborted", "aborted", "queued"]
-        with pytest.raises(fair_queue.Conflict, match="stop the rig"):
+        with pytest.raises(Conflict, match="stop the rig"):
             begun(service, held)
         finished(service, runs)
         assert "approval" in me.get(f"/v1/experiments/{ids[1]}").json()["error"]
@@ -451,7 +452,7 @@ def test_a_stopped_rig_takes_back_what_it_has_not_begun_and_nobody_pays_for_it(s
         (held,) = leased(service, REAL)
         assert admin.post(f"/v1/rigs/{REAL}/stop").status_code == 200
         assert me.get(place).json()["state"] == "queued"
-        with pytest.raises(fair_queue.Conflict, match="stop the rig"):
+        with pytest.raises(Conflict, match="stop the rig"):
             begun(service, held)
         assert admin.post(f"/v1/rigs/{REAL}/open").status_code == 200
         assert me.post(f"{place}/abort").status_code == 200

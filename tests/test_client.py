@@ -809,7 +809,7 @@ def test_every_problem_stands_on_the_page_with_the_error_that_it_becomes() -> No
     for name, status, error in re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \| `(\w+)` \|", PAGE.read_text(), re.M):
         rows[name] = int(status), error
     named = {(name, status) for status, name, _, _ in KINDS.values()}
-    sources = "".join(path.read_text() for path in (PAGE.parents[1] / "api").glob("*.py"))
+    sources = "".join(path.read_text() for path in (PAGE.parents[1] / "api").rglob("*.py"))
     named |= {(name, int(status)) for status, name in re.findall(r"\bdocument\((\d{3}), \"([a-z-]+)\"", sources)}
     assert len(named) >= 18
     assert {(name, rows[name][0]) for name, _ in named} == named

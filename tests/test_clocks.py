@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from api.errors import TooMany, Unauthorized
 from api.records import campaigns, fair_queue, people
 from api.records.campaigns import THINKING
 from api.records.database import Database
 from api.records.fair_queue import Order
-from api.records.people import Caller, Unauthorized
-from api.routes.problems import TooMany
+from api.records.people import Caller
 from api.service import WRONG_CODES, Service
 from api.settings import Settings
 from frugaltwin.catalog import make_driver

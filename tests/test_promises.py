@@ -25,10 +25,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Connection, func, select
 
+from api.errors import BudgetExhausted, Conflict
 from api.records import fair_queue, ledger, maintenance
 from api.records.database import Database
-from api.records.fair_queue import Conflict
-from api.records.ledger import KINDS, Amount, BudgetExhausted
+from api.records.ledger import KINDS, Amount
 from api.records.tables import event, experiment
 from api.records.tables import ledger as entries
 from frugaltwin.costs import Cost

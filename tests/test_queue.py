@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, text, update
 
+from api.errors import BudgetExhausted, Conflict, NotFound, Unauthorized
 from api.records import event_log, fair_queue, ledger, people
 from api.records.database import Database
-from api.records.fair_queue import Conflict, NotFound, Order
-from api.records.ledger import Amount, BudgetExhausted
-from api.records.people import Unauthorized
+from api.records.fair_queue import Order
+from api.records.ledger import Amount
 from api.records.tables import event, join_code, rig, token
 from api.records.tables import ledger as entries
 from frugaltwin.costs import Cost

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from api.errors import BudgetExhausted
 from api.records import fair_queue, ledger, maintenance, rigs
-from api.records.ledger import BudgetExhausted
 from api.records.tables import account, campaign, experiment, tables
 from frugaltwin.costs import Cost
 from tests.running_service import Running, running

@@ -15,10 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
+from api.errors import Conflict, Unauthorized
 from api.records import fair_queue, people, rigs
 from api.records.database import Database
-from api.records.fair_queue import Conflict
-from api.records.people import Unauthorized
 from api.routes.work import DatabaseDesk
 from api.workers.remote_desk import RemoteDesk
 from api.workers.worker import Job, Orders, Report, RigWords, Worker

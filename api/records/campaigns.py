@@ -17,8 +17,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
+from api.errors import Conflict, NotFound
 from api.records import event_log, fair_queue
-from api.records.fair_queue import Conflict, NotFound, Row, new_id
+from api.records.fair_queue import Row, new_id
 from api.records.people import Caller
 from api.records.tables import campaign, experiment
 from frugaltwin.campaign import OfflineDriver, sensible

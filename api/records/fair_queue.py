@@ -20,12 +20,12 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, text, update
 
+from api.errors import Conflict, NotFound
 from api.records import event_log, ledger
 from api.records.ledger import Amount
 from api.records.prepared_statement import Prepared
 from api.records.tables import experiment, rig, share
 from frugaltwin.costs import Cost
-from frugaltwin.errors import FrugalTwinError
 from frugaltwin.experiment import Measurement, Settings
 
 Row = dict[str, Any]
@@ -38,14 +38,6 @@ LEASE = 30.0
 """s that a worker has until it renews."""
 LEAST = 1.0
 """s that an experiment counts for in the queue at least: who asks for what takes no time does not go before everybody."""
-
-
-class Conflict(FrugalTwinError):
-    """Not in this state."""
-
-
-class NotFound(FrugalTwinError):
-    """There is no such thing, or it is not yours: the answer is the same."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, func, insert, or_, select, update
 
+from api.errors import BudgetExhausted
 from api.records import append_buffer
 from api.records.prepared_statement import Prepared
 from api.records.tables import account, ledger
@@ -23,10 +24,6 @@ SIGNS = {"grant": 1.0, "refund": 1.0, "reserve": -1.0}
 _sign = case(*((ledger.c.kind == kind, sign) for kind, sign in SIGNS.items()), else_=0.0)
 SUMS = {k: func.coalesce(func.sum(_sign * ledger.c[k]), 0.0) for k in KINDS}
 """Of entries, by kind: what is left, where there is a limit."""
-
-
-class BudgetExhausted(FrugalTwinError):
-    """A person may not spend that much any more."""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
+from api.errors import Forbidden, NotFound, Unauthorized
 from api.records import event_log, ledger
-from api.records.fair_queue import NotFound, new_id
+from api.records.fair_queue import new_id
 from api.records.tables import answer, approval, join_code, person, token
-from frugaltwin.errors import FrugalTwinError
 
 REMOVED = "removed"
 """The role of who was here: their rows stay, and nobody can be them."""
@@ -23,14 +23,6 @@ OF_ROLE = {"student": "read run:sim run:rig", "observer": "read", "instructor": 
 CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Of join codes: none that looks like another."""
 YEAR = 365 * 86400.0
-
-
-class Unauthorized(FrugalTwinError):
-    """No token, or one that is unknown, expired or revoked."""
-
-
-class Forbidden(FrugalTwinError):
-    """The token does not allow that."""
 
 
 @dataclass(frozen=True)

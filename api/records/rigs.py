@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from api.records.fair_queue import NotFound
+from api.errors import NotFound
 from api.records.prepared_statement import Prepared
 from api.records.tables import rig
 from frugaltwin import catalog

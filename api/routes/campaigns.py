@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from sqlalchemy import Connection, select
 from starlette.responses import Response
 
+from api.errors import Conflict
 from api.records import campaigns, people
 from api.records.campaigns import ENDED, PAUSED, RUNNING, WAITING
-from api.records.fair_queue import Conflict, Row
+from api.records.fair_queue import Row
 from api.records.people import Caller
 from api.records.rigs import Bench
 from api.records.tables import campaign, experiment

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, select, update
 from starlette.responses import Response
 
+from api.errors import Conflict, NotFound, Unauthorized
 from api.records import campaigns, fair_queue, ledger, people
-from api.records.fair_queue import Conflict, NotFound
 from api.records.ledger import Amount
-from api.records.people import OF_ROLE, REMOVED, YEAR, Unauthorized
+from api.records.people import OF_ROLE, REMOVED, YEAR
 from api.records.tables import campaign, experiment, join_code, person
 from api.routes import me, pagination
 from api.routes.dependencies import Key, TheCaller, TheService, once, shown

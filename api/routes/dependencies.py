@@ -13,9 +13,9 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, insert, select
 from starlette.responses import Response
 
-from api.records.people import Caller, Unauthorized
+from api.errors import Unauthorized, Unprocessable
+from api.records.people import Caller
 from api.records.tables import answer
-from api.routes.problems import Unprocessable
 from api.service import Service
 
 _bearer = HTTPBearer(

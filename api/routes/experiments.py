@@ -14,14 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, bindparam, select
 from starlette.responses import Response
 
+from api.errors import Conflict, Forbidden, NotFound, TooMany
 from api.records import campaigns, fair_queue, people
-from api.records.fair_queue import Conflict, NotFound, Order
-from api.records.people import Caller, Forbidden
+from api.records.fair_queue import Order
+from api.records.people import Caller
 from api.records.rigs import Bench, status_of
 from api.records.tables import experiment
 from api.routes.dependencies import Key, TheCaller, TheService, once, shown
 from api.routes.pagination import Limit
-from api.routes.problems import TooMany, responses
+from api.routes.problems import responses
 from api.service import Service
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput

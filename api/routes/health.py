@@ -11,8 +11,8 @@ from sqlalchemy import Connection, func, select
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.errors import Forbidden
 from api.records.fair_queue import ENDS, QUEUED
-from api.records.people import Forbidden
 from api.records.rigs import status_of
 from api.records.tables import experiment, rig
 from api.routes.dependencies import TheCaller, TheService

@@ -15,9 +15,7 @@ from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 from starlette.exceptions import HTTPException
 
-from api.records.fair_queue import Conflict, NotFound
-from api.records.ledger import BudgetExhausted
-from api.records.people import Forbidden, Unauthorized
+from api.errors import BudgetExhausted, Conflict, Forbidden, NotFound, TooMany, Unauthorized, Unprocessable
 from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, MissingPart, OutOfBounds, StoreError, UnknownName, in_words
 
 MEDIA_TYPE = "application/problem+json"
@@ -48,27 +46,12 @@ class Problem(BaseModel):
     errors: list[Mistake] = Field([], description="what is wrong where in the request, if it is the request")
 
 
-class TooMany(FrugalTwinError):
-    """Too many requests with one token."""
-
-    retry_after: float = 1.0
-
-
-class Unprocessable(FrugalTwinError):
-    """An idempotency key was used for another request."""
-
-
-class Busy(FrugalTwinError):
-    """The same request is still being answered."""
-
-
 # By class, the most special first: status, name, title, whether to try again.
 KINDS: Mapping[type[FrugalTwinError], tuple[int, str, str, bool]] = {
     Unauthorized: (401, "unauthorized", "Who are you?", False),
     Forbidden: (403, "forbidden", "Not allowed", False),
     NotFound: (404, "not-found", "There is no such thing", False),
     Conflict: (409, "conflict", "Not in this state", False),
-    Busy: (409, "still-running", "The same request is still running", True),
     BudgetExhausted: (402, "budget-exhausted", "The budget does not allow it", False),
     Unprocessable: (422, "key-reused", "This idempotency key was used for another request", False),
     TooMany: (429, "too-many-requests", "Too many requests", True),

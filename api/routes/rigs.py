@@ -10,8 +10,9 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, delete, func, select, update
 
+from api.errors import Forbidden
 from api.records import event_log, fair_queue, people, rigs
-from api.records.people import Caller, Forbidden
+from api.records.people import Caller
 from api.records.rigs import status_of
 from api.records.tables import approval, experiment, rig
 from api.routes.dependencies import TheCaller, TheService

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, func, or_, select
 from starlette.responses import Response
 
+from api.errors import Conflict, Forbidden, NotFound
 from api.records import people
-from api.records.fair_queue import Conflict, NotFound
-from api.records.people import OF_ROLE, YEAR, Caller, Forbidden
+from api.records.people import OF_ROLE, YEAR, Caller
 from api.records.tables import token
 from api.routes import pagination
 from api.routes.dependencies import Key, TheCaller, TheService, once

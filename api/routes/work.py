@@ -13,9 +13,9 @@ from fastapi import APIRouter, Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, select, text, update
 
+from api.errors import Conflict, NotFound
 from api.records import event_log, fair_queue, rigs
 from api.records.database import Database
-from api.records.fair_queue import Conflict, NotFound
 from api.records.prepared_statement import Prepared
 from api.records.tables import experiment, rig
 from api.routes.dependencies import TheCaller, TheService

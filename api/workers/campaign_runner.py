@@ -18,10 +18,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from api.errors import Conflict, Forbidden
 from api.records import campaigns, fair_queue, people
 from api.records.campaigns import ENDED, PAUSED, RUNNING, WAITING
-from api.records.fair_queue import Conflict, Order, Row
-from api.records.people import Forbidden
+from api.records.fair_queue import Order, Row
 from api.records.rigs import Bench, Benches
 from api.records.tables import person
 from api.service import Service

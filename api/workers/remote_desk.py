@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from api import log_redaction
+from api.errors import Conflict, Unauthorized
 from api.records import fair_queue
-from api.records.fair_queue import Conflict
-from api.records.people import Unauthorized
 from api.workers.worker import Job, Orders, Report, RigWords, Worker, is_dead, worker_name
 from frugaltwin import catalog
 from frugaltwin.cli.console import say

@@ -23,7 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from api.records.fair_queue import Conflict, Ended
+from api.errors import Conflict
+from api.records.fair_queue import Ended
 from api.workers.driver_process import Apart, Died
 from frugaltwin import catalog
 from frugaltwin.campaign import FAILURES_IN_A_ROW, versions
