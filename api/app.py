@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.request_limits import WITH_BODY, RequestLimits
 from api.routes import problems
 from api.routes.health import Counted
 from api.routes.problems import Problem
-from api.service import BODY, REPORTS, SLOWEST, opened
+from api.service import opened
 from api.settings import Settings
-from api.workers.campaign_runner import orchestrated
+from api.workers.campaign_runner import running_campaigns
 
 RESOURCES = ("experiments", "rigs", "work", "campaigns", "preferences", "me", "tokens", "classes", "events", "health", "docs_page")
 TAGS = {
@@ -48,7 +47,6 @@ HEADERS = {
     "401": ("WWW-Authenticate", "Bearer", "string"),
     "429": ("Retry-After", "s to wait before the next request", "integer"),
 }
-WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -56,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings) as service, orchestrated(service):
+        async with opened(settings) as service, running_campaigns(service.database, service.news, service.rigs, service.strategies):
             app.state.service = service
             yield
 
@@ -69,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     for name in RESOURCES:
         app.include_router(import_module(f"api.routes.{name}").router)
-    app.add_middleware(Border)
+    app.add_middleware(RequestLimits)
     app.add_middleware(Counted)
     make = app.openapi
 
@@ -107,61 +105,3 @@ def _complete(method: str, operation: dict[str, Any], schemas: dict[str, Any]) -
         if status in HEADERS:
             name, about, kind = HEADERS[status]
             response["headers"] = {name: {"description": about, "schema": {"type": kind}}}
-
-
-async def _body(receive: Receive, most: int) -> bytearray | None:
-    """The body of a request, or the beginning of one that is too large; nothing when whoever sent it has gone."""
-    body = bytearray()
-    more = True
-    while more and len(body) <= most:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
-
-
-class Border:
-    """Refuses bodies that are too large, too deep, or not JSON, before anybody reads them."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] not in WITH_BODY:
-            await self._app(scope, receive, send)
-            return
-        most = REPORTS if scope["path"].startswith("/v1/work/") else BODY
-        try:
-            async with asyncio.timeout(SLOWEST):
-                body = await _body(receive, most)
-        except TimeoutError:
-            detail = f"the body did not arrive within {SLOWEST:g} s; send it again, at once"
-            await problems.document(408, "too-slow", "Too slow", detail, True)(scope, receive, send)
-            return
-        if body is None:
-            return
-        if len(body) > most:
-            detail = f"a request has at most {most:,} bytes; send less at once"
-            await problems.document(413, "too-large", "Too large", detail)(scope, receive, send)
-            return
-        kind = dict(scope["headers"]).get(b"content-type", b"").split(b";")[0].strip().lower()
-        if body and kind != b"application/json":
-            detail = f"a body of {kind.decode('latin-1') or 'no type'} came; send JSON with the header Content-Type: application/json"
-            await problems.document(415, "unsupported-media-type", "Not JSON", detail)(scope, receive, send)
-            return
-        if max(body.count(b"["), body.count(b"{")) > 1000:
-            detail = "the JSON has more than 1,000 lists or objects; send less at once"
-            await problems.document(422, "too-deep", "Too deep", detail)(scope, receive, send)
-            return
-        sent = False
-
-        async def again() -> Message:
-            nonlocal sent
-            if sent:
-                return await receive()
-            sent = True
-            return {"type": "http.request", "body": bytes(body), "more_body": False}
-
-        await self._app(scope, again, send)

@@ -1,7 +1,7 @@
-"""News for whoever listens: one reader of the event table in each process, and one short line of waiting events for each listener.
+"""Streams of events: one reader of the event table in each process, and one short queue of events for each listener.
 
-A listener is a place in the table (`after`). What is committed while it keeps up is handed to it from memory, encoded once for all. One
-that falls behind is handed nothing: it reads on from its place in the table, so that a slow reader costs time and never memory.
+A listener has a position in the table (`after`). While it keeps up, it gets new events from memory, encoded once for all listeners. One
+that falls behind reads on from its position in the table, so that a slow reader costs time and never memory.
 """
 
 from __future__ import annotations
@@ -11,72 +11,71 @@ import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection
 
 from api.errors import TooMany
+from api.news import News
 from api.records import event_log, people
+from api.records.database import Database
 from api.records.event_log import EVERYBODY, Filter
+from api.records.people import Caller
 from frugaltwin.errors import FrugalTwinError, InvalidInput, StoreError
 
-if TYPE_CHECKING:
-    from api.records.people import Caller
-    from api.service import Service
-
 STREAMS = 10
-"""of one token at once."""
+"""Of one token at once."""
 WAITING = 100  # events that a listener may lag behind in memory
 PAGE = 100  # events read from the table at once
-PACE = 0.02  # s between two looks at the table, so that one look serves many commits
+PACE = 0.02  # s between two reads of the table, so that one read serves many commits
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """An event, and what every stream sends of it."""
+class Framed:
+    """An event, and the bytes that every stream sends of it."""
 
     row: Mapping[str, Any]
     frame: bytes
 
 
 class Listener:
-    """One stream: iterate it for what to send. It ends when its token does, when the service leaves, or when it is closed."""
+    """One stream: iterate it for the bytes to send. It ends with its token, when the service leaves, or when it is closed."""
 
-    def __init__(self, service: Service, caller: Caller, wants: Filter) -> None:
+    def __init__(self, database: Database, heartbeat: float, caller: Caller, wants: Filter) -> None:
         self.caller, self.wants = caller, wants
         self.after = 0
         """The id of the last event that it has sent."""
         self.is_over = False
         self.is_behind = False
         """Whether it reads from the table."""
-        self._service = service
-        self._waiting: deque[News] = deque()
+        self._database, self._heartbeat = database, heartbeat
+        self._waiting: deque[Framed] = deque()
         self._wake = asyncio.Event()
         self._has_begun = False
 
     @property
     def n_waiting(self) -> int:
-        """Events that are kept in memory for it."""
+        """The number of events that are kept in memory for it."""
         return len(self._waiting)
 
     def place(self, after: int, *, is_behind: bool) -> None:
-        """Begin after an event, with what has followed it since."""
+        """Begin after an event, with those that have followed it since."""
         self.after, self.is_behind = after, is_behind
 
-    def hear(self, news: News) -> None:
-        """Something was committed."""
-        if self.is_behind or not self.wants.matches(news.row):
+    def hear(self, framed: Framed) -> None:
+        """Take an event that was just committed."""
+        if self.is_behind or not self.wants.matches(framed.row):
             return
         if len(self._waiting) >= WAITING:
             self._waiting.clear()
             self.is_behind = True
         else:
-            self._waiting.append(news)
+            self._waiting.append(framed)
         self._wake.set()
 
     def end(self) -> None:
@@ -90,8 +89,8 @@ class Listener:
     async def __anext__(self) -> bytes:
         if not self._has_begun:
             self._has_begun = True
-            return b"retry: 1000\nid: %d\n\n" % self.after  # whoever is cut off before the first event knows where to go on
-        until = time.monotonic() + self._service.settings.heartbeat
+            return b"retry: 1000\nid: %d\n\n" % self.after  # a reader that is cut off before the first event knows where to go on
+        until = time.monotonic() + self._heartbeat
         while not self._is_ended():
             if self.is_behind:
                 try:
@@ -118,7 +117,7 @@ class Listener:
     async def _catch_up(self) -> bytes:
         self.is_behind = False  # from here on what is committed is heard again; what the table has too is skipped by its id
         self._waiting.clear()
-        rows = await self._service.database.read(lambda c: event_log.after(c, self.after, PAGE, self.wants))
+        rows = await self._database.read(lambda c: event_log.after(c, self.after, PAGE, self.wants))
         self.is_behind = self.is_behind or len(rows) == PAGE
         if rows:
             self.after = rows[-1]["id"]
@@ -126,18 +125,25 @@ class Listener:
 
     def _is_ended(self) -> bool:
         expires = self.caller.expires_at
-        return self.is_over or (expires is not None and expires <= self._service.database.now())
+        return self.is_over or (expires is not None and expires <= self._database.now())
 
     def _until_it_ends(self, left: float) -> float:
         expires = self.caller.expires_at
-        return left if expires is None else max(0.0, min(left, expires - self._service.database.now()))
+        return left if expires is None else max(0.0, min(left, expires - self._database.now()))
 
 
-class Feed:
-    """Who listens to this process of the service."""
+class EventStreams:
+    """The listeners of this process of the service."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, database: Database, news: News, heartbeat: float, on_revoked: Callable[[], None]) -> None:
+        """No listener yet.
+
+        Args:
+            news: Announces commits.
+            heartbeat: s between two signs of life on a stream on which nothing happens.
+            on_revoked: Called when a token was revoked, by whichever process.
+        """
+        self._database, self._news, self._heartbeat, self._on_revoked = database, news, heartbeat, on_revoked
         self._listeners: dict[str, set[Listener]] = {}  # by whose events they want; everybody's under EVERYBODY
         self._watchers: dict[str, set[asyncio.Event]] = {}  # by the id of an experiment, or the name of a rig: these have no _
         self._reader: asyncio.Task[None] | None = None
@@ -163,14 +169,12 @@ class Feed:
         """
         listeners = self._listeners.setdefault(wants.person or EVERYBODY, set())
         if sum(one.caller.token == caller.token for one in listeners) >= STREAMS:
-            error = TooMany(f"this token has {STREAMS} event streams open; close one of them first")
-            error.retry_after = self._service.settings.heartbeat
-            raise error
-        listener = Listener(self._service, caller, wants)
+            raise TooMany(f"this token has {STREAMS} event streams open; close one of them first", retry_after=self._heartbeat)
+        listener = Listener(self._database, self._heartbeat, caller, wants)
         listeners.add(listener)
         try:
             await self._read_from_now_on()
-            newest = await self._service.database.read(partial(_newest, token=caller.token))
+            newest = await self._database.read(partial(_newest, token=caller.token))
             if after is not None and after > newest:
                 raise InvalidInput(f"there is no event {after} yet, the newest is {newest}; begin after that one")
         except BaseException:
@@ -180,7 +184,7 @@ class Feed:
         return listener
 
     def leave(self, listener: Listener) -> None:
-        """Its stream is closed."""
+        """Take a listener away whose stream is closed."""
         listener.end()
         key = listener.wants.person or EVERYBODY
         self._listeners.get(key, set()).discard(listener)
@@ -190,8 +194,10 @@ class Feed:
 
     @asynccontextmanager
     async def watching(self, what: str) -> AsyncIterator[asyncio.Event]:
-        """Set by each event of an experiment, or of a rig, from now on, and when the service leaves. Whoever waits asks the database only
-        then: with hundreds who wait, asking at every commit would be most of the service's work."""
+        """A signal that each event of an experiment, or of a rig, sets from now on, and the end of the service too.
+
+        A request that waits asks the database only then: with hundreds of them, asking at every commit would be most of the work.
+        """
         changed = asyncio.Event()
         watchers = self._watchers.setdefault(what, set())
         watchers.add(changed)
@@ -220,7 +226,7 @@ class Feed:
                 await self._reader
 
     def _rest(self) -> None:
-        """Read no more while nobody wants to know."""
+        """Read no more while there is no listener."""
         if not self._listeners and not self._watchers and self._reader is not None:
             self._reader.cancel()
             self._reader = None
@@ -228,21 +234,21 @@ class Feed:
     async def _read_from_now_on(self) -> None:
         async with self._starting:
             if self._reader is None:
-                newest = await self._service.database.read(event_log.last)
+                newest = await self._database.read(event_log.last)
                 self._reader = asyncio.create_task(self._read(newest), name="events")
 
     async def _read(self, position: int) -> None:
         while True:
-            news = self._service.news
+            since = self._news.now
             rows: list[dict[str, Any]] = []
             with contextlib.suppress(FrugalTwinError):  # logged where it was raised; the database may come back
-                rows = await self._service.database.read(partial(event_log.after, number=position, count=PAGE))
+                rows = await self._database.read(partial(event_log.after, number=position, count=PAGE))
             for row in rows:
                 self._spread(row)
                 position = row["id"]
             if len(rows) < PAGE:
                 await asyncio.sleep(PACE)
-                await self._service.wait_for_news(self._service.settings.heartbeat, news)
+                await self._news.wait(self._heartbeat, since)
 
     def _spread(self, row: Mapping[str, Any]) -> None:
         for what in (row["experiment"], row["rig"]):
@@ -253,11 +259,11 @@ class Feed:
         else:
             listeners = [*self._listeners.get(row["person"], ()), *self._listeners.get(EVERYBODY, ())]
         if listeners:
-            news = News(row, frame(row))
+            framed = Framed(row, frame(row))
             for one in listeners:
-                one.hear(news)
+                one.hear(framed)
         if row["kind"] == "token.revoked":
-            self._service.forget()
+            self._on_revoked()
             revoked = json.loads(row["body_json"])["token"]
             for one in self.listeners():
                 if one.caller.token == revoked:
@@ -270,7 +276,7 @@ def _newest(connection: Connection, token: str) -> int:
 
 
 def frame(row: Mapping[str, Any]) -> bytes:
-    """An event as a stream has it."""
+    """An event in the format of a stream."""
     return f"id: {row['id']}\nevent: {row['kind']}\ndata: {text(row)}\n\n".encode()
 
 

@@ -1,4 +1,4 @@
-"""Connections of callers, of which a process has only so many: who takes too long to say what they want is hung up on."""
+"""A time limit for the head of a request. A process has only so many connections, so one that sends nothing is closed."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.service import SLOWEST
+from api.request_limits import SLOWEST
 
 
-class Prompt(HttpToolsProtocol):
-    """uvicorn's HTTP, in which the head of a request has so long to arrive; it would wait for ever."""
+class TimedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP with a time limit for the head of a request; without it, it would wait for ever."""
 
     patience = SLOWEST
-    _late: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._has_come()
+        self._cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._late is None and (self.cycle is None or self.cycle.response_complete):
-            self._expect()
+        if self._timer is None and (self.cycle is None or self.cycle.response_complete):
+            self._start_timer()
         super().data_received(data)
 
     def on_headers_complete(self) -> None:
-        self._has_come()
+        self._cancel()
         super().on_headers_complete()
 
-    def _expect(self) -> None:
-        self._late = self.loop.call_later(self.patience, self.transport.close)
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self.patience, self.transport.close)
 
-    def _has_come(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -201,9 +201,9 @@ def allow_connections() -> None:
 def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
     if sys.platform == "win32":
         return "auto"
-    from api.request_timeout import Prompt
+    from api.request_timeout import TimedProtocol
 
-    return Prompt
+    return TimedProtocol
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -19,15 +19,15 @@ import uvicorn
 from sqlalchemy import func, select
 
 from api.errors import Conflict
+from api.rate_limit import WAITS
 from api.records import campaigns, fair_queue, ledger, maintenance, people, rigs
 from api.records.campaigns import AT_ONCE
 from api.records.ledger import Amount
 from api.records.tables import campaign, experiment
-from api.request_timeout import Prompt
+from api.request_timeout import TimedProtocol
 from api.routes.experiments import seconds_to_wait
 from api.server import CONNECTIONS
-from api.service import WAITS
-from api.workers.driver_process import Apart
+from api.workers.driver_process import DriverProcess
 from api.workers.strategy_processes import Turns
 from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError
@@ -168,7 +168,7 @@ def test_only_so_many_campaigns_of_one_person_are_run_at_once(service: Running) 
     whose, token = service.person()
 
     def start(connection: Any, now: float) -> str:
-        rig = rigs.Benches().get(connection, "color-1")[1]
+        rig = rigs.Rigs().get(connection, "color-1")[1]
         words = {"goal": "match-color:lab(50, 0, 0)", "strategy": {"name": "random", "options": {}}, "seed": 0, "budget": {"runs": 1}}
         words |= {"stop": None, "approve": True}
         made = [campaigns.start(connection, now, whose, f"c{i}", rig, campaigns.SERVER, words) for i in range(AT_ONCE)]
@@ -303,7 +303,7 @@ def test_who_takes_too_long_to_say_what_they_want_is_hung_up_on(first: bytes, th
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    class Hasty(Prompt):
+    class Hasty(TimedProtocol):
         patience = 0.2
 
     server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, http=Hasty, lifespan="off", log_config=None, timeout_keep_alive=1))
@@ -323,7 +323,7 @@ def test_who_takes_too_long_to_say_what_they_want_is_hung_up_on(first: bytes, th
 
 
 def test_a_body_that_comes_too_slowly_is_refused(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.app.SLOWEST", 0.2)
+    monkeypatch.setattr("api.request_limits.SLOWEST", 0.2)
     host, _, port = service.address.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=30) as line:
         line.sendall(b'POST /v1/experiments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"rig": ')
@@ -382,18 +382,18 @@ def test_odd_words_are_names_of_nothing(service: Running) -> None:
 
 def test_a_cost_that_nobody_can_book_is_no_measurement(service: Running) -> None:
     """Below zero it would give back more than was reserved."""
-    apart = Apart(OddlyPricedDriver, is_real=False)
+    process = DriverProcess(OddlyPricedDriver, is_real=False)
     try:
-        apart.start()
-        apart.send([{"x": x} for x in (3.0, -1e5, 1e7)])
-        good, below, none = (apart.result() for _ in range(3))
+        process.start()
+        process.send([{"x": x} for x in (3.0, -1e5, 1e7)])
+        good, below, none = (process.result() for _ in range(3))
         assert isinstance(good, Measurement)
         assert good.cost.seconds == 3.0
         for odd in (below, none):
             assert isinstance(odd, DriverError)
             assert "nobody can book" in str(odd)
     finally:
-        apart.close()
+        process.close()
     with service.client(service.admin) as worker:
         cost = {"seconds": -1.0, "money": 0.0, "volume": 0.0}
         report = {"id": "x_1", "lease": "l", "measurement": None, "error": "e", "cost": cost, "provenance": {}}

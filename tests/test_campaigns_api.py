@@ -506,15 +506,16 @@ def test_a_process_claims_no_more_campaigns_than_it_can_think_about(lab: Lab, an
 
 SERVICE = """
 import asyncio, sys
-from api import course
-from api.workers.campaign_runner import orchestrated
+from api.records import campaigns
+from api.workers.campaign_runner import running_campaigns
 from api.service import opened
 from api.settings import Settings
 
-course.THINKING = 0.5  # s until another takes over what a killed one had begun to think about
+campaigns.THINKING = 0.5  # s until another takes over what a killed one had begun to think about
 
 async def main():
-    async with opened(Settings(url=sys.argv[1], poll=0.02, thinkers=1)) as service, orchestrated(service):
+    settings = Settings(url=sys.argv[1], poll=0.02, thinkers=1)
+    async with opened(settings) as one, running_campaigns(one.database, one.news, one.rigs, one.strategies):
         await asyncio.Event().wait()
 
 asyncio.run(main())

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from api.errors import TooMany, Unauthorized
+from api.rate_limit import WRONG_CODES
 from api.records import campaigns, fair_queue, people
 from api.records.campaigns import THINKING
 from api.records.database import Database
 from api.records.fair_queue import Order
 from api.records.people import Caller
-from api.service import WRONG_CODES, Service
+from api.service import Service
 from api.settings import Settings
 from frugaltwin.catalog import make_driver
 from frugaltwin.store import experiment_to_json
@@ -78,11 +79,11 @@ def test_whoever_sent_wrong_codes_waits_for_what_has_passed(sqlite_url: str, clo
     database = Database(sqlite_url, clock)
     service = Service(Settings(sqlite_url), database)
     for _ in range(WRONG_CODES):
-        service.count_wrong_code("127.0.0.1")
-    assert not is_let(lambda: service.check_wrong_codes("127.0.0.1"))
+        service.rate_limit.count_wrong_code("127.0.0.1")
+    assert not is_let(lambda: service.rate_limit.check_wrong_codes("127.0.0.1"))
     clock.ahead = jump
-    assert not is_let(lambda: service.check_wrong_codes("127.0.0.1"))
-    until(lambda: is_let(lambda: service.check_wrong_codes("127.0.0.1")), 15.0)
+    assert not is_let(lambda: service.rate_limit.check_wrong_codes("127.0.0.1"))
+    until(lambda: is_let(lambda: service.rate_limit.check_wrong_codes("127.0.0.1")), 15.0)
     database.close()
 
 

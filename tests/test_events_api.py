@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import Connection
 
-from api.event_streams import STREAMS, WAITING, Listener, News
+from api.event_streams import STREAMS, WAITING, Framed, Listener
 from api.records import event_log, people
 from api.records.event_log import EVERYBODY, Filter
 from frugaltwin.errors import InvalidInput
@@ -172,7 +172,7 @@ def test_a_slow_reader_costs_no_memory_and_loses_nothing(service: Running) -> No
             event_log.record(c, now, "note.made", whose, long)
 
     def listeners() -> list[Listener]:
-        return [one for one in service.service.feed.listeners() if one.caller.person == whose]
+        return [one for one in service.service.streams.listeners() if one.caller.person == whose]
 
     small = httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)])
     with stream(service, token, transport=small) as lines:
@@ -192,11 +192,11 @@ def test_what_the_table_told_is_not_told_again_from_memory(service: Running) -> 
     caller = service.database.read_now(lambda c: people.caller(c, 0.0, token))
 
     async def told() -> list[bytes]:
-        listener = Listener(service.service, caller, Filter(whose))
+        listener = Listener(service.database, 15.0, caller, Filter(whose))
         listener.place(made[0] - 1, is_behind=True)
         first = [await anext(listener), await anext(listener)]  # where it begins, and all that the table has
-        listener.hear(News({**rows[3]}, b"again"))
-        listener.hear(News({**rows[3], "id": made[3] + 1}, b"new"))
+        listener.hear(Framed({**rows[3]}, b"again"))
+        listener.hear(Framed({**rows[3], "id": made[3] + 1}, b"new"))
         return [*first[1:], await anext(listener)]
 
     from_table, from_memory = asyncio.run(told())
@@ -213,7 +213,7 @@ def test_streams_end_when_their_token_is_revoked(service: Running) -> None:
             assert not [line for line in cut if line.startswith("data") and "token.revoked" not in line]
             last = tell(service, whose, "note.made")[0]
             assert events(kept, 2)[-1]["id"] == last
-    until(lambda: len(service.service.feed) == 0)
+    until(lambda: len(service.service.streams) == 0)
 
 
 def test_streams_end_when_their_token_expires(service: Running) -> None:
@@ -240,7 +240,7 @@ def test_who_waits_is_answered_when_the_service_ends(database_url: str) -> None:
         identity = submit(service.database, whose)
         with service.client(token) as client:
             waiting = pool.submit(client.get, f"/v1/experiments/{identity}", headers={"Prefer": "wait=60"}, timeout=60)
-            until(lambda: bool(service.service.feed._watchers))
+            until(lambda: bool(service.service.streams._watchers))
             service.stop()
             answer = waiting.result()
         assert (answer.status_code, answer.json()["state"]) == (200, "queued")
@@ -255,7 +255,7 @@ def test_a_token_has_only_so_many_streams(service: Running) -> None:
             refused = client.get("/v1/events", headers=SSE)
             assert (refused.status_code, refused.headers["content-type"]) == (429, "application/problem+json")
             assert "retry-after" in refused.headers
-    until(lambda: len(service.service.feed) == 0)
+    until(lambda: len(service.service.streams) == 0)
     with stream(service, token) as lines:
         assert next(lines) == ""
 

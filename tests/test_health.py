@@ -125,7 +125,7 @@ def test_no_token_or_code_is_in_the_log_of_a_whole_session(database_url: str, mo
                 assert (
                     httpx.get(f"{service.address}/v1/me", headers={"Authorization": f"Bearer {wrong}"}, trust_env=False).status_code == 401
                 )
-                service.service._seen.clear()
+                service.service._callers.clear()
                 monkeypatch.setattr(service.service, "caller", None)  # a bug, with a traceback
                 assert student.get("/v1/me").status_code == 500
             secrets.append(wrong)

@@ -61,7 +61,7 @@ def test_wrong_codes_are_limited_and_right_ones_are_not(database_url: str) -> No
         statuses = [nobody.post("/v1/join", json={"code": f"aaaa-bbbb-cc{i:02}", "name": "Eve"}).status_code for i in range(30)]
         assert set(statuses) == {401}
         for _ in range(10):  # what a slow machine gives back meanwhile
-            service.service.count_wrong_code("127.0.0.1")
+            service.service.rate_limit.count_wrong_code("127.0.0.1")
         for words in ("aaaa-bbbb-dddd", code):
             response = nobody.post("/v1/join", json={"code": words, "name": "Eve"})
             assert refused(response, 429, "wrong codes")["retryable"]

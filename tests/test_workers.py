@@ -34,8 +34,9 @@ LAUNCHER = """
 from frugaltwin import catalog
 catalog.DRIVERS["slow"] = "tests.slow_driver:SlowDriver"
 catalog.DRIVERS["garbled"] = "tests.slow_driver:GarbledDriver"
-from api import queue, remote_desk, worker
-queue.LEASE = {lease}
+from api.records import fair_queue
+from api.workers import worker
+fair_queue.LEASE = {lease}
 worker.AGAIN = 0.2
 if __name__ == "__main__":
     from frugaltwin.cli.main import main
@@ -501,7 +502,7 @@ def test_news_of_a_rig_come_at_once_and_none_is_missed(sqlite_url: str) -> None:
         threads = [threading.Thread(target=news, args=(after,), kwargs={"Prefer": "wait=20"}) for _ in range(3)]
         for thread in threads:
             thread.start()
-        until(lambda: len(service.service.feed._watchers.get("color-1", ())) == 3)
+        until(lambda: len(service.service.streams._watchers.get("color-1", ())) == 3)
         client.post("/v1/rigs/color-1/open")
         for thread in threads:
             thread.join()

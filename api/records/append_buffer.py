@@ -9,15 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from api.records.prepared_statement import Prepared
+from api.records.prepared_statement import PreparedStatement
 
 Row = dict[str, Any]
-Mark = tuple[int, dict[Prepared, int]]
+Mark = tuple[int, dict[PreparedStatement, int]]
 
-_newest = Prepared(text("update counter set value = :newest where name = 'event'"))
+_newest = PreparedStatement(text("update counter set value = :newest where name = 'event'"))
 
 
-class Appended:
+class AppendBuffer:
     """What the changes of one transaction have added so far."""
 
     def __init__(self, newest_event: int) -> None:
@@ -27,13 +27,13 @@ class Appended:
             newest_event: The id of the newest event in the table.
         """
         self._in_table = self.newest_event = newest_event
-        self._rows: dict[Prepared, list[Row]] = {}
+        self._rows: dict[PreparedStatement, list[Row]] = {}
 
-    def add(self, insert: Prepared, row: Row) -> None:
+    def add(self, insert: PreparedStatement, row: Row) -> None:
         """One more row."""
         self._rows.setdefault(insert, []).append(row)
 
-    def rows(self, insert: Prepared) -> list[Row]:
+    def rows(self, insert: PreparedStatement) -> list[Row]:
         """What a reading of the table does not show yet."""
         return self._rows.get(insert, [])
 
@@ -55,7 +55,7 @@ class Appended:
             _newest(connection, {"newest": self.newest_event})
 
 
-def of(connection: Connection) -> Appended:
+def of(connection: Connection) -> AppendBuffer:
     """What the transaction under way on a connection has added."""
-    found: Appended = connection.info[Appended]
+    found: AppendBuffer = connection.info[AppendBuffer]
     return found

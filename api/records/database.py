@@ -27,8 +27,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, OperationalError
 
-from api.records.append_buffer import Appended
-from api.records.prepared_statement import Prepared
+from api.records.append_buffer import AppendBuffer
+from api.records.prepared_statement import PreparedStatement
 from frugaltwin.errors import FrugalTwinError, InvalidInput, MissingPart, StoreError
 
 GROUP = 500  # changes that share a commit at most
@@ -48,15 +48,15 @@ _number_group = text(
     "on conflict (name) do update set value = :number where counter.value < :number"
 )
 _ADDRESS = "write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
-_savepoint = Prepared(text("savepoint change"))
-_take_back = Prepared(text("rollback to savepoint change"))
+_savepoint = PreparedStatement(text("savepoint change"))
+_take_back = PreparedStatement(text("rollback to savepoint change"))
 _keep = {
-    True: [Prepared(text("release savepoint change")), _savepoint],
-    False: [Prepared(text("release savepoint change; savepoint change"))],
+    True: [PreparedStatement(text("release savepoint change")), _savepoint],
+    False: [PreparedStatement(text("release savepoint change; savepoint change"))],
 }
 """Of a change that is done, and the next one begins: one walk to PostgreSQL. SQLite takes no two statements at once."""
 _CHANNEL = "frugaltwin"
-_notify = Prepared(text("select pg_notify(:channel, :who)"))
+_notify = PreparedStatement(text("select pg_notify(:channel, :who)"))
 """On PostgreSQL, with the commit."""
 _CANNOT_BE_KEPT = (DataError, OverflowError, UnicodeEncodeError)
 _CANNOT_BE_KEPT_WORDS = "a number is too large, or a text has a character that cannot be stored; change it, then send it again"
@@ -278,7 +278,7 @@ class Database:
                 return self._unsure
             self._unsure = None
             now = self.now()
-            page = connection.info[Appended] = Appended(newest)
+            page = connection.info[AppendBuffer] = AppendBuffer(newest)
             _savepoint(connection, {})
             for change in changes:
                 mark = page.mark()

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, text
 
 from api.records import append_buffer
-from api.records.prepared_statement import Prepared
+from api.records.prepared_statement import PreparedStatement
 from api.records.tables import event
 
 EVERYBODY = ""
@@ -33,7 +33,7 @@ class Filter:
         )
 
 
-_insert = Prepared(insert(event), "id", "person", "rig", "campaign", "experiment", "kind", "body_json", "at")
+_insert = PreparedStatement(insert(event), "id", "person", "rig", "campaign", "experiment", "kind", "body_json", "at")
 _after = select(event).where(event.c.id > bindparam("after")).order_by(event.c.id).limit(bindparam("count"))
 _last = text("select value from counter where name = 'event'")
 

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, t
 from api.errors import Conflict, NotFound
 from api.records import event_log, ledger
 from api.records.ledger import Amount
-from api.records.prepared_statement import Prepared
+from api.records.prepared_statement import PreparedStatement
 from api.records.tables import experiment, rig, share
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement, Settings
@@ -69,23 +69,23 @@ class Ended:
 
 
 _rig = select(rig).where(rig.c.name == bindparam("which"))
-_virtual = Prepared(
+_virtual = PreparedStatement(
     select(rig.c.clock, share.c.until)
     .outerjoin(share, and_(share.c.rig == rig.c.name, share.c.person == bindparam("whose")))
     .where(rig.c.name == bindparam("which"))
 )
-_move_share = Prepared(
+_move_share = PreparedStatement(
     text(
         "insert into share (rig, person, until) values (:which, :whose, :then) "
         "on conflict (rig, person) do update set until = excluded.until"
     )
 )
-_back = Prepared(
+_back = PreparedStatement(
     update(share)
     .where(share.c.rig == bindparam("which"), share.c.person == bindparam("whose"))
     .values(until=share.c.until - bindparam("turn"))
 )
-_close_up = Prepared(
+_close_up = PreparedStatement(
     update(experiment)
     .where(
         experiment.c.person == bindparam("whose"), experiment.c.number > bindparam("behind"),
@@ -93,13 +93,13 @@ _close_up = Prepared(
     )
     .values(tag=experiment.c.tag - bindparam("turn"))
 )  # fmt: skip
-_n_waiting = Prepared(text("select count(*) as n from experiment where person = :whose and state = 'queued'"))  # by its index
-_insert = Prepared(
+_n_waiting = PreparedStatement(text("select count(*) as n from experiment where person = :whose and state = 'queued'"))  # by its index
+_insert = PreparedStatement(
     insert(experiment).returning(experiment.c.number),
     "id", "person", "rig", "campaign", "trial", "settings_json", "state", "lane", "tag", "seconds", "money", "volume", "attempt",
     "created_at",
 )  # fmt: skip
-_by_id = Prepared(select(experiment).where(experiment.c.id == bindparam("which")))
+_by_id = PreparedStatement(select(experiment).where(experiment.c.id == bindparam("which")))
 _waiting = (
     select(experiment)
     .where(experiment.c.rig == bindparam("which"), experiment.c.state == QUEUED)
@@ -377,8 +377,10 @@ def _check_held(row: Row, lease_id: str, states: Sequence[str]) -> None:
 
 
 @cache
-def _changed(*columns: str) -> Prepared:
-    return Prepared(update(experiment).where(experiment.c.number == bindparam("which")).values({c: bindparam(f"new_{c}") for c in columns}))
+def _changed(*columns: str) -> PreparedStatement:
+    return PreparedStatement(
+        update(experiment).where(experiment.c.number == bindparam("which")).values({c: bindparam(f"new_{c}") for c in columns})
+    )
 
 
 def _bound(row: Row, values: Row) -> Row:

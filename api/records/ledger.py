@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, case, func, insert, or_, select, u
 
 from api.errors import BudgetExhausted
 from api.records import append_buffer
-from api.records.prepared_statement import Prepared
+from api.records.prepared_statement import PreparedStatement
 from api.records.tables import account, ledger
 from frugaltwin.errors import FrugalTwinError
 
@@ -43,20 +43,20 @@ class Amount:
         return Amount(*(min(getattr(self, k), getattr(other, k)) for k in KINDS))
 
 
-_balance = Prepared(select(account).where(account.c.person == bindparam("whose")))
-_move = Prepared(
+_balance = PreparedStatement(select(account).where(account.c.person == bindparam("whose")))
+_move = PreparedStatement(
     update(account)
     .where(account.c.person == bindparam("whose"))
     .values({k: account.c[k] + bindparam(f"plus_{k}") for k in KINDS})  # nothing (no limit) stays nothing
 )
-_take = Prepared(
+_take = PreparedStatement(
     update(account)
     .where(account.c.person == bindparam("whose"), *(or_(account.c[k].is_(None), account.c[k] >= bindparam(f"asked_{k}")) for k in KINDS))
     .values({k: account.c[k] - bindparam(f"asked_{k}") for k in KINDS})
     .returning(account.c.person)
 )
 """Gives a row if all of it was there to be taken."""
-_write = Prepared(insert(ledger).inline(), "person", "experiment", "kind", "at", *KINDS)
+_write = PreparedStatement(insert(ledger).inline(), "person", "experiment", "kind", "at", *KINDS)
 
 
 def balance(connection: Connection, person: str) -> dict[str, float | None]:

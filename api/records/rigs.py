@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from api.errors import NotFound
-from api.records.prepared_statement import Prepared
+from api.records.prepared_statement import PreparedStatement
 from api.records.tables import rig
 from frugaltwin import catalog
 from frugaltwin.campaign import unconnected
@@ -20,7 +20,7 @@ from frugaltwin.experiment import Experiment, Settings
 from frugaltwin.plugins import Driver, Estimates
 from frugaltwin.store import experiment_from_json, experiment_to_json
 
-_by_name = Prepared(select(rig).where(rig.c.name == bindparam("which")))
+_by_name = PreparedStatement(select(rig).where(rig.c.name == bindparam("which")))
 
 OFFLINE = 15.0
 """s without a word from its worker after which a rig counts as offline."""
@@ -72,7 +72,7 @@ def register(
     connection.execute(update(rig).where(rig.c.name == name).values(**row))
 
 
-class Benches:
+class Rigs:
     """The rigs, kept in mind."""
 
     def __init__(self) -> None:

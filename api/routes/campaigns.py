@@ -199,8 +199,8 @@ async def start(body: NewCampaign, service: TheService, caller: TheCaller, key: 
     strategy = body.strategy.model_dump() if body.strategy else stored.get("strategy")
     goal = body.goal or stored.get("goal")
     if body.mode == campaigns.SERVER:
-        with service.waiting(caller):
-            words = await service.thinkers.ask(caller.person, strategy_processes.understood, asked, goal, strategy, seed)
+        with service.rate_limit.waiting(caller):
+            words = await service.strategies.ask(caller.person, strategy_processes.understood, asked, goal, strategy, seed)
     else:  # its strategy is its owner's
         words = await asyncio.to_thread(strategy_processes.understood_goal, asked, goal, seed) | {"strategy": strategy}
     words["seed"] = seed
@@ -278,8 +278,8 @@ async def recommendation(identity: Identity, service: TheService, caller: TheCal
     caller.check("read")
     row, bench, known = await service.database.read(lambda c: _asked(c, service, caller, identity))
     question = question_of(row, bench, known)
-    with service.waiting(caller):
-        settings, has_model = await service.thinkers.ask_once(
+    with service.rate_limit.waiting(caller):
+        settings, has_model = await service.strategies.ask_once(
             ("recommend", identity, len(known)), caller.person, strategy_processes.recommend, question
         )
     by: Literal["model", "best reading"] = "model" if has_model else "best reading"
@@ -320,8 +320,8 @@ async def export(
     if form == "svg":
         row, bench, known = await service.database.read(lambda c: _asked(c, service, caller, identity))
         question = question_of(row, bench, known)
-        with service.waiting(caller):
-            body: str | bytes = await service.thinkers.ask_once(
+        with service.rate_limit.waiting(caller):
+            body: str | bytes = await service.strategies.ask_once(
                 ("picture", identity, len(known)), caller.person, strategy_processes.picture, question
             )
     else:
@@ -410,24 +410,24 @@ def _judged(connection: Connection, now: float, service: Service, row: Row, body
         rejected = [*proposal.get("rejected", []), proposal["settings"]]
         return campaigns.turn(connection, now, row, RUNNING, None, proposal_json=json.dumps({"rejected": rejected}))
     settings = body.settings if body.settings is not None else proposal["settings"]
-    bench, _ = service.benches.get(connection, row["rig"])
+    bench, _ = service.rigs.get(connection, row["rig"])
     price = bench.estimate(bench.experiment.check(settings))
     if reason := Budget(**json.loads(row["words_json"])["budget"]).exhausted(trials_of(connection, row), price):
         raise CampaignError(f"the campaign cannot pay for that ({reason}); extend it, or choose something cheaper")
-    return submit(connection, now, service.benches, row, settings)
+    return submit(connection, now, service.rigs, row, settings)
 
 
 def mine(connection: Connection, service: Service, caller: Caller, identity: str) -> Row:
     """A campaign, for somebody who may do something with it."""
     row = campaigns.find(connection, identity, caller)
-    bench, _ = service.benches.get(connection, row["rig"])
+    bench, _ = service.rigs.get(connection, row["rig"])
     caller.check("run:rig" if bench.is_real else "run:sim")
     return row
 
 
 def _asked(connection: Connection, service: Service, caller: Caller, identity: str) -> tuple[Row, Bench, list[Trial]]:
     row = campaigns.find(connection, identity, caller)
-    bench, _ = service.benches.get(connection, row["rig"])
+    bench, _ = service.rigs.get(connection, row["rig"])
     return row, bench, trials_of(connection, row)
 
 

@@ -158,11 +158,11 @@ class _GrantTo(BaseModel):
 async def join(body: Join, service: TheService, request: Request) -> Response:
     """Come in with your class's code: you get a token, shown this once. Needs no token; wrong codes are limited per address."""
     address = request.client.host if request.client else ""
-    service.check_wrong_codes(address)
+    service.rate_limit.check_wrong_codes(address)
     try:
         whose, words = await service.database.write(lambda c, now: people.join(c, now, body.code, body.name))
     except Unauthorized:
-        service.count_wrong_code(address)
+        service.rate_limit.count_wrong_code(address)
         raise
     return shown(Joined(person=whose, name=body.name, role="student", token=words), 201, Location="/v1/me")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from starlette.responses import FileResponse, RedirectResponse, Response
 
-from api.records.fair_queue import NotFound
+from api.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
 

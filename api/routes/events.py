@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from api.event_streams import Feed, Listener, text
+from api.event_streams import EventStreams, Listener, text
 from api.records import event_log
 from api.records.event_log import Filter
 from api.routes.dependencies import TheCaller, TheService
@@ -57,15 +57,15 @@ class EventPage(BaseModel):
 class Stream(StreamingResponse):
     """A listener's events as a response. Its listener leaves when it is over, however it ends."""
 
-    def __init__(self, feed: Feed, listener: Listener) -> None:
+    def __init__(self, streams: EventStreams, listener: Listener) -> None:
         super().__init__(listener, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}, STREAM)
-        self._feed, self._listener = feed, listener
+        self._streams, self._listener = streams, listener
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._feed.leave(self._listener)
+            self._streams.leave(self._listener)
 
     async def stream_response(self, send: Send) -> None:
         async def in_time(message: Message) -> None:
@@ -104,7 +104,7 @@ async def events(
     wants = Filter(None if caller.is_instructor else caller.person, rig, campaign, experiment)
     begin = after if last is None else last
     if STREAM in accept.lower():
-        return Stream(service.feed, await service.feed.listen(caller, wants, begin))
+        return Stream(service.streams, await service.streams.listen(caller, wants, begin))
     rows = await service.database.read(partial(event_log.after, number=begin or 0, count=limit, wants=wants))
     return Response(_page(rows, begin or 0), media_type="application/json", headers={"Vary": "Accept"})
 

@@ -144,8 +144,8 @@ async def submit(
     if body.dry_run:
         return shown(await service.database.read(lambda c: _dry_run(c, service, caller, body)))
     wait = seconds_to_wait(prefer)
-    if not service.benches.knows(body.rig):  # the writer must not wait for imports
-        await service.database.read(lambda c: service.benches.get(c, body.rig))
+    if not service.rigs.knows(body.rig):  # the writer must not wait for imports
+        await service.database.read(lambda c: service.rigs.get(c, body.rig))
 
     def change(connection: Connection, now: float) -> tuple[int, BaseModel, str]:
         _, order = _order(connection, service, caller, body)
@@ -206,7 +206,7 @@ async def abort(identity: ExperimentId, service: TheService, caller: TheCaller) 
 
     def change(connection: Connection, now: float) -> ExperimentView:
         owner = _mine(connection, caller, identity)
-        bench, _ = service.benches.get(connection, fair_queue.find(connection, identity)["rig"])
+        bench, _ = service.rigs.get(connection, fair_queue.find(connection, identity)["rig"])
         caller.check("run:rig" if bench.is_real else "run:sim")
         return view(fair_queue.abort(connection, now, identity, f"aborted by {caller.title(owner)}"))
 
@@ -233,7 +233,7 @@ def check_rig(connection: Connection, service: Service, caller: Caller, name: st
     Raises:
         NotFound, Forbidden, Conflict: There is no such rig; it is not for this caller; it takes nothing now.
     """
-    bench, row = service.benches.get(connection, name)
+    bench, row = service.rigs.get(connection, name)
     caller.check("run:rig" if bench.is_real else "run:sim")
     if bench.is_real and not caller.is_instructor and not people.is_approved(connection, caller.person, name):
         raise Forbidden(f"{name} is a real rig, and you are not approved for it yet; ask your instructor to approve {caller.person}")
@@ -249,9 +249,8 @@ def _order(connection: Connection, service: Service, caller: Caller, body: NewEx
         raise InvalidInput(f"trial {body.trial} of which campaign? send the campaign's id with it, or leave the trial out")
     trial = campaigns.admit(connection, caller, body.campaign, body.rig, body.trial) if body.campaign is not None else None
     if not caller.is_instructor and fair_queue.n_waiting(connection, caller.person) >= WAITING:
-        error = TooMany(f"{WAITING:,} experiments of yours wait; send more when some of them are done, or abort some")
-        error.retry_after = 10.0
-        raise error
+        words = f"{WAITING:,} experiments of yours wait; send more when some of them are done, or abort some"
+        raise TooMany(words, retry_after=10.0)
     cost = bench.estimate(settings)
     return bench, Order(caller.person, body.rig, settings, cost, is_urgent=caller.is_instructor, campaign=body.campaign, trial=trial)
 
@@ -284,7 +283,7 @@ def _viewed(connection: Connection, service: Service, identity: str) -> Experime
     row = fair_queue.find(connection, identity)
     if row["state"] != fair_queue.QUEUED:
         return view(row)
-    _, rig = service.benches.get(connection, row["rig"])
+    _, rig = service.rigs.get(connection, row["rig"])
     status = status_of(rig, service.database.now())
     place = fair_queue.place(connection, row)
     reasons = {"offline": "its rig is offline", "paused": "its rig is paused", "stopped": "its rig was stopped"}
@@ -294,8 +293,8 @@ def _viewed(connection: Connection, service: Service, identity: str) -> Experime
 
 async def _until_done(service: Service, caller: Caller, identity: str, wait: float) -> ExperimentView | None:
     """The experiment if it ends in time; nothing at once if too many requests of this person wait already."""
-    with contextlib.suppress(TimeoutError, TooMany), service.waiting(caller):
-        async with asyncio.timeout(wait), service.feed.watching(identity) as changed:
+    with contextlib.suppress(TimeoutError, TooMany), service.rate_limit.waiting(caller):
+        async with asyncio.timeout(wait), service.streams.watching(identity) as changed:
             while not service.is_leaving:
                 changed.clear()
                 row = await service.database.read(lambda c: fair_queue.find(c, identity))

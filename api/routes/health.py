@@ -108,7 +108,7 @@ def _lines(service: Service, states: dict[str, Counter[str]]) -> Iterator[str]:
     yield from _family("frugaltwin_queue_length", "gauge", "experiments that wait for a rig", queued.items())
     ended = {_labels(rig=name, end=end): float(found[end]) for name, found in states.items() for end in ENDS}
     yield from _family("frugaltwin_experiments_ended_total", "counter", "experiments by their end", ended.items())
-    yield from _family("frugaltwin_event_streams", "gauge", "event streams open in this process", [("", float(len(service.feed)))])
+    yield from _family("frugaltwin_event_streams", "gauge", "event streams open in this process", [("", float(len(service.streams)))])
     tally = service.database.tally
     name = "frugaltwin_write_group_seconds"
     yield f"# HELP {name} seconds that a group of changes took to be on disk\n# TYPE {name} histogram\n"

@@ -79,7 +79,7 @@ async def one(name: RigName, service: TheService, caller: TheCaller) -> RigView:
     """One rig: what it can be asked to do, its state, its queue, who is on it."""
     caller.check("read")
     now = service.database.now()
-    return await service.database.read(lambda c: view(c, now, caller, service.benches.get(c, name)[1]))
+    return await service.database.read(lambda c: view(c, now, caller, service.rigs.get(c, name)[1]))
 
 
 @router.post("/{name}/stop", responses=responses(403, 404, 503))
@@ -90,7 +90,7 @@ async def stop(name: RigName, service: TheService, caller: TheCaller) -> RigView
     """
 
     def change(connection: Connection, now: float) -> RigView:
-        bench, _ = service.benches.get(connection, name)
+        bench, _ = service.rigs.get(connection, name)
         if not caller.is_instructor and not (bench.is_real and _runs_own(connection, caller, name)):
             raise Forbidden(f"you may stop {name} while your own experiment runs on it; else abort yours, or tell your instructor")
         return _set(connection, now, caller, name, rigs.STOPPED)
@@ -102,21 +102,21 @@ async def stop(name: RigName, service: TheService, caller: TheCaller) -> RigView
 async def pause(name: RigName, service: TheService, caller: TheCaller) -> RigView:
     """Begin nothing more on a rig; what runs is finished, then the rig is left at rest. For the instructor."""
     caller.check("admin")
-    return await service.database.write(lambda c, now: _set(c, now, caller, service.benches.get(c, name)[0].name, rigs.PAUSED))
+    return await service.database.write(lambda c, now: _set(c, now, caller, service.rigs.get(c, name)[0].name, rigs.PAUSED))
 
 
 @router.post("/{name}/open", responses=responses(403, 404, 503))
 async def reopen(name: RigName, service: TheService, caller: TheCaller) -> RigView:
     """Let a rig go on that was paused or stopped. For the instructor."""
     caller.check("admin")
-    return await service.database.write(lambda c, now: _set(c, now, caller, service.benches.get(c, name)[0].name, rigs.OPEN))
+    return await service.database.write(lambda c, now: _set(c, now, caller, service.rigs.get(c, name)[0].name, rigs.OPEN))
 
 
 @router.get("/{name}/approvals", responses=responses(403, 404))
 async def approvals(name: RigName, service: TheService, caller: TheCaller) -> Approvals:
     """Who may use a real rig. For the instructor."""
     caller.check("admin")
-    await service.database.read(lambda c: service.benches.get(c, name))
+    await service.database.read(lambda c: service.rigs.get(c, name))
     question = select(approval.c.person).where(approval.c.rig == name).order_by(approval.c.at, approval.c.person)
     return Approvals(items=await service.database.read(lambda c: list(c.execute(question).scalars())))
 
@@ -127,7 +127,7 @@ async def approve(name: RigName, whose: PersonId, service: TheService, caller: T
     caller.check("admin")
 
     def change(connection: Connection, now: float) -> None:
-        service.benches.get(connection, name)
+        service.rigs.get(connection, name)
         people.find(connection, whose)
         people.approve(connection, now, whose, name, caller.person)
 
@@ -140,7 +140,7 @@ async def disapprove(name: RigName, whose: PersonId, service: TheService, caller
     caller.check("admin")
 
     def change(connection: Connection, now: float) -> None:
-        service.benches.get(connection, name)
+        service.rigs.get(connection, name)
         is_it = (approval.c.person == whose, approval.c.rig == name)
         if not connection.execute(delete(approval).where(*is_it)).rowcount:
             return

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select, text, update
 from api.errors import Conflict, NotFound
 from api.records import event_log, fair_queue, rigs
 from api.records.database import Database
-from api.records.prepared_statement import Prepared
+from api.records.prepared_statement import PreparedStatement
 from api.records.tables import experiment, rig
 from api.routes.dependencies import TheCaller, TheService
 from api.routes.experiment_schema import Asked
@@ -29,7 +29,7 @@ from frugaltwin.store import experiment_from_json
 
 router = APIRouter(prefix="/v1/work", tags=["work"])
 
-_work = Prepared(
+_work = PreparedStatement(
     text(
         "select 1 from experiment join rig on rig.name = experiment.rig "
         "where experiment.rig = :which and experiment.state = 'queued' and rig.state = 'open' limit 1"
@@ -321,7 +321,7 @@ async def news(
     """Say when something has happened to a rig, so that its worker looks at once. It changes nothing."""
     caller.check("work")
     known, wait = body.after, min(seconds_to_wait(prefer), LONGEST_WAIT)
-    async with service.feed.watching(name) as changed:
+    async with service.streams.watching(name) as changed:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait or None):
                 while known is not None and not service.is_leaving:
@@ -337,7 +337,7 @@ async def news(
 async def take(name: RigName, body: Ask, service: TheService, caller: TheCaller) -> Jobs:
     """Take the next experiments of the rig, fairest first; none when nothing waits, or the rig is not open."""
     caller.check("work")
-    await service.database.read(lambda c: service.benches.get(c, name))
+    await service.database.read(lambda c: service.rigs.get(c, name))
     if not await service.database.read(lambda c: has_work(c, name)):
         return Jobs(jobs=[])
     jobs = await service.database.write(lambda c, now: lease(c, now, name, body.worker, body.count))

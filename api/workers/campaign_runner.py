@@ -19,14 +19,15 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.errors import Conflict, Forbidden
+from api.news import News
 from api.records import campaigns, fair_queue, people
 from api.records.campaigns import ENDED, PAUSED, RUNNING, WAITING
+from api.records.database import Database
 from api.records.fair_queue import Order, Row
-from api.records.rigs import Bench, Benches
+from api.records.rigs import Bench, Rigs
 from api.records.tables import person
-from api.service import Service
 from api.workers import strategy_processes
-from api.workers.strategy_processes import Decision, Question, Turns
+from api.workers.strategy_processes import Decision, Question, StrategyProcesses, Turns
 from frugaltwin.errors import FrugalTwinError, StoreError
 from frugaltwin.experiment import Settings, Trial
 
@@ -39,9 +40,9 @@ _log = logging.getLogger("frugaltwin.service")
 
 
 @asynccontextmanager
-async def orchestrated(service: Service) -> AsyncIterator[None]:
+async def running_campaigns(database: Database, news: News, rigs: Rigs, strategies: StrategyProcesses) -> AsyncIterator[None]:
     """Run the campaigns as long as the service runs."""
-    running = asyncio.create_task(Orchestrator(service).run())
+    running = asyncio.create_task(CampaignRunner(database, news, rigs, strategies).run())
     try:
         yield
     finally:
@@ -50,27 +51,27 @@ async def orchestrated(service: Service) -> AsyncIterator[None]:
             await running
 
 
-class Orchestrator:
+class CampaignRunner:
     """One process's part in running the campaigns."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, database: Database, news: News, rigs: Rigs, strategies: StrategyProcesses) -> None:
+        self._database, self._news, self._rigs, self._strategies = database, news, rigs, strategies
         self._name = secrets.token_hex(8)
         self._choosing: dict[str, asyncio.Task[None]] = {}
         # Whoever claims a campaign thinks at once; and requests never wait for more than what is being thought about.
-        self._turns = Turns(service.settings.thinkers)
+        self._turns = Turns(strategies.count)
 
     async def run(self) -> None:
         """For ever; ends when it is cancelled."""
-        database = self._service.database
+        database = self._database
         try:
             while True:
-                news = self._service.news
+                since = self._news.now
                 with suppress(StoreError):  # which has been logged; the next look may succeed
                     for identity, whose in await database.read(lambda c: campaigns.candidates(c, database.now(), self._name)):
                         if identity not in self._choosing:
                             self._choosing[identity] = asyncio.create_task(self._choose(identity, whose))
-                await self._service.wait_for_news(60.0, news)
+                await self._news.wait(60.0, since)
                 await asyncio.sleep(PACE)
         finally:
             for task in self._choosing.values():
@@ -91,14 +92,14 @@ class Orchestrator:
             del self._choosing[identity]
 
     async def _step(self, identity: str) -> None:
-        database = self._service.database
+        database = self._database
         row = await database.write(lambda c, now: campaigns.claim(c, now, identity, self._name))
         if row is None:
             return
-        bench, _ = await database.read(lambda c: self._service.benches.get(c, row["rig"]))
+        bench, _ = await database.read(lambda c: self._rigs.get(c, row["rig"]))
         trials = await database.read(lambda c: trials_of(c, row))
         decision = await self._decision(row, bench, trials)
-        await database.write(lambda c, now: follow(c, now, self._service.benches, identity, self._name, len(trials), decision))
+        await database.write(lambda c, now: follow(c, now, self._rigs, identity, self._name, len(trials), decision))
 
     async def _decision(self, row: Row, bench: Bench, trials: list[Trial]) -> Decision:
         if bench.experiment != campaigns.experiment_of(row["experiment_json"]):
@@ -107,7 +108,7 @@ class Orchestrator:
             return Decision(None, f"trial {len(trials)} was aborted: {trials[-1].error}; resume to go on", needs_person=True)
         rejected = json.loads(row["proposal_json"] or "{}").get("rejected", [])
         try:
-            return await self._service.thinkers.ask(
+            return await self._strategies.ask(
                 row["person"], strategy_processes.decide, question_of(row, bench, trials), row["n_before"], rejected
             )
         except FrugalTwinError as error:
@@ -119,7 +120,7 @@ class Orchestrator:
 
 
 def follow(
-    connection: Connection, now: float, benches: Benches, identity: str, thinker: str, n_known: int, decision: Decision
+    connection: Connection, now: float, benches: Rigs, identity: str, thinker: str, n_known: int, decision: Decision
 ) -> None:  # fmt: skip
     """Do what was decided after `n_known` trials, if that is still what the campaign waits for."""
     row = campaigns.unchanged(connection, identity, n_known)
@@ -139,7 +140,7 @@ def follow(
             campaigns.turn(connection, now, row, PAUSED, str(refusal), thinker=None)
 
 
-def submit(connection: Connection, now: float, benches: Benches, row: Row, settings: Settings) -> Row:
+def submit(connection: Connection, now: float, benches: Rigs, row: Row, settings: Settings) -> Row:
     """Queue the next trial of a campaign, for its owner; the campaign's row.
 
     Raises:

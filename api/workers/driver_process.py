@@ -34,7 +34,7 @@ class Died(LinkError):
     """The driver's process has ended in the middle."""
 
 
-class Apart:
+class DriverProcess:
     """Performs on a driver that lives in a child process, made when it is first entered."""
 
     def __init__(self, make: Callable[[], Driver], is_real: bool) -> None:

@@ -93,11 +93,11 @@ class Turns:
                 del self._own[person]
 
 
-class Thinkers:
+class StrategyProcesses:
     """A few processes that think, started when first asked."""
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        self.count = count
         self._turns = Turns(count)
         self._pool: ProcessPoolExecutor | None = None
         self._lifeline: Connection | None = None
@@ -157,7 +157,7 @@ class Thinkers:
         if self._pool is None:
             theirs, self._lifeline = multiprocessing.Pipe(duplex=False)
             spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that threads hold
-            self._pool = ProcessPoolExecutor(self._count, spawn, _settle_in, (theirs,))
+            self._pool = ProcessPoolExecutor(self.count, spawn, _settle_in, (theirs,))
         return self._pool
 
 

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 from api.errors import Conflict
 from api.records.fair_queue import Ended
-from api.workers.driver_process import Apart, Died
+from api.workers.driver_process import Died, DriverProcess
 from frugaltwin import catalog
 from frugaltwin.campaign import FAILURES_IN_A_ROW, versions
 from frugaltwin.costs import Cost
@@ -159,7 +159,7 @@ class Worker:
         self.rig, self.desk, self.name = rig, desk, name
         seed = secrets.randbits(31)  # no two sessions of a twin with the same noise
         make = partial(catalog.make_driver, rig.driver, dict(rig.options), seed=seed)
-        self._driver = Apart(make, rig.is_real)
+        self._driver = DriverProcess(make, rig.is_real)
         self._kept = KeptReports(reports)
         self._provenance = {
             "rig": rig.name, "driver": rig.driver, "options": dict(rig.options), "is_real": rig.is_real, "worker": name,
