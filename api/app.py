@@ -17,7 +17,20 @@ from api.service import opened
 from api.settings import Settings
 from api.workers.campaign_runner import running_campaigns
 
-RESOURCES = ("experiments", "rigs", "work", "campaigns", "preferences", "me", "tokens", "classes", "events", "health", "docs_page")
+RESOURCES = (
+    "experiments",
+    "rigs",
+    "work",
+    "campaigns",
+    "preferences",
+    "me",
+    "tokens",
+    "join_codes",
+    "people",
+    "events",
+    "health",
+    "docs_page",
+)
 TAGS = {
     "experiments": "Submit settings to a rig, wait for the outcome, look at it, take it back.",
     "campaigns": "Many experiments towards a goal, chosen by the server or by you.",

@@ -11,21 +11,21 @@ import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from sqlalchemy import Connection
 
 from api.errors import TooMany
 from api.news import News
-from api.records import event_log, people
+from api.records import event_log, tokens
 from api.records.database import Database
 from api.records.event_log import EVERYBODY, Filter
 from api.records.people import Caller
+from api.records.rows import EventRow
 from frugaltwin.errors import FrugalTwinError, InvalidInput, StoreError
 
 STREAMS = 10
@@ -39,7 +39,7 @@ PACE = 0.02  # s between two reads of the table, so that one read serves many co
 class Framed:
     """An event, and the bytes that every stream sends of it."""
 
-    row: Mapping[str, Any]
+    row: EventRow
     frame: bytes
 
 
@@ -98,9 +98,9 @@ class Listener:
                 except StoreError:  # it goes on by Last-Event-ID when the database is back
                     break
             else:
-                frames = b"".join(n.frame for n in self._waiting if n.row["id"] > self.after)
+                frames = b"".join(n.frame for n in self._waiting if n.row.id > self.after)
                 if self._waiting:
-                    self.after = max(self.after, self._waiting[-1].row["id"])
+                    self.after = max(self.after, self._waiting[-1].row.id)
                     self._waiting.clear()
             if frames:
                 return frames
@@ -120,7 +120,7 @@ class Listener:
         rows = await self._database.read(lambda c: event_log.after(c, self.after, PAGE, self.wants))
         self.is_behind = self.is_behind or len(rows) == PAGE
         if rows:
-            self.after = rows[-1]["id"]
+            self.after = rows[-1].id
         return b"".join(frame(row) for row in rows)
 
     def _is_ended(self) -> bool:
@@ -240,47 +240,47 @@ class EventStreams:
     async def _read(self, position: int) -> None:
         while True:
             since = self._news.now
-            rows: list[dict[str, Any]] = []
+            rows: list[EventRow] = []
             with contextlib.suppress(FrugalTwinError):  # logged where it was raised; the database may come back
                 rows = await self._database.read(partial(event_log.after, number=position, count=PAGE))
             for row in rows:
                 self._spread(row)
-                position = row["id"]
+                position = row.id
             if len(rows) < PAGE:
                 await asyncio.sleep(PACE)
                 await self._news.wait(self._heartbeat, since)
 
-    def _spread(self, row: Mapping[str, Any]) -> None:
-        for what in (row["experiment"], row["rig"]):
+    def _spread(self, row: EventRow) -> None:
+        for what in (row.experiment, row.rig):
             for changed in self._watchers.get(what or "", ()):
                 changed.set()
-        if row["person"] == EVERYBODY:
+        if row.person == EVERYBODY:
             listeners = self.listeners()
         else:
-            listeners = [*self._listeners.get(row["person"], ()), *self._listeners.get(EVERYBODY, ())]
+            listeners = [*self._listeners.get(row.person, ()), *self._listeners.get(EVERYBODY, ())]
         if listeners:
             framed = Framed(row, frame(row))
             for one in listeners:
                 one.hear(framed)
-        if row["kind"] == "token.revoked":
+        if row.kind == "token.revoked":
             self._on_revoked()
-            revoked = json.loads(row["body_json"])["token"]
+            revoked = row.body["token"]
             for one in self.listeners():
                 if one.caller.token == revoked:
                     one.end()
 
 
 def _newest(connection: Connection, token: str) -> int:
-    people.check_token(connection, token)
+    tokens.check_token(connection, token)
     return event_log.last(connection)
 
 
-def frame(row: Mapping[str, Any]) -> bytes:
+def frame(row: EventRow) -> bytes:
     """An event in the format of a stream."""
-    return f"id: {row['id']}\nevent: {row['kind']}\ndata: {text(row)}\n\n".encode()
+    return f"id: {row.id}\nevent: {row.kind}\ndata: {text(row)}\n\n".encode()
 
 
-def text(row: Mapping[str, Any]) -> str:
+def text(row: EventRow) -> str:
     """An event as JSON, on one line."""
-    rest = {k: row[k] for k in ("id", "kind", "at", "rig", "campaign", "experiment")}
-    return f'{json.dumps(rest)[:-1]}, "body": {row["body_json"]}}}'
+    rest = {"id": row.id, "kind": row.kind, "at": row.at, "rig": row.rig, "campaign": row.campaign, "experiment": row.experiment}
+    return f'{json.dumps(rest)[:-1]}, "body": {row.body_json}}}'

@@ -1,4 +1,4 @@
-"""What the service writes to its log: never a token, never a join code, whoever writes the line and whatever the error quotes."""
+"""Redaction of the log: no line holds a token or a join code, whichever library writes it and whatever an error quotes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import re
 from typing import Any
 
-from api.records.people import CODE_LETTERS
+from api.records.join_codes import CODE_LETTERS
 
 _SECRETS = re.compile(rf"ft_[\w-]{{16,}}|\b[{CODE_LETTERS}]{{4}}(?:-[{CODE_LETTERS}]{{4}}){{2}}\b")
 

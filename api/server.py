@@ -16,16 +16,15 @@ from typing import Literal
 
 import uvicorn
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from api import log_redaction, migrations
 from api.app import create_app
-from api.records import fair_queue, people, rigs
+from api.records import fair_queue, join_codes, people, rigs, tokens
 from api.records.database import Database, engine_of
-from api.records.tables import person, rig
-from api.routes.work import DatabaseDesk
 from api.service import Service
 from api.settings import CodeTerms, Settings
+from api.workers.local_desk import LocalDesk
 from api.workers.worker import RigWords, Worker, is_dead, worker_name
 from frugaltwin.errors import InvalidInput, StoreError
 from frugaltwin.files import check_writable
@@ -97,7 +96,7 @@ class Server(uvicorn.Server):
         service: Service = self._app.state.service
         for words in self._rigs:
             name = worker_name()
-            worker = Worker(words, DatabaseDesk(service.database, words.name, name), name, self._reports / words.name)
+            worker = Worker(words, LocalDesk(service.database, words.name, name), name, self._reports / words.name)
             thread = threading.Thread(target=_work, args=(worker,), name=f"worker of {words.name}")
             self._workers.append((worker, thread))
             thread.start()
@@ -122,19 +121,19 @@ class Server(uvicorn.Server):
     ) -> tuple[str | None, str | None]:
         for words in self._rigs:
             rigs.register(connection, now, words.name, words.driver, words.options, words.is_real)
-            worker = connection.execute(select(rig.c.worker).where(rig.c.name == words.name)).scalar_one()
+            worker = rigs.find(connection, words.name).worker
             if worker is not None and is_dead(worker):
                 fair_queue.forget_worker(connection, now, words.name)
-        instructor = connection.execute(select(person.c.id).where(person.c.role == "instructor").limit(1)).scalar_one_or_none()
+        instructor = people.an_instructor(connection)
         is_first = instructor is None
         token = code = None
         if instructor is None:
             instructor = people.add_person(connection, now, "instructor", "instructor", {})
         if is_first or new_token:
-            _, token = people.add_token(connection, now, instructor, people.OF_ROLE["instructor"].split(), "made by frugaltwin serve")
+            _, token = tokens.add_token(connection, now, instructor, people.OF_ROLE["instructor"].split(), "made by frugaltwin serve")
         if is_first or new_code:
             scopes = people.OF_ROLE["student"].split()
-            _, code = people.add_code(connection, now, "made by frugaltwin serve", terms.uses, terms.limits, scopes)
+            _, code = join_codes.add_code(connection, now, "made by frugaltwin serve", terms.uses, terms.limits, scopes)
         return token, code
 
 

@@ -29,7 +29,7 @@ from time import perf_counter, time
 from typing import Any
 
 from api import migrations
-from api.records import ledger, people, rigs
+from api.records import ledger, people, rigs, tokens
 from api.records.database import Database
 
 RIG, DRIVER = "color-1", "color-mixing"
@@ -46,7 +46,7 @@ def prepare(url: str, students: int) -> list[str]:
     def fill(connection: Any, now: float) -> list[str]:
         rigs.register(connection, now, RIG, DRIVER, {}, is_real=False)
         whose = [people.add_person(connection, now, f"student {i}", "student", NO_LIMIT) for i in range(students)]
-        return [people.add_token(connection, now, w, ("read", "run:sim"))[1] for w in whose]
+        return [tokens.add_token(connection, now, w, ("read", "run:sim"))[1] for w in whose]
 
     try:
         return database.write_now(fill)

@@ -11,7 +11,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
-from api.records import people, rigs
+from api.records import people, rigs, tokens
 from api.records.database import Database
 from api.service import Service
 from api.settings import Settings
@@ -51,7 +51,7 @@ class Running:
 
         def change(c: Any, now: float) -> tuple[str, str]:
             whose = people.add_person(c, now, name, role, limits)
-            return whose, people.add_token(c, now, whose, people.OF_ROLE[role].split())[1]
+            return whose, tokens.add_token(c, now, whose, people.OF_ROLE[role].split())[1]
 
         return self.database.write_now(change)
 

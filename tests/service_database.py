@@ -18,9 +18,10 @@ import psycopg
 from sqlalchemy import Connection
 
 from api.migrations import upgrade
-from api.records import fair_queue, people, rigs
+from api.records import fair_queue, people, rigs, tokens
 from api.records.database import Database
 from api.records.fair_queue import Order
+from api.records.rows import ExperimentRow
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
 from tests import lifeline
@@ -214,7 +215,7 @@ def new_person(database: Database, name: str = "Ada", **limits: float) -> str:
 def new_token(database: Database, whose: str) -> str:
     """Words that let this person in."""
     scopes = people.OF_ROLE["student"].split()
-    return database.write_now(lambda c, now: people.add_token(c, now, whose, scopes))[1]
+    return database.write_now(lambda c, now: tokens.add_token(c, now, whose, scopes))[1]
 
 
 def order(person: str, rig: str = "color-1", cost: Cost = COST) -> Order:
@@ -224,7 +225,7 @@ def order(person: str, rig: str = "color-1", cost: Cost = COST) -> Order:
 
 def submit(database: Database, person: str, rig: str = "color-1", cost: Cost = COST) -> str:
     """Submit it; its id."""
-    return str(database.write_now(lambda c, now: fair_queue.submit(c, now, order(person, rig, cost)))["id"])
+    return str(database.write_now(lambda c, now: fair_queue.submit(c, now, order(person, rig, cost))).id)
 
 
 @contextlib.contextmanager
@@ -237,7 +238,7 @@ def client(address: str, token: str) -> Iterator[httpx.Client]:
 def report_one(
     connection: Connection, now: float, identity: str, lease: str, measurement: Measurement | None, error: str | None, cost: Cost,
     provenance: Mapping[str, Any], *, was_stopped: bool = False,
-) -> fair_queue.Row:  # fmt: skip
+) -> ExperimentRow:  # fmt: skip
     """A worker reports one experiment; its row, or the error with which the report is refused."""
     (row,) = fair_queue.finish(connection, now, [fair_queue.Ended(identity, lease, measurement, error, cost, provenance, was_stopped)])
     if isinstance(row, Exception):

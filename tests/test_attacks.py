@@ -18,11 +18,13 @@ import pytest
 import uvicorn
 from sqlalchemy import func, select
 
+from api import maintenance
 from api.errors import Conflict
 from api.rate_limit import WAITS
-from api.records import campaigns, fair_queue, ledger, maintenance, people, rigs
+from api.records import campaigns, fair_queue, ledger, rigs, tokens
 from api.records.campaigns import AT_ONCE
 from api.records.ledger import Amount
+from api.records.rows import LeasedRow
 from api.records.tables import campaign, experiment
 from api.request_timeout import TimedProtocol
 from api.routes.experiments import seconds_to_wait
@@ -56,20 +58,20 @@ def refused(answer: httpx.Response, status: int, words: str) -> httpx.Response:
 
 
 def state(service: Running, identity: str) -> str:
-    return str(service.database.read_now(lambda c: fair_queue.find(c, identity))["state"])
+    return str(service.database.read_now(lambda c: fair_queue.find(c, identity)).state)
 
 
-def leased(service: Running, rig: str = "color-1", count: int = 1) -> list[fair_queue.Row]:
+def leased(service: Running, rig: str = "color-1", count: int = 1) -> list[LeasedRow]:
     return service.database.write_now(lambda c, now: fair_queue.lease(c, now, rig, "w", count))
 
 
-def begun(service: Running, row: fair_queue.Row) -> None:
-    service.database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
+def begun(service: Running, row: LeasedRow) -> None:
+    service.database.write_now(lambda c, now: fair_queue.begin(c, now, row.id, row.lease))
 
 
-def finished(service: Running, row: fair_queue.Row) -> None:
+def finished(service: Running, row: LeasedRow) -> None:
     measured = Measurement({"t_415": 0.5}, Cost(seconds=1.0, money=0.001, volume=4.0), {})
-    service.database.write_now(lambda c, now: report_one(c, now, row["id"], row["lease"], measured, None, measured.cost, {}))
+    service.database.write_now(lambda c, now: report_one(c, now, row.id, row.lease, measured, None, measured.cost, {}))
 
 
 def perform(service: Running) -> None:
@@ -126,7 +128,7 @@ def test_a_budget_is_spent_once_by_all_ways_of_spending_it_at_once(service: Runn
 
 
 def test_only_so_many_experiments_of_one_person_wait(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.routes.experiments.WAITING", 5)
+    monkeypatch.setattr("api.records.experiments.WAITING", 5)
     _, token = service.person()
     with service.client(token) as me, service.client(service.person()[1]) as other:
         ids = [me.post("/v1/experiments", json=ORDER).json()["id"] for _ in range(5)]
@@ -174,7 +176,7 @@ def test_only_so_many_campaigns_of_one_person_are_run_at_once(service: Running) 
         made = [campaigns.start(connection, now, whose, f"c{i}", rig, campaigns.SERVER, words) for i in range(AT_ONCE)]
         for row in made:
             campaigns.turn(connection, now, row, campaigns.WAITING, None, proposal_json='{"trial": 1, "settings": {}}')
-        return str(made[0]["id"])
+        return str(made[0].id)
 
     first = service.database.write_now(start)
     with service.client(token) as me:
@@ -198,9 +200,9 @@ def test_a_campaign_cannot_be_extended_beyond_all_numbers(service: Running) -> N
 
 def test_a_token_for_reading_takes_nothing_back(service: Running) -> None:
     whose, token = service.person()
-    _, reads = service.database.write_now(lambda c, now: people.add_token(c, now, whose, ["read"]))
-    _, twins = service.database.write_now(lambda c, now: people.add_token(c, now, whose, ["read", "run:sim"]))
-    service.database.write_now(lambda c, now: people.approve(c, now, whose, REAL, "u"))
+    _, reads = service.database.write_now(lambda c, now: tokens.add_token(c, now, whose, ["read"]))
+    _, twins = service.database.write_now(lambda c, now: tokens.add_token(c, now, whose, ["read", "run:sim"]))
+    service.database.write_now(lambda c, now: rigs.approve(c, now, whose, REAL, "u"))
     with service.client(token) as me, service.client(reads) as reader, service.client(twins) as simulator:
         twin, real = (me.post("/v1/experiments", json=ORDER | {"rig": rig}).json()["id"] for rig in ("color-1", REAL))
         refused(reader.post(f"/v1/experiments/{twin}/abort"), 403, "run:sim")
@@ -214,7 +216,7 @@ def test_a_token_for_reading_takes_nothing_back(service: Running) -> None:
 
 def test_whose_approval_is_taken_back_runs_nothing_more_on_the_real_rig(service: Running) -> None:
     whose, token = service.person(runs=9.0)
-    service.database.write_now(lambda c, now: people.approve(c, now, whose, REAL, "u"))
+    service.database.write_now(lambda c, now: rigs.approve(c, now, whose, REAL, "u"))
     with service.client(token) as me, service.client(service.admin) as admin:
         ids = [me.post("/v1/experiments", json=ORDER | {"rig": REAL}).json()["id"] for _ in range(3)]
         elsewhere = me.post("/v1/experiments", json=ORDER).json()["id"]
@@ -255,7 +257,7 @@ def until_paused(me: httpx.Client, identity: str) -> dict[str, Any]:
 
 def test_a_campaign_is_its_owner_s_and_outlives_the_token_that_started_it(service: Running) -> None:
     whose, token = service.person()
-    _, second = service.database.write_now(lambda c, now: people.add_token(c, now, whose, ["read", "run:sim"]))
+    _, second = service.database.write_now(lambda c, now: tokens.add_token(c, now, whose, ["read", "run:sim"]))
     with service.client(second) as starter, service.client(token) as me:
         made = starter.post("/v1/campaigns", json=CAMPAIGN | {"budget": {"runs": 2}}).json()["id"]
         assert me.delete(f"/v1/tokens/{starter.get('/v1/me').json()['token']}").status_code == 204
@@ -417,7 +419,7 @@ def test_a_token_that_was_just_seen_is_refused_as_soon_as_it_has_expired(service
     with service.client(token) as me:
         me.get("/v1/me")
         expires = service.database.now() + 1.5  # it is remembered for longer than that
-        _, words = service.database.write_now(lambda c, now: people.add_token(c, now, whose, ["read"], expires_at=expires))
+        _, words = service.database.write_now(lambda c, now: tokens.add_token(c, now, whose, ["read"], expires_at=expires))
         me.headers["Authorization"] = f"Bearer {words}"
         assert me.get("/v1/me").status_code == 200
         while (asked := service.database.now()) and me.get("/v1/me").status_code == 200:
@@ -446,7 +448,7 @@ def test_nobody_waits_in_a_request_for_longer_than_a_minute(words: str | None, s
 
 def test_a_stopped_rig_takes_back_what_it_has_not_begun_and_nobody_pays_for_it(service: Running) -> None:
     whose, token = service.person(runs=1.0)
-    service.database.write_now(lambda c, now: people.approve(c, now, whose, REAL, "u"))
+    service.database.write_now(lambda c, now: rigs.approve(c, now, whose, REAL, "u"))
     with service.client(token) as me, service.client(service.admin) as admin:
         place = me.post("/v1/experiments", json=ORDER | {"rig": REAL}).headers["location"]
         (held,) = leased(service, REAL)

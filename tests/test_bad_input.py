@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import func, select
 
 from api.app import create_app
-from api.records import people, rigs
+from api.records import people, rigs, tokens
 from api.records.tables import experiment
 from api.service import Service
 from api.settings import Settings
@@ -35,7 +35,7 @@ async def running(url: str) -> AsyncIterator[tuple[httpx.AsyncClient, Service, s
             rigs.register(connection, now, "color-1", "color-mixing", {}, is_real=False)
             rigs.register(connection, now, "pump-1", "color-mixing", {}, is_real=True)
             whose = people.add_person(connection, now, "Ada", "student", {"runs": 100.0})
-            return whose, people.add_token(connection, now, whose, people.OF_ROLE["student"].split())[1]
+            return whose, tokens.add_token(connection, now, whose, people.OF_ROLE["student"].split())[1]
 
         whose, token = await service.database.write(fill)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
@@ -224,9 +224,9 @@ def test_a_token_that_is_over_is_refused(database_url: str, how: str) -> None:
         async with running(database_url) as (client, service, whose):
 
             def change(connection: Any, now: float) -> str:
-                identity, words = people.add_token(connection, now, whose, ("read",), "", now - 1 if how == "expired" else None)
+                identity, words = tokens.add_token(connection, now, whose, ("read",), "", now - 1 if how == "expired" else None)
                 if how == "revoked":
-                    people.revoke(connection, now, identity, None)
+                    tokens.revoke(connection, now, identity, None)
                 return words
 
             words = await service.database.write(change)
@@ -238,7 +238,7 @@ def test_a_token_that_is_over_is_refused(database_url: str, how: str) -> None:
 def test_a_token_for_reading_runs_nothing(database_url: str) -> None:
     async def ask() -> None:
         async with running(database_url) as (client, service, whose):
-            _, words = await service.database.write(lambda c, now: people.add_token(c, now, whose, ("read",)))
+            _, words = await service.database.write(lambda c, now: tokens.add_token(c, now, whose, ("read",)))
             refused(await client.post(URL, content=body(), headers=JSON | {"Authorization": f"Bearer {words}"}), 403, "run:sim")
 
     asyncio.run(ask())

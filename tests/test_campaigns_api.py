@@ -20,9 +20,10 @@ from pyarrow import parquet
 from sqlalchemy import func, select, update
 
 from api.app import create_app
-from api.records import campaigns, event_log, fair_queue, ledger, people, rigs, tables
+from api.records import campaigns, event_log, fair_queue, ledger, people, rigs, tables, tokens
 from api.records.database import Database
 from api.records.ledger import Amount
+from api.records.rows import ExperimentRow
 from api.settings import Settings
 from frugaltwin import catalog
 from frugaltwin.costs import Cost
@@ -77,7 +78,7 @@ class Lab:
     def token(self, name: str, **limits: float) -> str:
         def join(connection: Any, now: float) -> tuple[str, str]:
             whose = people.add_person(connection, now, name, "student", limits)
-            return whose, people.add_token(connection, now, whose, ["read", "run:sim", "run:rig"])[1]
+            return whose, tokens.add_token(connection, now, whose, ["read", "run:sim", "run:rig"])[1]
 
         self.people[name], shown = self.database.write_now(join)
         return shown
@@ -177,7 +178,7 @@ def test_a_campaign_runs_to_the_end_of_its_budget_and_says_what_it_found_and_spe
     assert whole["spent"] == {"runs": 5} | {k: pytest.approx(sum(c[k] for c in costs)) for k in ("seconds", "money", "volume")}
     assert ann.get(f"/v1/campaigns/{identity}/recommendation").json()["settings"] == best["experiment"]["settings"]
     events = lab.database.read_now(lambda c: event_log.after(c, 0, 1000))
-    assert [e["kind"] for e in events if e["kind"].startswith("campaign.")] == ["campaign.running", "campaign.ended"]
+    assert [e.kind for e in events if e.kind.startswith("campaign.")] == ["campaign.running", "campaign.ended"]
 
 
 def on_the_desk(strategy: str, seed: int, n: int) -> list[Json]:
@@ -528,7 +529,7 @@ def test_a_service_killed_in_the_middle_leaves_campaigns_that_go_on_with_the_sam
         identity = started(user(first.enter_context(serving(lab.url)), token, first), seed=5, budget={"runs": 9})
     lab.work()
 
-    def trials() -> list[fair_queue.Row]:
+    def trials() -> list[ExperimentRow]:
         return lab.database.read_now(lambda c: campaigns.rows_of(c, identity))
 
     for killed in range(1, 4):
@@ -541,10 +542,10 @@ def test_a_service_killed_in_the_middle_leaves_campaigns_that_go_on_with_the_sam
             server.send_signal(signal.SIGKILL)
             server.wait()
         until(lambda pids=thinkers: not any(Path(f"/proc/{pid}").exists() for pid in pids))  # type: ignore[misc]
-    until(lambda: len(trials()) >= 9 and all(row["state"] == "succeeded" for row in trials()))
+    until(lambda: len(trials()) >= 9 and all(row.state == "succeeded" for row in trials()))
     rows = trials()
-    assert [row["trial"] for row in rows] == list(range(1, 10))
-    assert [json.loads(row["settings_json"]) for row in rows] == on_the_desk("random", 5, 9)
+    assert [row.trial for row in rows] == list(range(1, 10))
+    assert [row.settings for row in rows] == on_the_desk("random", 5, 9)
 
 
 def _children(pid: int) -> list[int]:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from api.app import create_app
-from api.routes.work import DatabaseDesk
 from api.settings import Settings
+from api.workers.local_desk import LocalDesk
 from api.workers.worker import RigWords, Worker
 from frugaltwin.client.client import AsyncClient, Client
 from frugaltwin.client.lab_calls import LabCalls
@@ -31,7 +31,7 @@ def service(sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A service with a worker for its rig, in this process."""
     folder = tmp_path_factory.mktemp("service")
     with running(f"sqlite:///{shutil.copy(sqlite_file, folder)}", thinkers=1) as service:
-        worker = Worker(RigWords("color-1", "color-mixing"), DatabaseDesk(service.database, "color-1", "w"), "w", folder / "reports")
+        worker = Worker(RigWords("color-1", "color-mixing"), LocalDesk(service.database, "color-1", "w"), "w", folder / "reports")
         thread = threading.Thread(target=worker.run)
         thread.start()
         try:

@@ -1,7 +1,6 @@
 """The service's clock is set, an hour forward or back: nobody is locked out for an hour, let in again, or waits for an hour."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,15 +10,13 @@ import pytest
 
 from api.errors import TooMany, Unauthorized
 from api.rate_limit import WRONG_CODES
-from api.records import campaigns, fair_queue, people
+from api.records import campaigns, fair_queue, rigs, tokens
 from api.records.campaigns import THINKING
 from api.records.database import Database
 from api.records.fair_queue import Order
 from api.records.people import Caller
 from api.service import Service
 from api.settings import Settings
-from frugaltwin.catalog import make_driver
-from frugaltwin.store import experiment_to_json
 from tests.running_service import running
 from tests.service_database import COST, SETTINGS, new_person, new_rig, new_token, until
 
@@ -43,9 +40,10 @@ def clock() -> Clock:
 
 def a_campaign(database: Database) -> str:
     """The id of one that the server runs."""
-    rig = {"name": new_rig(database), "experiment_json": json.dumps(experiment_to_json(make_driver("color-mixing").experiment))}
+    name = new_rig(database)
+    rig = database.read_now(lambda c: rigs.find(c, name))
     whose = new_person(database)
-    return str(database.write_now(lambda c, now: campaigns.start(c, now, whose, "c", rig, campaigns.SERVER, {}))["id"])
+    return str(database.write_now(lambda c, now: campaigns.start(c, now, whose, "c", rig, campaigns.SERVER, {})).id)
 
 
 def is_let(do: Callable[[], Any]) -> bool:
@@ -92,10 +90,10 @@ def test_what_is_remembered_of_a_token_is_forgotten_at_once(database_url: str, c
     database, other = Database(database_url, clock), Database(database_url, clock)
     service = Service(Settings(database_url), database)
     whose = new_person(database)
-    identity, token = other.write_now(lambda c, now: people.add_token(c, now, whose, ["read"], expires_at=now + 2 * HOUR))
+    identity, token = other.write_now(lambda c, now: tokens.add_token(c, now, whose, ["read"], expires_at=now + 2 * HOUR))
     asyncio.run(service.caller(token))
     clock.ahead = jump
-    other.write_now(lambda c, now: people.revoke(c, now, identity, None))
+    other.write_now(lambda c, now: tokens.revoke(c, now, identity, None))
     with pytest.raises(Unauthorized, match="revoked"):
         asyncio.run(service.caller(token))
     database.close()
@@ -125,8 +123,8 @@ def test_a_choice_that_came_too_late_does_not_count(database_url: str, clock: Cl
     row = database.write_now(lambda c, now: campaigns.claim(c, now, identity, "other"))
     assert row
     assert database.read_now(lambda c: campaigns.unchanged(c, identity, 0))
-    late = Order(row["person"], "color-1", SETTINGS, COST, campaign=identity, trial=1)
-    trial = database.write_now(lambda c, now: fair_queue.submit(c, now, late))["id"]
+    late = Order(row.person, "color-1", SETTINGS, COST, campaign=identity, trial=1)
+    trial = database.write_now(lambda c, now: fair_queue.submit(c, now, late)).id
     assert database.read_now(lambda c: campaigns.unchanged(c, identity, 0)) is None
     database.write_now(lambda c, now: fair_queue.abort(c, now, trial, "done"))
     assert database.read_now(lambda c: campaigns.unchanged(c, identity, 0)) is None

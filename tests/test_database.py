@@ -200,11 +200,11 @@ def test_event_ids_have_no_gaps_when_processes_write_side_by_side(database_url: 
             database.write_now(then(add(f"no{i}"), FrugalTwinError("no")))
         database.write_now(add(f"c{i}"))
         last = seen[-1] if seen else 0
-        seen += [row["id"] for row in database.read_now(lambda c, last=last: event_log.after(c, last, 1000))]  # type: ignore[misc]
+        seen += [row.id for row in database.read_now(lambda c, last=last: event_log.after(c, last, 1000))]  # type: ignore[misc]
     for writer in writers:
         writer.join(60)
         assert writer.exitcode == 0
-    seen += [row["id"] for row in database.read_now(lambda c: event_log.after(c, seen[-1], 1000))]
+    seen += [row.id for row in database.read_now(lambda c: event_log.after(c, seen[-1], 1000))]
     database.close()
     assert seen == list(range(1, 361))
 

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ import pytest
 from sqlalchemy import Connection
 
 from api.event_streams import STREAMS, WAITING, Framed, Listener
-from api.records import event_log, people
+from api.records import event_log, people, tokens
 from api.records.event_log import EVERYBODY, Filter
 from frugaltwin.errors import InvalidInput
 from tests.running_service import Running, running
@@ -195,8 +196,8 @@ def test_what_the_table_told_is_not_told_again_from_memory(service: Running) -> 
         listener = Listener(service.database, 15.0, caller, Filter(whose))
         listener.place(made[0] - 1, is_behind=True)
         first = [await anext(listener), await anext(listener)]  # where it begins, and all that the table has
-        listener.hear(Framed({**rows[3]}, b"again"))
-        listener.hear(Framed({**rows[3], "id": made[3] + 1}, b"new"))
+        listener.hear(Framed(rows[3], b"again"))
+        listener.hear(Framed(replace(rows[3], id=made[3] + 1), b"new"))
         return [*first[1:], await anext(listener)]
 
     from_table, from_memory = asyncio.run(told())
@@ -219,7 +220,7 @@ def test_streams_end_when_their_token_is_revoked(service: Running) -> None:
 def test_streams_end_when_their_token_expires(service: Running) -> None:
     whose, _ = service.person()
     now = service.database.now()
-    token = service.database.write_now(lambda c, _: people.add_token(c, now, whose, ["read"], "short", now + 1.5))[1]
+    token = service.database.write_now(lambda c, _: tokens.add_token(c, now, whose, ["read"], "short", now + 1.5))[1]
     with stream(service, token) as lines:
         assert set(lines) <= {"", ":"}
     assert service.database.now() >= now + 1.5
@@ -296,4 +297,4 @@ def test_event_ids_have_no_gaps_whatever_is_refused(service: Running) -> None:
         n = sum(pool.map(write, range(8)))
     after = service.database.read_now(lambda c: event_log.after(c, begin, 1000))
     assert n < 400
-    assert [row["id"] for row in after] == list(range(begin + 1, begin + 1 + n))
+    assert [row.id for row in after] == list(range(begin + 1, begin + 1 + n))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -44,21 +43,21 @@ class Day:
         made = []
         for _ in range(n):
             row = fair_queue.submit(self.connection, self.now, fair_queue.Order(person, self.rig, SETTINGS, Cost(seconds), is_urgent))
-            self.asked[row["id"]] = person, self.now, row["tag"]
-            made.append(row["id"])
+            self.asked[row.id] = person, self.now, row.tag
+            made.append(row.id)
         return made
 
     def serve(self, batch: int = 1) -> list[str]:
         """The rig performs what is its turn; the time goes on. What it did; nothing when nobody waits."""
         done = []
         for row in fair_queue.lease(self.connection, self.now, self.rig, "worker", batch):
-            identity, lease = row["id"], row["lease"]
-            if not row["lane"]:
-                self.clock = max(self.clock, row["tag"])
+            identity, lease = row.id, row.lease
+            if not row.lane:
+                self.clock = max(self.clock, row.tag)
             fair_queue.begin(self.connection, self.now, identity, lease)
             self.began[identity] = self.now
-            self.now += row["seconds"]
-            cost = Cost(row["seconds"])
+            self.now += row.seconds
+            cost = Cost(row.seconds)
             report_one(self.connection, self.now, identity, lease, Measurement({"L": 50.0}, cost), None, cost, {})
             self.ended[identity] = self.now
             done.append(identity)
@@ -311,7 +310,7 @@ def test_an_experiments_place_in_the_queue_says_when_it_begins(course: Class) ->
     def day(d: Day) -> None:
         d.submit(greedy, 10.0, 20)
         (hers,) = d.submit(late, 30.0)
-        row: dict[str, Any] = fair_queue.find(d.connection, hers)
+        row = fair_queue.find(d.connection, hers)
         position, eta = fair_queue.place(d.connection, row)
         while hers not in d.began:
             d.serve()

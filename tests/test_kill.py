@@ -111,7 +111,7 @@ def test_postgresql_without_room_gets_a_problem_and_room_mends_it(postgres: Post
 
     def fill() -> None:
         for _ in range(40):
-            kept.extend(database.write_now(lambda c, now: [str(fair_queue.submit(c, now, wide)["id"]) for _ in range(10)]))
+            kept.extend(database.write_now(lambda c, now: [str(fair_queue.submit(c, now, wide).id) for _ in range(10)]))
 
     with ServiceProcess(url, tmp_path) as service, client(service.address, token) as http:
         try:

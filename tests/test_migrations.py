@@ -15,8 +15,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+from api import maintenance
 from api.migrations import newest, upgrade
-from api.records import fair_queue, ledger, maintenance
+from api.records import fair_queue, ledger
 from api.records.database import Database, engine_of
 from api.records.ledger import Amount
 from api.records.tables import tables

@@ -59,8 +59,8 @@ def running(fresh_url: Callable[[], str], tmp_path_factory: pytest.TempPathFacto
         ("instructor", instructor, people.OF_ROLE["instructor"].split()),
         ("observer", observer, people.OF_ROLE["observer"].split()),
     ):
-        tokens[name] = database.write_now(lambda c, now, w=whose, s=scopes: people.add_token(c, now, w, s))[1]  # type: ignore[misc]
-        spare.append(database.write_now(lambda c, now, w=whose, s=scopes: people.add_token(c, now, w, s))[0])  # type: ignore[misc]
+        tokens[name] = database.write_now(lambda c, now, w=whose, s=scopes: tokens.add_token(c, now, w, s))[1]  # type: ignore[misc]
+        spare.append(database.write_now(lambda c, now, w=whose, s=scopes: tokens.add_token(c, now, w, s))[0])  # type: ignore[misc]
     database.close()
     with ServiceProcess(url, tmp_path_factory.mktemp("openapi")) as service:
         words = {"name": "c1", "rig": "color-1", "goal": "match-color:#8fb04a", "mode": "client", "budget": {"runs": 5}}

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from api.records import maintenance, people
+from api import maintenance
+from api.records import tokens
 from api.records.tables import answer, join_code, token
 from tests.running_service import Running, running
 from tests.service_database import SETTINGS, submit
@@ -142,7 +143,7 @@ def test_all_tokens_of_a_person_together_ask_no_more_than_two_may(sqlite_url: st
     with running(sqlite_url, requests_per_second=1e-3, burst=4.0) as service:
         whose, words = service.person()
         scopes = ["read"]
-        made = [service.database.write_now(lambda c, now: people.add_token(c, now, whose, scopes))[1] for _ in range(2)]
+        made = [service.database.write_now(lambda c, now: tokens.add_token(c, now, whose, scopes))[1] for _ in range(2)]
         for token_, n in ((words, 4), (made[0], 4), (made[1], 0), (service.person()[1], 4)):
             with service.client(token_) as client:
                 assert [client.get("/v1/me").status_code for _ in range(5)] == [200] * n + [429] * (5 - n)

@@ -25,10 +25,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Connection, func, select
 
+from api import maintenance
 from api.errors import BudgetExhausted, Conflict
-from api.records import fair_queue, ledger, maintenance
+from api.records import fair_queue, ledger
 from api.records.database import Database
 from api.records.ledger import KINDS, Amount
+from api.records.rows import ExperimentRow, LeasedRow
 from api.records.tables import event, experiment
 from api.records.tables import ledger as entries
 from frugaltwin.costs import Cost
@@ -61,15 +63,15 @@ def drive(url: str, rig: str, name: str, log: str) -> None:
             rows = []
         for row in rows:
             try:
-                database.write_now(lambda c, now, row=row: fair_queue.begin(c, now, row["id"], row["lease"]))  # type: ignore[misc]
+                database.write_now(lambda c, now, row=row: fair_queue.begin(c, now, row.id, row.lease))  # type: ignore[misc]
                 with Path(log).open("ab", buffering=0) as file:
-                    file.write(f"{row['id']} {name} {os.getpid()}\n".encode())
+                    file.write(f"{row.id} {name} {os.getpid()}\n".encode())
                 time.sleep(dice.uniform(0, 0.08))
                 measured = Measurement({"t_415": 0.5}, Cost(seconds=2.0), {})
                 is_good = dice.random() < 0.9
                 database.write_now(
                     lambda c, now, row=row, measured=measured, is_good=is_good: report_one(  # type: ignore[misc]
-                        c, now, row["id"], row["lease"], measured if is_good else None, None if is_good else "jammed", measured.cost, {}
+                        c, now, row.id, row.lease, measured if is_good else None, None if is_good else "jammed", measured.cost, {}
                     )
                 )
             except Conflict:
@@ -192,7 +194,7 @@ class Ledgers(RuleBasedStateMachine):
         self.database = Database(type(self).fresh(), lambda: self.now)
         self.balance: dict[str, dict[str, float | None]] = {}
         self.reserved: dict[str, tuple[str, dict[str, float]]] = {}
-        self.held: list[fair_queue.Row] = []
+        self.held: list[LeasedRow] = []
         """What workers hold, or believe that they do."""
         self.begun: Counter[str] = Counter()
         self.states: dict[str, str] = {}
@@ -232,7 +234,7 @@ class Ledgers(RuleBasedStateMachine):
             assert isinstance(refusal, BudgetExhausted) == (not may), refusal
             assert isinstance(refusal, Conflict) == (may and is_refused), refusal
             if may and not is_refused:
-                self.reserved[str(answer.result()["id"])] = whose, asked
+                self.reserved[str(answer.result().id)] = whose, asked
                 self._move(whose, asked, -1)
 
     def lease(self, draw: Draw) -> None:
@@ -254,18 +256,18 @@ class Ledgers(RuleBasedStateMachine):
         row, took, end = (draw(st.sampled_from(some)) for some in (self.held, [0.0, 3.0, 60.0], ["succeeded", "failed", "aborted"]))
         cost = Cost(seconds=took, money=took / 100, volume=took / 10)
         measured = Measurement({"t_415": 0.5}, cost, {}) if end == "succeeded" else None
-        was = self._row(row["id"])["state"]
+        was = self._row(row.id).state
 
-        def report(c: Connection, now: float) -> fair_queue.Row:
-            return report_one(c, now, row["id"], row["lease"], measured, None, cost, {}, was_stopped=end == "aborted")
+        def report(c: Connection, now: float) -> ExperimentRow:
+            return report_one(c, now, row.id, row.lease, measured, None, cost, {}, was_stopped=end == "aborted")
 
         try:
             told = self.database.write_now(report)
         except Conflict:
             return
-        assert self.database.write_now(report)["state"] == told["state"]  # told twice, it counts once
+        assert self.database.write_now(report).state == told.state  # told twice, it counts once
         if was in ("leased", "running"):
-            whose, asked = self.reserved[row["id"]]
+            whose, asked = self.reserved[row.id]
             spent = {"runs": 1.0, **vars(cost)}
             self._move(whose, {k: asked[k] - min(asked[k], spent[k]) for k in KINDS}, 1)
 
@@ -283,9 +285,9 @@ class Ledgers(RuleBasedStateMachine):
     def release(self, draw: Draw) -> None:
         row = draw(st.sampled_from(self.held))
         try:
-            self.database.write_now(lambda c, now: fair_queue.release(c, now, row["id"], row["lease"]))
+            self.database.write_now(lambda c, now: fair_queue.release(c, now, row.id, row.lease))
         except Conflict:
-            assert row["rig"] == "mixer-1"
+            assert row.rig == "mixer-1"
 
     def set_clock(self, draw: Draw) -> None:
         """And somebody looks for leases that ran out."""
@@ -345,11 +347,11 @@ class Ledgers(RuleBasedStateMachine):
         ids = self.database.read_now(lambda c: c.execute(select(event.c.id).order_by(event.c.id)).scalars().all())
         assert list(ids) == list(range(1, len(ids) + 1))
 
-    def _together(self, whose: str, rig: str, orders: list[tuple[Cost, bool]]) -> list[Future[fair_queue.Row]]:
+    def _together(self, whose: str, rig: str, orders: list[tuple[Cost, bool]]) -> list[Future[ExperimentRow]]:
         gate = threading.Event()
 
-        def change(cost: Cost, is_refused: bool) -> Callable[[Connection, float], fair_queue.Row]:
-            def made(c: Connection, now: float) -> fair_queue.Row:
+        def change(cost: Cost, is_refused: bool) -> Callable[[Connection, float], ExperimentRow]:
+            def made(c: Connection, now: float) -> ExperimentRow:
                 row = fair_queue.submit(c, now, order(whose, rig, cost))
                 if is_refused:
                     raise Conflict("the campaign has ended")
@@ -363,15 +365,15 @@ class Ledgers(RuleBasedStateMachine):
         wait(answers, 30)
         return answers
 
-    def _begin(self, row: fair_queue.Row) -> None:
-        was = self._row(row["id"])
+    def _begin(self, row: LeasedRow) -> None:
+        was = self._row(row.id)
         try:
-            self.database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
+            self.database.write_now(lambda c, now: fair_queue.begin(c, now, row.id, row.lease))
         except Conflict:
             return
-        self.begun[row["id"]] += (was["state"], was["lease"]) != ("running", row["lease"])  # told twice, it began once
+        self.begun[row.id] += (was.state, was.lease) != ("running", row.lease)  # told twice, it began once
 
-    def _row(self, identity: str) -> fair_queue.Row:
+    def _row(self, identity: str) -> ExperimentRow:
         return self.database.read_now(lambda c: fair_queue.find(c, identity))
 
     def _move(self, whose: str, amount: dict[str, float], sign: int) -> None:

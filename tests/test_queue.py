@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select, text, update
 
 from api.errors import BudgetExhausted, Conflict, NotFound, Unauthorized
-from api.records import event_log, fair_queue, ledger, people
+from api.records import event_log, fair_queue, join_codes, ledger, people, tokens
 from api.records.database import Database
 from api.records.fair_queue import Order
 from api.records.ledger import Amount
+from api.records.rows import ExperimentRow, LeasedRow
 from api.records.tables import event, join_code, rig, token
 from api.records.tables import ledger as entries
 from frugaltwin.costs import Cost
@@ -47,17 +49,17 @@ def service(database_url: str, clock: Clock) -> Iterator[Database]:
     found.close()
 
 
-def lease(database: Database, rig: str = "color-1", worker: str = "w", count: int = 1) -> list[dict[str, Any]]:
+def lease(database: Database, rig: str = "color-1", worker: str = "w", count: int = 1) -> list[LeasedRow]:
     return database.write_now(lambda c, now: fair_queue.lease(c, now, rig, worker, count))
 
 
-def begin(database: Database, row: dict[str, Any]) -> None:
-    database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
+def begin(database: Database, row: LeasedRow) -> None:
+    database.write_now(lambda c, now: fair_queue.begin(c, now, row.id, row.lease))
 
 
-def finish(database: Database, row: dict[str, Any], measured: Measurement | None = MEASURED, **more: Any) -> dict[str, Any]:
+def finish(database: Database, row: LeasedRow, measured: Measurement | None = MEASURED, **more: Any) -> ExperimentRow:
     cost, error = (measured.cost, None) if measured else (Cost(seconds=1.0), "the pump jammed")
-    return database.write_now(lambda c, now: report_one(c, now, row["id"], row["lease"], measured, error, cost, {}, **more))
+    return database.write_now(lambda c, now: report_one(c, now, row.id, row.lease, measured, error, cost, {}, **more))
 
 
 def expire(database: Database) -> None:
@@ -65,7 +67,7 @@ def expire(database: Database) -> None:
 
 
 def state(database: Database, identity: str) -> str:
-    return str(database.read_now(lambda c: fair_queue.find(c, identity))["state"])
+    return str(database.read_now(lambda c: fair_queue.find(c, identity)).state)
 
 
 def left(database: Database, whose: str) -> dict[str, float | None]:
@@ -85,8 +87,8 @@ def test_an_experiment_is_reserved_run_and_settled_at_what_it_took(service: Data
     begin(service, row)
     begin(service, row)
     done = finish(service, row)
-    assert (done["id"], done["state"]) == (one, "succeeded")
-    assert finish(service, row)["state"] == "succeeded"  # told twice
+    assert (done.id, done.state) == (one, "succeeded")
+    assert finish(service, row).state == "succeeded"  # told twice
     assert left(service, whose) == pytest.approx({"runs": 1, "seconds": 22, "money": 0.996, "volume": 6})
     assert story(service, one) == ["queued", "running", "succeeded"]
     with pytest.raises(Conflict, match="has ended"):
@@ -129,28 +131,28 @@ def test_reports_that_come_together_count_each_for_itself(service: Database) -> 
     (elsewhere,) = lease(service, "mixer-1")
     for row in (one, two, lost, elsewhere):
         begin(service, row)
-    service.write_now(lambda c, now: fair_queue.abort(c, now, lost["id"], "not wanted"))
+    service.write_now(lambda c, now: fair_queue.abort(c, now, lost.id, "not wanted"))
     before = left(service, ada)
 
-    def end(row: dict[str, Any]) -> fair_queue.Ended:
-        return fair_queue.Ended(row["id"], row["lease"], MEASURED, None, MEASURED.cost, {})
+    def end(row: LeasedRow) -> fair_queue.Ended:
+        return fair_queue.Ended(row.id, row.lease, MEASURED, None, MEASURED.cost, {})
 
-    ends = [end(row) for row in (one, one, elsewhere, {"id": "x_0", "lease": "none"}, lost, two)]
+    ends = [end(row) for row in (one, one, elsewhere, replace(one, id="x_0", lease="none"), lost, two)]
     answers = service.write_now(lambda c, now: fair_queue.finish(c, now, ends, "color-1"))
-    assert [a["state"] if isinstance(a, dict) else type(a) for a in answers] == [
+    assert [a.state if isinstance(a, ExperimentRow) else type(a) for a in answers] == [
         "succeeded", "succeeded", NotFound, NotFound, Conflict, "succeeded",
     ]  # fmt: skip
     after = left(service, ada)
     assert after["seconds"] == pytest.approx(before["seconds"] + 2 * (COST.seconds - MEASURED.cost.seconds))  # type: ignore[operator]
-    assert [story(service, row["id"]) for row in (one, two)] == [["queued", "running", "succeeded"]] * 2
-    assert state(service, elsewhere["id"]) == "running"
+    assert [story(service, row.id) for row in (one, two)] == [["queued", "running", "succeeded"]] * 2
+    assert state(service, elsewhere.id) == "running"
 
 
 def test_a_stop_that_is_reported_twice_counts_once(service: Database) -> None:
     submit(service, new_person(service, runs=1))
     (row,) = lease(service)
     begin(service, row)
-    assert [finish(service, row, None, was_stopped=True)["state"] for _ in range(2)] == ["aborted", "aborted"]
+    assert [finish(service, row, None, was_stopped=True).state for _ in range(2)] == ["aborted", "aborted"]
 
 
 @pytest.mark.parametrize("rig", ["color-1", "mixer-1"])
@@ -159,7 +161,7 @@ def test_a_lease_that_runs_out_before_the_rig_began_goes_back_to_its_place(servi
     (row,) = lease(service, rig, "one")
     clock.now += fair_queue.LEASE + 1
     (again,) = lease(service, rig, "two")
-    assert row["id"] == again["id"] == first
+    assert row.id == again.id == first
     with pytest.raises(Conflict, match="stop the rig"):
         begin(service, row)
     begin(service, again)
@@ -174,8 +176,8 @@ def test_what_began_on_a_real_rig_and_was_lost_is_unknown_and_never_leased_again
     assert lease(service, "mixer-1", "two") == []
     assert state(service, lost) == "unknown"
     assert left(service, whose)["runs"] == 4
-    assert service.write_now(lambda c, now: fair_queue.renew(c, now, "mixer-1", "two", {lost: row["lease"]})) == [lost]
-    assert finish(service, row)["state"] == "succeeded"  # a late report clears it up, and it is not paid twice
+    assert service.write_now(lambda c, now: fair_queue.renew(c, now, "mixer-1", "two", {lost: row.lease})) == [lost]
+    assert finish(service, row).state == "succeeded"  # a late report clears it up, and it is not paid twice
     assert (left(service, whose)["runs"], left(service, whose)["seconds"]) == (4, 90)
     assert story(service, lost) == ["queued", "running", "unknown", "succeeded"]
 
@@ -186,11 +188,11 @@ def test_what_began_on_a_twin_and_was_lost_is_run_again(service: Database, clock
     begin(service, row)
     clock.now += fair_queue.LEASE + 1
     (again,) = lease(service)
-    assert (again["id"], again["attempt"]) == (lost, 2)
+    assert (again.id, again.attempt) == (lost, 2)
     with pytest.raises(Conflict, match="stop the rig"):
         finish(service, row)
     begin(service, again)
-    assert finish(service, again)["state"] == "succeeded"
+    assert finish(service, again).state == "succeeded"
 
 
 @pytest.mark.parametrize("rig", ["color-1", "mixer-1"])
@@ -207,13 +209,13 @@ def test_a_clock_that_jumps_runs_nothing_twice_and_leaves_nothing_behind(service
         assert [state(service, i) for i in ids] == ["queued", "unknown" if rig == "mixer-1" else "queued", "queued"]
     else:
         assert [state(service, i) for i in ids] == ["leased", "running", "queued"]
-        lost = service.write_now(lambda c, now: fair_queue.renew(c, now, rig, "w", {held["id"]: held["lease"]}))
+        lost = service.write_now(lambda c, now: fair_queue.renew(c, now, rig, "w", {held.id: held.lease}))
         assert lost == []
         clock.now += fair_queue.LEASE + 1  # and both workers are dead
         expire(service)
         assert [state(service, i) for i in ids] == ["queued", "unknown" if rig == "mixer-1" else "queued", "queued"]
     for row in lease(service, rig, count=9):
-        assert rig == "color-1" or row["id"] != running["id"]
+        assert rig == "color-1" or row.id != running.id
         begin(service, row)
         finish(service, row)
     assert [state(service, i) for i in ids] == ["succeeded", "unknown" if rig == "mixer-1" else "succeeded", "succeeded"]
@@ -225,7 +227,7 @@ def test_a_clock_that_jumps_runs_nothing_twice_and_leaves_nothing_behind(service
 def test_tokens_expire_by_the_clock_and_are_revoked_for_good(service: Database, clock: Clock) -> None:
     whose = new_person(service)
     forever = new_token(service, whose)
-    identity, brief = service.write_now(lambda c, now: people.add_token(c, now, whose, ["read"], expires_at=now + HOUR))
+    identity, brief = service.write_now(lambda c, now: tokens.add_token(c, now, whose, ["read"], expires_at=now + HOUR))
 
     def who(words: str) -> str:
         return service.read_now(lambda c: people.caller(c, clock.now, words)).person
@@ -235,19 +237,19 @@ def test_tokens_expire_by_the_clock_and_are_revoked_for_good(service: Database, 
     with pytest.raises(Unauthorized, match="expired"):
         who(brief)
     clock.now -= HOUR
-    service.write_now(lambda c, now: people.revoke(c, now, identity, whose))
+    service.write_now(lambda c, now: tokens.revoke(c, now, identity, whose))
     with pytest.raises(Unauthorized, match="revoked"):
         who(brief)
     with pytest.raises(NotFound):
-        service.write_now(lambda c, now: people.revoke(c, now, identity, "u_somebody_else"))
+        service.write_now(lambda c, now: tokens.revoke(c, now, identity, "u_somebody_else"))
 
 
 def test_a_join_code_lets_in_as_many_as_it_says_at_once(service: Database) -> None:
-    _, code = service.write_now(lambda c, now: people.add_code(c, now, "2026", 5, {"runs": 3.0}, ["read", "run:sim"]))
+    _, code = service.write_now(lambda c, now: join_codes.add_code(c, now, "2026", 5, {"runs": 3.0}, ["read", "run:sim"]))
 
     def join(name: str) -> str | None:
         try:
-            return service.write_now(lambda c, now: people.join(c, now, code, name))[0]
+            return service.write_now(lambda c, now: join_codes.join(c, now, code, name))[0]
         except Unauthorized:
             return None
 
@@ -262,7 +264,7 @@ def test_two_services_lease_each_experiment_once(service: Database, database_url
     other = Database(database_url, clock)
 
     def some(n: int) -> list[str]:
-        return [row["id"] for row in lease((service, other)[n % 2], worker=f"w{n}", count=1 + n % 3)]
+        return [row.id for row in lease((service, other)[n % 2], worker=f"w{n}", count=1 + n % 3)]
 
     with ThreadPoolExecutor(8) as pool:
         taken = [identity for rows in pool.map(some, range(60)) for identity in rows]
@@ -311,7 +313,7 @@ def test_a_rig_that_is_not_open_gives_nothing_away(service: Database, closed: st
     turn(closed)
     assert lease(service) == []
     turn("open")
-    assert [row["id"] for row in lease(service)] == [one]
+    assert [row.id for row in lease(service)] == [one]
 
 
 def test_the_virtual_time_of_a_rig_never_goes_back(service: Database) -> None:
@@ -320,9 +322,9 @@ def test_the_virtual_time_of_a_rig_never_goes_back(service: Database) -> None:
     for _ in range(3):
         submit(service, second)
     rows = lease(service, count=4)
-    service.write_now(lambda c, now: fair_queue.release(c, now, rows[0]["id"], rows[0]["lease"]))
-    assert [row["id"] for row in lease(service)] == [rows[0]["id"]]  # an early one again
-    assert service.read_now(lambda c: fair_queue.next_tag(c, "color-1", late)) == rows[-1]["tag"] == 20.0
+    service.write_now(lambda c, now: fair_queue.release(c, now, rows[0].id, rows[0].lease))
+    assert [row.id for row in lease(service)] == [rows[0].id]  # an early one again
+    assert service.read_now(lambda c: fair_queue.next_tag(c, "color-1", late)) == rows[-1].tag == 20.0
 
 
 @pytest.mark.parametrize("end", ["aborted", "unknown", "succeeded", "taken over"])
@@ -369,7 +371,7 @@ def test_a_lease_is_renewed_by_whoever_has_it_and_by_beginning(service: Database
     expire(service)
     assert state(service, identity) == "running"
     assert service.write_now(lambda c, now: fair_queue.renew(c, now, "mixer-1", "w", {identity: "another's"})) == [identity]
-    assert service.write_now(lambda c, now: fair_queue.renew(c, now, "mixer-1", "w", {identity: row["lease"]})) == []
+    assert service.write_now(lambda c, now: fair_queue.renew(c, now, "mixer-1", "w", {identity: row.lease})) == []
     clock.now += fair_queue.LEASE - 1
     for ask in (fair_queue.lease, fair_queue.renew):
         with pytest.raises(Conflict, match="is driven by the worker w"):
@@ -399,15 +401,15 @@ def test_what_is_given_back_was_never_begun_and_waits_again(service: Database) -
     real, twin = submit(service, whose, "mixer-1"), submit(service, whose)
     (held,), (running,) = lease(service, "mixer-1"), lease(service)
     begin(service, running)
-    for identity, words in ((real, "another's"), (real, held["lease"]), (twin, "another's"), (twin, running["lease"])):
+    for identity, words in ((real, "another's"), (real, held.lease), (twin, "another's"), (twin, running.lease)):
         service.write_now(lambda c, now, i=identity, w=words: fair_queue.release(c, now, i, w))  # type: ignore[misc]
         assert state(service, identity) == ("queued" if words != "another's" else "leased" if identity == real else "running")
-    assert service.read_now(lambda c: fair_queue.find(c, twin))["started_at"] is None
+    assert service.read_now(lambda c: fair_queue.find(c, twin)).started_at is None
     assert story(service, twin) == ["queued", "running", "queued"]
     (again,) = lease(service)
     begin(service, again)
     finish(service, again)
-    service.write_now(lambda c, now: fair_queue.release(c, now, twin, again["lease"]))
+    service.write_now(lambda c, now: fair_queue.release(c, now, twin, again.lease))
     assert state(service, twin) == "succeeded"
 
 
@@ -416,7 +418,7 @@ def test_who_aborts_what_runs_pays_for_it_and_loses_the_turn(service: Database) 
     first, second = submit(service, whose), submit(service, whose)
     begin(service, *lease(service))
     service.write_now(lambda c, now: fair_queue.abort(c, now, first, "a mistake"))
-    assert service.read_now(lambda c: fair_queue.find(c, second))["tag"] == COST.seconds
+    assert service.read_now(lambda c: fair_queue.find(c, second)).tag == COST.seconds
     assert service.read_now(lambda c: fair_queue.next_tag(c, "color-1", whose)) == 2 * COST.seconds
 
 
@@ -445,7 +447,7 @@ def test_every_kind_of_budget_is_a_limit_and_nothing_is_booked_beyond_what_was_r
     begin(service, row)
     finish(service, row, Measurement({"t_415": 0.5}, Cost(seconds=99.0, money=9.0, volume=1.0), {"n_415": 512}))
     assert left(service, whose) == pytest.approx({"runs": None, "seconds": 15.0, "money": None, "volume": 9.0})
-    lines = service.read_now(lambda c: c.execute(select(entries).where(entries.c.experiment == row["id"]).order_by(entries.c.id)).all())
+    lines = service.read_now(lambda c: c.execute(select(entries).where(entries.c.experiment == row.id).order_by(entries.c.id)).all())
     assert [(line.kind, line.seconds, line.volume) for line in lines] == [
         ("reserve", 10.0, 4.0),
         ("settle", 10.0, 1.0),
@@ -456,27 +458,27 @@ def test_every_kind_of_budget_is_a_limit_and_nothing_is_booked_beyond_what_was_r
 
 
 def test_a_code_that_is_over_lets_nobody_in_and_gives_the_scopes_it_was_made_with(service: Database, clock: Clock) -> None:
-    identity, code = service.write_now(lambda c, now: people.add_code(c, now, "", 9, {}, ["read"], now + HOUR))
-    _, token = service.write_now(lambda c, now: people.join(c, now, code, "Ada"))
+    identity, code = service.write_now(lambda c, now: join_codes.add_code(c, now, "", 9, {}, ["read"], now + HOUR))
+    _, token = service.write_now(lambda c, now: join_codes.join(c, now, code, "Ada"))
     assert service.read_now(lambda c: people.caller(c, clock.now, token)).scopes == {"read"}
     clock.now += HOUR
     with pytest.raises(Unauthorized, match="expired"):
-        service.write_now(lambda c, now: people.join(c, now, code, "late"))
+        service.write_now(lambda c, now: join_codes.join(c, now, code, "late"))
     clock.now -= 1
     service.write_now(lambda c, now: c.execute(update(join_code).where(join_code.c.id == identity).values(revoked_at=now)))
     with pytest.raises(Unauthorized):
-        service.write_now(lambda c, now: people.join(c, now, code, "after it was revoked"))
+        service.write_now(lambda c, now: join_codes.join(c, now, code, "after it was revoked"))
 
 
 def test_a_token_is_revoked_once_and_has_no_children_after_that(service: Database, clock: Clock) -> None:
     whose = new_person(service)
-    identity, _ = service.write_now(lambda c, now: people.add_token(c, now, whose, ["read"]))
-    service.write_now(lambda c, now: people.check_token(c, identity))
+    identity, _ = service.write_now(lambda c, now: tokens.add_token(c, now, whose, ["read"]))
+    service.write_now(lambda c, now: tokens.check_token(c, identity))
     at = clock.now
     for _ in range(2):
-        service.write_now(lambda c, now: people.revoke(c, now, identity, whose))
+        service.write_now(lambda c, now: tokens.revoke(c, now, identity, whose))
         clock.now += HOUR
     assert service.read_now(lambda c: c.execute(select(token.c.revoked_at).where(token.c.id == identity)).scalar_one()) == at
     assert service.read_now(event_log.last) == 1
     with pytest.raises(Unauthorized, match="revoked"):
-        service.write_now(lambda c, now: people.check_token(c, identity))
+        service.write_now(lambda c, now: tokens.check_token(c, identity))

@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from api.records import fair_queue, rigs, tables
-from api.routes import work
+from api.records import fair_queue, leases, rigs, tables
+from api.records.leases import Report
+from api.records.rows import LeasedRow
 from api.routes.problems import DOCS
-from api.workers.worker import KeptReports, Report, RigWords, is_dead, worker_name
+from api.workers.worker import KeptReports, RigWords, is_dead, worker_name
 from frugaltwin.catalog import make_driver
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, UnknownName
@@ -47,10 +48,10 @@ def refusal(answer: httpx.Response, status: int, kind: str) -> str:
     return str(body["detail"])
 
 
-def begun(service: Running, rig: str, worker: str = "w") -> fair_queue.Row:
+def begun(service: Running, rig: str, worker: str = "w") -> LeasedRow:
     """The next experiment of a rig, in the middle of being done."""
     (row,) = service.database.write_now(lambda c, now: fair_queue.lease(c, now, rig, worker, 1))
-    service.database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
+    service.database.write_now(lambda c, now: fair_queue.begin(c, now, row.id, row.lease))
     return row
 
 
@@ -182,8 +183,8 @@ def test_a_student_may_stop_a_real_rig_while_their_own_experiment_runs_on_it(ser
         assert client.get(f"/v1/experiments/{identity}").json()["state"] == "aborted"
         refusal(client.post(f"/v1/rigs/{REAL}/open"), 403, "forbidden")
         assert "stopped" in refusal(client.post("/v1/experiments", json={"rig": REAL, "settings": SETTINGS}), 409, "conflict")
-    said = admin.post(f"/v1/work/{REAL}/renew", json={"worker": "w", "held": {row["id"]: row["lease"]}}).json()
-    assert said == {"state": "stopped", "lost": [row["id"]]}
+    said = admin.post(f"/v1/work/{REAL}/renew", json={"worker": "w", "held": {row.id: row.lease}}).json()
+    assert said == {"state": "stopped", "lost": [row.id]}
     assert admin.post(f"/v1/work/{REAL}/leases", json={"worker": "w", "count": 5}).json() == {"jobs": []}
     admin.post(f"/v1/work/{REAL}/leave", json={"worker": "w"})
 
@@ -242,7 +243,7 @@ def test_what_is_given_back_goes_to_its_old_place_in_the_queue(service: Running,
 def test_a_real_rig_that_began_is_not_given_back(service: Running, admin: httpx.Client) -> None:
     identity = admin.post("/v1/experiments", json={"rig": REAL, "settings": SETTINGS}).json()["id"]
     row = begun(service, REAL)
-    admin.post(f"/v1/work/{REAL}/release", json={"jobs": [{"id": identity, "lease": row["lease"]}]})
+    admin.post(f"/v1/work/{REAL}/release", json={"jobs": [{"id": identity, "lease": row.lease}]})
     assert admin.get(f"/v1/experiments/{identity}").json()["state"] == "running"
     admin.post(f"/v1/work/{REAL}/leave", json={"worker": "w"})
 
@@ -250,7 +251,7 @@ def test_a_real_rig_that_began_is_not_given_back(service: Running, admin: httpx.
 def test_a_real_rig_that_somebody_stopped_by_hand_waits_for_the_instructor(service: Running, admin: httpx.Client) -> None:
     identity = admin.post("/v1/experiments", json={"rig": REAL, "settings": SETTINGS}).json()["id"]
     row = begun(service, REAL)
-    report = Report(identity, row["lease"], None, "the switch is open", Cost(3.0), {}, was_stopped=True, needs_person=True)
+    report = Report(identity, row.lease, None, "the switch is open", Cost(3.0), {}, was_stopped=True, needs_person=True)
     for _ in range(2):
         admin.post(f"/v1/work/{REAL}/finish", json={"reports": [report.to_json()]}).raise_for_status()
     assert admin.get(f"/v1/rigs/{REAL}").json()["state"] == "stopped"
@@ -264,13 +265,13 @@ def test_a_real_rig_that_somebody_stopped_by_hand_waits_for_the_instructor(servi
 def test_heartbeats_are_written_down_now_and_then_and_keep_what_is_held(service: Running, admin: httpx.Client) -> None:
     admin.post("/v1/experiments", json={"rig": "color-1", "settings": SETTINGS})
     row = begun(service, "color-1")
-    held = {row["id"]: row["lease"]}
+    held = {row.id: row.lease}
     often = fair_queue.LEASE / 6
     for later, is_due in ((0.0, False), (0.9 * often, False), (1.1 * often, True), (-2 * often, True)):
         at = service.database.now() + later
-        orders, due = service.database.read_now(lambda c, at=at: work.heard(c, at, "color-1", "w", held))  # type: ignore[misc]
+        orders, due = service.database.read_now(lambda c, at=at: leases.heard(c, at, "color-1", "w", held))  # type: ignore[misc]
         assert (orders.lost, due) == ([], is_due), later
-    orders, _ = service.database.read_now(lambda c: work.heard(c, service.database.now(), "color-1", "w", held | {"e_no": "x"}))
+    orders, _ = service.database.read_now(lambda c: leases.heard(c, service.database.now(), "color-1", "w", held | {"e_no": "x"}))
     assert orders.lost == ["e_no"]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.records import event_log, people
+from api.records import event_log, people, tokens
 from api.records.database import Database
 from api.service import REMEMBER
 from frugaltwin import catalog
@@ -36,7 +36,7 @@ class Pair:
             self.services.append(stack.enter_context(ServiceProcess(url, folder / name)))
         scopes = people.OF_ROLE["instructor"].split()
         teacher = self.database.write_now(lambda c, now: people.add_person(c, now, "Ms. Curie", "instructor", {}))
-        self.instructor = self.database.write_now(lambda c, now: people.add_token(c, now, teacher, scopes))[1]
+        self.instructor = self.database.write_now(lambda c, now: tokens.add_token(c, now, teacher, scopes))[1]
 
     def both(self, token: str) -> list[httpx.Client]:
         """Somebody's requests to the one, and to the other."""

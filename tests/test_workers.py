@@ -18,9 +18,11 @@ import pytest
 from api.errors import Conflict, Unauthorized
 from api.records import fair_queue, people, rigs
 from api.records.database import Database
-from api.routes.work import DatabaseDesk
+from api.records.leases import Job, Orders, Report
+from api.records.rows import ExperimentRow
+from api.workers.local_desk import LocalDesk
 from api.workers.remote_desk import RemoteDesk
-from api.workers.worker import Job, Orders, Report, RigWords, Worker
+from api.workers.worker import RigWords, Worker
 from frugaltwin.catalog import make_driver, random_settings
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, StoreError
@@ -510,7 +512,7 @@ def test_news_of_a_rig_come_at_once_and_none_is_missed(sqlite_url: str) -> None:
         assert news(after, "other-1") == news(after)
 
 
-class TiredDesk(DatabaseDesk):
+class TiredDesk(LocalDesk):
     """One that takes its time with reports, makes a mistake at the first heartbeat, and remembers how many jobs it was asked for."""
 
     def __init__(self, database: Database, rig: str) -> None:
@@ -534,8 +536,8 @@ class TiredDesk(DatabaseDesk):
 
 
 def performed(
-    database: Database, desk: DatabaseDesk, words: RigWords, settings: Sequence[Mapping[str, float]], folder: Path
-) -> list[fair_queue.Row]:
+    database: Database, desk: LocalDesk, words: RigWords, settings: Sequence[Mapping[str, float]], folder: Path
+) -> list[ExperimentRow]:
     """What a worker made of experiments that were all queued when it began."""
     database.write_now(lambda c, now: rigs.register(c, now, words.name, words.driver, words.options, False))
     whose = database.write_now(lambda c, now: people.add_person(c, now, "Ada", "student", {}))
@@ -545,7 +547,7 @@ def performed(
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
-        found: list[fair_queue.Row] = until(lambda: _ended(database, rows))
+        found: list[ExperimentRow] = until(lambda: _ended(database, rows))
     finally:
         worker.end()
         thread.join()
@@ -579,7 +581,7 @@ def test_a_worker_empties_a_queue_and_every_result_says_where_it_comes_from(data
     driver = make_driver(words.driver, words.options)
     orders = [fair_queue.Order(whose, "light-1", s, Cost()) for s in random_settings(driver, 40)]
     rows = [database.write_now(lambda c, now, o=order: fair_queue.submit(c, now, o)) for order in orders]  # type: ignore[misc]
-    worker = Worker(words, DatabaseDesk(database, "light-1", "w"), "w", tmp_path / "reports")
+    worker = Worker(words, LocalDesk(database, "light-1", "w"), "w", tmp_path / "reports")
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
@@ -593,15 +595,16 @@ def test_a_worker_empties_a_queue_and_every_result_says_where_it_comes_from(data
                 expected = (fair_queue.SUCCEEDED, driver.perform(order.settings).outcomes)
             except RigFault:
                 expected = (fair_queue.FAILED, {})
-            assert (row["state"], json.loads(row["result_json"]).get("outcomes", {})) == expected
-            assert row["attempt"] == 1
-            provenance = json.loads(row["provenance_json"])
+            assert (row.state, row.result.get("outcomes", {})) == expected
+            assert row.attempt == 1
+            provenance = row.provenance
+            assert provenance
             assert (provenance["rig"], provenance["driver"], provenance["worker"]) == ("light-1", "light-mixing", "w")
             assert provenance["versions"]["frugaltwin"]
             assert provenance["options"] == {"imperfections": 0.0}
     assert not (tmp_path / "reports").exists()
 
 
-def _ended(database: Database, rows: list[fair_queue.Row]) -> list[fair_queue.Row]:
-    found = database.read_now(lambda c: [fair_queue.find(c, row["id"]) for row in rows])
-    return found if all(row["state"] in fair_queue.ENDS for row in found) else []
+def _ended(database: Database, rows: list[ExperimentRow]) -> list[ExperimentRow]:
+    found = database.read_now(lambda c: [fair_queue.find(c, row.id) for row in rows])
+    return found if all(row.state in fair_queue.ENDS for row in found) else []

@@ -33,7 +33,7 @@ def backup(
     database: Url = HERE,
 ) -> None:
     """Copy it into a file, while the service runs. A PostgreSQL database is copied by pg_dump, and restored by pg_restore."""
-    from api.records import maintenance
+    from api import maintenance
 
     maintenance.backup(database, out)
     say(f"copied to {out}")
@@ -44,7 +44,7 @@ def check(
     database: Url = HERE, as_json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else.")] = False
 ) -> int:
     """Check that it is whole, that budgets agree with the ledger, and that no event is missing."""
-    from api.records import maintenance
+    from api import maintenance
 
     found = maintenance.findings(database)
     show_rows([asdict(f) for f in found], as_json)

@@ -1,6 +1,6 @@
-"""Rows of tables that only grow (events, the ledger): kept in mind while a group of changes runs, written together before it commits.
+"""A buffer for new rows of the append-only tables (events, the ledger): a group of changes fills it; it is written before the commit.
 
-On PostgreSQL a statement is a walk to another process and back, and every experiment adds some ten such rows.
+On PostgreSQL a statement is a round trip to another process, and every experiment adds some ten such rows.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _newest = PreparedStatement(text("update counter set value = :newest where name 
 
 
 class AppendBuffer:
-    """What the changes of one transaction have added so far."""
+    """The rows that the changes of one transaction have added so far."""
 
     def __init__(self, newest_event: int) -> None:
-        """Nothing yet.
+        """An empty buffer.
 
         Args:
             newest_event: The id of the newest event in the table.
@@ -30,25 +30,25 @@ class AppendBuffer:
         self._rows: dict[PreparedStatement, list[Row]] = {}
 
     def add(self, insert: PreparedStatement, row: Row) -> None:
-        """One more row."""
+        """Add a row."""
         self._rows.setdefault(insert, []).append(row)
 
     def rows(self, insert: PreparedStatement) -> list[Row]:
-        """What a reading of the table does not show yet."""
+        """The rows that a query of the table does not show yet."""
         return self._rows.get(insert, [])
 
     def mark(self) -> Mark:
-        """A place to go back to."""
+        """A mark to go back to."""
         return self.newest_event, {insert: len(rows) for insert, rows in self._rows.items()}
 
     def take_back(self, mark: Mark) -> None:
-        """Forget what was added since."""
+        """Drop the rows that were added since a mark."""
         self.newest_event, lengths = mark
         for insert, rows in self._rows.items():
             del rows[lengths.get(insert, 0) :]
 
     def write(self, connection: Connection) -> None:
-        """Into the tables, in order."""
+        """Write the rows into their tables, in order."""
         for insert, rows in self._rows.items():
             insert.many(connection, rows)
         if self.newest_event != self._in_table:
@@ -56,6 +56,6 @@ class AppendBuffer:
 
 
 def of(connection: Connection) -> AppendBuffer:
-    """What the transaction under way on a connection has added."""
+    """The buffer of the transaction under way on a connection."""
     found: AppendBuffer = connection.info[AppendBuffer]
     return found

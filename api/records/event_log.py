@@ -1,4 +1,4 @@
-"""Events: what happened, to whom, in one order without gaps. Written in the transaction in which it happens."""
+"""The event log: every change that people may hear of, in one order without gaps, written in the transaction of the change."""
 
 import json
 from collections.abc import Mapping
@@ -9,15 +9,16 @@ from sqlalchemy import Connection, bindparam, insert, select, text
 
 from api.records import append_buffer
 from api.records.prepared_statement import PreparedStatement
+from api.records.rows import EventRow, fetched
 from api.records.tables import event
 
 EVERYBODY = ""
-"""Whose an event is that concerns all: of a rig, say."""
+"""The owner of an event that concerns all, such as one of a rig."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which events somebody wants, or may see; None is any."""
+    """The events that somebody wants, or may see; None is any."""
 
     person: str | None = None
     """This person's, and those that concern all."""
@@ -25,12 +26,11 @@ class Filter:
     campaign: str | None = None
     experiment: str | None = None
 
-    def matches(self, row: Mapping[str, Any]) -> bool:
-        """Whether it wants this event."""
-        return (self.person is None or row["person"] in (self.person, EVERYBODY)) and all(
-            value is None or row[name] == value
-            for name, value in (("rig", self.rig), ("campaign", self.campaign), ("experiment", self.experiment))
-        )
+    def matches(self, row: EventRow) -> bool:
+        """Whether an event passes."""
+        wanted = ((self.rig, row.rig), (self.campaign, row.campaign), (self.experiment, row.experiment))
+        is_seen = self.person is None or row.person in (self.person, EVERYBODY)
+        return is_seen and all(value is None or value == has for value, has in wanted)
 
 
 _insert = PreparedStatement(insert(event), "id", "person", "rig", "campaign", "experiment", "kind", "body_json", "at")
@@ -42,19 +42,23 @@ def record(
     connection: Connection, now: float, kind: str, person: str, body: Mapping[str, Any], *,
     rig: str | None = None, campaign: str | None = None, experiment: str | None = None,
 ) -> int:  # fmt: skip
-    """Keep an event; its id."""
-    page = append_buffer.of(connection)
-    page.newest_event += 1
-    page.add(
+    """Append an event; its id."""
+    added = append_buffer.of(connection)
+    added.newest_event += 1
+    added.add(
         _insert,
-        {"id": page.newest_event, "person": person, "rig": rig, "campaign": campaign, "experiment": experiment, "kind": kind}
+        {"id": added.newest_event, "person": person, "rig": rig, "campaign": campaign, "experiment": experiment, "kind": kind}
         | {"body_json": json.dumps(body, ensure_ascii=False, allow_nan=False), "at": now},
     )
-    return page.newest_event
+    return added.newest_event
 
 
-def after(connection: Connection, number: int, count: int, wants: Filter | None = None) -> list[dict[str, Any]]:
-    """The events that follow an id, oldest first."""
+def after(connection: Connection, number: int, count: int, wants: Filter | None = None, kind: str | None = None) -> list[EventRow]:
+    """The events that follow an id, oldest first.
+
+    Args:
+        kind: Only these.
+    """
     question = _after
     if wants is not None:
         if wants.person is not None:
@@ -62,7 +66,9 @@ def after(connection: Connection, number: int, count: int, wants: Filter | None 
         for column, value in ((event.c.rig, wants.rig), (event.c.campaign, wants.campaign), (event.c.experiment, wants.experiment)):
             if value is not None:
                 question = question.where(column == value)
-    return [dict(row) for row in connection.execute(question, {"after": number, "count": count}).mappings()]
+    if kind is not None:
+        question = question.where(event.c.kind == kind)
+    return fetched(EventRow, connection.execute(question, {"after": number, "count": count}))
 
 
 def last(connection: Connection) -> int:

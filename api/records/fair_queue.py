@@ -1,4 +1,4 @@
-"""The life of an experiment: queued, leased, running, and one of four ends. Every step is one change of the database.
+"""The fair queue of experiments, and the states of an experiment. Every step is one change of the database.
 
     queued → leased → running → succeeded | failed | aborted | unknown
 
@@ -7,14 +7,14 @@ nobody knows what the rig did, so it is never run again by itself. A twin's expe
 
 The queue of a rig is fair over people (start-time fair queueing: Goyal, Vin & Cheng, IEEE/ACM Trans. Networking 5 (1997) 690,
 doi:10.1109/90.649569): every person's experiments are lined up in a virtual time that advances by the seconds they are estimated to
-take, and the rig takes the earliest tag. Who was idle begins at the rig's virtual time, so that nobody saves up; and what was taken
-back before it began leaves no gap in its owner's line, so that nobody keeps a place for later.
+take, and the rig takes the earliest tag. A person who was idle begins at the rig's virtual time, so that nobody saves up; and an
+experiment that was aborted before it began leaves no gap in its owner's line, so that nobody keeps a place for later.
 """
 
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -22,13 +22,16 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, t
 
 from api.errors import Conflict, NotFound
 from api.records import event_log, ledger
+from api.records.identifiers import new_id
 from api.records.ledger import Amount
 from api.records.prepared_statement import PreparedStatement
+from api.records.rows import ExperimentRow, LeasedRow, RigRow, fetched
 from api.records.tables import experiment, rig, share
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement, Settings
 
-Row = dict[str, Any]
+Values = dict[str, Any]
+"""By column."""
 
 QUEUED, LEASED, RUNNING = "queued", "leased", "running"
 SUCCEEDED, FAILED, ABORTED, UNKNOWN = "succeeded", "failed", "aborted", "unknown"
@@ -37,7 +40,7 @@ ENDS = (SUCCEEDED, FAILED, ABORTED, UNKNOWN)
 LEASE = 30.0
 """s that a worker has until it renews."""
 LEAST = 1.0
-"""s that an experiment counts for in the queue at least: who asks for what takes no time does not go before everybody."""
+"""s that an experiment counts for in the queue at least: one that takes no time does not go before everybody's."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,7 @@ _ran_out = select(experiment).where(experiment.c.state.in_((LEASED, RUNNING)), e
 _from_later = update(experiment).where(experiment.c.lease_until > bindparam("latest")).values(lease_until=bindparam("latest"))
 
 
-def new_id(kind: str) -> str:
-    """A name that says what it names and that nobody can guess."""
-    return f"{kind}_{secrets.token_hex(10)}"
-
-
-def find(connection: Connection, identity: str, of_rig: str | None = None) -> Row:
+def find(connection: Connection, identity: str, of_rig: str | None = None) -> ExperimentRow:
     """An experiment by its id.
 
     Args:
@@ -124,8 +122,8 @@ def find(connection: Connection, identity: str, of_rig: str | None = None) -> Ro
     Raises:
         NotFound: There is none.
     """
-    row = next(iter(_by_id(connection, {"which": identity})), None)
-    if row is None or of_rig not in (None, row["rig"]):
+    row = next(iter(_by_id.rows(connection, {"which": identity}, ExperimentRow)), None)
+    if row is None or of_rig not in (None, row.rig):
         raise _not_found(identity, of_rig)
     return row
 
@@ -145,7 +143,7 @@ def n_waiting(connection: Connection, person: str) -> int:
     return int(_n_waiting(connection, {"whose": person})[0]["n"])
 
 
-def submit(connection: Connection, now: float, order: Order) -> dict[str, Any]:
+def submit(connection: Connection, now: float, order: Order) -> ExperimentRow:
     """Reserve the estimate and queue it; its row.
 
     Raises:
@@ -157,17 +155,19 @@ def submit(connection: Connection, now: float, order: Order) -> dict[str, Any]:
     tag = next_tag(connection, order.rig, order.person)
     if not order.is_urgent:  # which is outside of time
         _move_share(connection, {"which": order.rig, "whose": order.person, "then": tag + _turn(cost.seconds)})
-    row: dict[str, Any] = {
+    values: Values = {
         "id": identity, "person": order.person, "rig": order.rig, "campaign": order.campaign, "trial": order.trial,
         "settings_json": json.dumps(dict(order.settings), allow_nan=False), "state": QUEUED, "lane": int(order.is_urgent), "tag": tag,
         "seconds": cost.seconds, "money": cost.money, "volume": cost.volume, "attempt": 0, "created_at": now,
     }  # fmt: skip
-    row["number"] = _insert(connection, row)[0]["number"]
-    _tell(connection, now, row, QUEUED)
-    return row
+    row = ExperimentRow(
+        **values, number=_insert(connection, values)[0]["number"], lease=None, lease_until=None, result_json=None, error=None,
+        provenance_json=None, started_at=None, finished_at=None,
+    )  # fmt: skip
+    return _tell(connection, now, row, QUEUED)
 
 
-def lease(connection: Connection, now: float, name: str, worker: str, count: int, *, twins_begin: bool = False) -> list[Row]:
+def lease(connection: Connection, now: float, name: str, worker: str, count: int, *, twins_begin: bool = False) -> list[LeasedRow]:
     """The next experiments of a rig, fairest first, now in the hands of a worker until their lease runs out. They have not begun.
 
     None while the rig is not open.
@@ -180,18 +180,17 @@ def lease(connection: Connection, now: float, name: str, worker: str, count: int
     """
     expire(connection, now)
     driven = _driven(connection, now, name, worker)
-    if driven["state"] != "open":
+    if driven.state != "open":
         return []
-    has_begun = twins_begin and not driven["is_real"]
-    state: Row = {"state": RUNNING, "started_at": now} if has_begun else {"state": LEASED, "started_at": None}
-    taken = [
-        {**row, **state, "lease": secrets.token_hex(8), "lease_until": now + LEASE, "attempt": row["attempt"] + 1}
-        for row in connection.execute(_waiting, {"which": name, "count": count}).mappings()
-    ]
-    _changed(*state, "lease", "lease_until", "attempt").many(connection, [_bound(row, row) for row in taken])
+    has_begun = twins_begin and not driven.is_real
+    state: Values = {"state": RUNNING, "started_at": now} if has_begun else {"state": LEASED, "started_at": None}
+    waiting = fetched(ExperimentRow, connection.execute(_waiting, {"which": name, "count": count}))
+    changes = [(row, {**state, "lease": secrets.token_hex(8), "lease_until": now + LEASE, "attempt": row.attempt + 1}) for row in waiting]
+    taken = [LeasedRow(**(vars(row) | values)) for row, values in changes]
+    _changed(*state, "lease", "lease_until", "attempt").many(connection, [_bound(row, values) for row, values in changes])
     for row in taken if has_begun else ():
         _tell(connection, now, row, RUNNING)
-    if in_turn := [row["tag"] for row in taken if not row["lane"]]:
+    if in_turn := [row.tag for row in taken if not row.lane]:
         clock = max(in_turn)
         connection.execute(update(rig).where(rig.c.name == name, rig.c.clock < clock).values(clock=clock))
     connection.execute(update(rig).where(rig.c.name == name).values(worker=worker, seen_at=now))
@@ -208,7 +207,7 @@ def begin(connection: Connection, now: float, identity: str, lease_id: str, of_r
         Conflict: It was stopped, or taken back; the rig must not move.
     """
     row = find(connection, identity, of_rig)
-    if row["state"] == RUNNING and row["lease"] == lease_id:
+    if row.state == RUNNING and row.lease == lease_id:
         return  # told twice
     _check_held(row, lease_id, (LEASED,))
     _change(connection, row, {"state": RUNNING, "started_at": now, "lease_until": now + LEASE})
@@ -243,30 +242,32 @@ def renew(connection: Connection, now: float, name: str, worker: str, leases: Ma
     return lost
 
 
-def finish(connection: Connection, now: float, ends: Sequence[Ended], of_rig: str | None = None) -> list[Row | NotFound | Conflict]:
+def finish(
+    connection: Connection, now: float, ends: Sequence[Ended], of_rig: str | None = None
+) -> list[ExperimentRow | NotFound | Conflict]:
     """A worker's reports; for each the row, or why nobody wants it. Told twice, it counts once. A late one clears up what was `unknown`.
 
     Args:
         of_rig: Only what is this rig's.
     """
     question = select(experiment).where(experiment.c.id.in_([end.id for end in ends]))
-    rows: dict[str, Row] = {row["id"]: dict(row) for row in connection.execute(question).mappings()}
-    answers: list[Row | NotFound | Conflict] = []
-    ended: list[tuple[Row, Row]] = []
+    rows = {row.id: row for row in fetched(ExperimentRow, connection.execute(question))}
+    answers: list[ExperimentRow | NotFound | Conflict] = []
+    ended: list[tuple[ExperimentRow, Values]] = []
     bills: list[ledger.Bill] = []
     for end in ends:
         row = rows.get(end.id)
         try:
-            if row is None or of_rig not in (None, row["rig"]):
+            if row is None or of_rig not in (None, row.rig):
                 raise _not_found(end.id, of_rig)
-            if row["lease"] != end.lease or row["state"] not in (SUCCEEDED, FAILED, ABORTED):
+            if row.lease != end.lease or row.state not in (SUCCEEDED, FAILED, ABORTED):
                 _check_held(row, end.lease, (RUNNING, UNKNOWN))
                 values = _ended(now, end)
                 ended.append((row, values))
-                if row["state"] != UNKNOWN:  # which was settled as if all of it had been spent
+                if row.state != UNKNOWN:  # which was settled as if all of it had been spent
                     cost = end.cost
                     bills.append(_bill(row, Amount(1.0, cost.seconds, cost.money, cost.volume)))
-                row = rows[end.id] = _tell(connection, now, row | values, values["state"])
+                row = rows[end.id] = _tell(connection, now, replace(row, **values), values["state"])
             answers.append(row)
         except (NotFound, Conflict) as error:
             answers.append(error)
@@ -276,8 +277,8 @@ def finish(connection: Connection, now: float, ends: Sequence[Ended], of_rig: st
     return answers
 
 
-def _ended(now: float, end: Ended) -> Row:
-    """What an experiment's row has from its end on."""
+def _ended(now: float, end: Ended) -> Values:
+    """The columns that the end of an experiment changes."""
     body = {"outcomes": dict(end.measurement.outcomes), "raw": dict(end.measurement.raw)} if end.measurement else {}
     return {
         "state": SUCCEEDED if end.measurement else ABORTED if end.was_stopped else FAILED,
@@ -304,49 +305,49 @@ def release(connection: Connection, now: float, identity: str, lease_id: str, of
         Conflict: A real rig has begun with it, so something was done.
     """
     row = find(connection, identity, of_rig)
-    if row["lease"] != lease_id or row["state"] not in (LEASED, RUNNING):
+    if row.lease != lease_id or row.state not in (LEASED, RUNNING):
         return
-    if row["state"] == RUNNING and connection.execute(_rig, {"which": row["rig"]}).mappings().one()["is_real"]:
+    if row.state == RUNNING and _rig_row(connection, row.rig).is_real:
         raise Conflict(f"experiment {identity} has begun on a real rig; report what became of it")
-    values: Row = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
+    values: Values = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
     _change(connection, row, values)
-    if row["state"] == RUNNING:
-        _tell(connection, now, row | values, QUEUED)
+    if row.state == RUNNING:
+        _tell(connection, now, replace(row, **values), QUEUED)
 
 
-def abort(connection: Connection, now: float, identity: str, why: str) -> dict[str, Any]:
+def abort(connection: Connection, now: float, identity: str, why: str) -> ExperimentRow:
     """Take it back; the row. What has begun is aborted by its worker, at its next heartbeat; it is charged what was reserved.
 
     Raises:
         Conflict: It has ended.
     """
     row = find(connection, identity)
-    if row["state"] not in OPEN:
-        raise Conflict(f"experiment {identity} has ended ({row['state']}); there is nothing to abort")
-    values = {"state": ABORTED, "error": why, "finished_at": now, "lease": None, "lease_until": None}
+    if row.state not in OPEN:
+        raise Conflict(f"experiment {identity} has ended ({row.state}); there is nothing to abort")
+    values: Values = {"state": ABORTED, "error": why, "finished_at": now, "lease": None, "lease_until": None}
     _change(connection, row, values)
-    has_begun = row["state"] == RUNNING
-    if not has_begun and not row["lane"]:
-        line = {"which": row["rig"], "whose": row["person"], "turn": _turn(row["seconds"])}
+    has_begun = row.state == RUNNING
+    if not has_begun and not row.lane:
+        line = {"which": row.rig, "whose": row.person, "turn": _turn(row.seconds)}
         _back(connection, line)
-        _close_up(connection, line | {"behind": row["number"], "waits": QUEUED, "in_turn": 0})
+        _close_up(connection, line | {"behind": row.number, "waits": QUEUED, "in_turn": 0})
     ledger.settle(connection, now, [_bill(row, _reserved(row) if has_begun else Amount())])
-    return _tell(connection, now, row | values, ABORTED)
+    return _tell(connection, now, replace(row, **values), ABORTED)
 
 
 def expire(connection: Connection, now: float) -> None:
     """What workers did not renew: back into the queue, or `unknown` where a real rig had begun."""
     connection.execute(_from_later, {"latest": now + LEASE})  # the clock was set back: nobody holds anything for longer than that
-    for row in map(dict, connection.execute(_ran_out, {"now": now}).mappings().all()):
-        is_real = connection.execute(_rig, {"which": row["rig"]}).mappings().one()["is_real"]
-        if row["state"] == RUNNING and is_real:
+    for row in fetched(ExperimentRow, connection.execute(_ran_out, {"now": now}).all()):
+        is_real = _rig_row(connection, row.rig).is_real
+        if row.state == RUNNING and is_real:
             why = "its worker was lost in the middle; look at the rig, then submit it again if it should be done again"
-            values: dict[str, Any] = {"state": UNKNOWN, "error": why, "finished_at": now, "lease_until": None}
+            values: Values = {"state": UNKNOWN, "error": why, "finished_at": now, "lease_until": None}
             ledger.settle(connection, now, [_bill(row, _reserved(row))])
         else:
             values = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
         _change(connection, row, values)
-        _tell(connection, now, dict(row) | values, values["state"])
+        _tell(connection, now, replace(row, **values), values["state"])
 
 
 def has_run_out(connection: Connection, now: float) -> bool:
@@ -354,26 +355,34 @@ def has_run_out(connection: Connection, now: float) -> bool:
     return connection.execute(_ran_out.limit(1), {"now": now}).first() is not None
 
 
-def place(connection: Connection, row: Mapping[str, Any]) -> tuple[int, float]:
-    """How many experiments go before a queued one, and how long they and what is running are estimated to take, s."""
-    before = or_(
-        experiment.c.lane > row["lane"],
-        and_(
-            experiment.c.lane == row["lane"],
-            or_(experiment.c.tag < row["tag"], and_(experiment.c.tag == row["tag"], experiment.c.number < row["number"])),
-        ),
-    )
+def place(connection: Connection, row: ExperimentRow) -> tuple[int, float]:
+    """The number of experiments that go before a queued one, and how long they and the running ones are estimated to take, s."""
+    return _place(connection, row.rig, row.lane, row.tag, row.number)
+
+
+def next_place(connection: Connection, order: Order) -> int:
+    """The number of experiments that would go before one that is not submitted yet."""
+    return _place(connection, order.rig, int(order.is_urgent), next_tag(connection, order.rig, order.person), 2**62)[0]
+
+
+def _place(connection: Connection, name: str, lane: int, tag: float, number: int) -> tuple[int, float]:
+    earlier = or_(experiment.c.tag < tag, and_(experiment.c.tag == tag, experiment.c.number < number))
+    before = or_(experiment.c.lane > lane, and_(experiment.c.lane == lane, earlier))
     queued = and_(experiment.c.state == QUEUED, before)
     running = experiment.c.state.in_((LEASED, RUNNING))
-    question = select(func.count(), func.coalesce(func.sum(experiment.c.seconds), 0.0)).where(experiment.c.rig == row["rig"])
+    question = select(func.count(), func.coalesce(func.sum(experiment.c.seconds), 0.0)).where(experiment.c.rig == name)
     n, seconds = connection.execute(question.where(queued)).one()
     _, under_way = connection.execute(question.where(running)).one()
     return int(n), float(seconds + under_way)
 
 
-def _check_held(row: Row, lease_id: str, states: Sequence[str]) -> None:
-    if row["lease"] != lease_id or row["state"] not in states:
-        raise Conflict(f"experiment {row['id']} is {row['state']} and not in the hands of this worker; stop the rig")
+def _check_held(row: ExperimentRow, lease_id: str, states: Sequence[str]) -> None:
+    if row.lease != lease_id or row.state not in states:
+        raise Conflict(f"experiment {row.id} is {row.state} and not in the hands of this worker; stop the rig")
+
+
+def _rig_row(connection: Connection, name: str) -> RigRow:
+    return RigRow(*connection.execute(_rig, {"which": name}).one())
 
 
 @cache
@@ -383,19 +392,19 @@ def _changed(*columns: str) -> PreparedStatement:
     )
 
 
-def _bound(row: Row, values: Row) -> Row:
-    return {"which": row["number"]} | {f"new_{column}": value for column, value in values.items()}
+def _bound(row: ExperimentRow, values: Values) -> Values:
+    return {"which": row.number} | {f"new_{column}": value for column, value in values.items()}
 
 
-def _change(connection: Connection, row: Row, values: Row) -> None:
+def _change(connection: Connection, row: ExperimentRow, values: Values) -> None:
     _changed(*values)(connection, _bound(row, values))
 
 
-def _driven(connection: Connection, now: float, name: str, worker: str) -> Row:
+def _driven(connection: Connection, now: float, name: str, worker: str) -> RigRow:
     """A rig that this worker may drive: a real one has one worker at a time."""
-    row = dict(connection.execute(_rig, {"which": name}).mappings().one())
-    if row["is_real"] and row["worker"] not in (None, worker) and 0 <= now - row["seen_at"] < LEASE:
-        raise Conflict(f"the rig {name} is driven by the worker {row['worker']}; end that one, or wait {LEASE:g} s after its last word")
+    row = _rig_row(connection, name)
+    if row.is_real and row.worker not in (None, worker) and 0 <= now - (row.seen_at or 0.0) < LEASE:
+        raise Conflict(f"the rig {name} is driven by the worker {row.worker}; end that one, or wait {LEASE:g} s after its last word")
     return row
 
 
@@ -403,22 +412,20 @@ def _turn(seconds: float) -> float:
     return max(seconds, LEAST)
 
 
-def _reserved(row: Mapping[str, Any]) -> Amount:
-    return Amount(1.0, row["seconds"], row["money"], row["volume"])
+def _reserved(row: ExperimentRow) -> Amount:
+    return Amount(1.0, row.seconds, row.money, row.volume)
 
 
-def _bill(row: Row, took: Amount) -> ledger.Bill:
-    return ledger.Bill(row["person"], row["id"], _reserved(row), took)
+def _bill(row: ExperimentRow, took: Amount) -> ledger.Bill:
+    return ledger.Bill(row.person, row.id, _reserved(row), took)
 
 
-def _tell(connection: Connection, now: float, row: Mapping[str, Any], state: str) -> dict[str, Any]:
-    body = {"state": state, "settings": json.loads(row["settings_json"])}
-    if row.get("error"):
-        body["error"] = row["error"]
-    if row.get("result_json"):
-        body |= json.loads(row["result_json"])
+def _tell(connection: Connection, now: float, row: ExperimentRow, state: str) -> ExperimentRow:
+    body: dict[str, Any] = {"state": state, "settings": row.settings}
+    if row.error:
+        body["error"] = row.error
+    if row.result_json:
+        body |= row.result
         body.pop("raw", None)  # in the experiment itself
-    event_log.record(
-        connection, now, f"experiment.{state}", row["person"], body, rig=row["rig"], campaign=row["campaign"], experiment=row["id"]
-    )
-    return dict(row)
+    event_log.record(connection, now, f"experiment.{state}", row.person, body, rig=row.rig, campaign=row.campaign, experiment=row.id)
+    return row

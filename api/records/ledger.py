@@ -1,8 +1,8 @@
-"""Budgets: what each person may spend, as a ledger. Every entry is written in the transaction of what it is for.
+"""The ledger: the budget of each person, as append-only lines. Every line is written in the transaction that it belongs to.
 
-A submission reserves its estimate; the end of an experiment settles what it took, at most what was reserved, and refunds the rest. So
-reserve = settle + refund for everything that ended, and no balance is ever negative. What the instructor gives or takes is a grant. So
-what is left of a kind with a limit is the sum of its entries.
+A submission reserves its estimate; the end of an experiment settles its cost, at most what was reserved, and refunds the rest. So
+reserve = settle + refund for everything that ended, and no balance is ever negative. An addition or a deduction by the instructor is a
+grant. So what is left of a kind with a limit is the sum of its lines.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,21 +14,23 @@ from sqlalchemy import Connection, bindparam, case, func, insert, or_, select, u
 from api.errors import BudgetExhausted
 from api.records import append_buffer
 from api.records.prepared_statement import PreparedStatement
-from api.records.tables import account, ledger
+from api.records.rows import LedgerRow, fetched
+from api.records.tables import account as account_table
+from api.records.tables import ledger
 from frugaltwin.errors import FrugalTwinError
 
 KINDS = ("runs", "seconds", "money", "volume")
 UNITS = {"runs": "", "seconds": " s", "money": " USD", "volume": " mL"}
 SIGNS = {"grant": 1.0, "refund": 1.0, "reserve": -1.0}
-"""Of entries by their kind, in the sum that is left; a settlement was reserved before."""
+"""Signs of lines by their kind, in the sum that is left; a settlement was reserved before."""
 _sign = case(*((ledger.c.kind == kind, sign) for kind, sign in SIGNS.items()), else_=0.0)
 SUMS = {k: func.coalesce(func.sum(_sign * ledger.c[k]), 0.0) for k in KINDS}
-"""Of entries, by kind: what is left, where there is a limit."""
+"""Sums of lines by kind of amount: what is left, where there is a limit."""
 
 
 @dataclass(frozen=True)
 class Amount:
-    """What may be spent, or was."""
+    """An amount of each kind."""
 
     runs: float = 0.0
     seconds: float = 0.0
@@ -43,32 +45,79 @@ class Amount:
         return Amount(*(min(getattr(self, k), getattr(other, k)) for k in KINDS))
 
 
-_balance = PreparedStatement(select(account).where(account.c.person == bindparam("whose")))
+_balance = PreparedStatement(select(account_table).where(account_table.c.person == bindparam("whose")))
 _move = PreparedStatement(
-    update(account)
-    .where(account.c.person == bindparam("whose"))
-    .values({k: account.c[k] + bindparam(f"plus_{k}") for k in KINDS})  # nothing (no limit) stays nothing
+    update(account_table)
+    .where(account_table.c.person == bindparam("whose"))
+    .values({k: account_table.c[k] + bindparam(f"plus_{k}") for k in KINDS})  # nothing (no limit) stays nothing
 )
 _take = PreparedStatement(
-    update(account)
-    .where(account.c.person == bindparam("whose"), *(or_(account.c[k].is_(None), account.c[k] >= bindparam(f"asked_{k}")) for k in KINDS))
-    .values({k: account.c[k] - bindparam(f"asked_{k}") for k in KINDS})
-    .returning(account.c.person)
+    update(account_table)
+    .where(
+        account_table.c.person == bindparam("whose"),
+        *(or_(account_table.c[k].is_(None), account_table.c[k] >= bindparam(f"asked_{k}")) for k in KINDS),
+    )
+    .values({k: account_table.c[k] - bindparam(f"asked_{k}") for k in KINDS})
+    .returning(account_table.c.person)
 )
-"""Gives a row if all of it was there to be taken."""
+"""A row, if all of it was there to be taken."""
 _write = PreparedStatement(insert(ledger).inline(), "person", "experiment", "kind", "at", *KINDS)
 
 
 def balance(connection: Connection, person: str) -> dict[str, float | None]:
-    """What is left of each kind; None is no limit."""
+    """The amount that is left of each kind; None is no limit."""
     rows = _balance(connection, {"whose": person})
     return {k: rows[0][k] if rows else None for k in KINDS}
 
 
 def open_account(connection: Connection, now: float, person: str, limits: Mapping[str, float | None]) -> None:
-    """A newcomer's account; a kind that is left out, or None, is without limit."""
-    connection.execute(insert(account), {"person": person} | {k: limits.get(k) for k in KINDS})
+    """Open a newcomer's account; a kind that is left out, or None, is without limit."""
+    connection.execute(insert(account_table), {"person": person} | {k: limits.get(k) for k in KINDS})
     _enter(connection, now, person, None, "grant", Amount(**{k: limits.get(k) or 0.0 for k in KINDS}))
+
+
+@dataclass(frozen=True)
+class Account:
+    """A person's budget, by kind of amount."""
+
+    left: Mapping[str, float | None]
+    """Reservations taken off; None is no limit."""
+    spent: Mapping[str, float]
+    reserved: Mapping[str, float]
+    """Set aside for experiments that have not ended."""
+
+
+def account(connection: Connection, person: str) -> Account:
+    """A person's budget."""
+    return accounts(connection, [person])[person]
+
+
+def accounts(connection: Connection, persons: Sequence[str]) -> dict[str, Account]:
+    """Some people's budgets."""
+    sums = [func.sum(ledger.c[k]).label(k) for k in KINDS]
+    key = (ledger.c.person, ledger.c.kind)
+    question = select(*key, *sums).where(ledger.c.person.in_(persons)).group_by(*key)
+    rows = {(row.person, row.kind): row for row in connection.execute(question)}
+
+    def total(person: str, kind: str) -> dict[str, float]:
+        row = rows.get((person, kind))
+        return {k: float(getattr(row, k)) if row else 0.0 for k in KINDS}
+
+    def one(person: str) -> Account:
+        reserve, settle, refund = (total(person, kind) for kind in ("reserve", "settle", "refund"))
+        reserved = {k: max(0.0, round(reserve[k] - settle[k] - refund[k], 9)) for k in KINDS}  # sums of floats: 1e-16 is nothing
+        return Account(balance(connection, person), settle, reserved)
+
+    return {person: one(person) for person in persons}
+
+
+def page(connection: Connection, person: str, limit: int, cursor: int | None) -> tuple[list[LedgerRow], str | None]:
+    """A page of a person's lines, newest first, and the cursor of the next page."""
+    question = select(ledger).where(ledger.c.person == person).order_by(ledger.c.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        question = question.where(ledger.c.id < cursor)
+    rows = fetched(LedgerRow, connection.execute(question))
+    return rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None
 
 
 def grant(connection: Connection, now: float, person: str, added: Amount) -> None:
@@ -94,7 +143,7 @@ def set_left(connection: Connection, now: float, person: str, limits: Mapping[st
     before, sums = balance(connection, person), _sums(connection, person)
     plus = {k: left - (sums[k] if (has := before[k]) is None else has) for k, left in limits.items() if left is not None}
     _enter(connection, now, person, None, "grant", Amount(**plus))
-    connection.execute(update(account).where(account.c.person == person).values(before | dict(limits)))
+    connection.execute(update(account_table).where(account_table.c.person == person).values(before | dict(limits)))
 
 
 def reserve(connection: Connection, now: float, person: str, experiment: str, amount: Amount) -> None:
@@ -113,7 +162,7 @@ def reserve(connection: Connection, now: float, person: str, experiment: str, am
 
 @dataclass(frozen=True)
 class Bill:
-    """What an experiment took, and what had been set aside for it."""
+    """The cost of an experiment, and the reservation for it."""
 
     person: str
     experiment: str

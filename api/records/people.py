@@ -1,33 +1,30 @@
-"""Who may do what: people, their tokens, and the join codes that make new ones.
+"""People, and what each may do by role and token.
 
-A token is 32 random bytes. It is shown once; the database has its SHA-256. Scopes: ``read``, ``run:sim`` (twins), ``run:rig`` (real
-rigs, and only those that the instructor approved), ``admin`` (everything), ``work`` (to drive a rig).
+Scopes of a token: ``read``, ``run:sim`` (twins), ``run:rig`` (real rigs, and only those that the instructor approved), ``admin``
+(everything), ``work`` (to drive a rig). Tokens themselves are in `tokens`, join codes in `join_codes`.
 """
 
 import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, select
 
 from api.errors import Forbidden, NotFound, Unauthorized
-from api.records import event_log, ledger
-from api.records.fair_queue import new_id
-from api.records.tables import answer, approval, join_code, person, token
+from api.records import ledger, pages
+from api.records.identifiers import new_id
+from api.records.rows import PersonRow, fetched_one
+from api.records.tables import person, token
 
 REMOVED = "removed"
-"""The role of who was here: their rows stay, and nobody can be them."""
+"""The role of a person who was removed: the row stays, and nobody can be that person."""
 OF_ROLE = {"student": "read run:sim run:rig", "observer": "read", "instructor": "read run:sim run:rig admin work"}
-CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Of join codes: none that looks like another."""
-YEAR = 365 * 86400.0
+"""Scopes by role."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose request it is."""
+    """The person whose request it is, as far as the token allows."""
 
     person: str
     name: str
@@ -42,17 +39,25 @@ class Caller:
         return "admin" in self.scopes
 
     def title(self, owner: str) -> str:
-        """Who did something to what somebody owns, for a sentence that is kept: no name, which may have to be taken away."""
+        """The caller in a sentence that is kept, about a thing of `owner`: without a name, which may have to be taken away."""
         return "its owner" if self.person == owner else "the instructor"
 
     def check(self, scope: str) -> None:
-        """Refuse what the token is not for.
+        """Refuse a scope that the token does not have.
 
         Raises:
-            Forbidden: It is not for that.
+            Forbidden: It does not have it.
         """
         if scope not in self.scopes and "admin" not in self.scopes:
             raise Forbidden(f"this token may {', '.join(sorted(self.scopes))}, but not {scope}; ask your instructor for another one")
+
+    def check_run(self, is_real: bool) -> None:
+        """Refuse a token that may not run experiments on this kind of rig.
+
+        Raises:
+            Forbidden: It may not.
+        """
+        self.check("run:rig" if is_real else "run:sim")
 
 
 _by_digest = (
@@ -63,24 +68,24 @@ _by_digest = (
 
 
 def digest(words: str) -> str:
-    """What the database keeps of a token or code."""
+    """The digest of a token or a code, which is all that the database keeps of it."""
     return hashlib.sha256(words.encode()).hexdigest()
 
 
 def caller(connection: Connection, now: float, words: str) -> Caller:
-    """Who has this token.
+    """The person who has this token.
 
     Raises:
-        Unauthorized: Nobody, or not any more.
+        Unauthorized: The token is unknown, or not good any more.
     """
-    row = connection.execute(_by_digest, {"digest": digest(words)}).mappings().one_or_none()
+    row = connection.execute(_by_digest, {"digest": digest(words)}).one_or_none()
     if row is None:
         raise Unauthorized("this token is unknown; join with your class's code to get one")
-    if row["revoked_at"] is not None:
+    if row.revoked_at is not None:
         raise Unauthorized("this token was revoked; ask your instructor for a new one")
-    if row["expires_at"] is not None and row["expires_at"] <= now:
+    if row.expires_at is not None and row.expires_at <= now:
         raise Unauthorized("this token has expired; ask your instructor for a new one")
-    return Caller(row["person"], row["name"], row["role"], frozenset(row["scopes"].split()), row["id"], row["expires_at"])
+    return Caller(row.person, row.name, row.role, frozenset(row.scopes.split()), row.id, row.expires_at)
 
 
 def add_person(connection: Connection, now: float, name: str, role: str, limits: Mapping[str, float | None]) -> str:
@@ -91,103 +96,59 @@ def add_person(connection: Connection, now: float, name: str, role: str, limits:
     return identity
 
 
-def find(connection: Connection, identity: str) -> dict[str, Any]:
-    """Somebody of the class.
+def find(connection: Connection, identity: str) -> PersonRow:
+    """A person of the class.
 
     Raises:
         NotFound: There is nobody of that id, or not any more.
     """
-    row = connection.execute(select(person).where(person.c.id == identity, person.c.role != REMOVED)).mappings().one_or_none()
+    row = fetched_one(PersonRow, connection.execute(select(person).where(person.c.id == identity, person.c.role != REMOVED)))
     if row is None:
         raise NotFound(f"there is no person {identity[:40]}; GET /v1/people lists them")
-    return dict(row)
+    return row
 
 
-def forget(connection: Connection, now: float, identity: str) -> None:
-    """Take somebody's name, tokens, approvals and budget away. What they have under way is ended before."""
-    for one in connection.execute(select(token.c.id).where(token.c.person == identity)).scalars().all():
-        revoke(connection, now, one, None)
-    connection.execute(update(token).where(token.c.person == identity).values(note=""))
-    connection.execute(delete(approval).where(approval.c.person == identity))
-    connection.execute(delete(answer).where(or_(answer.c.person == identity, answer.c.location == f"/v1/people/{identity}")))
-    ledger.set_left(connection, now, identity, dict.fromkeys(ledger.KINDS, 0.0))  # a request of theirs that is under way buys nothing
-    connection.execute(update(person).where(person.c.id == identity).values(name=REMOVED, role=REMOVED))
-    event_log.record(connection, now, "person.removed", identity, {"person": identity})
+def role_of(connection: Connection, identity: str) -> str | None:
+    """The role of a person, `REMOVED` included; None when there never was one of that id."""
+    role: str | None = connection.execute(select(person.c.role).where(person.c.id == identity)).scalar_one_or_none()
+    return role
 
 
-def add_token(
-    connection: Connection, now: float, whose: str, scopes: Sequence[str], note: str = "", expires_at: float | None = None
-) -> tuple[str, str]:
-    """A new token; its id and, for this once, its words."""
-    words, identity = f"ft_{secrets.token_urlsafe(32)}", new_id("t")
-    row = {"id": identity, "person": whose, "digest": digest(words), "note": note, "scopes": " ".join(scopes)}
-    connection.execute(insert(token), row | {"created_at": now, "expires_at": expires_at})
-    return identity, words
+def an_instructor(connection: Connection) -> str | None:
+    """The id of an instructor, if there is one."""
+    found: str | None = connection.execute(select(person.c.id).where(person.c.role == "instructor").limit(1)).scalar_one_or_none()
+    return found
 
 
-def revoke(connection: Connection, now: float, identity: str, whose: str | None) -> None:
-    """A token is good for nothing from now on; revoked twice, it is revoked.
+def page(connection: Connection, role: str | None, limit: int, cursor: str | None) -> tuple[Sequence[PersonRow], str | None]:
+    """A page of the class, newest first, and the cursor of the next page.
 
     Args:
-        whose: Only if it is this person's; None is anybody's.
+        role: Only these.
+    """
+    question = select(person).where(person.c.role != REMOVED if role is None else person.c.role == role)
+    return pages.newest_first(connection, PersonRow, question, person, limit, cursor)
+
+
+def grant(connection: Connection, now: float, identity: str, added: ledger.Amount) -> ledger.Account:
+    """Add to a person's budget, or take from it; the account then.
 
     Raises:
-        NotFound: There is no such token.
+        NotFound: There is no such person.
+        BudgetExhausted: There is not that much left to be taken.
+        FrugalTwinError: There is no limit to add to.
     """
-    found = connection.execute(select(token.c.person).where(token.c.id == identity)).scalar_one_or_none()
-    if found is None or (whose is not None and found != whose):
-        raise NotFound(f"there is no token {identity}")
-    if connection.execute(update(token).where(token.c.id == identity, token.c.revoked_at.is_(None)).values(revoked_at=now)).rowcount:
-        event_log.record(connection, now, "token.revoked", found, {"token": identity})  # every process ends what it streams with it
+    find(connection, identity)
+    ledger.grant(connection, now, identity, added)
+    return ledger.account(connection, identity)
 
 
-def check_token(connection: Connection, identity: str) -> None:
-    """Ask the table, not what is remembered, whether a token is still good.
+def set_left(connection: Connection, now: float, identity: str, limits: Mapping[str, float | None]) -> ledger.Account:
+    """Set what is left of a person's budget; the account then.
 
     Raises:
-        Unauthorized: It was revoked.
+        NotFound: There is no such person.
     """
-    if connection.execute(select(token.c.revoked_at).where(token.c.id == identity)).scalar_one_or_none() is not None:
-        raise Unauthorized("this token was revoked; ask your instructor for a new one")
-
-
-def add_code(
-    connection: Connection, now: float, note: str, uses: int, limits: Mapping[str, float | None], scopes: Sequence[str],
-    expires_at: float | None = None,
-) -> tuple[str, str]:  # fmt: skip
-    """A new join code; its id and, for this once, its words: short enough to write on a board."""
-    words, identity = "-".join("".join(secrets.choice(CODE_LETTERS) for _ in range(4)) for _ in range(3)), new_id("j")
-    row: dict[str, Any] = {"id": identity, "digest": digest(words), "note": note, "scopes": " ".join(scopes), "uses_left": uses}
-    connection.execute(insert(join_code), row | {k: limits.get(k) for k in ledger.KINDS} | {"created_at": now, "expires_at": expires_at})
-    return identity, words
-
-
-def join(connection: Connection, now: float, words: str, name: str) -> tuple[str, str]:
-    """A newcomer with a code; the person's id and token.
-
-    Raises:
-        Unauthorized: The code is unknown, used up, expired or revoked.
-    """
-    letters = "".join(c for c in words.lower() if c.isalnum())  # as people copy it from a board
-    written = "-".join(letters[i : i + 4] for i in range(0, len(letters), 4))
-    row = connection.execute(select(join_code).where(join_code.c.digest == digest(written))).mappings().one_or_none()
-    is_good = row is not None and row["uses_left"] > 0 and row["revoked_at"] is None and (row["expires_at"] or now + 1) > now
-    if row is None or not is_good:
-        raise Unauthorized("this code is unknown, used up or expired; ask your instructor for a new one")
-    connection.execute(update(join_code).where(join_code.c.id == row["id"]).values(uses_left=join_code.c.uses_left - 1))
-    whose = add_person(connection, now, name, "student", {k: row[k] for k in ledger.KINDS})
-    _, shown = add_token(connection, now, whose, row["scopes"].split(), "joined", now + YEAR)
-    return whose, shown
-
-
-def approve(connection: Connection, now: float, whose: str, rig: str, by: str) -> None:
-    """Let a person use a real rig; approved twice, it is approved."""
-    known = select(approval.c.at).where(approval.c.person == whose, approval.c.rig == rig)
-    if connection.execute(known).scalar_one_or_none() is None:
-        connection.execute(insert(approval), {"person": whose, "rig": rig, "by": by, "at": now})
-
-
-def is_approved(connection: Connection, whose: str, rig: str) -> bool:
-    """Whether a person may use a real rig."""
-    known = select(approval.c.at).where(approval.c.person == whose, approval.c.rig == rig)
-    return connection.execute(known).scalar_one_or_none() is not None
+    find(connection, identity)
+    ledger.set_left(connection, now, identity, limits)
+    return ledger.account(connection, identity)

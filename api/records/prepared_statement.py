@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Dialect, Executable
 from sqlalchemy.engine.interfaces import DBAPICursor
@@ -11,12 +11,23 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class _Compiled:
     words: str
-    conversions: Mapping[str, Callable[[Any], Any]]
-    """By column, where the driver's own type is not Python's."""
+    conversions: Mapping[int, Callable[[Any], Any]]
+    """By the position of the column, where the driver's own type is not Python's."""
+
+    def converted(self, row: Sequence[Any]) -> Sequence[Any]:
+        """A row of the driver in Python's types."""
+        if not self.conversions:
+            return row
+        cells = list(row)
+        for position, convert in self.conversions.items():
+            cells[position] = convert(cells[position])
+        return cells
 
 
 class PreparedStatement:
@@ -40,15 +51,23 @@ class PreparedStatement:
         Raises:
             DBAPIError: As from `Connection.execute`.
         """
+        names, rows = self._run(connection, values)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def rows(self, connection: Connection, values: Mapping[str, Any], kind: Callable[..., T]) -> list[T]:
+        """Run it like a call; its rows as dataclasses whose fields are the columns, in their order.
+
+        Raises:
+            DBAPIError: As from `Connection.execute`.
+        """
+        return [kind(*row) for row in self._run(connection, values)[1]]
+
+    def _run(self, connection: Connection, values: Mapping[str, Any]) -> tuple[list[str], list[Sequence[Any]]]:
         compiled = self._words(connection)
         with _cursor(connection, compiled.words) as cursor:
             cursor.execute(compiled.words, *([values] if values else ()))
             names = [column[0] for column in cursor.description or ()]
-            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
-        for name, convert in compiled.conversions.items():
-            for row in rows:
-                row[name] = convert(row[name])
-        return rows
+            return names, [compiled.converted(row) for row in cursor.fetchall()] if names else []
 
     def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it once for each of the values, without waiting for one after the other.
@@ -69,8 +88,8 @@ class PreparedStatement:
         assert isinstance(self._statement, ClauseElement)
         compiled = self._statement.compile(dialect=named, column_keys=list(self._columns) or None)
         assert isinstance(compiled, SQLCompiler)
-        found = {c.keyname: c.type.result_processor(named, None) for c in compiled._result_columns}
-        self._compiled[dialect.name] = _Compiled(str(compiled), {k: p for k, p in found.items() if p is not None})
+        found = {i: c.type.result_processor(named, None) for i, c in enumerate(compiled._result_columns)}
+        self._compiled[dialect.name] = _Compiled(str(compiled), {i: p for i, p in found.items() if p is not None})
         return self._compiled[dialect.name]
 
 

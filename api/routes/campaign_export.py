@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel
 from starlette.responses import Response
 
-from api.records import campaigns
+from api.records.campaign_trials import goal_for, trial_of
+from api.records.rows import CampaignRow, ExperimentRow
 from frugaltwin.errors import MissingPart
 from frugaltwin.tables import format_rows, trial_columns, trial_rows
 
@@ -35,34 +35,33 @@ ORIGIN = ("campaign", "strategy", "seed", "experiment", "state", "rig", "created
 """The columns that follow those of `trial_rows`; the last two hold JSON."""
 
 
-def table(form: Form, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], whole: BaseModel) -> str | bytes:
+def table(form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], whole: str) -> str | bytes:
     """The trials that have ended.
 
     Args:
         row: The campaign's.
         rows: Its experiments'.
-        whole: The campaign as the API shows it, for JSON.
+        whole: The campaign as the API shows it, in JSON.
 
     Raises:
         MissingPart: What writes this format is not installed.
     """
-    words = json.loads(row["words_json"])
-    goal = campaigns.goal_of(words["goal"], row["experiment_json"])
-    # Whoever compares campaigns puts many of these tables together.
-    origin = {"campaign": row["name"], "strategy": (words["strategy"] or {}).get("name"), "seed": words["seed"]}
-    ended = [(x, t) for x in rows if (t := campaigns.trial_of(x, goal))]
+    words, goal = row.words, goal_for(row)
+    # A comparison of campaigns puts many of these tables together.
+    origin = {"campaign": row.name, "strategy": (words["strategy"] or {}).get("name"), "seed": words["seed"]}
+    ended = [(x, t) for x in rows if (t := trial_of(x, goal))]
     cells = trial_rows(goal.experiment, [t for _, t in ended], goal.score_of_trial)
     for cell, (x, t) in zip(cells, ended, strict=True):
         raw = dict(t.measurement.raw) if t.measurement else {}
         cell.update(origin)
-        cell |= {"experiment": x["id"], "state": x["state"], "rig": x["rig"], "created_at": x["created_at"], "started_at": x["started_at"]}
-        cell |= {"raw": json.dumps(raw), "provenance": x["provenance_json"] or "{}"}
+        cell |= {"experiment": x.id, "state": x.state, "rig": x.rig, "created_at": x.created_at, "started_at": x.started_at}
+        cell |= {"raw": json.dumps(raw), "provenance": x.provenance_json or "{}"}
     names = [*trial_columns(goal.experiment), *ORIGIN]
     if form == "csv":
         return format_rows(names, cells)
     if form == "json":
         trials = [cell | {k: json.loads(cell[k]) for k in ("raw", "provenance")} for cell in cells]
-        return json.dumps({"campaign": whole.model_dump(mode="json"), "trials": trials}, ensure_ascii=False, allow_nan=False)
+        return json.dumps({"campaign": json.loads(whole), "trials": trials}, ensure_ascii=False, allow_nan=False)
     return _parquet(names, cells)
 
 

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
-from sqlalchemy import Connection, select
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api.errors import Conflict
-from api.records import campaigns, people
-from api.records.campaigns import ENDED, PAUSED, RUNNING, WAITING
-from api.records.fair_queue import Row
-from api.records.people import Caller
-from api.records.rigs import Bench
-from api.records.tables import campaign, experiment
+from api.records import campaign_actions, campaign_trials, campaigns
+from api.records.experiments import Look
+from api.records.rows import CampaignRow, ExperimentRow
 from api.routes import campaign_export
-from api.routes.dependencies import Key, TheCaller, TheService, once, shown
-from api.routes.experiments import ExperimentView, Price, check_rig, view
+from api.routes.dependencies import Key, Made, TheCaller, TheService, as_json, once, shown
+from api.routes.experiments import view
 from api.routes.pagination import Limit
 from api.routes.plain_text import Name
 from api.routes.problems import responses
-from api.service import Service
 from api.workers import strategy_processes
-from api.workers.campaign_runner import bench_of, question_of, submit, trials_of
-from frugaltwin.budget import Budget
+from api.workers.campaign_runner import description_of, question_for
 from frugaltwin.catalog import KINDS, names, summary
-from frugaltwin.errors import CampaignError, InvalidInput, in_words
-from frugaltwin.experiment import Trial, total_cost
+from frugaltwin.client.resources import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation
 from frugaltwin.spec import BudgetSpec, Choice, StopSpec
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -79,77 +71,18 @@ class NewCampaign(BaseModel):
     )
 
 
-class Spent(Price):
-    """The campaign's own clock and purse: what its trials took, on a twin as the rig would take it."""
-
-    runs: int = Field(description="trials, failed ones included")
-
-
-class Proposal(BaseModel):
-    """A suggestion that waits for a person."""
-
-    trial: int = Field(description="its number, if it is performed")
-    settings: dict[str, float | str] = Field(description="by the rig's parameters, in their units")
-
-
-class CampaignItem(BaseModel):
-    """A campaign in short."""
-
-    id: str = Field(description="such as c_0a1b2c; its address is /v1/campaigns/ and this")
-    person: str = Field(description="the id of its owner")
-    name: str = Field(description="as its owner called it")
-    rig: str = Field(description="the rig's name")
-    mode: Mode = Field(description="who chooses what to try: the server, or a program of its owner's")
-    state: State = Field(description="running, waiting (for a person to judge `proposal`), paused, or ended; extended, it goes on")
-    reason: str | None = Field(description="why it is paused or has ended")
-    goal: str = Field(description="in full: a color as lab(L, a, b)")
-    strategy: Choice | None = Field(description="what chooses; nothing where a program of its owner's does and does not say how")
-    seed: int = Field(description="of everything random in the choice")
-    budget: BudgetSpec = Field(description="how much it may use in all, out of its owner's budget")
-    stop: StopSpec | None = Field(description="when it ends before its budget does")
-    approve: bool = Field(description="whether every suggestion waits for a person")
-    n_trials: int = Field(description="number of the last submitted trial, which may be under way")
-    proposal: Proposal | None = Field(description="what waits for a person: POST …/proposal")
-    created_at: float = Field(description="s since 1970")
-
-
-class TrialView(BaseModel):
-    """A trial with its score."""
-
-    trial: int = Field(description="its number; the first is 1")
-    score: float | None = Field(description="by the campaign's goal; nothing where there is no reading, or the goal has no score")
-    experiment: ExperimentView = Field(description="the experiment that it is")
-
-
-class CampaignView(CampaignItem):
-    """A campaign with what it has come to."""
-
-    title: str = Field(description="the goal in words")
-    unit: str = Field(description="of the score, such as ΔE00, a difference of colors: 1 is just visible, 0 is none")
-    best: TrialView | None = Field(description="the trial with the best reading")
-    spent: Spent = Field(description="by its trials so far; compare with `budget`")
-
-
 class CampaignPage(BaseModel):
     """Campaigns, newest first."""
 
-    items: list[CampaignItem] = Field(description="as many as `limit`, or the last")
+    items: list[ListedCampaign] = Field(description="as many as `limit`, or the last")
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
 class TrialPage(BaseModel):
     """Trials, in the order of their numbers."""
 
-    items: list[TrialView] = Field(description="as many as `limit`, or the last")
+    items: list[CampaignTrial] = Field(description="as many as `limit`, or the last")
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
-
-
-class Recommendation(BaseModel):
-    """What to use from now on."""
-
-    settings: dict[str, float | str] | None = Field(description="nothing as long as nothing was measured")
-    by: Literal["model", "best reading"] = Field(description="the model's choice, or the settings of the best reading, which may be luck")
-    n_trials: int = Field(description="trials that it is based on")
 
 
 class Action(BaseModel):
@@ -185,70 +118,60 @@ class Addressed(BaseModel):
     request: SerializeAsAny[BaseModel]
 
 
-@router.post("", status_code=202, response_model=CampaignItem, responses=responses(403, 404, 409, 413, 501, 503))
+@router.post("", status_code=202, response_model=ListedCampaign, responses=responses(403, 404, 409, 413, 501, 503))
 async def start(body: NewCampaign, service: TheService, caller: TheCaller, key: Key = None) -> Response:
     """Start a campaign, or let the one of that name go on. It runs when this answers.
 
     In the mode server it goes on by itself, trial after trial, until `budget` or `stop` ends it: read it until `state` is ended, or follow
     its events. What it tries is charged to your budget.
     """
-    bench, rig, before = await service.database.read(lambda c: _before(c, service, caller, body))
-    stored = json.loads(before["words_json"]) if before else {}
-    seed = next(s for s in (body.seed, stored.get("seed"), 0) if s is not None)
-    asked = bench_of(bench, before["experiment_json"] if before else rig["experiment_json"])
-    strategy = body.strategy.model_dump() if body.strategy else stored.get("strategy")
-    goal = body.goal or stored.get("goal")
+    request = campaign_actions.Request(
+        body.name, body.rig, body.mode, body.goal, body.strategy.model_dump() if body.strategy else None, body.seed,
+        body.budget.model_dump() if body.budget else None, body.stop.model_dump() if body.stop else None,
+        "stop" in body.model_fields_set, body.approve,
+    )  # fmt: skip
+    checked = await service.database.read(lambda c: campaign_actions.check(c, service.rigs, caller, request))
+    asked = description_of(checked.rig, checked.experiment_json)
     if body.mode == campaigns.SERVER:
         with service.rate_limit.waiting(caller):
-            words = await service.strategies.ask(caller.person, strategy_processes.understood, asked, goal, strategy, seed)
+            understood = await service.strategies.ask(
+                caller.person, strategy_processes.understood, asked, checked.goal, checked.strategy, checked.seed
+            )
     else:  # its strategy is its owner's
-        words = await asyncio.to_thread(strategy_processes.understood_goal, asked, goal, seed) | {"strategy": strategy}
-    words["seed"] = seed
+        understood = await asyncio.to_thread(strategy_processes.understood_goal, asked, checked.goal, checked.seed)
+        understood |= {"strategy": checked.strategy}
+    understood["seed"] = checked.seed
 
-    def change(connection: Connection, now: float) -> tuple[int, BaseModel, str]:
-        people.check_token(connection, caller.token)  # whoever was just removed starts nothing
-        row = campaigns.named(connection, caller.person, body.name)
-        if row is None:
-            row = campaigns.start(connection, now, caller.person, body.name, rig, body.mode, words | _limits(body, {}))
-        else:
-            row = _continued(connection, now, row, body, words)
-        return 202, _item(connection, row), f"/v1/campaigns/{row['id']}"
+    def change(connection: Connection, now: float) -> Made:
+        row = campaign_actions.start(connection, now, caller, request, checked.rig_row, understood)
+        return 202, _listed(connection, row), f"/v1/campaigns/{row.id}"
 
     return await once(service, caller, key, body, change)
 
 
-@router.get("", responses=responses())
+@router.get("", responses=responses(), response_model=CampaignPage)
 async def page(
     service: TheService,
     caller: TheCaller,
     limit: Limit = 50,
     cursor: Annotated[int | None, Query(ge=1, lt=2**62, description="`next` of the page before")] = None,
     state: Annotated[State | None, Query(description="only those in this state")] = None,
-) -> CampaignPage:
+) -> Response:
     """Your campaigns, newest first; an instructor sees everybody's."""
     caller.check("read")
-    question = select(campaign).order_by(campaign.c.number.desc()).limit(limit + 1)
-    if not caller.is_instructor:
-        question = question.where(campaign.c.person == caller.person)
-    if state is not None:
-        question = question.where(campaign.c.state == state)
-    if cursor is not None:
-        question = question.where(campaign.c.number < cursor)
 
-    def read(connection: Connection) -> tuple[list[CampaignItem], str | None]:
-        rows = [dict(row) for row in connection.execute(question).mappings()]
-        items = [_item(connection, row) for row in rows[:limit]]
-        return items, str(rows[limit - 1]["number"]) if len(rows) > limit else None
+    def read(connection: Connection) -> CampaignPage:
+        rows, following = campaigns.page(connection, caller, limit, cursor, state)
+        return CampaignPage.model_construct(items=[_listed(connection, row) for row in rows], next=following)
 
-    items, after = await service.database.read(read)
-    return CampaignPage(items=items, next=after)
+    return shown(await service.database.read(read))
 
 
-@router.get("/{identity}", responses=responses(404), response_model=CampaignView)
+@router.get("/{identity}", responses=responses(404), response_model=CampaignStatus)
 async def one(identity: Identity, service: TheService, caller: TheCaller) -> Response:
     """One of your campaigns."""
     caller.check("read")
-    return shown(await service.database.read(lambda c: _view(c, campaigns.find(c, identity, caller))))
+    return shown(await service.database.read(lambda c: _status(c, campaigns.find(c, identity, caller))))
 
 
 @router.get("/{identity}/trials", responses=responses(404), response_model=TrialPage)
@@ -264,46 +187,45 @@ async def trials(
 
     def read(connection: Connection) -> TrialPage:
         row = campaigns.find(connection, identity, caller)
-        question = select(experiment).where(experiment.c.campaign == identity, experiment.c.trial >= cursor)
-        rows = connection.execute(question.order_by(experiment.c.trial).limit(limit + 1)).mappings().all()
-        items = [_trial(row, dict(x)) for x in rows[:limit]]
-        return TrialPage(items=items, next=str(rows[limit]["trial"]) if len(rows) > limit else None)
+        rows, following = campaigns.rows_page(connection, identity, limit, cursor)
+        return TrialPage.model_construct(items=[_trial(row, of) for of in rows], next=following)
 
     return shown(await service.database.read(read))
 
 
-@router.get("/{identity}/recommendation", responses=responses(404, 409, 501))
-async def recommendation(identity: Identity, service: TheService, caller: TheCaller) -> Recommendation:
+@router.get("/{identity}/recommendation", responses=responses(404, 409, 501), response_model=Recommendation)
+async def recommendation(identity: Identity, service: TheService, caller: TheCaller) -> Response:
     """What to use from now on: the model's choice where the strategy has a model, else the best trial's settings."""
     caller.check("read")
-    row, bench, known = await service.database.read(lambda c: _asked(c, service, caller, identity))
-    question = question_of(row, bench, known)
+    question = await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller)))
     with service.rate_limit.waiting(caller):
         settings, has_model = await service.strategies.ask_once(
-            ("recommend", identity, len(known)), caller.person, strategy_processes.recommend, question
+            ("recommend", identity, len(question.trials)), caller.person, strategy_processes.recommend, question
         )
-    by: Literal["model", "best reading"] = "model" if has_model else "best reading"
-    return Recommendation(settings=dict(settings) if settings is not None else None, by=by, n_trials=len(known))
+    by = "model" if has_model else "best reading"
+    return shown(Recommendation(settings=settings, by=by, n_trials=len(question.trials)))
 
 
-@router.post("/{identity}/actions", responses=responses(403, 404, 409, 413, 503), response_model=CampaignItem)
+@router.post("/{identity}/actions", responses=responses(403, 404, 409, 413, 503), response_model=ListedCampaign)
 async def act(identity: Identity, body: Action, service: TheService, caller: TheCaller, key: Key = None) -> Response:
     """Pause, resume, stop or extend a campaign."""
 
-    def change(connection: Connection, now: float) -> tuple[int, BaseModel, str]:
-        row = mine(connection, service, caller, identity)
-        return 200, _item(connection, _acted(connection, now, row, body, caller)), f"/v1/campaigns/{identity}"
+    budget = body.budget.model_dump() if body.budget else None
+
+    def change(connection: Connection, now: float) -> Made:
+        row = campaign_actions.act(connection, now, caller, identity, body.action, budget)
+        return 200, _listed(connection, row), f"/v1/campaigns/{identity}"
 
     return await once(service, caller, key, Addressed(campaign=identity, request=body), change)
 
 
-@router.post("/{identity}/proposal", responses=responses(402, 403, 404, 409, 413, 503), response_model=CampaignItem)
+@router.post("/{identity}/proposal", responses=responses(402, 403, 404, 409, 413, 503), response_model=ListedCampaign)
 async def judge(identity: Identity, body: Judgment, service: TheService, caller: TheCaller) -> Response:
     """Say what becomes of the suggestion that waits for a person."""
 
-    def change(connection: Connection, now: float) -> CampaignItem:
-        row = mine(connection, service, caller, identity)
-        return _item(connection, _judged(connection, now, service, row, body))
+    def change(connection: Connection, now: float) -> ListedCampaign:
+        row = campaign_actions.judge(connection, now, service.rigs, caller, identity, body.trial, body.decision, body.settings)
+        return _listed(connection, row)
 
     return shown(await service.database.write(change))
 
@@ -318,145 +240,42 @@ async def export(
     """All trials of a campaign with their provenance, or its picture (`svg`)."""
     caller.check("read")
     if form == "svg":
-        row, bench, known = await service.database.read(lambda c: _asked(c, service, caller, identity))
-        question = question_of(row, bench, known)
+        question = await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller)))
         with service.rate_limit.waiting(caller):
             body: str | bytes = await service.strategies.ask_once(
-                ("picture", identity, len(known)), caller.person, strategy_processes.picture, question
+                ("picture", identity, len(question.trials)), caller.person, strategy_processes.picture, question
             )
-    else:
+        return campaign_export.response(form, question.name, body)
 
-        def read(connection: Connection) -> tuple[Row, list[Row], CampaignView]:
-            row = campaigns.find(connection, identity, caller)
-            return row, campaigns.rows_of(connection, identity), _view(connection, row)
+    def read(connection: Connection) -> tuple[CampaignRow, list[ExperimentRow], CampaignStatus]:
+        row = campaigns.find(connection, identity, caller)
+        return row, campaigns.rows_of(connection, identity), _status(connection, row)
 
-        row, rows, whole = await service.database.read(read)
-        body = await asyncio.to_thread(campaign_export.table, form, row, rows, whole)
-    return campaign_export.response(form, row["name"], body)
-
-
-def _before(connection: Connection, service: Service, caller: Caller, body: NewCampaign) -> tuple[Bench, Row, Row | None]:
-    """The rig, and the campaign of that name if there is one."""
-    if body.approve and body.mode == campaigns.CLIENT:
-        raise InvalidInput("only what the server suggests can wait for a person; leave approve out, or take the mode server")
-    bench, rig = check_rig(connection, service, caller, body.rig)
-    row = campaigns.named(connection, caller.person, body.name)
-    if row is not None and row["rig"] != body.rig:
-        raise CampaignError(_other_words(body.name, "rig", row["rig"], body.rig))
-    if row is not None and row["mode"] != body.mode:
-        raise CampaignError(_other_words(body.name, "mode", row["mode"], body.mode))
-    return bench, rig, row
+    row, rows, whole = await service.database.read(read)
+    body = await asyncio.to_thread(campaign_export.table, form, row, rows, as_json(whole))
+    return campaign_export.response(form, row.name, body)
 
 
-def _continued(connection: Connection, now: float, row: Row, body: NewCampaign, asked: dict[str, Any]) -> Row:
-    """The campaign of that name goes on, unless something contradicts it."""
-    stored = json.loads(row["words_json"])
-    for field in ("goal", "strategy", "seed"):
-        if asked[field] != stored[field]:
-            raise CampaignError(_other_words(body.name, field, stored[field], asked[field]))
-    words = json.dumps(stored | _limits(body, stored), allow_nan=False)
-    if row["state"] in (RUNNING, WAITING):
-        return campaigns.turn(connection, now, row, row["state"], None, words_json=words)
-    return campaigns.go_on(connection, now, row, words_json=words)
+def _listed(connection: Connection, row: CampaignRow) -> ListedCampaign:
+    return ListedCampaign(**_fields(connection, row))
 
 
-def _limits(body: NewCampaign, stored: dict[str, Any]) -> dict[str, Any]:
-    """What may be asked for anew when a campaign goes on: budget, stop rule, approval."""
-    budget = body.budget.model_dump() if body.budget else stored.get("budget") or vars(Budget(runs=10))
-    Budget(**budget)  # refuses one without a limit
-    stop = (body.stop.model_dump() if body.stop else None) if "stop" in body.model_fields_set else stored.get("stop")
-    approve = body.approve if body.approve is not None else stored.get("approve", False)
-    return {"budget": budget, "stop": stop, "approve": approve}
+def _fields(connection: Connection, row: CampaignRow) -> dict[str, Any]:
+    proposal = row.proposal
+    waiting = {"trial": proposal["trial"], "settings": proposal["settings"]} if "settings" in proposal else None
+    return {
+        "id": row.id, "person": row.person, "name": row.name, "rig": row.rig, "mode": row.mode, "state": row.state, "reason": row.reason,
+        "created_at": row.created_at, **row.words, "n_trials": campaigns.n_trials(connection, row.id), "proposal": waiting,
+    }  # fmt: skip
 
 
-def _acted(connection: Connection, now: float, row: Row, body: Action, caller: Caller) -> Row:
-    is_extended, has_ended, who = body.action == "extend", row["state"] == ENDED, caller.title(row["person"])
-    if body.budget is not None and not is_extended:
-        raise InvalidInput(f"a budget comes with extend, not with {body.action}; leave it out")
-    if has_ended and not is_extended:
-        raise Conflict(f"campaign {row['name']!r} has ended ({row['reason']}); extend it to go on")
-    if body.action == "pause":
-        return row if row["state"] == PAUSED else campaigns.turn(connection, now, row, PAUSED, f"paused by {who}", thinker=None)
-    if body.action == "stop":
-        return campaigns.stop(connection, now, row, f"stopped by {who}")
-    if body.action == "resume":
-        return campaigns.go_on(connection, now, row) if row["state"] == PAUSED else row
-    if body.budget is None or not body.budget.model_dump(exclude_none=True):
-        raise InvalidInput('say how much more it may use, such as {"action": "extend", "budget": {"runs": 10}}')
-    words, more = json.loads(row["words_json"]), body.budget.model_dump(exclude_none=True)
-    for kind, amount in more.items():
-        if words["budget"][kind] is None:
-            raise InvalidInput(f"campaign {row['name']!r} has no limit of {kind} to extend; leave {kind} out")
-        words["budget"][kind] += amount
-    try:
-        BudgetSpec(**words["budget"])
-    except ValidationError as error:
-        raise InvalidInput(f"that is too much: {in_words(error.errors()[0]['msg'])} in all; extend it by less") from error
-    text = json.dumps(words, allow_nan=False)
-    if row["state"] == PAUSED:  # which a person has to resume
-        return campaigns.turn(connection, now, row, PAUSED, row["reason"], words_json=text)
-    if has_ended:
-        return campaigns.go_on(connection, now, row, words_json=text)
-    return campaigns.turn(connection, now, row, row["state"], None, words_json=text)
+def _status(connection: Connection, row: CampaignRow) -> CampaignStatus:
+    found = campaign_trials.summary(connection, row)
+    spent = {"runs": found.n_ended, "seconds": found.spent.seconds, "money": found.spent.money, "volume": found.spent.volume}
+    best = _trial(row, found.best) if found.best else None
+    return CampaignStatus(**_fields(connection, row), title=found.title, unit=found.unit, best=best, spent=spent)
 
 
-def _judged(connection: Connection, now: float, service: Service, row: Row, body: Judgment) -> Row:
-    proposal = json.loads(row["proposal_json"] or "{}")
-    if row["state"] != WAITING or proposal.get("trial") != body.trial:
-        raise Conflict(f"no suggestion for trial {body.trial} of campaign {row['name']!r} waits for a person; look at its proposal")
-    if (body.settings is None) == (body.decision == "edit"):
-        raise InvalidInput("settings come with the decision edit, and only with it; add them, or leave them out")
-    if body.decision == "reject":
-        rejected = [*proposal.get("rejected", []), proposal["settings"]]
-        return campaigns.turn(connection, now, row, RUNNING, None, proposal_json=json.dumps({"rejected": rejected}))
-    settings = body.settings if body.settings is not None else proposal["settings"]
-    bench, _ = service.rigs.get(connection, row["rig"])
-    price = bench.estimate(bench.experiment.check(settings))
-    if reason := Budget(**json.loads(row["words_json"])["budget"]).exhausted(trials_of(connection, row), price):
-        raise CampaignError(f"the campaign cannot pay for that ({reason}); extend it, or choose something cheaper")
-    return submit(connection, now, service.rigs, row, settings)
-
-
-def mine(connection: Connection, service: Service, caller: Caller, identity: str) -> Row:
-    """A campaign, for somebody who may do something with it."""
-    row = campaigns.find(connection, identity, caller)
-    bench, _ = service.rigs.get(connection, row["rig"])
-    caller.check("run:rig" if bench.is_real else "run:sim")
-    return row
-
-
-def _asked(connection: Connection, service: Service, caller: Caller, identity: str) -> tuple[Row, Bench, list[Trial]]:
-    row = campaigns.find(connection, identity, caller)
-    bench, _ = service.rigs.get(connection, row["rig"])
-    return row, bench, trials_of(connection, row)
-
-
-def _item(connection: Connection, row: Row) -> CampaignItem:
-    return CampaignItem(**_fields(connection, row))
-
-
-def _fields(connection: Connection, row: Row) -> dict[str, Any]:
-    words, proposal = json.loads(row["words_json"]), json.loads(row["proposal_json"] or "{}")
-    kept = {k: row[k] for k in ("id", "person", "name", "rig", "mode", "state", "reason", "created_at")}
-    waiting = Proposal(trial=proposal["trial"], settings=proposal["settings"]) if "settings" in proposal else None
-    return {**kept, **words, "n_trials": campaigns.n_trials(connection, row["id"]), "proposal": waiting}
-
-
-def _view(connection: Connection, row: Row) -> CampaignView:
-    rows, goal = campaigns.rows_of(connection, row["id"]), campaigns.goal_of(json.loads(row["words_json"])["goal"], row["experiment_json"])
-    done = [t for x in rows if (t := campaigns.trial_of(x, goal))]
-    best, cost = goal.best(done), total_cost(done)
-    spent = Spent(runs=len(done), seconds=cost.seconds, money=cost.money, volume=cost.volume)
-    shown_best = next((_trial(row, x) for x in rows if best and x["trial"] == best[0].number), None)
-    fields = _fields(connection, row)
-    return CampaignView(**fields, title=goal.title, unit=goal.unit, best=shown_best, spent=spent)
-
-
-def _trial(row: Row, of: Row) -> TrialView:
-    goal = campaigns.goal_of(json.loads(row["words_json"])["goal"], row["experiment_json"])
-    trial = campaigns.trial_of(of, goal)
-    return TrialView(trial=of["trial"], score=goal.score_of_trial(trial) if trial else None, experiment=view(of))
-
-
-def _other_words(name: str, field: str, stored: object, asked: object) -> str:
-    return f"campaign {name!r} was started with {field} {stored}, not {asked}; leave that out to go on with it, or choose another name"
+def _trial(row: CampaignRow, of: ExperimentRow) -> CampaignTrial:
+    assert of.trial is not None
+    return CampaignTrial(trial=of.trial, score=campaign_trials.score_of(row, of), experiment=view(Look(of)))

@@ -1,21 +1,24 @@
-"""What every resource asks of a request: whose it is, and whether it was answered before."""
+"""Parts that routes share: the caller of a request, its idempotency key, and answers as JSON."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Annotated
+from dataclasses import replace
+from functools import cache
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
-from sqlalchemy import Connection, insert, select
+from pydantic import BaseModel, TypeAdapter
+from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api.errors import Unauthorized, Unprocessable
+from api.errors import Unauthorized
+from api.records import answers
 from api.records.people import Caller
-from api.records.tables import answer
+from api.records.rows import AnswerRow
 from api.service import Service
 
 _bearer = HTTPBearer(
@@ -45,19 +48,22 @@ Key = Annotated[
 ]
 
 
+Made = tuple[int, Any, str]
+"""Status, body (a model or a resource) and location of an answer."""
+
+
 async def once(
     service: Service,
     caller: Caller,
     key: str | None,
     request: BaseModel,
-    change: Callable[[Connection, float], tuple[int, BaseModel, str]],
+    change: Callable[[Connection, float], Made],
     shown_once: str | None = None,
 ) -> Response:
     """Make a change and answer with it; with a key, the same request again gets the stored answer and changes nothing.
 
     Args:
-        change: Gives status, body and location.
-        shown_once: A field of the body that is never kept, such as a token: the stored answer has nothing there.
+        shown_once: A field of the body that is never kept, such as a token: the stored answer has null there.
 
     Raises:
         Unprocessable: The key was used for another request.
@@ -65,18 +71,13 @@ async def once(
     digest = "" if key is None else _digest(request)
 
     def kept(connection: Connection, now: float) -> tuple[int, str, str]:
-        if key is not None:
-            known = select(answer).where(answer.c.person == caller.person, answer.c.key == key)
-            if row := connection.execute(known).mappings().one_or_none():
-                if row["digest"] != digest:
-                    raise Unprocessable(f"the key {key!r} was used for another request; take a new key for each new request")
-                return row["status"], row["body_json"], row["location"]
+        if key is not None and (row := answers.find(connection, caller.person, key, digest)):
+            return row.status, row.body_json, row.location or ""
         status, body, location = change(connection, now)
-        text = body.model_dump_json()
+        text = as_json(body)
         if key is not None:
-            keep = text if shown_once is None else body.model_copy(update={shown_once: None}).model_dump_json()
-            row_ = {"person": caller.person, "key": key, "digest": digest, "status": status, "body_json": keep, "location": location}
-            connection.execute(insert(answer), row_ | {"at": now})
+            keep = text if shown_once is None else as_json(replace(body, **{shown_once: None}))
+            answers.keep(connection, AnswerRow(caller.person, key, digest, status, keep, location, now))
         return status, text, location
 
     status, text, location = await service.database.write(kept)
@@ -88,6 +89,19 @@ def _digest(request: BaseModel) -> str:
     return hashlib.sha256(words.encode()).hexdigest()
 
 
-def shown(model: BaseModel, status: int = 200, **headers: str) -> Response:
-    """A model as a response, without a second validation."""
-    return Response(model.model_dump_json(), status, headers, "application/json")
+def as_json(body: Any) -> str:
+    """A model or a resource as JSON, without a second validation."""
+    if isinstance(body, BaseModel):
+        return body.model_dump_json()
+    kind: type[object] = type(body)
+    return _adapter(kind).dump_json(body).decode()
+
+
+@cache
+def _adapter(kind: type[object]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def shown(body: Any, status: int = 200, **headers: str) -> Response:
+    """A model or a resource as a response."""
+    return Response(as_json(body), status, headers, "application/json")

@@ -1,11 +1,11 @@
-"""``/v1/events``: what happened, as it happens (server-sent events), or page by page (JSON)."""
+"""``/v1/events``: events as they happen (server-sent events), or page by page (JSON)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, Field
@@ -15,8 +15,10 @@ from starlette.types import Message, Receive, Scope, Send
 from api.event_streams import EventStreams, Listener, text
 from api.records import event_log
 from api.records.event_log import Filter
+from api.records.rows import EventRow
 from api.routes.dependencies import TheCaller, TheService
 from api.routes.problems import responses
+from frugaltwin.client.resources import Event
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
@@ -30,23 +32,6 @@ _DESCRIPTION = (
 _EXAMPLE = 'id: 12\nevent: experiment.queued\ndata: {"id": 12, "kind": "experiment.queued", …}\n\n'
 
 
-class Event(BaseModel):
-    """Something that happened."""
-
-    id: int = Field(description="without gaps, in the order in which things happened, over everybody's events")
-    kind: str = Field(
-        description="experiment., campaign. or rig. and the state that it came to, such as experiment.succeeded, campaign.ended or "
-        "rig.stopped; campaign.preferred, token.revoked, person.removed"
-    )
-    at: float = Field(description="s since 1970")
-    rig: str | None = Field(description="the name of the rig that it happened on")
-    campaign: str | None = Field(description="the id of its campaign")
-    experiment: str | None = Field(description="the id of its experiment")
-    body: dict[str, Any] = Field(
-        description="what the kind tells: `state`; of an experiment `settings`, and `outcomes` and `cost` at its end"
-    )
-
-
 class EventPage(BaseModel):
     """Events, oldest first."""
 
@@ -55,7 +40,7 @@ class EventPage(BaseModel):
 
 
 class Stream(StreamingResponse):
-    """A listener's events as a response. Its listener leaves when it is over, however it ends."""
+    """The events of a listener as a response. The listener leaves when the response is over, however it ends."""
 
     def __init__(self, streams: EventStreams, listener: Listener) -> None:
         super().__init__(listener, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}, STREAM)
@@ -109,6 +94,6 @@ async def events(
     return Response(_page(rows, begin or 0), media_type="application/json", headers={"Vary": "Accept"})
 
 
-def _page(rows: Sequence[Mapping[str, Any]], begin: int) -> str:
-    end = rows[-1]["id"] if rows else begin
+def _page(rows: Sequence[EventRow], begin: int) -> str:
+    end = rows[-1].id if rows else begin
     return f'{{"items": [{", ".join(map(text, rows))}], "next": "{end}"}}'

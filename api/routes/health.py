@@ -1,4 +1,4 @@
-"""``/health``, ``/ready`` and ``/metrics``: for whoever looks after the service. They hold counts, and no token or name of a person."""
+"""``/health``, ``/ready`` and ``/metrics``, for the administrator of the service: counts, and no token or name of a person."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
-from sqlalchemy import Connection, func, select
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import Forbidden
+from api.records import rigs
 from api.records.fair_queue import ENDS, QUEUED
-from api.records.rigs import status_of
-from api.records.tables import experiment, rig
 from api.routes.dependencies import TheCaller, TheService
 from api.routes.problems import exactly, responses
 from api.service import Service
@@ -45,11 +43,11 @@ async def health() -> Alive:
 @router.get("/ready", responses=exactly(503))
 async def ready(service: TheService) -> Ready:
     """Whether the database can be read and the writer writes; with the state of each rig, which may be offline all the same."""
-    rows = await service.database.read(lambda c: c.execute(select(rig).order_by(rig.c.name)).mappings().all())
+    rows = await service.database.read(rigs.all_rigs)
     if not service.database.is_writing or service.is_leaving:
         raise StoreError("the service does not write any more; start it again, and look at its log")
     now = service.database.now()
-    return Ready(rigs={row["name"]: status_of(dict(row), now) for row in rows})
+    return Ready(rigs={row.name: rigs.status_of(row, now) for row in rows})
 
 
 @router.get(
@@ -62,12 +60,12 @@ async def metrics(service: TheService, caller: TheCaller) -> Response:
     caller.check("read")
     if caller.role not in ("instructor", "observer"):
         raise Forbidden("metrics are for instructors and observers; ask your instructor for an observer's token")
-    states = await service.database.read(_experiments)
+    states = await service.database.read(rigs.n_experiments)
     return PlainTextResponse("".join(_lines(service, states)), media_type="text/plain; version=0.0.4")
 
 
 class Counted:
-    """Counts requests by method, route and status, in `Service.requests`."""
+    """The middleware that counts requests by method, route and status, in `Service.requests`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -89,14 +87,6 @@ class Counted:
         finally:
             route = getattr(scope.get("route"), "path", None) or "none"
             scope["app"].state.service.requests[scope["method"], route, status] += 1
-
-
-def _experiments(connection: Connection) -> dict[str, Counter[str]]:
-    counts: dict[str, Counter[str]] = {name: Counter() for name in connection.execute(select(rig.c.name)).scalars()}
-    question = select(experiment.c.rig, experiment.c.state, func.count()).group_by(experiment.c.rig, experiment.c.state)
-    for name, state, n in connection.execute(question):
-        counts[name][state] = n
-    return counts
 
 
 def _lines(service: Service, states: dict[str, Counter[str]]) -> Iterator[str]:

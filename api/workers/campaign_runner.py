@@ -1,8 +1,8 @@
-"""Runs the campaigns of the mode ``server``: whenever one has nothing under way, choose what it tries next and queue that.
+"""The runner of the campaigns of the mode ``server``: when one has nothing under way, choose its next trial and queue that.
 
-It remembers nothing: what a campaign has tried stands in the database, so another process goes on where this one was killed. Several
-processes may run it. Who chooses has claimed the campaign for a while (`course.claim`); a choice counts only if nothing was submitted
-meanwhile, so that no trial is done twice.
+It remembers nothing: the trials of a campaign are in the database, so another process goes on where this one was killed. Several processes
+may run it. The process that chooses has claimed the campaign for a while (`campaigns.claim`); a choice counts only if nothing was
+submitted meanwhile, so that no trial is done twice.
 """
 
 from __future__ import annotations
@@ -11,25 +11,24 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from api.errors import Conflict, Forbidden
 from api.news import News
-from api.records import campaigns, fair_queue, people
-from api.records.campaigns import ENDED, PAUSED, RUNNING, WAITING
+from api.records import campaigns
+from api.records.campaign_actions import submit_trial
+from api.records.campaign_trials import experiment_of, trials_of
+from api.records.campaigns import ENDED, PAUSED, WAITING
 from api.records.database import Database
-from api.records.fair_queue import Order, Row
-from api.records.rigs import Bench, Rigs
-from api.records.tables import person
+from api.records.rigs import Rig, Rigs
+from api.records.rows import CampaignRow
 from api.workers import strategy_processes
-from api.workers.strategy_processes import Decision, Question, StrategyProcesses, Turns
+from api.workers.strategy_processes import Decision, Question, RigDescription, StrategyProcesses, Turns
 from frugaltwin.errors import FrugalTwinError, StoreError
-from frugaltwin.experiment import Settings, Trial
+from frugaltwin.experiment import Trial
 
 PACE = 0.05
 """s between two looks at the campaigns at least, however much is committed."""
@@ -96,89 +95,63 @@ class CampaignRunner:
         row = await database.write(lambda c, now: campaigns.claim(c, now, identity, self._name))
         if row is None:
             return
-        bench, _ = await database.read(lambda c: self._rigs.get(c, row["rig"]))
+        rig, _ = await database.read(lambda c: self._rigs.get(c, row.rig))
         trials = await database.read(lambda c: trials_of(c, row))
-        decision = await self._decision(row, bench, trials)
+        decision = await self._decision(row, rig, trials)
         await database.write(lambda c, now: follow(c, now, self._rigs, identity, self._name, len(trials), decision))
 
-    async def _decision(self, row: Row, bench: Bench, trials: list[Trial]) -> Decision:
-        if bench.experiment != campaigns.experiment_of(row["experiment_json"]):
-            return Decision(None, f"the rig {row['rig']} takes other experiments than when this campaign was started; start another")
-        if len(trials) > row["n_before"] and trials[-1].source == "stopped":
+    async def _decision(self, row: CampaignRow, rig: Rig, trials: list[Trial]) -> Decision:
+        if rig.experiment != experiment_of(row.experiment_json):
+            return Decision(None, f"the rig {row.rig} takes other experiments than when this campaign was started; start another")
+        if len(trials) > row.n_before and trials[-1].source == "stopped":
             return Decision(None, f"trial {len(trials)} was aborted: {trials[-1].error}; resume to go on", needs_person=True)
-        rejected = json.loads(row["proposal_json"] or "{}").get("rejected", [])
+        rejected = row.proposal.get("rejected", [])
         try:
-            return await self._strategies.ask(
-                row["person"], strategy_processes.decide, question_of(row, bench, trials), row["n_before"], rejected
-            )
+            return await self._strategies.ask(row.person, strategy_processes.decide, question_of(row, rig, trials), row.n_before, rejected)
         except FrugalTwinError as error:
             return Decision(None, str(error), needs_person=True)
         except Exception as error:  # of a strategy, in numbers that nobody has seen before
-            _log.exception("campaign %s: nothing could be chosen", row["id"])
+            _log.exception("campaign %s: nothing could be chosen", row.id)
             reason = f"what to try next could not be chosen ({type(error).__name__}); resume to try again"
             return Decision(None, reason, needs_person=True)
 
 
 def follow(
-    connection: Connection, now: float, benches: Rigs, identity: str, thinker: str, n_known: int, decision: Decision
+    connection: Connection, now: float, rigs: Rigs, identity: str, thinker: str, n_known: int, decision: Decision
 ) -> None:  # fmt: skip
     """Do what was decided after `n_known` trials, if that is still what the campaign waits for."""
     row = campaigns.unchanged(connection, identity, n_known)
     if row is None:
         campaigns.release(connection, identity, thinker)
         return
-    words, settings = json.loads(row["words_json"]), decision.settings
+    settings = decision.settings
     if settings is None:
         campaigns.turn(connection, now, row, PAUSED if decision.needs_person else ENDED, decision.reason, thinker=None)
-    elif words["approve"]:
-        proposal = json.loads(row["proposal_json"] or "{}") | {"trial": n_known + 1, "settings": dict(settings)}
+    elif row.words["approve"]:
+        proposal = row.proposal | {"trial": n_known + 1, "settings": dict(settings)}
         campaigns.turn(connection, now, row, WAITING, None, proposal_json=json.dumps(proposal), thinker=None)
     else:
         try:
-            submit(connection, now, benches, row, settings)
+            submit_trial(connection, now, rigs, row, settings)
         except FrugalTwinError as refusal:  # before anything was written
             campaigns.turn(connection, now, row, PAUSED, str(refusal), thinker=None)
 
 
-def submit(connection: Connection, now: float, benches: Rigs, row: Row, settings: Settings) -> Row:
-    """Queue the next trial of a campaign, for its owner; the campaign's row.
-
-    Raises:
-        OutOfBounds: The rig does not allow these settings.
-        BudgetExhausted: The owner cannot pay for it.
-        Conflict: The rig was stopped.
-        Forbidden: The owner may not use the rig any more.
-    """
-    bench, rig = benches.get(connection, row["rig"])
-    checked = bench.experiment.check(settings)
-    if rig["state"] == "stopped":
-        raise Conflict(f"the rig {row['rig']} was stopped by the instructor; resume when it is open again")
-    role = connection.execute(select(person.c.role).where(person.c.id == row["person"])).scalar_one()
-    if bench.is_real and role != "instructor" and not people.is_approved(connection, row["person"], row["rig"]):
-        raise Forbidden(f"{row['rig']} is a real rig, and {row['person']} is not approved for it; ask your instructor, then resume")
-    number = campaigns.n_trials(connection, row["id"]) + 1
-    # Never in the instructor's lane: a campaign is many experiments, and the class would wait for all of them.
-    order = Order(row["person"], row["rig"], checked, bench.estimate(checked), campaign=row["id"], trial=number)
-    fair_queue.submit(connection, now, order)
-    return campaigns.turn(connection, now, row, RUNNING, None, proposal_json=None, thinker=None)
+def question_for(connection: Connection, rigs: Rigs, row: CampaignRow) -> Question:
+    """A campaign with its trials as they are now, for a strategy process."""
+    return question_of(row, rigs.get(connection, row.rig)[0], trials_of(connection, row))
 
 
-def trials_of(connection: Connection, row: Row) -> list[Trial]:
-    """A campaign's trials that have ended, in their order."""
-    goal = campaigns.goal_of(json.loads(row["words_json"])["goal"], row["experiment_json"])
-    return [trial for x in campaigns.rows_of(connection, row["id"]) if (trial := campaigns.trial_of(x, goal))]
-
-
-def question_of(row: Row, bench: Bench, trials: list[Trial]) -> Question:
-    """A campaign for a process that thinks about it."""
-    words: dict[str, Any] = json.loads(row["words_json"])
-    if row["mode"] == campaigns.CLIENT:  # its strategy is its owner's, and may not be known here
+def question_of(row: CampaignRow, rig: Rig, trials: Sequence[Trial]) -> Question:
+    """A campaign for a strategy process."""
+    words = row.words
+    if row.mode == campaigns.CLIENT:  # its strategy is its owner's, and may not be known here
         words["strategy"] = None
     # A program may leave numbers out, or have several trials under way.
     known = [replace(trial, number=number) for number, trial in enumerate(trials, start=1)]
-    return Question(row["name"], bench_of(bench, row["experiment_json"]), words, known)
+    return Question(row.name, description_of(rig, row.experiment_json), words, known)
 
 
-def bench_of(bench: Bench, experiment_json: str) -> strategy_processes.Bench:
-    """A rig for a process that thinks about it."""
-    return strategy_processes.Bench(bench.driver, json.dumps(dict(bench.options)), experiment_json)
+def description_of(rig: Rig, experiment_json: str) -> RigDescription:
+    """A rig for a strategy process."""
+    return RigDescription(rig.driver, json.dumps(dict(rig.options)), experiment_json)

@@ -1,4 +1,4 @@
-"""The desk of a worker that is not where the service is: everything over HTTP, told again until it is heard."""
+"""The desk of a worker on another machine than the service: every message goes over HTTP, and is sent again until it is answered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 from api import log_redaction
 from api.errors import Conflict, Unauthorized
 from api.records import fair_queue
-from api.workers.worker import Job, Orders, Report, RigWords, Worker, is_dead, worker_name
+from api.records.leases import Job, Orders, Report
+from api.workers.worker import RigWords, Worker, is_dead, worker_name
 from frugaltwin import catalog
 from frugaltwin.cli.console import say
 from frugaltwin.client.client import Client

@@ -1,7 +1,7 @@
-"""What is worked out in processes of their own: what a campaign tries next, what it recommends, how it looks.
+"""Processes for strategies: the next trial of a campaign, its recommendation, its picture.
 
-Strategies need torch, seconds and all of a core; a request must not wait for them. The processes start when there is something to think
-about, and end with the one that started them, however that ends.
+Strategies need torch, seconds and all of a core; a request must not wait for them. The processes start with the first question, and end
+with the process that started them, however that ends.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ TRIES = 3
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What is known of a rig where nobody is connected to it."""
+class RigDescription:
+    """A rig, as far as it is known without a connection to it."""
 
     driver: str
     options_json: str
@@ -50,10 +50,10 @@ class Bench:
 
 @dataclass(frozen=True)
 class Question:
-    """A campaign, as far as a process has to know it."""
+    """A campaign, as far as a strategy process has to know it."""
 
     name: str
-    bench: Bench
+    rig: RigDescription
     words: Mapping[str, Any]
     """Goal, strategy, seed, budget and stop rule, understood before."""
     trials: Sequence[Trial] = ()
@@ -61,7 +61,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a campaign tries next, or why nothing."""
+    """The next trial of a campaign, or the reason why there is none."""
 
     settings: Settings | None
     reason: str | None = None
@@ -70,7 +70,7 @@ class Decision:
 
 
 class Turns:
-    """A few places that people take in turn: whoever has as many in hand as there are waits for one of their own, and not for one more
+    """A few places that people take in turn: a person who has as many in hand as there are waits for one of those, and not for one more
     of everybody's. So a newcomer waits for no more than one turn of each of the others."""
 
     def __init__(self, count: int) -> None:
@@ -94,7 +94,7 @@ class Turns:
 
 
 class StrategyProcesses:
-    """A few processes that think, started when first asked."""
+    """A pool of a few processes for questions about strategies, started with the first question."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -111,7 +111,7 @@ class StrategyProcesses:
 
         Raises:
             FrugalTwinError: As the function does.
-            InvalidInput: It thought for too long.
+            InvalidInput: It took too long.
             BrokenProcessPool: Its process was killed, again and again.
         """
         async with self._turns.of(whose):
@@ -121,7 +121,7 @@ class StrategyProcesses:
             return await self._ask(question, *words)
 
     async def ask_once(self, key: Hashable, whose: str, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
-        """The same; asked again under the same key, it is not thought about again."""
+        """The same; asked again under the same key, it is not computed again."""
         known: asyncio.Task[T] | None = self._known.get(key)
         if known is None or (known.done() and (known.cancelled() or known.exception())):
             known = self._known[key] = asyncio.create_task(self.ask(whose, question, *words))
@@ -142,7 +142,7 @@ class StrategyProcesses:
             raise
 
     def close(self) -> None:
-        """End them, whatever they are thinking about."""
+        """End the processes, whatever they compute."""
         if pool := self._pool:
             self._end(pool)
             pool.shutdown(cancel_futures=True)
@@ -161,7 +161,7 @@ class StrategyProcesses:
         return self._pool
 
 
-def understood(bench: Bench, goal: str | None, strategy: Mapping[str, Any] | None, seed: int) -> dict[str, Any]:
+def understood(rig: RigDescription, goal: str | None, strategy: Mapping[str, Any] | None, seed: int) -> dict[str, Any]:
     """Goal and strategy in full words, for a campaign that the server runs.
 
     Raises:
@@ -169,15 +169,15 @@ def understood(bench: Bench, goal: str | None, strategy: Mapping[str, Any] | Non
     """
     from frugaltwin import catalog
 
-    words = understood_goal(bench, goal, seed)
-    made = catalog.make_goal(words["goal"], _driver(bench), seed)
+    words = understood_goal(rig, goal, seed)
+    made = catalog.make_goal(words["goal"], _driver(rig), seed)
     name, options = (strategy["name"], strategy["options"]) if strategy else (made.default_strategy, {})
     options = catalog.resolved_options("strategy", name, options)
-    catalog.make_strategy(name, options, seed=seed).suggest(_experiment(bench), made, [])  # refuses a goal that it cannot work for
+    catalog.make_strategy(name, options, seed=seed).suggest(_experiment(rig), made, [])  # refuses a goal that it cannot work for
     return words | {"strategy": {"name": name, "options": options}}
 
 
-def understood_goal(bench: Bench, goal: str | None, seed: int) -> dict[str, Any]:
+def understood_goal(rig: RigDescription, goal: str | None, seed: int) -> dict[str, Any]:
     """A goal in full words; the driver's usual one where there is none. Needs no torch.
 
     Raises:
@@ -185,7 +185,7 @@ def understood_goal(bench: Bench, goal: str | None, seed: int) -> dict[str, Any]
     """
     from frugaltwin import catalog
 
-    driver = _driver(bench)
+    driver = _driver(rig)
     return {"goal": catalog.make_goal(goal or catalog.default_goal(driver), driver, seed).text}
 
 
@@ -239,7 +239,7 @@ def _campaign(question: Question) -> Campaign:
     from frugaltwin.campaign import Campaign, OfflineDriver
     from frugaltwin.store import CampaignRecord, Store
 
-    words, experiment = question.words, _experiment(question.bench)
+    words, experiment = question.words, _experiment(question.rig)
     goal, chosen, seed = catalog.make_goal(words["goal"], OfflineDriver(experiment)), words["strategy"], words["seed"]
     chosen = chosen or {"name": goal.default_strategy, "options": {}}
     strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
@@ -248,19 +248,19 @@ def _campaign(question: Question) -> Campaign:
     for trial in question.trials:
         store.append(question.name, trial)
     stop = StopRule(words["stop"]["score"]) if words["stop"] else None
-    kept = {"driver": {"name": question.bench.driver, "options": {}}, "goal": goal.text, "strategy": chosen, "seed": seed}
-    return Campaign(question.name, _driver(question.bench), goal, strategy, store, Budget(**words["budget"]), stop, kept)
+    kept = {"driver": {"name": question.rig.driver, "options": {}}, "goal": goal.text, "strategy": chosen, "seed": seed}
+    return Campaign(question.name, _driver(question.rig), goal, strategy, store, Budget(**words["budget"]), stop, kept)
 
 
 @lru_cache(maxsize=16)
-def _experiment(bench: Bench) -> Experiment:
+def _experiment(rig: RigDescription) -> Experiment:
     from frugaltwin.store import experiment_from_json
 
-    return experiment_from_json(json.loads(bench.experiment_json))
+    return experiment_from_json(json.loads(rig.experiment_json))
 
 
 @lru_cache(maxsize=16)
-def _driver(bench: Bench) -> Driver:
+def _driver(rig: RigDescription) -> Driver:
     from frugaltwin.campaign import unconnected
 
-    return unconnected(bench.driver, json.loads(bench.options_json), _experiment(bench))
+    return unconnected(rig.driver, json.loads(rig.options_json), _experiment(rig))

@@ -1,8 +1,8 @@
-"""A rig's worker: it takes experiments from a desk, has them performed, and reports.
+"""The worker of a rig: it leases experiments from a desk, has them performed, and reports.
 
-A worker owns one driver, in a process of its own (`driver_process`). Its desk is the database of the service it lives in, or the service
-at an address. Nothing moves before the desk has it on disk that it will (`begin`); what was measured on a real rig is on this machine's
-disk before it is reported.
+A worker owns one driver, in a process of its own (`driver_process`). Its desk is the database of its own process (`local_desk`), or a
+service at an address (`remote_desk`). Nothing moves before the desk has written down that it will (`begin`); the measurements of a real
+rig are on this machine's disk before they are reported.
 """
 
 from __future__ import annotations
@@ -18,19 +18,18 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from api.errors import Conflict
-from api.records.fair_queue import Ended
+from api.records.leases import Job, Orders, Report
 from api.workers.driver_process import Died, DriverProcess
 from frugaltwin import catalog
 from frugaltwin.campaign import FAILURES_IN_A_ROW, versions
-from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, Stopped, StoreError
-from frugaltwin.experiment import Measurement, Settings
+from frugaltwin.experiment import Measurement
 
 BATCH = 100  # experiments of a twin that are taken at once, at most
 BATCH_SECONDS = 0.25  # that they should take together: so long others wait for a stop or a pause
@@ -73,46 +72,8 @@ class RigWords:
         return cls(name, driver, resolved, is_real or where.partition(":")[0] not in ("simulated", "emulated"))
 
 
-@dataclass(frozen=True)
-class Job:
-    """An experiment in a worker's hands."""
-
-    id: str
-    lease: str
-    settings: Settings = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Report(Ended):
-    """What became of a job."""
-
-    needs_person: bool = False
-    """Somebody at the rig stopped it, the service hung, or it fails and fails: a real rig goes on when the instructor opens it."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> Report:
-        """The inverse of `to_json`."""
-        m = body["measurement"]
-        measurement = Measurement(m["outcomes"], Cost(**m["cost"]), m["raw"]) if m else None
-        return cls(**{**body, "measurement": measurement, "cost": Cost(**body["cost"])})
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What the desk says at a heartbeat."""
-
-    state: str
-    """Of the rig: open, paused, stopped."""
-    lost: Sequence[str] = ()
-    """Which jobs are the worker's no more."""
-
-
 class Desk(Protocol):
-    """Where a worker gets its work. Every method raises `StoreError` when it cannot be reached or cannot write."""
+    """The source of a worker's jobs. Every method raises `StoreError` when it cannot be reached or cannot write."""
 
     def lease(self, count: int) -> list[Job]:
         """Take the next experiments of the rig; none while it is not open."""
@@ -166,7 +127,7 @@ class Worker:
             "seed": rig.options.get("seed", seed), "versions": versions(),
         }  # fmt: skip
         self._held: dict[str, Job] = {}
-        self._lock = threading.Lock()  # of what is held: the heart stops exactly what was taken away
+        self._lock = threading.Lock()  # of what is held: a heartbeat stops exactly what was taken away
         self._end, self._done = threading.Event(), threading.Event()
         self._was_asked = False
         self._is_connected = False
@@ -183,8 +144,8 @@ class Worker:
         Raises:
             FrugalTwinError: The desk refuses this worker for good.
         """
-        heart = threading.Thread(target=self._beat, name=f"heart of {self.rig.name}", daemon=True)
-        heart.start()
+        heartbeat = threading.Thread(target=self._send_heartbeats, name=f"heartbeat of {self.rig.name}", daemon=True)
+        heartbeat.start()
         try:
             self._driver.start()  # the first experiment does not wait for it
             while not self._end.is_set():
@@ -199,7 +160,7 @@ class Worker:
             self._done.set()
             self._driver.close()
             self.desk.wake()
-            heart.join()
+            heartbeat.join()
             with contextlib.suppress(FrugalTwinError):  # it is found out in some seconds anyway
                 self.desk.leave()
 
@@ -324,7 +285,7 @@ class Worker:
             self._is_connected = False
             self._driver.__exit__()
 
-    def _beat(self) -> None:
+    def _send_heartbeats(self) -> None:
         heard = time.monotonic()
         while not self._done.is_set():
             with self._lock:
@@ -332,7 +293,7 @@ class Worker:
             if self._trouble is None or held:  # a rig that cannot be connected counts as offline
                 try:
                     orders = self.desk.renew(held)
-                except Exception as error:  # whatever it is, the heart beats on: without it nobody could stop the rig
+                except Exception as error:  # whatever it is, heartbeats go on: without them nobody could stop the rig
                     if not isinstance(error, FrugalTwinError):
                         _log.exception("%s: a heartbeat failed by a mistake of ours", self.rig.name)
                     if self.rig.is_real and time.monotonic() - heard > LEASE:
@@ -411,7 +372,7 @@ class KeptReports:
 
 
 def worker_name() -> str:
-    """Who works: the machine, the process, and a word, so that a dead one can be told from a living one."""
+    """A name for a worker: the machine, the process, and a random word, so that a dead worker can be told from a living one."""
     return f"{socket.gethostname()[:40]}:{os.getpid()}:{_machine()}{secrets.token_hex(3)}"
 
 
@@ -434,7 +395,7 @@ def is_dead(worker: str) -> bool:
 
 
 def _machine() -> str:
-    """What tells this machine from one of the same name, such as another copy of its memory card."""
+    """A word that tells this machine from one of the same name, such as another copy of its memory card."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").replace("-", "")[:8]
     except OSError:

@@ -48,9 +48,10 @@ class LabCalls(ClassCalls):
         if keep:
             check_none_is_kept()
         joined = yield from self._understood(Joined, Call("POST", "/v1/join", {"code": code, "name": name}))
-        self._token = checked_token(joined.token, "the token that came")
+        token = checked_token(joined.token or "", "the token that came")
+        self._token = token
         if keep:
-            keep_token(joined.token)
+            keep_token(token)
         return joined
 
     def rigs(self) -> Steps[list[Rig]]:

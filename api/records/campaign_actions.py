@@ -1,0 +1,235 @@
+"""Actions of people on campaigns: start one or let it go on, pause, resume, stop, extend, judge a proposal; and submit its next trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from api.errors import Conflict
+from api.records import campaigns, fair_queue, people, rigs, tokens
+from api.records.campaign_trials import trials_of
+from api.records.campaigns import CLIENT, ENDED, PAUSED, RUNNING, WAITING
+from api.records.fair_queue import Order
+from api.records.people import Caller
+from api.records.rigs import Rig, Rigs
+from api.records.rows import CampaignRow, RigRow
+from frugaltwin.budget import Budget
+from frugaltwin.errors import CampaignError, InvalidInput, in_words
+from frugaltwin.experiment import Settings
+from frugaltwin.spec import BudgetSpec
+
+Limits = Mapping[str, Any]
+"""A budget by kind of amount; None is no limit."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A campaign that somebody wants to start, or to go on."""
+
+    name: str
+    rig: str
+    mode: str
+    goal: str | None = None
+    strategy: Mapping[str, Any] | None = None
+    seed: int | None = None
+    budget: Limits | None = None
+    stop: Mapping[str, Any] | None = None
+    has_stop: bool = False
+    """Whether `stop` is said: None then means no stop rule, and without it the stop rule stays as it is."""
+    approve: bool | None = None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that may be granted, as far as can be told before its goal and strategy are understood."""
+
+    rig: Rig
+    rig_row: RigRow
+    before: CampaignRow | None
+    """The campaign of that name, if there is one."""
+    goal: str | None
+    strategy: Mapping[str, Any] | None
+    seed: int
+
+    @property
+    def experiment_json(self) -> str:
+        """The experiment that the goal is about: the one of the campaign that goes on, or of the rig."""
+        return self.before.experiment_json if self.before else self.rig_row.experiment_json
+
+
+def check(connection: Connection, known: Rigs, caller: Caller, request: Request) -> Checked:
+    """Check a request to start a campaign, with what it leaves out.
+
+    Raises:
+        NotFound, Forbidden, Conflict: The rig is not for this caller now.
+        InvalidInput: The words do not go together.
+        CampaignError: The campaign of that name has another rig or mode.
+    """
+    if request.approve and request.mode == CLIENT:
+        raise InvalidInput("only what the server suggests can wait for a person; leave approve out, or take the mode server")
+    rig, row = rigs.usable(connection, known, request.rig, caller)
+    before = campaigns.named(connection, caller.person, request.name)
+    if before is not None and before.rig != request.rig:
+        raise CampaignError(_contradiction(request.name, "rig", before.rig, request.rig))
+    if before is not None and before.mode != request.mode:
+        raise CampaignError(_contradiction(request.name, "mode", before.mode, request.mode))
+    stored = before.words if before else {}
+    seed = next(s for s in (request.seed, stored.get("seed"), 0) if s is not None)
+    return Checked(rig, row, before, request.goal or stored.get("goal"), request.strategy or stored.get("strategy"), seed)
+
+
+def start(connection: Connection, now: float, caller: Caller, request: Request, rig: RigRow, understood: Mapping[str, Any]) -> CampaignRow:
+    """Start a campaign, or let the one of that name go on.
+
+    Args:
+        understood: Goal, strategy and seed in full.
+
+    Raises:
+        Unauthorized: The caller was removed just now.
+        CampaignError: The campaign of that name was started with other words.
+        Conflict: The server runs too many of the caller's.
+        InvalidInput: The budget has no limit.
+    """
+    tokens.check_token(connection, caller.token)
+    row = campaigns.named(connection, caller.person, request.name)
+    if row is None:
+        words = {**understood, **_limits(request, {})}
+        return campaigns.start(connection, now, caller.person, request.name, rig, request.mode, words)
+    stored = row.words
+    for field in ("goal", "strategy", "seed"):
+        if understood[field] != stored[field]:
+            raise CampaignError(_contradiction(request.name, field, stored[field], understood[field]))
+    text = json.dumps(stored | _limits(request, stored), allow_nan=False)
+    if row.state in (RUNNING, WAITING):
+        return campaigns.turn(connection, now, row, row.state, None, words_json=text)
+    return campaigns.go_on(connection, now, row, words_json=text)
+
+
+def act(connection: Connection, now: float, caller: Caller, identity: str, action: str, budget: Limits | None = None) -> CampaignRow:
+    """Pause, resume, stop or extend a campaign.
+
+    Args:
+        budget: The addition, for extend.
+
+    Raises:
+        NotFound: The caller has no such campaign.
+        Forbidden: The token may not run experiments on its rig.
+        Conflict: Its state does not allow it.
+        InvalidInput: The budget does not fit the action or the campaign.
+    """
+    row = of_caller(connection, caller, identity)
+    is_extended, has_ended, who = action == "extend", row.state == ENDED, caller.title(row.person)
+    if budget is not None and not is_extended:
+        raise InvalidInput(f"a budget comes with extend, not with {action}; leave it out")
+    if has_ended and not is_extended:
+        raise Conflict(f"campaign {row.name!r} has ended ({row.reason}); extend it to go on")
+    if action == "pause":
+        return row if row.state == PAUSED else campaigns.turn(connection, now, row, PAUSED, f"paused by {who}", thinker=None)
+    if action == "stop":
+        return campaigns.stop(connection, now, row, f"stopped by {who}")
+    if action == "resume":
+        return campaigns.go_on(connection, now, row) if row.state == PAUSED else row
+    text = _extended(row, {kind: amount for kind, amount in (budget or {}).items() if amount is not None})
+    if row.state == PAUSED:  # which a person has to resume
+        return campaigns.turn(connection, now, row, PAUSED, row.reason, words_json=text)
+    if has_ended:
+        return campaigns.go_on(connection, now, row, words_json=text)
+    return campaigns.turn(connection, now, row, row.state, None, words_json=text)
+
+
+def judge(
+    connection: Connection, now: float, known: Rigs, caller: Caller, identity: str, trial: int, decision: str, edited: Settings | None
+) -> CampaignRow:
+    """Approve, reject or edit the proposal of a campaign.
+
+    Args:
+        trial: The number of the proposal: a judgment that comes twice is not taken for the next one.
+        edited: The settings to try in its place, for edit.
+
+    Raises:
+        NotFound: The caller has no such campaign.
+        Forbidden: The token or the owner may not run experiments on its rig.
+        Conflict: No such proposal waits, or the rig was stopped.
+        InvalidInput: The settings do not fit the decision or the rig.
+        CampaignError: The campaign cannot pay for it.
+        BudgetExhausted: The owner cannot pay for it.
+    """
+    row = of_caller(connection, caller, identity)
+    proposal = row.proposal
+    if row.state != WAITING or proposal.get("trial") != trial:
+        raise Conflict(f"no suggestion for trial {trial} of campaign {row.name!r} waits for a person; look at its proposal")
+    if (edited is None) == (decision == "edit"):
+        raise InvalidInput("settings come with the decision edit, and only with it; add them, or leave them out")
+    if decision == "reject":
+        rejected = [*proposal.get("rejected", []), proposal["settings"]]
+        return campaigns.turn(connection, now, row, RUNNING, None, proposal_json=json.dumps({"rejected": rejected}))
+    settings = edited if edited is not None else proposal["settings"]
+    rig, _ = known.get(connection, row.rig)
+    price = rig.estimate(rig.experiment.check(settings))
+    if reason := Budget(**row.words["budget"]).exhausted(trials_of(connection, row), price):
+        raise CampaignError(f"the campaign cannot pay for that ({reason}); extend it, or choose something cheaper")
+    return submit_trial(connection, now, known, row, settings)
+
+
+def submit_trial(connection: Connection, now: float, known: Rigs, row: CampaignRow, settings: Settings) -> CampaignRow:
+    """Queue the next trial of a campaign, for its owner; the campaign's row.
+
+    Raises:
+        OutOfBounds: The rig does not allow these settings.
+        BudgetExhausted: The owner cannot pay for it.
+        Conflict: The rig was stopped.
+        Forbidden: The owner may not use the rig any more.
+    """
+    rig, rig_row = known.get(connection, row.rig)
+    checked = rig.experiment.check(settings)
+    rigs.check_use(connection, rig_row, row.person, people.role_of(connection, row.person) == "instructor")
+    number = campaigns.n_trials(connection, row.id) + 1
+    # Never in the instructor's lane: a campaign is many experiments, and the class would wait for all of them.
+    fair_queue.submit(connection, now, Order(row.person, row.rig, checked, rig.estimate(checked), campaign=row.id, trial=number))
+    return campaigns.turn(connection, now, row, RUNNING, None, proposal_json=None, thinker=None)
+
+
+def of_caller(connection: Connection, caller: Caller, identity: str) -> CampaignRow:
+    """A campaign that the caller may act on.
+
+    Raises:
+        NotFound: The caller has no such campaign.
+        Forbidden: The token may not run experiments on its rig.
+    """
+    row = campaigns.find(connection, identity, caller)
+    caller.check_run(rigs.find(connection, row.rig).is_real)
+    return row
+
+
+def _limits(request: Request, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The words that may be said anew when a campaign goes on: budget, stop rule, approval."""
+    budget = request.budget or stored.get("budget") or vars(Budget(runs=10))
+    Budget(**budget)  # refuses one without a limit
+    stop = request.stop if request.has_stop else stored.get("stop")
+    approve = request.approve if request.approve is not None else stored.get("approve", False)
+    return {"budget": budget, "stop": stop, "approve": approve}
+
+
+def _extended(row: CampaignRow, more: Limits) -> str:
+    """The words of a campaign with a larger budget, as JSON."""
+    if not more:
+        raise InvalidInput('say how much more it may use, such as {"action": "extend", "budget": {"runs": 10}}')
+    words = row.words
+    for kind, amount in more.items():
+        if words["budget"][kind] is None:
+            raise InvalidInput(f"campaign {row.name!r} has no limit of {kind} to extend; leave {kind} out")
+        words["budget"][kind] += amount
+    try:
+        BudgetSpec(**words["budget"])
+    except ValidationError as error:
+        raise InvalidInput(f"that is too much: {in_words(error.errors()[0]['msg'])} in all; extend it by less") from error
+    return json.dumps(words, allow_nan=False)
+
+
+def _contradiction(name: str, field: str, stored: object, asked: object) -> str:
+    return f"campaign {name!r} was started with {field} {stored}, not {asked}; leave that out to go on with it, or choose another name"

@@ -1,0 +1,104 @@
+"""Trials of a campaign: its experiments that have ended, as `frugaltwin` knows trials, with the scores of its goal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection
+
+from api.records import campaigns, fair_queue
+from api.records.rows import CampaignRow, ExperimentRow
+from frugaltwin import catalog
+from frugaltwin.campaign import OfflineDriver, sensible
+from frugaltwin.costs import Cost
+from frugaltwin.errors import OutOfBounds
+from frugaltwin.experiment import Experiment, Measurement, Trial, total_cost
+from frugaltwin.goals import Goal
+from frugaltwin.store import experiment_from_json
+
+
+@lru_cache(maxsize=256)
+def experiment_of(text: str) -> Experiment:
+    """The experiment that a campaign's rig performed when it was started, from JSON."""
+    return experiment_from_json(json.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def goal_of(goal: str, experiment_json: str) -> Goal:
+    """The goal in a campaign's words. They name it in full: no truth is asked."""
+    return catalog.make_goal(goal, OfflineDriver(experiment_of(experiment_json)))
+
+
+def trial_of(row: ExperimentRow, goal: Goal) -> Trial | None:
+    """An experiment that has ended as a trial of `frugaltwin`; None while it is open."""
+    state = row.state
+    if state in fair_queue.OPEN:
+        return None
+    assert row.trial is not None
+    assert row.finished_at is not None
+    result, settings = row.result, row.settings
+    cost = _cost(row, result)
+    finished_at = datetime.fromtimestamp(row.finished_at, UTC).isoformat(timespec="milliseconds")
+    source = "stopped" if state == fair_queue.ABORTED else "driver"
+    if state != fair_queue.SUCCEEDED:
+        return Trial(row.trial, settings, None, row.error or state, cost, source, finished_at)
+    try:
+        measurement = sensible(goal, settings, Measurement(result["outcomes"], cost, result["raw"]))
+    except OutOfBounds as error:
+        return Trial(row.trial, settings, None, f"the reading makes no sense: {error}", cost, source, finished_at)
+    return Trial(row.trial, settings, measurement, None, cost, source, finished_at)
+
+
+def goal_for(row: CampaignRow) -> Goal:
+    """The goal of a campaign."""
+    return goal_of(row.words["goal"], row.experiment_json)
+
+
+def trials_of(connection: Connection, row: CampaignRow) -> list[Trial]:
+    """A campaign's trials that have ended, in their order."""
+    return _ended(campaigns.rows_of(connection, row.id), goal_for(row))
+
+
+def score_of(row: CampaignRow, of: ExperimentRow) -> float | None:
+    """The score of an experiment by its campaign's goal; None where there is no reading, or the goal has no score."""
+    goal = goal_for(row)
+    trial = trial_of(of, goal)
+    return goal.score_of_trial(trial) if trial else None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The state of a campaign's search."""
+
+    title: str
+    """The goal in words."""
+    unit: str
+    """Of the score."""
+    best: ExperimentRow | None
+    n_ended: int
+    spent: Cost
+
+
+def summary(connection: Connection, row: CampaignRow) -> Summary:
+    """The best trial of a campaign, and the cost of all."""
+    rows, goal = campaigns.rows_of(connection, row.id), goal_for(row)
+    ended = _ended(rows, goal)
+    best = goal.best(ended)
+    row_of_best = next((x for x in rows if best and x.trial == best[0].number), None)
+    return Summary(goal.title, goal.unit, row_of_best, len(ended), total_cost(ended))
+
+
+def _ended(rows: Sequence[ExperimentRow], goal: Goal) -> list[Trial]:
+    return [trial for x in rows if (trial := trial_of(x, goal))]
+
+
+def _cost(row: ExperimentRow, result: Mapping[str, Any]) -> Cost:
+    """The cost: as measured, else the reservation if the rig had begun."""
+    if result:
+        return Cost(**result["cost"])
+    return Cost(row.seconds, row.money, row.volume) if row.started_at is not None else Cost()

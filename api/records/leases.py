@@ -1,0 +1,187 @@
+"""Leases: a worker takes experiments of its rig, says that the rig begins, renews by heartbeats, and reports.
+
+Plain functions on the database, for a worker in the service's own process (`api.workers.local_desk`) and for one at another machine's rig
+(`api.routes.work`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, select, text, update
+
+from api.errors import Conflict, NotFound
+from api.records import event_log, fair_queue, rigs
+from api.records.fair_queue import Ended
+from api.records.prepared_statement import PreparedStatement
+from api.records.rows import RigRow, fetched_one
+from api.records.tables import experiment, rig
+from frugaltwin.costs import Cost
+from frugaltwin.errors import FrugalTwinError
+from frugaltwin.experiment import Experiment, Measurement, Settings
+
+_work = PreparedStatement(
+    text(
+        "select 1 from experiment join rig on rig.name = experiment.rig "
+        "where experiment.rig = :which and experiment.state = 'queued' and rig.state = 'open' limit 1"
+    )
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """An experiment that a worker holds."""
+
+    id: str
+    lease: str
+    settings: Settings = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report(Ended):
+    """The end of a job, as its worker reports it."""
+
+    needs_person: bool = False
+    """Somebody at the rig stopped it, the service hung, or it fails and fails: a real rig goes on when the instructor opens it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Report:
+        """The inverse of `to_json`."""
+        m = body["measurement"]
+        measurement = Measurement(m["outcomes"], Cost(**m["cost"]), m["raw"]) if m else None
+        return cls(**{**body, "measurement": measurement, "cost": Cost(**body["cost"])})
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The answer to a heartbeat."""
+
+    state: str
+    """Of the rig: open, paused, stopped."""
+    lost: Sequence[str] = ()
+    """The ids of the jobs that the worker does not hold any more."""
+
+
+def lease(connection: Connection, now: float, name: str, worker: str, count: int) -> list[Job]:
+    """The next experiments of a rig, for its worker; those of a twin count as begun."""
+    rows = fair_queue.lease(connection, now, name, worker, count, twins_begin=True)
+    return [Job(row.id, row.lease, row.settings) for row in rows]
+
+
+def has_work(connection: Connection, name: str) -> bool:
+    """Whether an experiment waits for an open rig, as far as a query without a lock can tell."""
+    return bool(_work(connection, {"which": name}))
+
+
+def have_begun(connection: Connection, jobs: Sequence[Job]) -> bool:
+    """Whether all of these have begun already and nobody has aborted them."""
+    return fair_queue.have_begun(connection, {job.id: job.lease for job in jobs})
+
+
+def begin(connection: Connection, now: float, name: str, jobs: Sequence[Job]) -> list[Job]:
+    """Those of the jobs that the rig may move for; it counts as having moved."""
+    begun = []
+    for job in jobs:
+        try:
+            fair_queue.begin(connection, now, job.id, job.lease, name)
+        except (Conflict, NotFound):
+            continue
+        begun.append(job)
+    return begun
+
+
+def heard(connection: Connection, now: float, name: str, worker: str, held: Mapping[str, str]) -> tuple[Orders, bool]:
+    """The answer to a heartbeat, and whether it is time to write the heartbeat down.
+
+    Raises:
+        NotFound: There is no such rig.
+    """
+    row = _rig(connection, name)
+    if row is None:
+        raise NotFound(f"there is no rig {name!r}; its worker has to bring it first")
+    question = select(experiment.c.id, experiment.c.lease, experiment.c.lease_until)
+    leases = {r.id: (r.lease, r.lease_until) for r in connection.execute(question.where(experiment.c.id.in_(list(held))))} if held else {}
+    mine = [i for i, lease_id in held.items() if i in leases and leases[i][0] == lease_id and leases[i][1]]
+    often = fair_queue.LEASE / 6  # s after which a heartbeat is written down; those between are answered from what is there
+    is_fresh = row.worker == worker and row.seen_at is not None and 0 <= now - row.seen_at < often
+    ends = [leases[identity][1] for identity in mine]
+    is_due = not is_fresh or not all(fair_queue.LEASE - often < end - now <= fair_queue.LEASE for end in ends)
+    return Orders(row.state, [identity for identity in held if identity not in mine]), is_due
+
+
+def renew(connection: Connection, now: float, name: str, worker: str, held: Mapping[str, str]) -> Orders:
+    """Write a heartbeat down."""
+    fair_queue.expire(connection, now)
+    lost = fair_queue.renew(connection, now, name, worker, held)
+    return Orders(connection.execute(select(rig.c.state).where(rig.c.name == name)).scalar_one(), lost)
+
+
+def finish(connection: Connection, now: float, name: str, reports: Sequence[Report]) -> list[str]:
+    """Take reports; told twice, they count once. The ids of those that nobody wants any more."""
+    refused = []
+    for report, row in zip(reports, fair_queue.finish(connection, now, reports, name), strict=True):
+        if isinstance(row, FrugalTwinError):
+            refused.append(report.id)
+        elif report.needs_person and row.finished_at == now:
+            halt = update(rig).where(rig.c.name == name, rig.c.state == rigs.OPEN, rig.c.is_real).values(state=rigs.STOPPED)
+            if connection.execute(halt).rowcount:
+                body = {"state": rigs.STOPPED, "why": f"stopped at the rig: {report.error}"}
+                event_log.record(connection, now, "rig.stopped", row.person, body, rig=name)
+    return refused
+
+
+def release(connection: Connection, now: float, name: str, jobs: Sequence[Job]) -> None:
+    """Put jobs back into the queue that nothing was done for."""
+    for job in jobs:
+        try:
+            fair_queue.release(connection, now, job.id, job.lease, name)
+        except (Conflict, NotFound):
+            continue
+
+
+def leave(connection: Connection, now: float, name: str, worker: str) -> None:
+    """Leave a rig without a worker for now."""
+    connection.execute(update(rig).where(rig.c.name == name, rig.c.worker == worker).values(worker=None, seen_at=None))
+
+
+def bring(
+    connection: Connection, now: float, name: str, driver: str, options: Mapping[str, Any], is_real: bool, made: Experiment,
+    worker: str, dead: str | None,
+) -> None:  # fmt: skip
+    """Register the rig of a worker that is about to take its experiments.
+
+    Args:
+        made: The experiment that it performs.
+        dead: The worker that drove it and is known to have ended.
+
+    Raises:
+        Conflict: Another rig has this name, or another worker drives it.
+    """
+    row = _rig(connection, name)
+    if row is not None:
+        if row.is_real != is_real:
+            raise Conflict(f"{name} is known as {'a real rig' if row.is_real else 'a twin'}; choose another name for this one")
+        if dead is not None and row.worker == dead:
+            fair_queue.forget_worker(connection, now, name)
+            row = rigs.find(connection, name)
+        is_heard = row.seen_at is not None and 0 <= now - row.seen_at < rigs.OFFLINE
+        if row.is_real and is_heard and row.worker != worker:
+            raise Conflict(f"{name} is driven by the worker {row.worker}; end that one first, or choose another name")
+    rigs.register(connection, now, name, driver, options, is_real, made)
+
+
+def worker_of(connection: Connection, name: str) -> str | None:
+    """The worker of a rig that was heard last; None when it left, or there is no such rig."""
+    row = _rig(connection, name)
+    return row.worker if row else None
+
+
+def _rig(connection: Connection, name: str) -> RigRow | None:
+    """A rig by its name, if there is one."""
+    return fetched_one(RigRow, connection.execute(select(rig).where(rig.c.name == name)))

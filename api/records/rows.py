@@ -1,0 +1,217 @@
+"""Rows of the tables as frozen dataclasses: one field per column, in the order of `tables`. Columns of JSON are decoded by properties."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def fetched(kind: Callable[..., T], result: Iterable[Iterable[Any]]) -> list[T]:
+    """The rows of a result as dataclasses."""
+    return [kind(*row) for row in result]
+
+
+def fetched_one(kind: Callable[..., T], result: Iterable[Iterable[Any]]) -> T | None:
+    """The first row of a result; None when it is empty."""
+    return next((kind(*row) for row in result), None)
+
+
+@dataclass(frozen=True)
+class PersonRow:
+    """A person."""
+
+    id: str
+    name: str
+    role: str
+    created_at: float
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """A token, by the digest of its words."""
+
+    id: str
+    person: str
+    digest: str
+    note: str
+    scopes: str
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+
+
+@dataclass(frozen=True)
+class CodeRow:
+    """A join code, by the digest of its words."""
+
+    id: str
+    digest: str
+    note: str
+    scopes: str
+    uses_left: int
+    runs: float | None
+    seconds: float | None
+    money: float | None
+    volume: float | None
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+
+    @property
+    def limits(self) -> dict[str, float | None]:
+        """The budget of each newcomer; None is no limit."""
+        return {"runs": self.runs, "seconds": self.seconds, "money": self.money, "volume": self.volume}
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """A line of the ledger."""
+
+    id: int
+    person: str
+    experiment: str | None
+    kind: str
+    runs: float
+    seconds: float
+    money: float
+    volume: float
+    at: float
+
+
+@dataclass(frozen=True)
+class RigRow:
+    """A rig."""
+
+    name: str
+    driver: str
+    options_json: str
+    is_real: bool
+    experiment_json: str
+    state: str
+    worker: str | None
+    seen_at: float | None
+    clock: float
+    created_at: float
+
+
+@dataclass(frozen=True)
+class CampaignRow:
+    """A campaign."""
+
+    id: str
+    person: str
+    name: str
+    rig: str
+    mode: str
+    words_json: str
+    experiment_json: str
+    state: str
+    reason: str | None
+    proposal_json: str | None
+    n_before: int
+    thinker: str | None
+    thinker_until: float | None
+    created_at: float
+    number: int
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """Goal, strategy, seed, budget, stop rule, and whether a person approves."""
+        found: dict[str, Any] = json.loads(self.words_json)
+        return found
+
+    @property
+    def proposal(self) -> dict[str, Any]:
+        """The suggestion that waits for a person (`trial`, `settings`), if there is one, and the `rejected` settings."""
+        found: dict[str, Any] = json.loads(self.proposal_json or "{}")
+        return found
+
+
+@dataclass(frozen=True)
+class ExperimentRow:
+    """An experiment."""
+
+    number: int
+    id: str
+    person: str
+    rig: str
+    campaign: str | None
+    trial: int | None
+    settings_json: str
+    state: str
+    lane: int
+    tag: float
+    seconds: float
+    money: float
+    volume: float
+    attempt: int
+    lease: str | None
+    lease_until: float | None
+    result_json: str | None
+    error: str | None
+    provenance_json: str | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+
+    @property
+    def settings(self) -> dict[str, float | str]:
+        """By the rig's parameters."""
+        found: dict[str, float | str] = json.loads(self.settings_json)
+        return found
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The `cost`, and `outcomes` and `raw` if it was measured; empty while it is open."""
+        found: dict[str, Any] = json.loads(self.result_json) if self.result_json else {}
+        return found
+
+    @property
+    def provenance(self) -> dict[str, Any] | None:
+        """Rig, driver, options, seed, versions."""
+        return json.loads(self.provenance_json) if self.provenance_json else None
+
+
+@dataclass(frozen=True)
+class LeasedRow(ExperimentRow):
+    """An experiment that a worker holds."""
+
+    lease: str
+    lease_until: float
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """An event."""
+
+    id: int
+    person: str
+    rig: str | None
+    campaign: str | None
+    experiment: str | None
+    kind: str
+    body_json: str
+    at: float
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """The content, by kind."""
+        found: Mapping[str, Any] = json.loads(self.body_json)
+        return found
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """The answer to a request with an idempotency key."""
+
+    person: str
+    key: str
+    digest: str
+    status: int
+    body_json: str
+    location: str | None
+    at: float

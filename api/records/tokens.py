@@ -1,0 +1,159 @@
+"""Tokens: 32 random bytes that open the service for one person. A token is shown once; the database has its SHA-256."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, or_, select, update
+
+from api.errors import Conflict, Forbidden, NotFound, Unauthorized
+from api.records import event_log, pages, people
+from api.records.identifiers import new_id
+from api.records.people import OF_ROLE, Caller, digest
+from api.records.rows import TokenRow, fetched_one
+from api.records.tables import token
+from frugaltwin.errors import InvalidInput
+
+YEAR = 365 * 86400.0
+"""s."""
+GOOD_AT_ONCE = 20
+"""Tokens of one person."""
+
+
+def add_token(
+    connection: Connection, now: float, whose: str, scopes: Sequence[str], note: str = "", expires_at: float | None = None
+) -> tuple[str, str]:
+    """A new token; its id and, for this once, its words."""
+    words, identity = f"ft_{secrets.token_urlsafe(32)}", new_id("t")
+    row = {"id": identity, "person": whose, "digest": digest(words), "note": note, "scopes": " ".join(scopes)}
+    connection.execute(insert(token), row | {"created_at": now, "expires_at": expires_at})
+    return identity, words
+
+
+def find(connection: Connection, identity: str) -> TokenRow:
+    """A token by its id.
+
+    Raises:
+        NotFound: There is none.
+    """
+    row = fetched_one(TokenRow, connection.execute(select(token).where(token.c.id == identity)))
+    if row is None:
+        raise NotFound(f"there is no token {identity}")
+    return row
+
+
+def page(connection: Connection, caller: Caller, whose: str | None, limit: int, cursor: str | None) -> tuple[list[TokenRow], str | None]:
+    """A page of a person's tokens, newest first, and the cursor of the next page.
+
+    Args:
+        whose: The caller's without it.
+
+    Raises:
+        Forbidden: Another person's are for the instructor.
+    """
+    if whose not in (None, caller.person):
+        caller.check("admin")
+    question = select(token).where(token.c.person == (whose or caller.person))
+    return pages.newest_first(connection, TokenRow, question, token, limit, cursor)
+
+
+def make(
+    connection: Connection, now: float, caller: Caller, scopes: Sequence[str], note: str, expires_in: float | None, whose: str | None
+) -> tuple[TokenRow, str]:
+    """A new token of the caller's, which may at most what the caller's own may; with its words, for this once.
+
+    Args:
+        expires_in: s; by default a year, or as long as the caller's own.
+        whose: Another person's; for an instructor.
+
+    Raises:
+        Unauthorized: The caller's own was revoked just now: it leaves no children.
+        Forbidden: It would be allowed more than its owner, or than the caller's own.
+        NotFound: There is no such person.
+        InvalidInput: It would outlive the caller's own.
+        Conflict: Its owner has too many.
+    """
+    check_token(connection, caller.token)
+    owner = _owner(connection, caller, scopes, whose)
+    expires_at = _end(caller, expires_in, now)
+    _check_count(connection, now, owner)
+    identity, words = add_token(connection, now, owner, sorted(set(scopes)), note, expires_at)
+    return find(connection, identity), words
+
+
+def revoke(connection: Connection, now: float, identity: str, whose: str | None = None) -> None:
+    """End a token: it opens nothing from now on. Revoked twice, it is revoked.
+
+    Args:
+        whose: Only if it is this person's; None is anybody's.
+
+    Raises:
+        NotFound: There is no such token.
+    """
+    row = find(connection, identity)
+    if whose is not None and row.person != whose:
+        raise NotFound(f"there is no token {identity}")
+    if connection.execute(update(token).where(token.c.id == identity, token.c.revoked_at.is_(None)).values(revoked_at=now)).rowcount:
+        event_log.record(connection, now, "token.revoked", row.person, {"token": identity})  # every process ends its streams
+
+
+def revoke_own(connection: Connection, now: float, caller: Caller, identity: str) -> None:
+    """End a token of the caller's, or an instructor anybody's.
+
+    Raises:
+        NotFound: The caller has no such token.
+        Forbidden: It may more than the caller's own.
+    """
+    found = find(connection, identity)
+    if found.person != caller.person and not caller.is_instructor:
+        raise NotFound(f"there is no token {identity}")
+    if not caller.is_instructor and not set(found.scopes.split()) <= caller.scopes:
+        raise Forbidden(f"the token {identity} may more than this one; revoke it with itself, or ask your instructor")
+    revoke(connection, now, identity)
+
+
+def revoke_all(connection: Connection, now: float, whose: str) -> None:
+    """End every token of a person, and forget the notes on them."""
+    for identity in connection.execute(select(token.c.id).where(token.c.person == whose)).scalars().all():
+        revoke(connection, now, identity)
+    connection.execute(update(token).where(token.c.person == whose).values(note=""))
+
+
+def check_token(connection: Connection, identity: str) -> None:
+    """Ask the table, not what is remembered, whether a token is still good.
+
+    Raises:
+        Unauthorized: It was revoked.
+    """
+    if connection.execute(select(token.c.revoked_at).where(token.c.id == identity)).scalar_one_or_none() is not None:
+        raise Unauthorized("this token was revoked; ask your instructor for a new one")
+
+
+def _owner(connection: Connection, caller: Caller, scopes: Sequence[str], whose: str | None) -> str:
+    for scope in scopes:
+        caller.check(scope)
+    if whose is None or whose == caller.person:
+        return caller.person
+    caller.check("admin")
+    found = people.find(connection, whose)
+    if too_much := sorted(set(scopes) - set(OF_ROLE[found.role].split())):
+        raise Forbidden(f"a token of a person with the role {found.role} cannot have {', '.join(too_much)}; leave that out")
+    return found.id
+
+
+def _end(caller: Caller, expires_in: float | None, now: float) -> float:
+    """The end of a new token, s since 1970."""
+    last = float("inf") if caller.expires_at is None or caller.is_instructor else caller.expires_at
+    if expires_in is None:
+        return min(now + YEAR, last)
+    if now + expires_in > last:
+        raise InvalidInput(f"expires_in = {expires_in:g} s is longer than this token lives ({last - now:.0f} s); ask for less")
+    return now + expires_in
+
+
+def _check_count(connection: Connection, now: float, whose: str) -> None:
+    is_good = (token.c.person == whose, token.c.revoked_at.is_(None), or_(token.c.expires_at.is_(None), token.c.expires_at > now))
+    n = connection.execute(select(func.count()).select_from(token).where(*is_good)).scalar_one()
+    if n >= GOOD_AT_ONCE:
+        raise Conflict(f"{whose} has {n} tokens, and at most {GOOD_AT_ONCE} can be good at once; revoke one first")

@@ -1,0 +1,156 @@
+"""``/v1/people``: the people of a class and their budgets, for the instructor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from api.records import join_codes, ledger, people, removal
+from api.records.ledger import Amount
+from api.records.rows import LedgerRow, PersonRow
+from api.routes.budgets import MOST, Limits
+from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
+from api.routes.me import EntryPage, lines
+from api.routes.pagination import Cursor, Limit, Place
+from api.routes.plain_text import Name
+from api.routes.problems import responses
+from frugaltwin.client.resources import Account, Joined, Person
+
+router = APIRouter(prefix="/v1", tags=["people"])
+
+Role = Literal["student", "instructor", "observer"]
+PersonId = Annotated[str, Path(description="the person's id")]
+
+
+class NewPerson(BaseModel):
+    """Somebody who comes in without a code."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Grace", "role": "observer"}]})
+
+    name: Name
+    role: Role = Field("student", description="an observer only reads, and may read /metrics")
+    budget: Limits = Limits()
+
+
+class PersonPage(BaseModel):
+    """People, newest first."""
+
+    items: list[Person] = Field(description="as many as `limit`, or the last")
+    next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
+
+
+Plus = Annotated[float, Field(ge=-MOST, le=MOST)]
+
+
+class Grant(BaseModel):
+    """What is added to a budget; what is negative is taken from it, as far as it is left."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"runs": 50, "volume": -100.0}]})
+
+    runs: Plus = Field(default=0.0, description="experiments")
+    seconds: Plus = Field(default=0.0, description="lab time, s")
+    money: Plus = Field(default=0.0, description="USD")
+    volume: Plus = Field(default=0.0, description="mL of liquid")
+
+
+class Left(Limits):
+    """What is left of a budget from now on. What is left out stays as it is; null is no limit."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"runs": 50, "volume": None}]})
+
+
+class _GrantTo(BaseModel):
+    person: str
+    added: Grant
+
+
+@router.get("/people", responses=responses(403, 503), response_model=PersonPage)
+async def everybody(
+    service: TheService,
+    caller: TheCaller,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    role: Annotated[Role | None, Query(description="only these")] = None,
+) -> Response:
+    """The people of the class."""
+    caller.check("admin")
+
+    def read(connection: Connection) -> PersonPage:
+        rows, following = people.page(connection, role, limit, cursor)
+        budgets = ledger.accounts(connection, [row.id for row in rows])
+        return PersonPage.model_construct(items=[_view(row, budgets[row.id]) for row in rows], next=following)
+
+    return shown(await service.database.read(read))
+
+
+@router.post("/people", status_code=201, response_model=Joined, responses=responses(403, 409, 503))
+async def make_person(body: NewPerson, service: TheService, caller: TheCaller, key: Key = None) -> Response:
+    """Let somebody in without a code; their token is shown this once."""
+    caller.check("admin")
+
+    def change(connection: Connection, now: float) -> Made:
+        whose, words = join_codes.let_in(connection, now, body.name, body.role, body.budget.model_dump())
+        return 201, Joined(person=whose, name=body.name, role=body.role, token=words), f"/v1/people/{whose}"
+
+    return await once(service, caller, key, body, change, shown_once="token")
+
+
+@router.get("/people/{identity}", responses=responses(403, 404, 503), response_model=Person)
+async def one(identity: PersonId, service: TheService, caller: TheCaller) -> Response:
+    """One of the class, and what is left of their budget."""
+    caller.check("admin")
+    return shown(await service.database.read(lambda c: _view(people.find(c, identity), ledger.account(c, identity))))
+
+
+@router.delete("/people/{identity}", status_code=204, responses=responses(403, 404, 409, 503))
+async def remove(identity: PersonId, service: TheService, caller: TheCaller) -> Response:
+    """Remove somebody: nothing of theirs runs any more, no token of theirs is good, and their name is gone. What was measured stays.
+
+    Removed twice, they are removed. Nobody removes themselves, so an instructor is left.
+    """
+    caller.check("admin")
+    await service.database.write(lambda c, now: removal.remove(c, now, caller, identity))
+    service.forget()
+    return Response(status_code=204)
+
+
+@router.post("/people/{identity}/grants", status_code=201, response_model=Account, responses=responses(402, 403, 404, 409, 503))
+async def grant(identity: PersonId, body: Grant, service: TheService, caller: TheCaller, key: Key = None) -> Response:
+    """Add to somebody's budget, or take from it what is left."""
+    caller.check("admin")
+
+    def change(connection: Connection, now: float) -> Made:
+        then = people.grant(connection, now, identity, Amount(**body.model_dump()))
+        return 201, Account(**vars(then)), f"/v1/people/{identity}"
+
+    return await once(service, caller, key, _GrantTo(person=identity, added=body), change)
+
+
+@router.patch("/people/{identity}/budget", responses=responses(403, 404, 503), response_model=Account)
+async def set_left(identity: PersonId, body: Left, service: TheService, caller: TheCaller) -> Response:
+    """Say what is left of somebody's budget from now on: a limit where there was none, another one, or (null) none."""
+    caller.check("admin")
+    said = body.model_dump(include=body.model_fields_set)
+    then = await service.database.write(lambda c, now: people.set_left(c, now, identity, said))
+    return shown(Account(**vars(then)))
+
+
+@router.get("/people/{identity}/ledger", responses=responses(403, 404, 503), response_model=EntryPage)
+async def their_ledger(identity: PersonId, service: TheService, caller: TheCaller, limit: Limit = 50, cursor: Place = None) -> Response:
+    """Every line of somebody's ledger."""
+    caller.check("admin")
+
+    def read(connection: Connection) -> tuple[Sequence[LedgerRow], str | None]:
+        people.find(connection, identity)
+        return ledger.page(connection, identity, limit, cursor)
+
+    return lines(*await service.database.read(read))
+
+
+def _view(row: PersonRow, account: ledger.Account) -> Person:
+    return Person(id=row.id, name=row.name, role=row.role, created_at=row.created_at, budget=Account(**vars(account)))

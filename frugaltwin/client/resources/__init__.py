@@ -1,0 +1,37 @@
+"""Resources of a service: the answers of the service, as the client gives them to its caller and as the OpenAPI document describes them.
+
+Server and client share these classes. The sentence below a field is its description in the OpenAPI document. A client passes over fields
+that a newer service adds; a field with a default may be missing in the answer of an older one.
+"""
+
+from frugaltwin.client.resources.campaigns import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation
+from frugaltwin.client.resources.events import Event
+from frugaltwin.client.resources.experiments import ENDS, Quote, Submission
+from frugaltwin.client.resources.join_codes import Code, ListedCode
+from frugaltwin.client.resources.people import Account, Entry, Joined, Me, Person
+from frugaltwin.client.resources.preferences import Preference
+from frugaltwin.client.resources.rigs import Rig, Running
+from frugaltwin.client.resources.tokens import ListedToken, Token
+
+__all__ = [
+    "ENDS",
+    "Account",
+    "CampaignStatus",
+    "CampaignTrial",
+    "Code",
+    "Entry",
+    "Event",
+    "Joined",
+    "ListedCampaign",
+    "ListedCode",
+    "ListedToken",
+    "Me",
+    "Person",
+    "Preference",
+    "Quote",
+    "Recommendation",
+    "Rig",
+    "Running",
+    "Submission",
+    "Token",
+]

@@ -1,0 +1,129 @@
+"""Campaigns and their trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from frugaltwin.client.resources.experiments import Submission
+from frugaltwin.client.resources.schema import CONFIG, Values, amounts, described, one_of
+
+_TEXT: Mapping[str, Any] = {"type": "string"}
+_NUMBER: Mapping[str, Any] = {"type": "number"}
+_MAYBE: Mapping[str, Any] = {"anyOf": [_NUMBER, {"type": "null"}]}
+_WHOLE: Mapping[str, Any] = {"type": "integer"}
+_VALUES: Mapping[str, Any] = {"type": "object", "additionalProperties": {"anyOf": [_NUMBER, _TEXT]}}
+
+Budget = Annotated[
+    Mapping[str, int | float | None],
+    amounts("How much a campaign may use in all; null is no limit.", _MAYBE, {"anyOf": [_WHOLE, {"type": "null"}]}),
+]
+Strategy = Annotated[
+    Mapping[str, Any],
+    described(
+        "A strategy with its options.",
+        name={**_TEXT, "description": "as `frugaltwin catalog` lists it"},
+        options={"type": "object", "description": "by name"},
+    ),
+]
+Stop = Annotated[
+    Mapping[str, float],
+    described("When a campaign ends before its budget does.", score={**_NUMBER, "description": "as soon as a reading is this good"}),
+]
+Proposal = Annotated[
+    Mapping[str, Any],
+    described(
+        "A suggestion that waits for a person.",
+        trial={**_WHOLE, "description": "its number, if it is performed"},
+        settings={**_VALUES, "description": "by the rig's parameters, in their units"},
+    ),
+]
+CampaignSpent = Annotated[
+    Mapping[str, int | float],
+    amounts("The campaign's own clock and purse: what its trials took, on a twin as the rig would take it.", _NUMBER, _WHOLE),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedCampaign:
+    """A campaign in short."""
+
+    __pydantic_config__ = CONFIG
+
+    id: str
+    """such as c_0a1b2c; its address is /v1/campaigns/ and this"""
+    person: str = ""
+    """the id of its owner"""
+    name: str
+    """as its owner called it"""
+    rig: str
+    """the rig's name"""
+    mode: Annotated[str, one_of("server", "client")]
+    """who chooses what to try: the server, or a program of its owner's"""
+    state: Annotated[str, one_of("running", "waiting", "paused", "ended")]
+    """running, waiting (for a person to judge `proposal`), paused, or ended; extended, it goes on"""
+    reason: str | None = None
+    """why it is paused or has ended"""
+    goal: str
+    """in full: a color as lab(L, a, b)"""
+    strategy: Strategy | None = None
+    """what chooses; nothing where a program of its owner's does and does not say how"""
+    seed: int = 0
+    """of everything random in the choice"""
+    budget: Budget = field(default_factory=dict[str, float | None])
+    """how much it may use in all, out of its owner's budget: runs, seconds, money (USD), volume (mL)"""
+    stop: Stop | None = None
+    """when it ends before its budget does"""
+    approve: bool = False
+    """whether every suggestion waits for a person"""
+    n_trials: int
+    """number of the last submitted trial, which may be under way"""
+    proposal: Proposal | None = None
+    """what waits for a person: POST …/proposal"""
+    created_at: float = 0.0
+    """s since 1970"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignTrial:
+    """A trial with its score."""
+
+    __pydantic_config__ = CONFIG
+
+    trial: int
+    """its number; the first is 1"""
+    score: float | None = None
+    """by the campaign's goal; nothing where there is no reading, or the goal has no score"""
+    experiment: Submission
+    """the experiment that it is"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignStatus(ListedCampaign):
+    """A campaign with what it has come to."""
+
+    __pydantic_config__ = CONFIG
+
+    title: str = ""
+    """the goal in words"""
+    unit: str = ""
+    """of the score, such as ΔE00, a difference of colors: 1 is just visible, 0 is none"""
+    best: CampaignTrial | None = None
+    """the trial with the best reading"""
+    spent: CampaignSpent | None = None
+    """by its trials so far; compare with `budget`"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """What to use from now on."""
+
+    __pydantic_config__ = CONFIG
+
+    settings: Values | None
+    """nothing as long as nothing was measured"""
+    by: Annotated[str, one_of("model", "best reading")]
+    """the model's choice, or the settings of the best reading, which may be luck"""
+    n_trials: int
+    """trials that it is based on"""

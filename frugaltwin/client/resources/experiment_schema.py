@@ -1,0 +1,64 @@
+"""The JSON schema of an `Experiment`, for readers who have only the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import WithJsonSchema
+
+
+def _object(about: str, **fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "description": about, "properties": fields}
+
+
+_TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
+EXPERIMENT = WithJsonSchema(
+    _object(
+        "What can be asked of a rig: send one value for each of `parameters`, in its unit, such that all `constraints` hold.",
+        name=_TEXT | {"description": "of this kind of experiment"},
+        parameters={
+            "description": "what you set",
+            "type": "array",
+            "items": _object(
+                "Continuous: any number from `low` to `high`. Discrete and categorical: one of `values`, a number or a name.",
+                name=_TEXT,
+                kind={"enum": ["continuous", "discrete", "categorical"]},
+                unit=_TEXT | {"description": "of the value that you send; 1 is a plain number"},
+                description=_TEXT,
+                low=_NUMBER,
+                high=_NUMBER,
+                values={"type": "array", "items": {"type": ["number", "string"]}},
+            ),
+        },
+        constraints={
+            "description": "what must hold between the values",
+            "type": "array",
+            "items": _object(
+                "Either the values of `parameters` add up to `total`, in `unit`; or `low` ≤ Σ coefficient · value ≤ `high`.",
+                parameters={"type": "array", "items": _TEXT},
+                total=_NUMBER,
+                unit=_TEXT,
+                coefficients={"type": "object", "additionalProperties": _NUMBER},
+                low={"type": ["number", "string"], "description": "-inf, a text: no limit"},
+                high={"type": ["number", "string"], "description": "inf, a text: no limit"},
+            ),
+        },
+        outcomes={
+            "description": "what is measured",
+            "type": "array",
+            "items": _object(
+                "A number in `unit`; or one of the names `labels`, if there are any.",
+                name=_TEXT,
+                unit=_TEXT,
+                description=_TEXT,
+                labels={"type": "array", "items": _TEXT},
+                law={"type": ["object", "null"], "description": "how it depends on the parameters, roughly, where physics says so"},
+            ),
+        },
+        candidates={"type": "array", "description": "if there are any, the only settings allowed", "items": {"type": "object"}},
+        color={
+            "type": ["object", "null"],
+            "description": "how the outcomes become a color: XYZ = to_xyz · channels, then Lab against `white`",
+        },
+    )
+)

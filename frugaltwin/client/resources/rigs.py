@@ -1,0 +1,54 @@
+"""Rigs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import PlainSerializer
+
+from frugaltwin.client.resources.experiment_schema import EXPERIMENT
+from frugaltwin.client.resources.schema import CONFIG, one_of
+from frugaltwin.experiment import Experiment
+from frugaltwin.store import experiment_to_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """An experiment that a rig works on."""
+
+    __pydantic_config__ = CONFIG
+
+    owner: str
+    """your own id, or `another user`; an instructor sees whose it is"""
+    experiment: str | None = None
+    """its id, if it is yours to see"""
+    started_at: float | None = None
+    """s since 1970"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rig:
+    """A rig, as a student may see it."""
+
+    __pydantic_config__ = CONFIG
+
+    name: str
+    """by which experiments and campaigns name it"""
+    driver: str = ""
+    """which lab it is: its data sheet is `frugaltwin catalog DRIVER`"""
+    is_real: bool
+    """hardware; a twin computes instead"""
+    state: Annotated[str, one_of("open", "paused", "stopped", "offline")]
+    """open; paused and offline: what is submitted waits; stopped: it takes nothing until the instructor opens it"""
+    is_allowed: bool
+    """whether you may submit to it; a real rig needs the instructor's approval"""
+    experiment: Annotated[Experiment, EXPERIMENT, PlainSerializer(experiment_to_json)]
+    """what can be asked of it: send one value for each of `parameters`, in its unit, such that all `constraints` hold"""
+    queued: int = 0
+    """experiments that wait for it"""
+    eta_s: float = 0.0
+    """s of work in its queue, by the estimates"""
+    running: Sequence[Running] = ()
+    """what it works on now"""
