@@ -37,8 +37,8 @@ TAGS = {
     "rigs": "What can be asked of each rig, how long its queue is, and its stop button.",
     "events": "What happens, as it happens: server-sent events that go on where they were cut off, or pages of JSON.",
     "people": "Join with a code; who you are and what you may spend; tokens. For instructors: codes, people, budgets.",
-    "work": "For whoever drives a rig.",
-    "health": "For whoever looks after the service.",
+    "work": "For workers of rigs.",
+    "health": "For the administrator of the service.",
 }
 ABOUT = """\
 A self-driving lab on a desk, and its twin, for a class.

@@ -1,4 +1,4 @@
-"""Care of a service's database: copies of it, and whether it holds what the service promises."""
+"""Maintenance of a service's database: backups, and checks of its promises."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _balances(connection: Connection) -> Finding:
 
 
 def _reservations(connection: Connection) -> Finding:
-    """What was reserved is settled or refunded once the experiment has ended, and not before."""
+    """Every reservation is settled or refunded once the experiment has ended, and not before."""
     sign = case((ledger.c.kind == "reserve", 1.0), else_=-1.0)
     open_sums = [func.sum(sign * ledger.c[k]).label(k) for k in KINDS]
     ended = func.sum(case((ledger.c.kind == "settle", 1), else_=0)).label("n")

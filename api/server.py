@@ -29,7 +29,7 @@ from api.workers.worker import RigWords, Worker, is_dead, worker_name
 from frugaltwin.errors import InvalidInput, StoreError
 from frugaltwin.files import check_writable
 
-SWEEP = 2.0  # s between two looks for leases that ran out
+SWEEP = 2.0  # s between two queries for leases that ran out
 CONNECTIONS = 8192
 GRACE = 3  # s that answers under way have when the service ends
 
@@ -57,7 +57,7 @@ def run(
         migrations.upgrade(settings.url)
         listening = stack.enter_context(_listening(host, port))
         server = Server(settings, rigs, reports)
-        token, code = server.first_words(terms, new_token, new_code)
+        token, code = server.first_secrets(terms, new_token, new_code)
         number = listening.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
         server.when_started = lambda: announce(f"http://{_typed(name)}:{number}", token, code)
@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
 
-    def first_words(self, terms: CodeTerms, new_token: bool, new_code: bool) -> tuple[str | None, str | None]:
+    def first_secrets(self, terms: CodeTerms, new_token: bool, new_code: bool) -> tuple[str | None, str | None]:
         """Register the rigs, and make an instructor and a join code if there is none; a token and a code to show, or nothing."""
         database = Database(self._url)
         try:
@@ -145,7 +145,7 @@ def _work(worker: Worker) -> None:
 
 
 async def _sweep(service: Service) -> None:
-    """Take back what lost workers hold, also while no other worker asks for work."""
+    """End the leases of lost workers, also while no other worker asks for work."""
     while True:
         await asyncio.sleep(SWEEP)
         now = service.database.now()
@@ -169,7 +169,7 @@ def _alone(url: str) -> AbstractContextManager[object]:
 
 
 def _typed(host: str) -> str:
-    """What others can type for the host that was bound to."""
+    """The host name that others can type for the host that was bound to."""
     return socket.gethostname() if host in ("0.0.0.0", "::", "[::]") else host  # noqa: S104
 
 
@@ -186,7 +186,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def allow_connections() -> None:
-    """As many as the system lets us have: many allow 1,024 at first, and a class with a stream each needs more."""
+    """Raise the limit of open connections: many systems allow 1,024 at first, and a class with a stream each needs more."""
     if sys.platform == "win32":
         return
     import resource

@@ -1,4 +1,4 @@
-"""How a service is started: what its command line and its parts both know. Importing it costs nothing."""
+"""Settings of a service, shared by its command line and its parts. Importing it costs nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 USES = 1000
-"""Of a join code."""
+"""People who may join with one join code."""
 THINKERS = 2
 UNITS = {"runs": "runs", "seconds": "s of lab time", "money": "USD", "volume": "mL"}
 
@@ -18,11 +18,11 @@ class Settings:
     url: str = "sqlite:///frugaltwin-service.db"
     """The database."""
     requests_per_second: float = 50.0
-    """Of one token, for long."""
+    """Requests of one token, for long."""
     burst: float = 200.0
-    """Of one token, at once."""
+    """Requests of one token, at once."""
     poll: float = 0.5
-    """s between two looks for what other processes have written."""
+    """s between two queries for what other processes have written."""
     heartbeat: float = 15.0
     """s between two signs of life on a stream of events on which nothing happens."""
     thinkers: int = THINKERS
@@ -31,15 +31,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class CodeTerms:
-    """What a join code gives."""
+    """The terms of a join code."""
 
     uses: int = USES
     limits: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
-    """What each newcomer may spend; nothing is no limit."""
+    """The budget of each newcomer; a kind that is not named has no limit."""
 
     @property
     def text(self) -> str:
-        """In words."""
+        """The terms in words."""
         said = [f"{limit:g} {UNITS[kind]}" for kind, limit in self.limits.items() if limit is not None]
         what = ", ".join(said) + ("" if len(said) == len(UNITS) else "; nothing else is limited") if said else "without limit"
         return f"{self.uses} people may join with it; each may spend {what}."

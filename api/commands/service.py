@@ -1,4 +1,4 @@
-"""The commands of ``frugaltwin service``: an instructor's hand on the rigs and on the class, from wherever the service can be reached."""
+"""The commands of ``frugaltwin service``: rigs, people, codes and tokens of a running service, from any machine that reaches it."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ def _number(kind: str, amount: float | None) -> float:
 
 
 def _show(rows: Iterable[Mapping[str, Any]], as_json: bool) -> None:
-    """As a script wants them, or a person."""
+    """Show rows for a script, or for a person."""
     show_rows([dict(row) if as_json else {name: _cell(name, value) for name, value in row.items()} for row in rows], as_json)
 
 

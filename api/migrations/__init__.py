@@ -1,4 +1,4 @@
-"""What brings a database from any released schema to today's: Alembic's revisions, under `versions`."""
+"""Migrations of a database from any released schema to today's: Alembic's revisions, under `versions`."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""The service's use-cases and what it remembers: plain values in and out, no HTTP."""
+"""Use-cases of the service, and the database that remembers: plain values in and out, no HTTP."""

@@ -54,7 +54,7 @@ _keep = {
     True: [PreparedStatement(text("release savepoint change")), _savepoint],
     False: [PreparedStatement(text("release savepoint change; savepoint change"))],
 }
-"""Of a change that is done, and the next one begins: one walk to PostgreSQL. SQLite takes no two statements at once."""
+"""Statements that keep a change and begin the next one: one round trip to PostgreSQL. SQLite takes no two statements at once."""
 _CHANNEL = "frugaltwin"
 _notify = PreparedStatement(text("select pg_notify(:channel, :who)"))
 """On PostgreSQL, with the commit."""
@@ -66,7 +66,7 @@ class Tally:
     """How long groups of changes took to be on disk, for the metrics."""
 
     LIMITS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
-    """Of the classes, s; what took longer is in one more."""
+    """Upper limits of the classes, s; one more class has all that took longer."""
 
     def __init__(self) -> None:
         self.groups = [0] * (len(self.LIMITS) + 1)
@@ -92,7 +92,7 @@ class Database:
         self.url, self.now = url, now
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self._engine = engine_of(url)
-        # On PostgreSQL a reading is one statement after the other in any case; without a transaction each is one walk there, not three.
+        # On PostgreSQL a reading is one statement after the other in any case; without a transaction each is one round trip, not three.
         self._to_read = self._engine if self.is_sqlite else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._waiting: queue.SimpleQueue[tuple[Change[Any], _Result] | None] = queue.SimpleQueue()
         self._committed: list[Callable[[], None]] = []
@@ -251,7 +251,7 @@ class Database:
                 _log.warning("nobody took the news of a commit", exc_info=True)
 
     def _listen(self) -> None:
-        """Hear of what other processes commit. Whoever waits looks now and then anyway; this makes them look at once."""
+        """Listen to the commits of other processes. Everything that waits queries now and then anyway; this makes it query at once."""
         import psycopg
 
         while not self._closed:
@@ -269,7 +269,7 @@ class Database:
             self._ended.wait(1.0)
 
     def _transaction(self, changes: list[Change[Any]]) -> list[Any]:
-        """What each change gave, or the error it refused with."""
+        """The result of each change, or the error that it refused with."""
         answers: list[Any] = []
         with self._engine.connect() as connection, connection.begin():
             # A commit of ours that is still under way holds it: after this it has ended.
@@ -348,7 +348,7 @@ def _tell(results: list[tuple[_Result, Any]]) -> None:
 
 
 def _of_change(error: Exception) -> Exception:
-    """What the caller is told of an error inside one change, which leaves its neighbors alone."""
+    """The error for the caller of one change, which leaves the other changes of the group alone."""
     if isinstance(error, FrugalTwinError):
         return error
     told: FrugalTwinError

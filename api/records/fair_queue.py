@@ -45,7 +45,7 @@ LEAST = 1.0
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be performed, for whom."""
+    """An experiment to be queued."""
 
     person: str
     rig: str
@@ -60,7 +60,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of an experiment, as its worker says."""
+    """The end of an experiment, as its worker reports it."""
 
     id: str
     lease: str
@@ -133,13 +133,13 @@ def _not_found(identity: str, of_rig: str | None) -> NotFound:
 
 
 def next_tag(connection: Connection, name: str, person: str) -> float:
-    """Where in the virtual time of a rig somebody's next experiment is lined up."""
+    """The place in the virtual time of a rig at which a person's next experiment is lined up."""
     row = _virtual(connection, {"which": name, "whose": person})[0]
     return max(float(row["clock"]), float(row["until"] or 0.0))
 
 
 def n_waiting(connection: Connection, person: str) -> int:
-    """How many experiments of somebody wait, for whatever rig."""
+    """The number of a person's experiments that wait, for all rigs."""
     return int(_n_waiting(connection, {"whose": person})[0]["n"])
 
 
@@ -221,13 +221,13 @@ def have_begun(connection: Connection, leases: Mapping[str, str]) -> bool:
 
 
 def renew(connection: Connection, now: float, name: str, worker: str, leases: Mapping[str, str]) -> list[str]:
-    """A worker's heartbeat: it is heard, and what it holds it goes on holding.
+    """Renew the leases of a worker by its heartbeat.
 
     Args:
         leases: The lease of each experiment that it holds, by id.
 
     Returns:
-        The ids that it holds no more (aborted, say): their rig has to be stopped.
+        The ids that it does not hold any more (aborted, for example): their rig has to be stopped.
 
     Raises:
         Conflict: Another worker drives this real rig.
@@ -245,7 +245,7 @@ def renew(connection: Connection, now: float, name: str, worker: str, leases: Ma
 def finish(
     connection: Connection, now: float, ends: Sequence[Ended], of_rig: str | None = None
 ) -> list[ExperimentRow | NotFound | Conflict]:
-    """A worker's reports; for each the row, or why nobody wants it. Told twice, it counts once. A late one clears up what was `unknown`.
+    """Take a worker's reports; for each the row, or the refusal. Told twice, it counts once. A late one settles an `unknown` end.
 
     Args:
         of_rig: Only what is this rig's.
@@ -288,7 +288,7 @@ def _ended(now: float, end: Ended) -> Values:
 
 
 def forget_worker(connection: Connection, now: float, name: str) -> None:
-    """A rig's worker is known to be dead: what it held ends now, as if its leases had run out."""
+    """End the leases of a worker that is known to be dead, as if they had run out."""
     held = and_(experiment.c.rig == name, experiment.c.state.in_((LEASED, RUNNING)))
     connection.execute(update(experiment).where(held).values(lease_until=0.0))
     connection.execute(update(rig).where(rig.c.name == name).values(worker=None, seen_at=None))
@@ -296,7 +296,7 @@ def forget_worker(connection: Connection, now: float, name: str) -> None:
 
 
 def release(connection: Connection, now: float, identity: str, lease_id: str, of_rig: str | None = None) -> None:
-    """Back into the queue, at its old place: nothing was done for it. Told twice, or of what was taken away, it does nothing.
+    """Put an experiment back into the queue, at its old place: nothing was done for it. Told twice, or without the lease, it does nothing.
 
     Args:
         of_rig: Only if it is this rig's.
@@ -316,7 +316,7 @@ def release(connection: Connection, now: float, identity: str, lease_id: str, of
 
 
 def abort(connection: Connection, now: float, identity: str, why: str) -> ExperimentRow:
-    """Take it back; the row. What has begun is aborted by its worker, at its next heartbeat; it is charged what was reserved.
+    """Abort an experiment; the row. Its worker stops a rig that has begun, at the next heartbeat; then the reservation is charged.
 
     Raises:
         Conflict: It has ended.
@@ -336,7 +336,7 @@ def abort(connection: Connection, now: float, identity: str, why: str) -> Experi
 
 
 def expire(connection: Connection, now: float) -> None:
-    """What workers did not renew: back into the queue, or `unknown` where a real rig had begun."""
+    """End the leases that ran out: back into the queue, or `unknown` where a real rig had begun."""
     connection.execute(_from_later, {"latest": now + LEASE})  # the clock was set back: nobody holds anything for longer than that
     for row in fetched(ExperimentRow, connection.execute(_ran_out, {"now": now}).all()):
         is_real = _rig_row(connection, row.rig).is_real

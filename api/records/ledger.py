@@ -192,7 +192,7 @@ def _moved(person: str, plus: Amount) -> dict[str, Any]:
 
 
 def _sums(connection: Connection, person: str) -> dict[str, float]:
-    """Of somebody's entries, those of the transaction under way with them."""
+    """Sums of a person's lines, with those of the transaction under way."""
     written = connection.execute(select(*(column.label(k) for k, column in SUMS.items())).where(ledger.c.person == person)).mappings().one()
     added = [row for row in append_buffer.of(connection).rows(_write) if row["person"] == person]
     return {k: float(written[k]) + sum(SIGNS.get(row["kind"], 0.0) * row[k] for row in added) for k in KINDS}

@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out: one resource a file."""
+"""Routes of the service: HTTP in, HTTP out, one resource a file."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 MOST = 1e9
-"""Of any kind of amount, at once."""
+"""The largest amount of any kind, at once."""
 
 
 class Limits(BaseModel):
-    """What each person may spend. What is left out, or null, has no limit."""
+    """A budget for each person. A kind that is left out, or null, has no limit."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""A campaign's trials as files: every trial with its settings, readings, cost, and where each came from."""
+"""Export of a campaign's trials as files: settings, readings, cost and provenance of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/v1/campaigns``: let the server try settings for a goal, trial after trial, or keep together what a program of yours tries."""
+"""``/v1/campaigns``: campaigns that the server runs, trial after trial, or that collect the trials of a program of yours."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Strategy(Choice):
 
 
 class NewCampaign(BaseModel):
-    """What a campaign is to be. One of the same name goes on, as long as nothing contradicts it."""
+    """A campaign to start. One of the same name goes on, as long as nothing contradicts it."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -86,7 +86,7 @@ class TrialPage(BaseModel):
 
 
 class Action(BaseModel):
-    """What is to be done with a campaign."""
+    """An action on a campaign."""
 
     model_config = ConfigDict(
         extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"action": "extend", "budget": {"runs": 5}}]}
@@ -100,7 +100,7 @@ class Action(BaseModel):
 
 
 class Judgment(BaseModel):
-    """What a person says to a suggestion."""
+    """A person's judgment of a suggestion."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"trial": 1, "decision": "approve"}]})
 
@@ -182,7 +182,7 @@ async def trials(
     limit: Limit = 50,
     cursor: Annotated[int, Query(ge=1, le=1_000_000, description="`next` of the page before")] = 1,
 ) -> Response:
-    """What a campaign has tried, in the order of the numbers; the last may be under way."""
+    """Trials of a campaign, in the order of their numbers; the last may be under way."""
     caller.check("read")
 
     def read(connection: Connection) -> TrialPage:
@@ -195,7 +195,7 @@ async def trials(
 
 @router.get("/{identity}/recommendation", responses=responses(404, 409, 501), response_model=Recommendation)
 async def recommendation(identity: Identity, service: TheService, caller: TheCaller) -> Response:
-    """What to use from now on: the model's choice where the strategy has a model, else the best trial's settings."""
+    """Settings to use from now on: the model's choice where the strategy has a model, else the best trial's."""
     caller.check("read")
     question = await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller)))
     with service.rate_limit.waiting(caller):

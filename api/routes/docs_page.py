@@ -36,7 +36,7 @@ async def page() -> Response:
 
 @router.get("/docs/{name}")
 async def asset(name: str) -> Response:
-    """What the page is made of."""
+    """A file that the page needs."""
     return _file(name)
 
 

@@ -26,7 +26,7 @@ CodeId = Annotated[str, Path(description="the code's id, not its words")]
 
 
 class Join(BaseModel):
-    """Who wants to come in, and with which code."""
+    """A newcomer with a code."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "abcd-efgh-jkmn", "name": "Ada"}]})
 

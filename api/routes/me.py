@@ -1,4 +1,4 @@
-"""``/v1/me``: who you are to the service, and what you may still spend."""
+"""``/v1/me``: the person of a token, with budget and ledger."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class EntryPage(BaseModel):
 
 @router.get("", responses=responses(503), response_model=Me)
 async def me(service: TheService, caller: TheCaller) -> Response:
-    """Who you are, what your token may, and what is left of your budget."""
+    """You: what your token may, and what is left of your budget."""
     budget = await service.database.read(lambda c: ledger.account(c, caller.person))
     return shown(
         Me(

@@ -48,7 +48,7 @@ Plus = Annotated[float, Field(ge=-MOST, le=MOST)]
 
 
 class Grant(BaseModel):
-    """What is added to a budget; what is negative is taken from it, as far as it is left."""
+    """An addition to a budget; a negative amount is taken from it, as far as it is left."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"runs": 50, "volume": -100.0}]})
 
@@ -59,7 +59,7 @@ class Grant(BaseModel):
 
 
 class Left(Limits):
-    """What is left of a budget from now on. What is left out stays as it is; null is no limit."""
+    """The rest of a budget from now on. A kind that is left out stays as it is; null is no limit."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"runs": 50, "volume": None}]})
 

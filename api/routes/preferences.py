@@ -1,4 +1,4 @@
-"""``/v1/campaigns/{id}/preferences``: which of two trials a person likes better. No strategy makes use of it yet."""
+"""``/v1/campaigns/{id}/preferences``: preferences between two trials. No strategy uses them yet."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def page(
     limit: Limit = 50,
     cursor: Annotated[int, Query(ge=0, lt=2**62, description="`next` of the page before")] = 0,
 ) -> Response:
-    """What people said of a campaign's trials, oldest first."""
+    """Preferences between a campaign's trials, oldest first."""
     caller.check("read")
 
     rows, following = await service.database.read(lambda c: preferences.page(c, caller, identity, limit, cursor))

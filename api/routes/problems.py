@@ -128,14 +128,14 @@ def exactly(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _kinds(status: int) -> str:
-    """What a status may mean, by the names at the end of a problem's `type`."""
+    """The meanings of a status, by the names at the end of a problem's `type`."""
     at_the_border = {408: "`too-slow`: too slow", 413: "`too-large`: too large", 415: "`unsupported-media-type`: not JSON"}
     known = [f"`{name}`: {title[0].lower()}{title[1:]}" for code, name, title, _ in KINDS.values() if code == status]
     return "; ".join(known) or at_the_border.get(status, HTTPStatus(status).phrase)
 
 
 def _faults(error: FrugalTwinError) -> list[list[str]]:
-    """Where among the settings of a request the mistake is."""
+    """The places of a mistake among the settings of a request."""
     if not isinstance(error, OutOfBounds):
         return []
     return [[name] for name in error.names] or [[]]
@@ -147,7 +147,7 @@ _WORDS = {"missing": "it is missing", "list_type": "it takes a list, […]"}
 
 
 def _mistakes(errors: Sequence[Mapping[str, Any]], body: Any) -> list[Mistake]:
-    """What is wrong, one mistake for each place.
+    """The mistakes of a request, one for each place.
 
     Args:
         body: FastAPI's field for the body of the route.
@@ -178,7 +178,7 @@ def _detail(errors: Sequence[Mapping[str, Any]], body: Any) -> str:
 
 
 def _detail_of_field(error: Mapping[str, Any], model: type[BaseModel]) -> str | None:
-    """What is wrong with a field, as far as that takes knowing the others and what is said of them."""
+    """The mistake in a field, where it takes the other fields and their descriptions to say it."""
     *path, name = map(str, error["loc"][1:])
     fields = _fields(model, path)
     if error["type"] == "extra_forbidden":

@@ -31,7 +31,7 @@ class RigPage(BaseModel):
 
 
 class Approvals(BaseModel):
-    """Who may use a real rig."""
+    """People who may use a real rig."""
 
     items: list[str] = Field(description="ids of persons")
 
@@ -76,7 +76,7 @@ async def reopen(name: RigName, service: TheService, caller: TheCaller) -> Respo
 
 @router.get("/{name}/approvals", responses=responses(403, 404))
 async def approvals(name: RigName, service: TheService, caller: TheCaller) -> Approvals:
-    """Who may use a real rig. For the instructor."""
+    """The people who may use a real rig. For the instructor."""
     caller.check("admin")
     return Approvals(items=await service.database.read(lambda c: rigs.approved(c, name)))
 

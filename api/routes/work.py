@@ -35,7 +35,7 @@ LONGEST_WAIT = 20.0
 
 
 class Strict(BaseModel):
-    """Takes nothing that it does not know."""
+    """A body without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -52,19 +52,19 @@ class RigHere(Strict):
 
 
 class WorkerName(Strict):
-    """Who works."""
+    """A worker."""
 
     worker: Worker
 
 
 class Driven(BaseModel):
-    """Who drives a rig."""
+    """The worker of a rig."""
 
     worker: str | None = Field(description="the last that was heard; nothing when it left, or there is no such rig yet")
 
 
 class Heard(Strict):
-    """How much of a rig's news a worker knows."""
+    """The last event that a worker knows."""
 
     after: int | None = Field(None, ge=0, le=2**53, description="as the last answer said; nothing to begin with")
 
@@ -84,26 +84,26 @@ class JobView(Strict):
 
 
 class Jobs(Strict):
-    """Some of them."""
+    """Jobs."""
 
     jobs: list[JobView] = Field(max_length=100, description="none, or some")
 
 
 class Heartbeat(WorkerName):
-    """What a worker holds: leases by id."""
+    """Leases that a worker holds, by id."""
 
     held: dict[Word, Word] = Field(max_length=100, description="the lease of each experiment by its id")
 
 
 class OrdersView(BaseModel):
-    """What the worker has to know."""
+    """Orders for the worker."""
 
     state: Literal["open", "paused", "stopped"] = Field(description="of the rig: paused begins nothing more, stopped stops")
     lost: list[str] = Field(description="what it holds no more: the rig has to stop if it works on nothing else")
 
 
 class CostView(Strict):
-    """What something took."""
+    """A cost."""
 
     seconds: float = Field(ge=0, description="lab time, s")
     money: float = Field(ge=0, description="USD")
@@ -111,7 +111,7 @@ class CostView(Strict):
 
 
 class MeasurementView(Strict):
-    """What was measured."""
+    """A measurement."""
 
     outcomes: Settings = Field(description="by the rig's outcomes, in their units")
     cost: CostView
@@ -119,7 +119,7 @@ class MeasurementView(Strict):
 
 
 class ReportView(Strict):
-    """What became of a job."""
+    """The end of a job."""
 
     id: Id
     lease: Lease
@@ -132,13 +132,13 @@ class ReportView(Strict):
 
 
 class Reports(Strict):
-    """Some of them."""
+    """Reports."""
 
     reports: list[ReportView] = Field(max_length=100, description="one for each experiment")
 
 
 class Refused(BaseModel):
-    """Of which experiments nobody wants a report any more."""
+    """Experiments whose report nobody wants any more."""
 
     refused: list[str] = Field(description="their ids")
 
@@ -155,7 +155,7 @@ async def bring(name: RigName, body: RigHere, service: TheService, caller: TheCa
 
 @router.get("/{name}/worker", responses=responses(403))
 async def driven(name: RigName, service: TheService, caller: TheCaller) -> Driven:
-    """Who drives a rig, for a worker of the same machine that knows whether that one is dead."""
+    """The worker of a rig, for another worker of the same machine that knows whether that one is dead."""
     caller.check("work")
     return Driven(worker=await service.database.read(lambda c: leases.worker_of(c, name)))
 

@@ -1,1 +1,1 @@
-"""Everything that runs beside the requests: rigs' workers, campaigns, strategies in processes of their own."""
+"""Work beside the requests: workers of rigs, the campaign runner, strategies in processes of their own."""

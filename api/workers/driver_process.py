@@ -1,7 +1,7 @@
-"""A driver in a process of its own, so that nothing it computes slows the service, and that its rig rests when the service is gone.
+"""A driver in a process of its own: its computations do not slow the service, and its rig stops when the service is gone.
 
-The process obeys a second line besides that of its tasks. What comes there is a stop, or a beat four times a second. When that line
-breaks (the service was killed) it stops the driver at once; on a real rig also when the beats fail (the service hangs).
+The process listens to two pipes: one for its tasks, one for stops and heartbeats (four a second). When the second pipe breaks (the service
+was killed) it stops the driver at once; on a real rig also when the heartbeats fail (the service hangs).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from frugaltwin.errors import DriverError, FrugalTwinError, LinkError, OutOfBoun
 from frugaltwin.experiment import Experiment, Measurement, Settings
 from frugaltwin.plugins import Driver
 
-BEAT = 0.25  # s
+HEARTBEAT = 0.25  # s between two heartbeats
 SILENCE = 1.25
-"""s without a beat after which a real rig is stopped: with what a stop takes, it rests within 2 s."""
+"""s without a heartbeat after which a real rig is stopped: with the time of a stop, it rests within 2 s."""
 PATIENCE = 10.0  # s that a driver has to come to rest before its process is killed
 
 _log = logging.getLogger("frugaltwin.service")
@@ -35,21 +35,21 @@ class Died(LinkError):
 
 
 class DriverProcess:
-    """Performs on a driver that lives in a child process, made when it is first entered."""
+    """A driver in a child process, which is made when it is first entered."""
 
     def __init__(self, make: Callable[[], Driver], is_real: bool) -> None:
-        """A driver that is not there yet.
+        """A driver without a process yet.
 
         Args:
             make: Makes it, in the child: something that can be pickled.
-            is_real: Stop it when the beats fail, too.
+            is_real: Stop it when the heartbeats fail, too.
         """
         self._make, self._is_real = make, is_real
         self._child: SpawnProcess | None = None
         self._line: Connection
         self._orders: Connection
         self._sent = 0
-        self._lock = threading.Lock()  # of the orders: stops and beats come from several threads
+        self._lock = threading.Lock()  # of the orders: stops and heartbeats come from several threads
         self._ended = threading.Event()
 
     def start(self) -> None:
@@ -62,11 +62,11 @@ class DriverProcess:
         self._line, its_line = spawn.Pipe()
         its_orders, self._orders = spawn.Pipe(duplex=False)
         self._child = spawn.Process(target=_live, args=(self._make, its_line, its_orders, self._is_real), daemon=True, name="driver")
-        with _deaf_to_ctrl_c():
+        with _ignoring_ctrl_c():
             self._child.start()
         its_line.close()
         its_orders.close()
-        threading.Thread(target=self._beat, args=(self._ended,), name="beats", daemon=True).start()
+        threading.Thread(target=self._send_heartbeats, args=(self._ended,), name="heartbeats", daemon=True).start()
 
     def __enter__(self) -> Self:
         """Connect.
@@ -95,7 +95,7 @@ class DriverProcess:
         return self._line.poll(timeout)
 
     def result(self) -> Measurement | DriverError | None:
-        """What the next of the settings gave. Blocks until it is there."""
+        """The measurement of the next of the settings, or its error. Blocks until it is there."""
         try:
             answer: Measurement | DriverError | None = self._line.recv()
         except (EOFError, OSError):
@@ -125,8 +125,8 @@ class DriverProcess:
             self._child.join()
         self._child = None
 
-    def _beat(self, ended: threading.Event) -> None:
-        while not ended.wait(BEAT):
+    def _send_heartbeats(self, ended: threading.Event) -> None:
+        while not ended.wait(HEARTBEAT):
             self._order(0)
 
     def _order(self, number: int) -> None:
@@ -141,7 +141,7 @@ class DriverProcess:
 
 
 @contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
+def _ignoring_ctrl_c() -> Iterator[None]:
     """For a process that begins meanwhile: a terminal's Ctrl-C goes to all processes, and this one would break off in its imports."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -155,7 +155,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 
 class _Life:
-    """What the child knows: its driver, and up to which task it was told to stop."""
+    """The state of the child: its driver, and the last task that it was told to stop."""
 
     def __init__(self, driver: Driver, orders: Connection, is_real: bool) -> None:
         self.driver, self._orders, self._is_real = driver, orders, is_real

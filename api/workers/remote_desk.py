@@ -89,18 +89,18 @@ class RemoteDesk:
             self._heard.n_news = self._n_news
 
     def wake(self) -> None:
-        """There may be news."""
+        """End every `wait` that is under way."""
         with self._news:
             self._n_news += 1
             self._news.notify_all()
 
     def close(self) -> None:
-        """Let go."""
+        """Close the connection."""
         self._ended.set()
         self._client.close()
 
     def _listen(self) -> None:
-        """Hear of everything that happens to the rig, as soon as it happens."""
+        """Listen to the events of the rig, as soon as they happen."""
         after: int | None = None
         while not self._ended.is_set():
             try:

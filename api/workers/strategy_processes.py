@@ -36,7 +36,7 @@ LONGEST = 60.0
 """s that a question may take."""
 KEPT = 200  # answers that may be asked for again
 TRIES = 3
-"""Of a question whose process is killed."""
+"""Tries of a question whose process is killed."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def understood_goal(rig: RigDescription, goal: str | None, seed: int) -> dict[st
 
 
 def decide(question: Question, n_before: int, rejected: Sequence[Settings]) -> Decision:
-    """What to try next.
+    """The next trial of a campaign.
 
     Args:
         n_before: Trials whose failures a person has seen.
@@ -202,7 +202,7 @@ def decide(question: Question, n_before: int, rejected: Sequence[Settings]) -> D
 
 
 def recommend(question: Question) -> tuple[Settings | None, bool]:
-    """What to use from now on, and whether a model says so; without one it is the best reading."""
+    """The settings to use from now on, and whether they are a model's; without one they are those of the best reading."""
     from frugaltwin.plugins import Recommends
 
     campaign = _campaign(question)
