@@ -90,7 +90,7 @@ def _postgresql(connection: Connection) -> Finding:
 
 
 def _balances(connection: Connection) -> Finding:
-    """Nobody's is negative, and each is the sum of its ledger."""
+    """No balance is negative, and each is the sum of its ledger."""
     sums = select(ledger.c.person, *(column.label(f"sum_{k}") for k, column in SUMS.items())).group_by(ledger.c.person).subquery()
     rows = connection.execute(select(account, sums).outerjoin(sums, sums.c.person == account.c.person)).mappings().all()
     for row in rows:

@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from api.app import create_app
 from api.records import people
 from api.records.database import Database
+from api.records.tokens import add_token
 from api.settings import Settings
 from tests.forms import times
 from tests.service_database import ServiceProcess, new_person, new_rig, submit
@@ -59,8 +60,8 @@ def running(fresh_url: Callable[[], str], tmp_path_factory: pytest.TempPathFacto
         ("instructor", instructor, people.OF_ROLE["instructor"].split()),
         ("observer", observer, people.OF_ROLE["observer"].split()),
     ):
-        tokens[name] = database.write_now(lambda c, now, w=whose, s=scopes: tokens.add_token(c, now, w, s))[1]  # type: ignore[misc]
-        spare.append(database.write_now(lambda c, now, w=whose, s=scopes: tokens.add_token(c, now, w, s))[0])  # type: ignore[misc]
+        tokens[name] = database.write_now(lambda c, now, w=whose, s=scopes: add_token(c, now, w, s))[1]  # type: ignore[misc]
+        spare.append(database.write_now(lambda c, now, w=whose, s=scopes: add_token(c, now, w, s))[0])  # type: ignore[misc]
     database.close()
     with ServiceProcess(url, tmp_path_factory.mktemp("openapi")) as service:
         words = {"name": "c1", "rig": "color-1", "goal": "match-color:#8fb04a", "mode": "client", "budget": {"runs": 5}}

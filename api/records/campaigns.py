@@ -210,7 +210,7 @@ def unchanged(connection: Connection, identity: str, n_known: int) -> CampaignRo
 
 
 def release(connection: Connection, identity: str, thinker: str) -> None:
-    """Let go of a claim."""
+    """Give a claim up."""
     connection.execute(_change.where(campaign.c.thinker == thinker).values(thinker=None), {"which": identity})
 
 

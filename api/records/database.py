@@ -1,6 +1,6 @@
 """The service's database: one writer that commits many changes at once, and readers that never wait for it.
 
-A change is a function of a connection and the time. It runs in a savepoint of a transaction that it shares with whatever else arrived
+A change is a function of a connection and the time. It runs in a savepoint of a transaction that it shares with all others that arrived
 meanwhile; `write` returns when that transaction is on disk. So a thousand acknowledged changes a second cost some tens of commits.
 With several service processes on PostgreSQL the lock on one row (`counter`) lets one of them write at a time, which also makes event ids
 follow each other without gaps, in the order of commits.
@@ -184,7 +184,7 @@ class Database:
             return question(connection)
 
     def close(self) -> None:
-        """Write what is waiting, let who reads end, then close. May be called twice."""
+        """Write the changes that wait, let the readers end, then close. May be called twice."""
         with self._closing:
             self._closed = True
             self._ended.set()

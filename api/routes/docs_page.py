@@ -24,7 +24,7 @@ _HEADERS = {
 
 @router.get("/")
 async def front() -> Response:
-    """For whoever types the address on the board into a browser."""
+    """The page for people who type the address on the board into a browser."""
     return RedirectResponse("/docs", 307, _HEADERS)
 
 

@@ -95,7 +95,7 @@ async def make_code(body: NewCode, service: TheService, caller: TheCaller, key: 
 
 @router.delete("/codes/{identity}", status_code=204, responses=responses(403, 404, 503))
 async def revoke_code(identity: CodeId, service: TheService, caller: TheCaller) -> Response:
-    """Nobody joins with this code any more; who has joined stays."""
+    """Revoke a join code: nobody joins with it any more; those who have joined stay."""
     caller.check("admin")
     await service.database.write(lambda c, now: join_codes.revoke(c, now, identity))
     return Response(status_code=204)

@@ -26,7 +26,7 @@ RigName = Annotated[str, Path(max_length=40, description="the rig's name")]
 Word = Annotated[str, Field(max_length=80)]
 Worker = Annotated[str, Field(max_length=80, description="the worker's own name, another for every start")]
 Id = Annotated[str, Field(max_length=80, description="of the experiment")]
-Lease = Annotated[str, Field(max_length=80, description="as it came with the job: whoever has lost it reports nothing")]
+Lease = Annotated[str, Field(max_length=80, description="as it came with the job: a worker that has lost it reports nothing")]
 Settings = dict[Word, float | Annotated[str, Field(max_length=80)]]
 
 
@@ -179,7 +179,7 @@ async def news(
                     if await service.database.read(lambda c: event_log.after(c, known, 1, event_log.Filter(rig=name))) or not wait:
                         break
                     await changed.wait()
-        # Whoever hears this looks at once, so nothing up to here is missed.
+        # A worker queries at once after this answer, so nothing up to here is missed.
         return Heard(after=await service.database.read(event_log.last))
 
 

@@ -57,7 +57,7 @@ class CampaignRunner:
         self._database, self._news, self._rigs, self._strategies = database, news, rigs, strategies
         self._name = secrets.token_hex(8)
         self._choosing: dict[str, asyncio.Task[None]] = {}
-        # Whoever claims a campaign thinks at once; and requests never wait for more than what is being thought about.
+        # A claimed campaign is decided at once; and requests never wait for more than the decisions under way.
         self._turns = Turns(strategies.count)
 
     async def run(self) -> None:

@@ -103,7 +103,7 @@ class DriverProcess:
         return answer
 
     def stop(self) -> None:
-        """Safe now, from any thread: whatever was sent so far ends as `Stopped`."""
+        """Safe now, from any thread: all settings that were sent so far end as `Stopped`."""
         self._order(self._sent)
 
     def __exit__(self, *failure: object) -> None:
@@ -215,7 +215,7 @@ class _Life:
 def _live(make: Callable[[], Driver], line: Connection, orders: Connection, is_real: bool) -> None:
     """The child: perform what comes, until the line breaks."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # whoever ends the service ends this line, and the rig comes to rest first
+        signal.signal(number, signal.SIG_IGN)  # the end of the service ends this pipe, and the rig comes to rest first
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # for the driver's own processes
     try:

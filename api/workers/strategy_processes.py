@@ -127,7 +127,7 @@ class StrategyProcesses:
             known = self._known[key] = asyncio.create_task(self.ask(whose, question, *words))
             for oldest in list(self._known)[:-KEPT]:
                 del self._known[oldest]
-        return await asyncio.shield(known)  # whoever asked first may have gone away
+        return await asyncio.shield(known)  # the request that asked first may have gone away
 
     async def _ask(self, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
         pool = self._opened()

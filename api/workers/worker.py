@@ -243,7 +243,7 @@ class Worker:
         return Report(job.id, job.lease, None, str(result)[:LONGEST], result.cost, provenance, was_stopped, needs_person)
 
     def _hand_in(self, reports: Sequence[Report]) -> float:
-        """Now, or later; whatever a real rig did is on the disk first. How long it took, s."""
+        """Hand reports in, now or later; those of a real rig are on the disk first. The time that it took, s."""
         began = time.monotonic()
         if self.rig.is_real:
             self._kept.keep(reports)

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from frugaltwin.client.resources.schema import CONFIG, Values, one_of
-from frugaltwin.costs import Cost
+from frugaltwin.client.resources.schema import CONFIG, Price, Values, one_of
 
 ENDS = ("succeeded", "failed", "aborted", "unknown")
 
@@ -33,13 +32,13 @@ class Submission:
     unknown: a real rig's worker was lost in the middle, so it may or may not have run; nobody runs it again but you"""
     settings: Values
     """by the rig's parameters, in their units"""
-    estimate: Cost
+    estimate: Price
     """what is set aside of your budget until it ends; besides, 1 run"""
     outcomes: Values | None = None
     """what was measured, by the rig's outcomes, in their units"""
     raw: Mapping[str, int | float | str] | None = None
     """the instrument's own readings, which the outcomes come from"""
-    cost: Cost | None = None
+    cost: Price | None = None
     """what it took; your budget is charged this, at most the estimate"""
     error: str | None = None
     """why it failed or was aborted"""
@@ -74,7 +73,7 @@ class Quote:
     """whether your budget allows it; what is not allowed otherwise is an error here too"""
     reason: str | None = None
     """why it would be refused"""
-    estimate: Cost
+    estimate: Price
     """what it would take; besides, 1 run"""
     position: int
     """how many would go before it"""

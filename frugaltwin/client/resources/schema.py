@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
+from frugaltwin.costs import Cost
+
 CONFIG = ConfigDict(use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
 """Of every resource: the docstring of a field is its description, and the service sends every field."""
 
@@ -42,5 +44,10 @@ Left = Annotated[Mapping[str, int | float | None], LEFT]
 """runs, seconds (lab time), money (USD) and volume (mL) that may be spent; None is no limit."""
 Spent = Annotated[Mapping[str, int | float], SPENT]
 """runs, seconds (lab time), money (USD) and volume (mL) that were spent."""
+Price = Annotated[
+    Cost,
+    described("An expected or real cost.", **{k: {**_NUMBER, "description": words} for k, words in _ABOUT.items() if k != "runs"}),
+]
+"""The expected or the real cost of something, on the wire an object of three numbers."""
 Values = Mapping[str, float | str]
 """By parameter or outcome, in its unit."""
