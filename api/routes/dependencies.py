@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
@@ -93,13 +92,13 @@ def as_json(body: Any) -> str:
     """A model or a resource as JSON, without a second validation."""
     if isinstance(body, BaseModel):
         return body.model_dump_json()
-    kind: type[object] = type(body)
-    return _adapter(kind).dump_json(body).decode()
+    kind = type(body)
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind].dump_json(body).decode()
 
 
-@cache
-def _adapter(kind: type[object]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_adapters: dict[type, TypeAdapter[Any]] = {}
 
 
 def shown(body: Any, status: int = 200, **headers: str) -> Response:

@@ -1,7 +1,8 @@
 """Resources of a service: the answers of the service, as the client gives them to its caller and as the OpenAPI document describes them.
 
-Server and client share these classes. The sentence below a field is its description in the OpenAPI document. A client passes over fields
-that a newer service adds; a field with a default may be missing in the answer of an older one.
+Server and client share these classes. The sentence below a field is its description in the OpenAPI document (in a class that others inherit
+from it stands in `Field`, because pydantic reads the sentences of one class only). A client passes over fields that a newer service adds; a
+field with a default may be missing in the answer of an older one.
 """
 
 from frugaltwin.client.resources.campaigns import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from pydantic import Field
+
 from frugaltwin.client.resources.experiments import Submission
 from frugaltwin.client.resources.schema import CONFIG, Values, amounts, described, one_of
 
@@ -51,38 +53,30 @@ class ListedCampaign:
 
     __pydantic_config__ = CONFIG
 
-    id: str
-    """such as c_0a1b2c; its address is /v1/campaigns/ and this"""
-    person: str = ""
-    """the id of its owner"""
-    name: str
-    """as its owner called it"""
-    rig: str
-    """the rig's name"""
-    mode: Annotated[str, one_of("server", "client")]
-    """who chooses what to try: the server, or a program of its owner's"""
-    state: Annotated[str, one_of("running", "waiting", "paused", "ended")]
-    """running, waiting (for a person to judge `proposal`), paused, or ended; extended, it goes on"""
-    reason: str | None = None
-    """why it is paused or has ended"""
-    goal: str
-    """in full: a color as lab(L, a, b)"""
-    strategy: Strategy | None = None
-    """what chooses; nothing where a program of its owner's does and does not say how"""
-    seed: int = 0
-    """of everything random in the choice"""
-    budget: Budget = field(default_factory=dict[str, float | None])
-    """how much it may use in all, out of its owner's budget: runs, seconds, money (USD), volume (mL)"""
-    stop: Stop | None = None
-    """when it ends before its budget does"""
-    approve: bool = False
-    """whether every suggestion waits for a person"""
-    n_trials: int
-    """number of the last submitted trial, which may be under way"""
-    proposal: Proposal | None = None
-    """what waits for a person: POST …/proposal"""
-    created_at: float = 0.0
-    """s since 1970"""
+    id: Annotated[str, Field(description="such as c_0a1b2c; its address is /v1/campaigns/ and this")]
+    person: Annotated[str, Field(description="the id of its owner")] = ""
+    name: Annotated[str, Field(description="as its owner called it")]
+    rig: Annotated[str, Field(description="the rig's name")]
+    mode: Annotated[str, one_of("server", "client"), Field(description="who chooses what to try: the server, or a program of its owner's")]
+    state: Annotated[
+        str,
+        one_of("running", "waiting", "paused", "ended"),
+        Field(description="running, waiting (for a person to judge `proposal`), paused, or ended; extended, it goes on"),
+    ]
+    reason: Annotated[str | None, Field(description="why it is paused or has ended")] = None
+    goal: Annotated[str, Field(description="in full: a color as lab(L, a, b)")]
+    strategy: Annotated[
+        Strategy | None, Field(description="what chooses; nothing where a program of its owner's does and does not say how")
+    ] = None
+    seed: Annotated[int, Field(description="of everything random in the choice")] = 0
+    budget: Annotated[
+        Budget, Field(description="how much it may use in all, out of its owner's budget: runs, seconds, money (USD), volume (mL)")
+    ] = field(default_factory=dict[str, float | None])
+    stop: Annotated[Stop | None, Field(description="when it ends before its budget does")] = None
+    approve: Annotated[bool, Field(description="whether every suggestion waits for a person")] = False
+    n_trials: Annotated[int, Field(description="number of the last submitted trial, which may be under way")]
+    proposal: Annotated[Proposal | None, Field(description="what waits for a person: POST …/proposal")] = None
+    created_at: Annotated[float, Field(description="s since 1970")] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

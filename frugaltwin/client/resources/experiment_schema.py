@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
+
+from frugaltwin.store import experiment_from_json, experiment_to_json
 
 
 def _object(about: str, **fields: dict[str, Any]) -> dict[str, Any]:
@@ -12,6 +15,17 @@ def _object(about: str, **fields: dict[str, Any]) -> dict[str, Any]:
 
 
 _TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
+
+
+class ExperimentAsJson:
+    """The annotation of a field that is an `Experiment` here and its JSON on the wire."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        # Not the schema that pydantic derives: its parts would stand in the OpenAPI document, without descriptions and without use.
+        written = core_schema.plain_serializer_function_ser_schema(experiment_to_json)
+        return core_schema.no_info_plain_validator_function(experiment_from_json, serialization=written)
+
+
 EXPERIMENT = WithJsonSchema(
     _object(
         "What can be asked of a rig: send one value for each of `parameters`, in its unit, such that all `constraints` hold.",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
 
 from frugaltwin.client.resources.schema import CONFIG, Left
 
@@ -14,22 +17,14 @@ class ListedCode:
 
     __pydantic_config__ = CONFIG
 
-    id: str
-    """not its words: it can be shown, and revoked by it"""
-    note: str
-    """written by the instructor"""
-    scopes: Sequence[str] = ()
-    """what newcomers may"""
-    uses_left: int
-    """people who may still join with it"""
-    budget: Left
-    """of each newcomer"""
-    created_at: float
-    """s since 1970"""
-    expires_at: float | None = None
-    """s since 1970; nothing is never"""
-    revoked_at: float | None = None
-    """s since 1970; nothing as long as it is good"""
+    id: Annotated[str, Field(description="not its words: it can be shown, and revoked by it")]
+    note: Annotated[str, Field(description="written by the instructor")]
+    scopes: Annotated[Sequence[str], Field(description="what newcomers may")] = ()
+    uses_left: Annotated[int, Field(description="people who may still join with it")]
+    budget: Annotated[Left, Field(description="of each newcomer")]
+    created_at: Annotated[float, Field(description="s since 1970")]
+    expires_at: Annotated[float | None, Field(description="s since 1970; nothing is never")] = None
+    revoked_at: Annotated[float | None, Field(description="s since 1970; nothing as long as it is good")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

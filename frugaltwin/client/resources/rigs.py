@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import PlainSerializer
-
-from frugaltwin.client.resources.experiment_schema import EXPERIMENT
+from frugaltwin.client.resources.experiment_schema import EXPERIMENT, ExperimentAsJson
 from frugaltwin.client.resources.schema import CONFIG, one_of
 from frugaltwin.experiment import Experiment
-from frugaltwin.store import experiment_to_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +41,7 @@ class Rig:
     """open; paused and offline: what is submitted waits; stopped: it takes nothing until the instructor opens it"""
     is_allowed: bool
     """whether you may submit to it; a real rig needs the instructor's approval"""
-    experiment: Annotated[Experiment, EXPERIMENT, PlainSerializer(experiment_to_json)]
+    experiment: Annotated[Experiment, ExperimentAsJson(), EXPERIMENT]
     """what can be asked of it: send one value for each of `parameters`, in its unit, such that all `constraints` hold"""
     queued: int = 0
     """experiments that wait for it"""

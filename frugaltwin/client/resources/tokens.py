@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
 
 from frugaltwin.client.resources.schema import CONFIG
 
@@ -14,20 +17,13 @@ class ListedToken:
 
     __pydantic_config__ = CONFIG
 
-    id: str
-    """not its words: it can be shown, and revoked by it"""
-    person: str
-    """the id of its owner"""
-    note: str
-    """written by its owner"""
-    scopes: Sequence[str]
-    """what it may"""
-    created_at: float
-    """s since 1970"""
-    expires_at: float | None = None
-    """s since 1970; nothing is never"""
-    revoked_at: float | None = None
-    """s since 1970; nothing as long as it is good"""
+    id: Annotated[str, Field(description="not its words: it can be shown, and revoked by it")]
+    person: Annotated[str, Field(description="the id of its owner")]
+    note: Annotated[str, Field(description="written by its owner")]
+    scopes: Annotated[Sequence[str], Field(description="what it may")]
+    created_at: Annotated[float, Field(description="s since 1970")]
+    expires_at: Annotated[float | None, Field(description="s since 1970; nothing is never")] = None
+    revoked_at: Annotated[float | None, Field(description="s since 1970; nothing as long as it is good")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
