@@ -101,7 +101,7 @@ class Lab:
             while not over.is_set():
                 rows = write(lambda c, now: fair_queue.lease(c, now, RIG, "test", 1))
                 for row in rows:
-                    identity, lease = row["id"], row["lease"]
+                    identity, lease = row.id, row.lease
                     write(lambda c, now, i=identity, k=lease: fair_queue.begin(c, now, i, k))  # type: ignore[misc]
                     done = None if error else driver.perform(json.loads(row["settings_json"]))
                     cost = done.cost if done else Cost(7.0)

@@ -66,18 +66,18 @@ def lived_in(database: Database) -> str:
     ids = [submit(database, whose, rig, Cost(seconds=7.1, money=0.013, volume=3.3)) for _ in range(6)]
     submit(database, whose, real)
     (lost,) = database.write_now(lambda c, now: fair_queue.lease(c, now, real, "w", 1))
-    database.write_now(lambda c, now: fair_queue.begin(c, now, lost["id"], lost["lease"]))
+    database.write_now(lambda c, now: fair_queue.begin(c, now, lost.id, lost.lease))
     database.write_now(lambda c, now: fair_queue.expire(c, now + 3600))
     good, bad, running, held = database.write_now(lambda c, now: fair_queue.lease(c, now, rig, "w", 4))
     measured = Measurement({"t_415": 0.5}, Cost(seconds=3.0), {})
 
     def steps(c: Connection, now: float) -> None:
         for row in (good, bad, running):
-            fair_queue.begin(c, now, row["id"], row["lease"])
-        report_one(c, now, good["id"], good["lease"], measured, None, measured.cost, {"rig": rig})
-        report_one(c, now, bad["id"], bad["lease"], None, "the pump jammed", Cost(seconds=99.0), {})
+            fair_queue.begin(c, now, row.id, row.lease)
+        report_one(c, now, good.id, good.lease, measured, None, measured.cost, {"rig": rig})
+        report_one(c, now, bad.id, bad.lease, None, "the pump jammed", Cost(seconds=99.0), {})
         fair_queue.abort(c, now, ids[-1], "aborted by Ada")
-        fair_queue.renew(c, now, rig, "w", {held["id"]: held["lease"]})
+        fair_queue.renew(c, now, rig, "w", {held.id: held.lease})
 
     database.write_now(steps)
     return whose

@@ -59,8 +59,8 @@ def classroom(fresh_url: Callable[[], str], tmp_path_factory: pytest.TempPathFac
         assert posted.status_code == 202, posted.text
         (row,) = database.write_now(lambda c, now: fair_queue.lease(c, now, "color-1", "w", 1))
         measured = Measurement({"t_415": 0.123454321}, Cost(seconds=1.0), {})
-        database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
-        database.write_now(lambda c, now: report_one(c, now, row["id"], row["lease"], measured, None, measured.cost, {}))
+        database.write_now(lambda c, now: fair_queue.begin(c, now, row.id, row.lease))
+        database.write_now(lambda c, now: report_one(c, now, row.id, row.lease, measured, None, measured.cost, {}))
         owned = {"experiments": posted.json()["id"], "campaigns": campaign.json()["id"], "tokens": token_of_ada}
         yield Class(owner, stranger, owned, "0.123454321")
     database.close()

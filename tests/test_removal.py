@@ -51,7 +51,7 @@ def behind(service: Running, *requests: Callable[[], httpx.Response]) -> list[ht
 def begun(service: Running) -> ExperimentRow:
     """The next experiment of the real rig, in the middle of being done."""
     (row,) = service.database.write_now(lambda c, now: fair_queue.lease(c, now, "mixer-1", "w", 1))
-    service.database.write_now(lambda c, now: fair_queue.begin(c, now, row["id"], row["lease"]))
+    service.database.write_now(lambda c, now: fair_queue.begin(c, now, row.id, row.lease))
     return row
 
 
@@ -68,8 +68,8 @@ def test_nothing_of_a_removed_person_runs_any_more(service: Running) -> None:
         done, running_ = (submit(service.database, whose, "mixer-1") for _ in range(2))
         waiting = submit(service.database, whose)
         first = begun(service)
-        assert first["id"] == done
-        service.database.write_now(lambda c, now: report_one(c, now, done, first["lease"], None, "it leaked", Cost(seconds=2.0), {}))
+        assert first.id == done
+        service.database.write_now(lambda c, now: report_one(c, now, done, first.lease, None, "it leaked", Cost(seconds=2.0), {}))
         row = begun(service)
         service.database.write_now(lambda c, now: fair_queue.lease(c, now, "color-1", "w", 1))
 
@@ -87,7 +87,7 @@ def test_nothing_of_a_removed_person_runs_any_more(service: Running) -> None:
         assert len(states) == 4
         assert set(states.values()) == {"aborted"}
         assert {row["state"] for row in rows(service, campaign, whose)} == {"ended"}
-        held = {"worker": "w", "held": {row["id"]: row["lease"]}}
+        held = {"worker": "w", "held": {row.id: row.lease}}
         assert admin.post("/v1/work/mixer-1/renew", json=held).json()["lost"] == [running_]
         assert not service.database.write_now(lambda c, now: fair_queue.lease(c, now, "color-1", "w", 9))
         assert [{k: left[k] for k in ledger.KINDS} for left in rows(service, account, whose)] == [dict.fromkeys(ledger.KINDS, 0.0)]

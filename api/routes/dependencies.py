@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
@@ -75,7 +74,7 @@ async def once(
         status, body, location = change(connection, now)
         text = as_json(body)
         if key is not None:
-            keep = text if shown_once is None else as_json(replace(body, **{shown_once: None}))
+            keep = text if shown_once is None else json.dumps(json.loads(text) | {shown_once: None}, ensure_ascii=False)
             answers.keep(connection, AnswerRow(caller.person, key, digest, status, keep, location, now))
         return status, text, location
 

@@ -48,10 +48,9 @@ class LabCalls(ClassCalls):
         if keep:
             check_none_is_kept()
         joined = yield from self._understood(Joined, Call("POST", "/v1/join", {"code": code, "name": name}))
-        token = checked_token(joined.token or "", "the token that came")
-        self._token = token
+        self._token = checked_token(joined.token, "the token that came")
         if keep:
-            keep_token(token)
+            keep_token(joined.token)
         return joined
 
     def rigs(self) -> Steps[list[Rig]]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from pydantic import WithJsonSchema
+
 from frugaltwin.client.resources.schema import CONFIG, LEFT, SPENT, Left, Spent, described, one_of
 
 Role = Annotated[str, one_of("student", "instructor", "observer")]
@@ -94,8 +96,8 @@ class Joined:
     """as you wrote it"""
     role: Role = "student"
     """what you are to the class"""
-    token: str | None = field(repr=False)
-    """your token, this once: keep it, and send it as `Authorization: Bearer ft_…`"""
+    token: Annotated[str, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})] = field(repr=False)
+    """your token, this once: keep it, and send it as `Authorization: Bearer ft_…`; nothing when the same request comes again"""
 
 
 @dataclass(frozen=True, kw_only=True)
