@@ -103,7 +103,7 @@ class Lab:
                 for row in rows:
                     identity, lease = row.id, row.lease
                     write(lambda c, now, i=identity, k=lease: fair_queue.begin(c, now, i, k))  # type: ignore[misc]
-                    done = None if error else driver.perform(json.loads(row["settings_json"]))
+                    done = None if error else driver.perform(row.settings)
                     cost = done.cost if done else Cost(7.0)
                     report = (done, error, cost, {"rig": RIG, "driver": "color-mixing"})
                     write(lambda c, now, i=identity, k=lease, r=report: report_one(c, now, i, k, *r))  # type: ignore[misc]
