@@ -12,7 +12,7 @@ from sqlalchemy import select
 from api import maintenance
 from api.errors import BudgetExhausted
 from api.records import fair_queue, ledger, rigs
-from api.records.rows import ExperimentRow
+from api.records.rows import LeasedRow
 from api.records.tables import account, campaign, experiment, tables
 from frugaltwin.costs import Cost
 from tests.running_service import Running, running
@@ -48,7 +48,7 @@ def behind(service: Running, *requests: Callable[[], httpx.Response]) -> list[ht
         return [answer.result() for answer in answers]
 
 
-def begun(service: Running) -> ExperimentRow:
+def begun(service: Running) -> LeasedRow:
     """The next experiment of the real rig, in the middle of being done."""
     (row,) = service.database.write_now(lambda c, now: fair_queue.lease(c, now, "mixer-1", "w", 1))
     service.database.write_now(lambda c, now: fair_queue.begin(c, now, row.id, row.lease))
