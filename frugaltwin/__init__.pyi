@@ -37,6 +37,7 @@ from .pictures.picture import Picture, picture
 from .plugins import Driver, Estimates, KnowsDiagram, KnowsTruth, Predicts, Recommends, Strategy
 from .prediction import Prediction
 from .spec import CampaignSpec
+from .state import Rejection, State, Suggestion
 from .store import Store
 
 __all__ = [
@@ -72,15 +73,18 @@ __all__ = [
     "Predicts",
     "Recommends",
     "Refused",
+    "Rejection",
     "RemoteDriver",
     "RigFault",
     "Settings",
     "ShadowedPackage",
+    "State",
     "StopRule",
     "Stopped",
     "Store",
     "StoreError",
     "Strategy",
+    "Suggestion",
     "Trial",
     "UnknownName",
     "make_driver",

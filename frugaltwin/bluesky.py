@@ -444,7 +444,8 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
             campaign.stopped_because = reached or campaign.budget.exhausted(trials)
             if campaign.stopped_because:
                 return
-            (settings,) = campaign.suggest()
+            (suggestion,) = campaign.suggest()
+            settings = suggestion.settings
             yield from bps.checkpoint()
             yield from bps.abs_set(rig.recipe, settings, wait=True)
             try:

@@ -14,6 +14,7 @@ from frugaltwin import catalog, picture
 from frugaltwin.errors import DriverError, InvalidInput, OutOfBounds, Stopped
 from frugaltwin.experiment import Settings
 from frugaltwin.plugins import Driver, Estimates, KnowsTruth, KnowsTruths
+from frugaltwin.state import State
 from frugaltwin.tables import color_of
 
 NEEDED: dict[str, dict[str, object]] = {
@@ -37,7 +38,7 @@ def allowed(driver: Driver, count: int = 8) -> list[Settings]:
     first = driver.experiment.outcomes[0]
     goal = catalog.make_goal(f"map:{first.name}" if first.labels else f"minimize:{first.name}", driver)
     most = min(8 * count, len(driver.experiment.candidates) or 8 * count)
-    drawn = catalog.make_strategy("random", seed=3).suggest(driver.experiment, goal, [], count=most)
+    drawn = [s.settings for s in catalog.make_strategy("random", seed=3).suggest(State(goal), most)]
     return [s for s in drawn if is_measurable(driver, s)][:count]
 
 

@@ -30,6 +30,7 @@ from frugaltwin.experiment import (
 )
 from frugaltwin.goals import Goal, Map, MatchColor, Maximize, Minimize, ScoredGoal
 from frugaltwin.plugins import Predicts, Recommends, Strategy
+from frugaltwin.state import State
 from frugaltwin.tables import color_of, settings_array
 from optimizers.random_search import RandomSearch
 from optimizers.sobol import Sobol
@@ -92,7 +93,7 @@ def goals_of(experiment: Experiment) -> list[Goal]:
 def serves(strategy: Strategy, goal: Goal) -> bool:
     """Whether a strategy works for a goal: it refuses all others with a sentence that names one that does."""
     try:
-        strategy.suggest(goal.experiment, goal, [])
+        strategy.suggest(State(goal))
     except InvalidInput as refusal:
         if f"--strategy {goal.default_strategy}" not in str(refusal):
             raise
@@ -113,7 +114,7 @@ def measurement(experiment: Experiment, settings: Settings) -> Measurement:
 
 
 def trials(experiment: Experiment, n: int, failed: Sequence[int] = ()) -> list[Trial]:
-    drawn = make("random", seed=7).suggest(experiment, goals_of(experiment)[0], [], count=n)
+    drawn = [s.settings for s in make("random", seed=7).suggest(State(goals_of(experiment)[0]), n)]
     return [Trial(i + 1, s, None if i in failed else measurement(experiment, s)) for i, s in enumerate(drawn)]
 
 
@@ -129,8 +130,8 @@ def experiment(request: pytest.FixtureRequest) -> Experiment:
 
 def test_it_suggests_distinct_allowed_settings_that_nobody_tried_or_is_trying(strategy: Strategy, experiment: Experiment) -> None:
     history = trials(experiment, 9, failed=(2, 5))
-    pending = make("random", seed=8).suggest(experiment, goals_of(experiment)[0], history, count=2)
-    suggested = strategy.suggest(experiment, goal_of(strategy, experiment), history, count=3, pending=pending)
+    pending = [s.settings for s in make("random", seed=8).suggest(State(goals_of(experiment)[0], history), 2)]
+    suggested = [s.settings for s in strategy.suggest(State(goal_of(strategy, experiment), history, pending=pending), 3)]
     keys = {experiment.key(experiment.check(s)) for s in suggested}
     taken = {experiment.key(s) for s in [*pending, *(t.settings for t in history)]}
     assert len(suggested) == len(keys) == 3
@@ -141,15 +142,15 @@ def test_its_mixtures_add_up_exactly(strategy: Strategy) -> None:
     for experiment in (EXPERIMENTS["simplex"], EXPERIMENTS["constrained"], COLOR_MIXING):
         (mixture,) = (c for c in experiment.constraints if isinstance(c, MixtureSum))
         for n in (0, 7):
-            for settings in strategy.suggest(experiment, goal_of(strategy, experiment), trials(experiment, n), count=2):
+            for settings in [s.settings for s in strategy.suggest(State(goal_of(strategy, experiment), trials(experiment, n)), 2)]:
                 assert abs(math.fsum(float(settings[name]) for name in mixture.parameters) - mixture.total) <= 1e-12
 
 
 def test_it_is_a_pure_function_of_its_arguments(strategy: Strategy, experiment: Experiment) -> None:
     history = trials(experiment, 6)
-    first = strategy.suggest(experiment, goal_of(strategy, experiment), history, count=2)
+    first = [s.settings for s in strategy.suggest(State(goal_of(strategy, experiment), history), 2)]
     np.random.default_rng().random()
-    assert strategy.suggest(experiment, goal_of(strategy, experiment), history, count=2) == first
+    assert [s.settings for s in strategy.suggest(State(goal_of(strategy, experiment), history), 2)] == first
 
 
 @pytest.mark.parametrize("n_and_failed", [(0, ()), (1, ()), (1, (0,)), (6, range(6))])
@@ -157,7 +158,7 @@ def test_it_suggests_something_whatever_happened_before(
     strategy: Strategy, experiment: Experiment, n_and_failed: tuple[int, Sequence[int]]
 ) -> None:
     history = trials(experiment, *n_and_failed)
-    (settings,) = strategy.suggest(experiment, goal_of(strategy, experiment), history)
+    (settings,) = [s.settings for s in strategy.suggest(State(goal_of(strategy, experiment), history))]
     experiment.check(settings)
     assert experiment.key(settings) not in {experiment.key(t.settings) for t in history}
 
@@ -176,7 +177,7 @@ def test_a_model_predicts_numbers_in_units_and_chances_that_add_up(strategy: Str
         assert isinstance(strategy, RandomSearch | Sobol)
         return
     goal, asked = goal_of(strategy, experiment), [t.settings for t in trials(experiment, 12)]
-    prediction = strategy.predict(experiment, goal, trials(experiment, n), asked)
+    prediction = strategy.predict(State(goal, trials(experiment, n)), asked)
     if isinstance(goal, Map):
         assert tuple(prediction.probabilities) == goal.labels
         table = np.array(list(prediction.probabilities.values()))
@@ -201,7 +202,7 @@ def test_a_prediction_keeps_what_was_measured_and_doubts_what_was_not(name: str,
     strategy = make(name)
     assert isinstance(strategy, Predicts)
     goal = Map(experiment, "y", 90.0) if name == "straddle" else Minimize(experiment, "y")
-    prediction = strategy.predict(experiment, goal, history, [{"a": 0.25}, {"a": 1.0}])
+    prediction = strategy.predict(State(goal, history), [{"a": 0.25}, {"a": 1.0}])
     near, far = prediction.means[outcome]
     sure, unsure = prediction.deviations[outcome]
     assert abs(near - (100 - 20 * math.sin(0.75))) < 1
@@ -212,7 +213,7 @@ def test_a_prediction_keeps_what_was_measured_and_doubts_what_was_not(name: str,
 def test_equal_outcomes_do_no_harm(strategy: Strategy, experiment: Experiment) -> None:
     same = Measurement({o.name: o.labels[0] if o.labels else 0.0 for o in experiment.outcomes})
     history = [Trial(t.number, t.settings, same) for t in trials(experiment, 8)]
-    (settings,) = strategy.suggest(experiment, goal_of(strategy, experiment), history)
+    (settings,) = [s.settings for s in strategy.suggest(State(goal_of(strategy, experiment), history))]
     experiment.check(settings)
 
 
@@ -220,20 +221,20 @@ def test_a_small_space_is_used_up_before_anything_is_repeated(strategy: Strategy
     experiment = Experiment("small", (Discrete("n", (1.0, 2.0)), Categorical("solvent", ("water", "ethanol", "hexane"))), Y)
     history: list[Trial] = []
     for number in range(8):
-        (settings,) = strategy.suggest(experiment, goal_of(strategy, experiment), history)
+        (settings,) = [s.settings for s in strategy.suggest(State(goal_of(strategy, experiment), history))]
         history.append(Trial(number, settings, None if number == 3 else measurement(experiment, settings)))
     assert len({experiment.key(t.settings) for t in history[:6]}) == 6
     assert experiment.key(history[3].settings) not in {experiment.key(t.settings) for t in history[6:]}
     with pytest.raises(InvalidInput, match=r"7 different settings .* only 6"):
-        strategy.suggest(experiment, goal_of(strategy, experiment), history, count=7)
+        strategy.suggest(State(goal_of(strategy, experiment), history), 7)
 
 
 def test_an_experiment_with_one_allowed_setting_is_no_problem(strategy: Strategy) -> None:
     experiment = Experiment("one", (Discrete("n", (2.0,)), Categorical("solvent", ("water",))), Y)
     history = [Trial(1, {"n": 2.0, "solvent": "water"}, measurement(experiment, {"n": 2.0, "solvent": "water"}))]
-    assert strategy.suggest(experiment, goal_of(strategy, experiment), []) == strategy.suggest(
-        experiment, goal_of(strategy, experiment), history
-    )
+    goal = goal_of(strategy, experiment)
+    (first,), (again,) = strategy.suggest(State(goal)), strategy.suggest(State(goal, history))
+    assert first.settings == again.settings
 
 
 def test_constraints_that_nothing_satisfies_are_refused(strategy: Strategy) -> None:
@@ -241,7 +242,7 @@ def test_constraints_that_nothing_satisfies_are_refused(strategy: Strategy) -> N
     for constraints in (impossible, (MixtureSum(("a", "b", "c"), 4.0),), (MixtureSum(("a", "b"), 1.9), impossible[0])):
         experiment = Experiment("impossible", (A, B, C), Y, constraints)
         with pytest.raises(InvalidInput, match="no settings of impossible satisfy its constraints"):
-            strategy.suggest(experiment, replace(goal_of(strategy, EXPERIMENTS["simplex"]), experiment=experiment), [])
+            strategy.suggest(State(replace(goal_of(strategy, EXPERIMENTS["simplex"]), experiment=experiment)))
 
 
 def test_thousands_of_candidates_of_any_scale_are_searched(strategy: Strategy) -> None:
@@ -251,17 +252,17 @@ def test_thousands_of_candidates_of_any_scale_are_searched(strategy: Strategy) -
     parameters = tuple(Discrete(name, tuple(sorted(set(X[:, j].tolist())))) for j, name in enumerate("abc"))
     experiment = Experiment("table", parameters, (Outcome("y"),), candidates=candidates)
     history = [Trial(i, c, Measurement({"y": float(c["b"])})) for i, c in enumerate(candidates[:12])]
-    (settings,) = strategy.suggest(experiment, goal_of(strategy, experiment), history)
+    (settings,) = [s.settings for s in strategy.suggest(State(goal_of(strategy, experiment), history))]
     experiment.check(settings)
     if isinstance(strategy, Recommends):
-        assert float(strategy.recommend(experiment, Maximize(experiment, "y"), history)["b"]) > 0.95e4
+        assert float(strategy.recommend(State(Maximize(experiment, "y"), history))["b"]) > 0.95e4
 
 
 def test_it_does_not_ask_for_the_same_failure_for_ever(strategy: Strategy) -> None:
     experiment = Experiment("corner", (A, B), (Outcome("y"),))
     history: list[Trial] = []
     for number in range(14):
-        (settings,) = strategy.suggest(experiment, goal_of(strategy, experiment), history)
+        (settings,) = [s.settings for s in strategy.suggest(State(goal_of(strategy, experiment), history))]
         total = float(settings["a"]) + float(settings["b"])
         history.append(Trial(number, settings, Measurement({"y": total}) if total < 1.5 else None))
     assert sum(t.measurement is None for t in history[-7:]) <= 5
@@ -274,7 +275,7 @@ def test_a_recommendation_is_allowed_with_and_without_history(name: str, experim
         assert name in ("random", "sobol") or not any(isinstance(g, ScoredGoal) and serves(strategy, g) for g in goals_of(experiment))
         return
     for history in ([], trials(experiment, 1, failed=(0,)), trials(experiment, 8, failed=(1,))):
-        experiment.check(strategy.recommend(experiment, goal_of(strategy, experiment), history))
+        experiment.check(strategy.recommend(State(goal_of(strategy, experiment), history)))
 
 
 @pytest.mark.parametrize("name", ["bayesian", "composite", "gp-classifier", "label-propagation", "straddle"])
@@ -291,7 +292,7 @@ def test_simple_strategies_do_without_torch() -> None:
 def test_a_different_seed_gives_different_settings(strategy: Strategy) -> None:
     others = [make(name, seed=1) for name in STRATEGIES if type(make(name)) is type(strategy)]
     goal = goal_of(strategy, EXPERIMENTS["constrained"])
-    assert others[0].suggest(goal.experiment, goal, []) != strategy.suggest(goal.experiment, goal, [])
+    assert [s.settings for s in others[0].suggest(State(goal))] != [s.settings for s in strategy.suggest(State(goal))]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -304,30 +305,30 @@ def test_composite_matches_a_color_of_the_perfect_twin_within_nine_experiments(s
     strategy = make("composite", seed)
     with twin:
         for number in range(9):
-            (settings,) = strategy.suggest(twin.experiment, goal, history)
+            (settings,) = [s.settings for s in strategy.suggest(State(goal, history))]
             history.append(Trial(number, settings, twin.perform(settings)))
     assert min(goal.score_of(t.settings, twin.truth(t.settings)) for t in history) < 1.0
     assert isinstance(strategy, Recommends)
-    recommended = strategy.recommend(twin.experiment, goal, history)
+    recommended = strategy.recommend(State(goal, history))
     assert goal.score_of(recommended, twin.truth(recommended)) < 1.0
 
 
 def test_recommendations_mind_the_sign_of_the_goal() -> None:
     twin = make_twin(imperfections=0.0)
     with twin:
-        drawn = make("sobol").suggest(twin.experiment, Minimize(twin.experiment, "t_630"), [], count=5)
+        drawn = [s.settings for s in make("sobol").suggest(State(Minimize(twin.experiment, "t_630")), 5)]
         history = [Trial(i, s, twin.perform(s)) for i, s in enumerate(drawn)]
     for name, most in (("bayesian", 0.6), ("composite", 0.95)):
         strategy = make(name)
         assert isinstance(strategy, Recommends)
-        assert float(strategy.recommend(twin.experiment, Minimize(twin.experiment, "t_630"), history)["blue"]) > most
-        assert float(strategy.recommend(twin.experiment, Maximize(twin.experiment, "t_630"), history)["blue"]) < 1 - most
+        assert float(strategy.recommend(State(Minimize(twin.experiment, "t_630"), history))["blue"]) > most
+        assert float(strategy.recommend(State(Maximize(twin.experiment, "t_630"), history))["blue"]) < 1 - most
 
 
 def test_composite_refuses_a_goal_that_needs_labels() -> None:
     experiment = EXPERIMENTS["simplex"]
     with pytest.raises(InvalidInput, match="needs the label phase"):
-        make("composite").suggest(experiment, Minimize(experiment, "phase"), [])
+        make("composite").suggest(State(Minimize(experiment, "phase")))
 
 
 def test_a_law_for_a_dark_sample_survives_negative_readings() -> None:
@@ -338,6 +339,6 @@ def test_a_law_for_a_dark_sample_survives_negative_readings() -> None:
         for i, (a, b) in enumerate([(0.9, 0.1), (0.1, 0.8), (0.5, 0.5), (1.0, 1.0)])
     ]
     strategy = make("composite")
-    experiment.check(*strategy.suggest(experiment, Maximize(experiment, "y"), history))
+    experiment.check(*[s.settings for s in strategy.suggest(State(Maximize(experiment, "y"), history))])
     assert isinstance(strategy, Recommends)
-    assert float(strategy.recommend(experiment, Maximize(experiment, "y"), history)["a"]) < 0.05
+    assert float(strategy.recommend(State(Maximize(experiment, "y"), history))["a"]) < 0.05

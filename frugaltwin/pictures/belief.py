@@ -88,7 +88,7 @@ class MapView:
     def next_point(self) -> Settings:
         """What would be tried next."""
         experiment = self.campaign.driver.experiment
-        return experiment.check(self.campaign.strategy.suggest(experiment, self.goal, self.trials)[0])
+        return experiment.check(self.campaign.strategy.suggest(self.campaign.state(self.trials))[0].settings)
 
     def truth(self) -> Truth:
         """What a map should look like.
