@@ -27,8 +27,8 @@ from api.routes.work import DatabaseDesk
 from api.service import Service
 from api.settings import CodeTerms, Settings
 from api.workers.worker import RigWords, Worker, is_dead, worker_name
-from frugaltwin.cli.console import check_writable
 from frugaltwin.errors import InvalidInput, StoreError
+from frugaltwin.files import check_writable
 
 SWEEP = 2.0  # s between two looks for leases that ran out
 CONNECTIONS = 8192
@@ -166,7 +166,7 @@ def _alone(url: str) -> AbstractContextManager[object]:
     try:
         return FileLock(f"{path}.lock").acquire(timeout=0)
     except Timeout:
-        raise InvalidInput(f"another service uses {path}; end it, or choose another --database") from None
+        raise InvalidInput(f"another service uses {path}; end it, or choose another database", field="database") from None
 
 
 def _typed(host: str) -> str:
@@ -182,7 +182,7 @@ def _listening(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
     except OSError as error:
-        raise InvalidInput(f"cannot listen at {host}, port {port}: {error.strerror}; choose another --port or --host") from error
+        raise InvalidInput(f"cannot listen at {host}, port {port}: {error.strerror}; choose another port or host", field="port") from error
     return listening
 
 

@@ -1,4 +1,4 @@
-"""Fits the constants of simulator/light_mixing.py to 500 records of the rig and says how well they predict.
+"""Fit the constants of simulator/light_mixing.py to 500 records of the rig and print how well they predict.
 
     python benchmarks/calibrate_light_mixing.py
 
@@ -90,7 +90,7 @@ def cross_validated(settings: Numbers, read: Numbers, folds: int = FOLDS, seed: 
 
 
 def _print_what_is_left(settings: Numbers, read: Numbers, predicted: Numbers) -> None:
-    """What the imperfections of the twin were set to."""
+    """Print the figures that the imperfections of the twin were set to."""
     milliseconds = 1e3 * integration_steps(settings[:, 3], settings[:, 4]) * AS7341_STEP_SECONDS
     relative = np.where(read > 50, read / predicted - 1, np.nan)
     enough = (read > 50).sum(axis=1) >= 3

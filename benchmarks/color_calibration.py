@@ -1,4 +1,4 @@
-"""How far a sensor's color is from the color that an eye sees, over random recipes of the liquid twin without noise.
+"""Difference between a sensor's color and the color that an eye sees, over random recipes of the liquid twin without noise.
 
 python benchmarks/color_calibration.py
 """
@@ -7,15 +7,15 @@ import numpy as np
 
 from frugaltwin.color import delta_e, reading_lab
 from simulator.color_mixing import TOTAL, calibration, channels, spectral_lab
-from simulator.equations.dyes import transmittance
-from simulator.instruments.mixer import PATH, STOCKS, Imperfections
+from simulator.instruments.dyed_water import STOCKS, transmittance
+from simulator.instruments.mixer import Imperfections
 from simulator.instruments.sensors import SENSORS, make_sensor
 
 
 def main() -> None:
     doses = np.random.default_rng(1).random((20_000, 3))
     volumes = np.column_stack([doses, TOTAL - doses.sum(axis=1)])
-    seen = spectral_lab(transmittance(doses * np.array(list(STOCKS.values())) / TOTAL, PATH))
+    seen = spectral_lab(transmittance(doses * np.array(list(STOCKS.values())) / TOTAL))
     print("| sensor | ΔE00 median | 95 % | worst |")
     print("|---|---|---|---|")
     for name in SENSORS:

@@ -21,12 +21,10 @@ from frugaltwin.experiment import Settings
 from frugaltwin.goals import Goal
 from frugaltwin.plugins import Driver, KnowsTruth, KnowsTruths
 from frugaltwin.state import State
+from frugaltwin.testing import Plugin
 
 HOME = Path(__file__).parents[1]
-NEEDED = {
-    "table": {"path": HOME / "benchmarks" / "data" / "phase_lens_441.csv", "outcomes": "phase"},
-    "calphad": {"path": HOME / "tests" / "data" / "eutectic.tdb", "temperature_low": 350.0, "temperature_high": 650.0},
-}
+TABLE: dict[str, object] = {"path": HOME / "benchmarks" / "data" / "phase_lens_441.csv", "outcomes": "phase"}
 BAR = 2000  # measurements a second
 SETTINGS, ROUNDS, SECONDS = 3000, 3, 1.0
 
@@ -68,12 +66,13 @@ def main() -> None:
     print(f"| driver | measurements a second (bar {BAR:,}) | truths a second |")
     print("|---|---|---|")
     for name in sys.argv[1:] or sorted(catalog.DRIVERS):
-        driver = catalog.make_driver(name, NEEDED.get(name, {}), seed=1)
+        options = TABLE if name == "table" else Plugin.of("driver", name).options
+        driver = catalog.make_driver(name, options, seed=1)
         settings = drawn(driver)
         performs(driver, settings[:20])  # what is built on first use is not counted
         third = len(settings) // ROUNDS
         rate = statistics.median(performs(driver, settings[k * third : (k + 1) * third]) for k in range(ROUNDS))
-        true = truths(catalog.make_driver(name, NEEDED.get(name, {})), settings)
+        true = truths(catalog.make_driver(name, options), settings)
         print(f"| {name} | {rate:,.0f} | {'no truth' if true is None else f'{true:,.0f}'} |", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The color campaign on the emulated board beside the simulated mixer: as many experiments, and how fast the board's clock runs.
+"""The color campaign on the emulated board beside the simulated mixer: the number of experiments, and the speed of the board's clock.
 
     python -m benchmarks.emulated_board
 

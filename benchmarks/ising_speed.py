@@ -1,4 +1,4 @@
-"""How fast the Ising twin sweeps, measures and tells its truth, and how near the truth is to what is known exactly.
+"""Speed of the Ising twin (sweeps, measurements, truths), and the distance of its truth from the exact solution.
 
     python benchmarks/ising_speed.py
 
@@ -15,7 +15,8 @@ from time import perf_counter
 import numpy as np
 
 from simulator import ising
-from simulator.ising import Ising, Lattices, Magnet, chance_up, exact_energy, exact_magnetization, expected, needed_table, run, sweeps
+from simulator.equations.ising_lattice import CRITICAL, Lattices, chance_up, exact_energy, exact_magnetization, needed_table, run, sweeps
+from simulator.ising import Ising, Magnet, expected
 
 ROUNDS = 7
 SWEEP_BAR = 0.005  # s, of 256 x 256 spins
@@ -33,9 +34,9 @@ def best(work: Callable[[], object], rounds: int = ROUNDS) -> float:
 
 
 def sweep_seconds(size: int, count: int) -> float:
-    """Of one sweep of one lattice at the critical temperature, random numbers included."""
+    """Time of one sweep of one lattice at the critical temperature, random numbers included."""
     lattices = Lattices(size, np.ones(1, bool))
-    table, random = needed_table(chance_up([ising.CRITICAL], [0.0])), np.random.PCG64(1)
+    table, random = needed_table(chance_up([CRITICAL], [0.0])), np.random.PCG64(1)
 
     def work() -> None:
         for _ in sweeps(lattices, table, 1, count, random):
@@ -45,7 +46,7 @@ def sweep_seconds(size: int, count: int) -> float:
 
 
 def measurements_per_second(count: int = 100) -> float:
-    """Of the driver with its default options, every setting a new one."""
+    """Rate of the driver with its default options, every setting a new one."""
     draws = np.random.default_rng(0).uniform((1, -1), (4, 1), (count, 2)).tolist()
     settings = [{"temperature": T, "field": h} for T, h in draws]
     with Ising() as twin:
@@ -56,7 +57,7 @@ def grid() -> tuple[float, np.ndarray]:
     """Seconds for the truth at 41 x 41 settings with the default options, and the standard errors of the magnetization."""
     T, h = np.meshgrid(np.linspace(1, 4, 41), np.linspace(-1, 1, 41))
     pairs = list(zip(T.ravel().tolist(), h.ravel().tolist(), strict=True))
-    ising._known.clear()
+    ising.TRUTHS.clear()
     start = perf_counter()
     found = expected(Magnet(32, 100, 50, 1.0, 0.0), pairs)
     return perf_counter() - start, np.array([e.error for e in found])

@@ -1,4 +1,4 @@
-"""How many noise-free light settings a second: the twin's equations on whole arrays, beside self-driving-lab-demo's simulator.
+"""Noise-free light settings a second: the twin's equations on whole arrays, beside self-driving-lab-demo's simulator.
 
     python benchmarks/light_speed.py
 
@@ -47,7 +47,7 @@ def peer_simulator() -> Any:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long one run takes."""
+    """Time of one run."""
     start = perf_counter()
     work()
     return perf_counter() - start

@@ -1,4 +1,4 @@
-"""How fast the liquid twin is on one core: noise-free mixes through the vectorized physics, and full experiments through the driver.
+"""Speed of the liquid twin on one core: noise-free mixes through the vectorized physics, and full experiments through the driver.
 
     python benchmarks/liquid_speed.py
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from frugaltwin.catalog import make_driver
 from simulator.color_mixing import TOTAL, channels
-from simulator.equations.dyes import DYES
+from simulator.instruments.dyed_water import DYES
 from simulator.instruments.mixer import Imperfections
 from simulator.instruments.sensors import SENSORS, make_sensor
 

@@ -16,7 +16,7 @@ class Peer(Protocol):
     def tell(self, x: list[float], score: float) -> None: ...
 
     def best(self) -> list[float] | None:
-        """What its model recommends; None where it has no such thing."""
+        """Recommendation of its model; None where it has none."""
         ...
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.phase_maps --only ours
 
-Four synthetic diagrams on a grid. Everybody starts from the same five random points, with two phases at least among them, which
+Four synthetic diagrams on a grid. All start from the same five random points, with two phases at least among them, which
 count. Places that were measured count as measured, all others as the model says; the straddle reads the dome's signal with noise
 0.03 and has nothing but its model, also where it measured. Medians over the seeds.
 """
@@ -55,7 +55,7 @@ TITLES = {
 LABELS, CANDIDATES, LONGEST = 150, 1000, 1.0  # the bar of a suggestion, in s
 
 Step = Callable[[Sequence[Trial]], tuple[list[str], Settings]]
-"""From what was measured to the label of every candidate, and the next settings."""
+"""Function from the trials to the label of every candidate, and the next settings."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Diagram:
         return self.goal.experiment.candidates
 
     def trial(self, k: int, noise: Sequence[float]) -> Trial:
-        """What measuring candidate k gives."""
+        """Trial of candidate k."""
         read = {name: value + noise[k] if isinstance(value, float) else value for name, value in self.truth[k].items()}
         return Trial(k, self.candidates[k], Measurement(read))
 
@@ -124,7 +124,7 @@ def stepper(method: str, goal: Map, seed: int) -> Step:
 
 
 def points_until(method: str, diagram: Diagram, seed: int, most: int) -> list[float]:
-    """How many points it takes to every limit; infinite where `most` are not enough."""
+    """Number of points until every limit is reached; infinite where `most` are not enough."""
     goal, n = diagram.goal, len(diagram.candidates)
     right = [goal.label_of(outcomes) for outcomes in diagram.truth]
     number = {goal.experiment.key(c): k for k, c in enumerate(diagram.candidates)}

@@ -1,4 +1,4 @@
-"""How fast the binary phase diagrams are: a map of 441 points beside pycalphad, and single measurements through the driver.
+"""Speed of the binary phase diagrams: a map of 441 points beside pycalphad, and single measurements through the driver.
 
     python benchmarks/phase_speed_binary.py
 
@@ -36,14 +36,14 @@ SYSTEMS: dict[str, tuple[str, tuple[str, ...], tuple[Phase, ...], tuple[float, f
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long one run takes."""
+    """Time of one run."""
     start = perf_counter()
     work()
     return perf_counter() - start
 
 
 def perform_all(driver: BinaryLab, settings: list[dict[str, float]]) -> None:
-    """One after the other."""
+    """Perform settings one after the other."""
     for each in settings:
         driver.perform(each)
 

@@ -1,4 +1,4 @@
-"""How fast ternary phase diagrams are: a map of 5,000 mixtures, single measurements, building a diagram; beside pycalphad.
+"""Speed of the ternary phase diagrams: a map of 5,000 mixtures, single measurements, building a diagram; beside pycalphad.
 
     python benchmarks/phase_speed_ternary.py
 
@@ -32,7 +32,7 @@ SAMPLED = 200  # points a phase; with its default of 60 pycalphad misses phases 
 
 
 def mixtures() -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Some 5,000 mixtures of a triangular grid, inside the edges, [n, 3]."""
+    """About 5,000 mixtures of a triangular grid, inside the edges, [n, 3]."""
     rows = [(i, j, STEPS + 4 - i - j) for i in range(1, STEPS + 3) for j in range(1, STEPS + 4 - i)]
     return np.array(rows) / (STEPS + 4)
 

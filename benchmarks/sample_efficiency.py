@@ -1,4 +1,4 @@
-"""How many experiments each optimizer needs to match a color on the liquid twin, with the imperfections of a rig.
+"""Number of experiments that each optimizer needs to match a color on the liquid twin, with the imperfections of a rig.
 
     python -m benchmarks.sample_efficiency --only ours
 
@@ -32,8 +32,8 @@ from frugaltwin.plugins import Recommends, Strategy
 from frugaltwin.state import State
 from frugaltwin.tables import color_of
 from simulator.color_mixing import ColorMixing, color_mixing
-from simulator.equations.dyes import absorptivities
-from simulator.instruments.mixer import PATH, STOCKS, Cell, Imperfections, SimulatedMixer
+from simulator.instruments.dyed_water import PATH, STOCKS, absorptivities
+from simulator.instruments.mixer import Cell, Imperfections, SimulatedMixer
 from simulator.instruments.sensors import SENSORS
 
 OURS = ("composite", "stock-composite", "bayesian", "random")

@@ -86,7 +86,7 @@ def fresh_database(folder: str, is_postgresql: bool) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """Answer of the service."""
 
     status: int
     headers: bytes
@@ -101,21 +101,21 @@ class Line:
         self._head = f"Host: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
 
     async def ask(self, method: str, path: str, body: Any = None, headers: str = "") -> Answer:
-        """One request."""
+        """Send one request."""
         await self.begin(method, path, body, headers)
         head = await self._reader.readuntil(b"\r\n\r\n")
         _, _, rest = head.lower().partition(b"content-length:")
         return Answer(int(head[9:12]), head, await self._reader.readexactly(int(rest.partition(b"\r\n")[0])))
 
     async def begin(self, method: str, path: str, body: Any = None, headers: str = "") -> None:
-        """One request, whose answer is read otherwise."""
+        """Send one request, whose answer is read elsewhere."""
         data = b"" if body is None else json.dumps(body).encode()
         kind = f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n" if data else ""
         self._writer.write(f"{method} {path} HTTP/1.1\r\n{self._head}{headers}{kind}\r\n".encode() + data)
         await self._writer.drain()
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """What comes, line by line, until the other side ends."""
+        """Lines of a stream, until the other side ends it."""
         while line := await self._reader.readline():
             yield line
 
@@ -137,14 +137,14 @@ def new_experiment(draw: random.Random) -> dict[str, Any]:
 
 
 def percentiles(seconds: list[float]) -> str:
-    """In ms."""
+    """Percentiles in ms."""
     ordered = sorted(seconds)
     p50, p99 = (ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in (0.5, 0.99))
     return f"median {1000 * p50:.0f} ms, 99 % {1000 * p99:.0f} ms, worst {1000 * ordered[-1]:.0f} ms"
 
 
 def processor(pid: int) -> float:
-    """s of a core that a process has used."""
+    """Time of a core that a process has used, s."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,4 @@
-"""What a service takes: memory of its processes, and disk per experiment.
+"""Memory of the processes of a service, and its disk per experiment.
 
     python -m benchmarks.service_sizes
 

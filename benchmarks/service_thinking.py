@@ -1,4 +1,4 @@
-"""How long campaigns on the server wait for their next suggestion when many run at once.
+"""Waiting time of campaigns on the server for their next suggestion when many run at once.
 
     python -m benchmarks.service_thinking [CAMPAIGNS [THINKERS …]]
 
@@ -21,7 +21,7 @@ RUNS = 8
 
 
 def waits(campaigns: int, thinkers: int) -> list[float]:
-    """s, of every trial but the first of each campaign."""
+    """Waits of every trial but the first of each campaign, s."""
     with tempfile.TemporaryDirectory() as folder:
         words = ["serve", "--json", "--port", "0", "--rig", "color-1=color-mixing", "--thinkers", str(thinkers)]
         process = subprocess.Popen([sys.executable, "-m", "frugaltwin", *words], cwd=folder, stdout=subprocess.PIPE, text=True)

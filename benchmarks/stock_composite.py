@@ -1,6 +1,6 @@
 """The same knowledge from stock parts: botorch's Gaussian process per channel, in absorbance, with gpytorch's linear mean, and qLogNEI.
 
-The comparison shows what the model of `optimizers.composite` adds.
+`optimizers.composite` is compared with it, to show the value of a model of its own.
 """
 
 import warnings
@@ -21,7 +21,7 @@ DARKEST = 1e-3
 
 @dataclass(frozen=True)
 class StockComposite:
-    """For the three dyes and water of the liquid twin only."""
+    """Strategy for the three dyes and water of the liquid twin only."""
 
     seed: int = 0
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.suggestion_time --only ours
 
-Everybody is given the same n random mixtures and asked once; the median over a few repeats counts. The first call, which imports and
+Every optimizer gets the same n random mixtures and is asked once; the median over a few repeats counts. The first call, which imports and
 warms up, is left out.
 """
 
@@ -30,7 +30,7 @@ WALK = 6  # Ax proposes its center and Sobol points before its model
 
 
 def history(n: int, seed: int) -> tuple[MatchColor, list[Trial]]:
-    """n random mixtures and a goal."""
+    """Random mixtures, n of them, and a goal."""
     twin = color_mixing(seed=seed)
     goal = MatchColor(twin.experiment, (60.0, 15.0, 25.0))
     with twin:

@@ -1,4 +1,4 @@
-"""How many experiments a second the wafer twin performs, how fast its truth is, and how often its labels are right.
+"""Speed of the wafer twin (experiments, truths), and the share of its labels that are right.
 
     python benchmarks/wafer_speed.py
 
@@ -23,7 +23,7 @@ BAR = 2_000
 
 
 def best_seconds(work: Callable[[], object]) -> float:
-    """How long a run takes, at best."""
+    """Shortest time of a run."""
 
     def once() -> float:
         start = process_time()

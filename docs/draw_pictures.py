@@ -8,18 +8,16 @@ from pathlib import Path
 
 import frugaltwin
 from frugaltwin.catalog import DRIVERS
+from frugaltwin.testing import Plugin
 
 HOME = Path(__file__).parent
-EUTECTIC = HOME.parent / "tests" / "data" / "eutectic.tdb"
-NEEDED: dict[str, dict[str, object]] = {"calphad": {"path": EUTECTIC, "temperature_low": 350.0, "temperature_high": 650.0}}
-"""What some drivers cannot do without."""
 NOTHING_TO_DRAW = {"table"}
 
 
 def main() -> None:
     for name in sys.argv[1:] or sorted(set(DRIVERS) - NOTHING_TO_DRAW):
         path = HOME / "pictures" / f"{name}.svg"
-        frugaltwin.picture(frugaltwin.make_driver(name, NEEDED.get(name, {}))).save(path)
+        frugaltwin.picture(Plugin.of("driver", name).make()).save(path)
         print(path)
 
 

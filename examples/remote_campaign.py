@@ -1,4 +1,4 @@
-"""A class of one: serve a twin, join with the code, and run a campaign on it over the network."""
+"""Class with one student: serve a twin, join with the code, and run a campaign on it over the network."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Overview, zoom, spectrum: find where a wafer changes fastest and what lies across, with the instructions of the probe itself."""
+"""Overview, zoom, spectrum: find where a wafer changes fastest, and the phases on both sides, with the instructions of its probe."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ DWELL = 3.0  # s
 
 
 def slopes(image: Image, block: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Where the blocks of pixels lie, x [b] and y [b], and how the channels change there, per mm: [2, b, b, 8], along y, then x.
+    """Centers of the blocks of pixels, x [b] and y [b], and slopes of the channels there, per mm: [2, b, b, 8], along y, then x.
 
     A block of n × n pixels has an n-th of the noise of a pixel.
     """

@@ -1,6 +1,6 @@
-"""A frugal self-driving lab: the words, the loop and the memory. Start at `Campaign`.
+"""A frugal self-driving lab: experiments, campaigns and their store. Start at `Campaign`.
 
-Users import only from here. What there is stands in `__init__.pyi`; it is loaded on first use, so the import itself costs nothing.
+Users import only from here. The names are listed in `__init__.pyi` and loaded on first use, so the import itself costs nothing.
 """
 
 import lazy_loader

@@ -1,9 +1,10 @@
 from .budget import Budget, StopRule
 from .campaign import Campaign
-from .catalog import make_driver, make_goal, make_strategy
+from .catalog import make_driver, make_goal, make_mixer, make_strategy, register
 from .client.client import AsyncClient, Client
 from .client.remote_driver import RemoteDriver
 from .costs import Cost
+from .diagram import Curve, Diagram, Line, Mark, Section
 from .errors import (
     CampaignError,
     DriverError,
@@ -20,62 +21,121 @@ from .errors import (
     UnknownName,
 )
 from .experiment import (
+    Additive,
+    BeerLambert,
     Categorical,
+    Colorimetry,
+    Constraint,
     Continuous,
     Discrete,
     Experiment,
+    Exposure,
+    KubelkaMunk,
+    Law,
     LinearConstraint,
     Measurement,
     MixtureSum,
     Outcome,
     Outcomes,
+    Parameter,
     Settings,
     Trial,
 )
-from .goals import Goal
+from .goals import Goal, Map, MatchColor, Maximize, Minimize, ScoredGoal
+from .instruments import Image, Mixer, Probe, Reading
 from .pictures.picture import Picture, picture
-from .plugins import Driver, Estimates, KnowsDiagram, KnowsTruth, Predicts, Recommends, Strategy
-from .prediction import Prediction
+from .plugins import (
+    Attempt,
+    Driver,
+    Estimates,
+    Fingerprints,
+    KnowsDiagram,
+    KnowsTruth,
+    KnowsTruths,
+    PerformsOnce,
+    Predicts,
+    Recommends,
+    Resumes,
+    Strategy,
+)
+from .procedure import Dispense, Drain, Measure, Mix, Move, ProbeProcedure, Procedure, Read, Rinse, Scan
 from .spec import CampaignSpec
-from .state import Rejection, State, Suggestion
+from .state import Prediction, Rejection, State, Suggestion
 from .store import Store
 
 __all__ = [
+    "Additive",
     "AsyncClient",
+    "Attempt",
+    "BeerLambert",
     "Budget",
     "Campaign",
     "CampaignError",
     "CampaignSpec",
     "Categorical",
     "Client",
+    "Colorimetry",
+    "Constraint",
     "Continuous",
     "Cost",
+    "Curve",
+    "Diagram",
     "Discrete",
+    "Dispense",
+    "Drain",
     "Driver",
     "DriverError",
     "Estimates",
     "Experiment",
+    "Exposure",
+    "Fingerprints",
     "FrugalTwinError",
     "Goal",
+    "Image",
     "InvalidInput",
     "KnowsDiagram",
     "KnowsTruth",
+    "KnowsTruths",
+    "KubelkaMunk",
+    "Law",
+    "Line",
     "LinearConstraint",
     "LinkError",
+    "Map",
+    "Mark",
+    "MatchColor",
+    "Maximize",
+    "Measure",
     "Measurement",
+    "Minimize",
     "MissingPart",
+    "Mix",
+    "Mixer",
     "MixtureSum",
+    "Move",
     "OutOfBounds",
     "Outcome",
     "Outcomes",
+    "Parameter",
+    "PerformsOnce",
     "Picture",
     "Prediction",
     "Predicts",
+    "Probe",
+    "ProbeProcedure",
+    "Procedure",
+    "Read",
+    "Reading",
     "Recommends",
     "Refused",
     "Rejection",
     "RemoteDriver",
+    "Resumes",
     "RigFault",
+    "Rinse",
+    "Scan",
+    "ScoredGoal",
+    "Section",
     "Settings",
     "ShadowedPackage",
     "State",
@@ -89,6 +149,8 @@ __all__ = [
     "UnknownName",
     "make_driver",
     "make_goal",
+    "make_mixer",
     "make_strategy",
     "picture",
+    "register",
 ]

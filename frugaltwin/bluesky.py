@@ -1,6 +1,6 @@
-"""Any driver as a device of Bluesky's RunEngine: twin, emulated board and rig alike.
+"""Drivers as devices of Bluesky's RunEngine: twin, emulated board and rig alike.
 
-`Rig` measures; its recipe, or single parameters of it, are what plans move:
+`Rig` measures; plans move its recipe, or single parameters of it:
 
     rig = Rig(make_driver("color-mixing"), start=recipe, balance="water")
     RE(count([rig], num=3))
@@ -22,26 +22,27 @@ from typing import Any
 
 import numpy as np
 
-from frugaltwin.campaign import FAILURES_IN_A_ROW, Campaign
+from frugaltwin.campaign import Campaign
 from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError, InvalidInput, Stopped, UnknownName
 from frugaltwin.experiment import Categorical, Measurement, MixtureSum, Outcome, Parameter, Settings
 from frugaltwin.plugins import Driver, Resumes
+from frugaltwin.state import Suggestion
 from frugaltwin.tables import color_of
 
 Fields = dict[str, Any]
-"""By the name of a field: what it is (a data key of the event model), or its value and timestamp."""
+"""By the name of a field, its data key of the event model, or its value and timestamp."""
 
 COLOR = {"L": "lightness", "a": "green to red", "b": "blue to yellow"}
 COST = {"seconds": "s", "money": "USD", "volume": "mL"}
 
 
 class Status:
-    """Whether something is done, and how it ended. Satisfies Bluesky's `Status`."""
+    """Status of an act: whether it is done, and how it ended. Satisfies Bluesky's `Status`."""
 
     def __init__(self) -> None:
         self.stopped_with: bool | None = None
-        """Whether it counts as done all the same, when somebody has stopped it."""
+        """Whether an act that somebody has stopped counts as done."""
         self._error: BaseException | None = None
         self._finished = threading.Event()
         self._lock = threading.Lock()
@@ -65,7 +66,7 @@ class Status:
 
     @classmethod
     def finished(cls) -> "Status":
-        """The status of what took no time."""
+        """The status of an act that takes no time."""
         status = cls()
         status._finish(None)
         return status
@@ -81,10 +82,10 @@ class Status:
         return self.done and self._error is None
 
     def exception(self, timeout: float | None = 0.0) -> BaseException | None:
-        """Why it failed, or None when it did not.
+        """The error that it failed with, or None.
 
         Args:
-            timeout: s to wait for its end; None waits as long as it takes.
+            timeout: Time to wait for its end, s; None waits without limit.
 
         Raises:
             TimeoutError: It has not ended by then.
@@ -123,7 +124,7 @@ class Rig:
         """A device that is not connected yet.
 
         Args:
-            driver: Who performs.
+            driver: Driver that performs the settings.
             name: Every field begins with it.
             start: The recipe until another one is set; without it, one has to be set before the first measurement.
             balance: The part of a mixture that makes up the total, for example water, so that the others can be moved one by one.
@@ -133,7 +134,7 @@ class Rig:
         """
         self.name, self.driver, self.experiment = name, driver, driver.experiment
         self.measurement: Measurement | None = None
-        """The last one, with all that was read on the way; None when it did not come to an end."""
+        """The last measurement with its raw readings; None when it did not end."""
         self._mixture = _mixture_of(driver, balance)
         self._balance = balance
         self._asked: dict[str, float | str] = {} if start is None else self.experiment.check(_plain(start))
@@ -195,7 +196,7 @@ class Rig:
         return Status.of(connect)
 
     def unstage(self) -> Status:
-        """Stop what is under way, leave the rig at rest, disconnect."""
+        """Stop the running measurement, leave the rig at rest, disconnect."""
         self.stop()
 
         def disconnect(_: Status) -> None:
@@ -217,7 +218,7 @@ class Rig:
         return self._under_way
 
     def stop(self, success: bool = True) -> None:
-        """Come to rest. The measurement under way gives nothing to read, and the next `trigger` connects again.
+        """Come to rest. The running measurement gives nothing to read, and the next `trigger` connects again.
 
         Args:
             success: Whether the interrupted measurement counts as done, as the RunEngine wants it before a pause; else it fails with
@@ -233,10 +234,10 @@ class Rig:
         self.stop()
 
     def resume(self) -> None:
-        """Nothing to do: the RunEngine triggers again."""
+        """Do nothing: the RunEngine triggers again."""
 
     def read(self) -> Fields:
-        """Of the last measurement: settings, outcomes, color and cost.
+        """Settings, outcomes, color and cost of the last measurement.
 
         Raises:
             InvalidInput: Nothing was measured yet, or it was stopped.
@@ -249,7 +250,7 @@ class Rig:
         return self._fields(values, self._measured_at)
 
     def describe(self) -> Fields:
-        """Units, limits and labels of what `read` gives."""
+        """Units, limits and labels of the fields of `read`."""
         keys = {p.name: self.key(p) for p in self.experiment.parameters}
         keys |= {o.name: self.key(o) for o in self.experiment.outcomes}
         if self.experiment.color is not None:
@@ -258,12 +259,12 @@ class Rig:
         return {f"{self.name}_{name}": key for name, key in keys.items()}
 
     def read_configuration(self) -> Fields:
-        """Which driver this is."""
+        """The name of the driver."""
         kind = type(self.driver)
         return self._fields({"driver": f"{kind.__module__}.{kind.__qualname__}", "experiment": self.experiment.name}, time.time())
 
     def describe_configuration(self) -> Fields:
-        """What `read_configuration` gives."""
+        """The data keys of `read_configuration`."""
         return {f"{self.name}_{name}": {"source": self._source, "dtype": "string", "shape": []} for name in ("driver", "experiment")}
 
     @property
@@ -312,7 +313,7 @@ class Rig:
 
 
 class _Setpoint:
-    """What the recipe and its parameters have in common: setting takes no time and moves nothing."""
+    """The common part of the recipe and its parameters: setting takes no time and moves nothing."""
 
     def __init__(self, rig: Rig, name: str, parameters: tuple[Parameter, ...]) -> None:
         self.name, self.parent, self._parameters = name, rig, parameters
@@ -322,7 +323,7 @@ class _Setpoint:
         return f"<{type(self).__name__} {self.name!r}>"
 
     def read(self) -> Fields:
-        """What was asked for last, under the names of the rig's own fields.
+        """The values that were set last, under the names of the rig's own fields.
 
         Raises:
             InvalidInput: Nothing was, or the recipe is not whole.
@@ -331,15 +332,15 @@ class _Setpoint:
         return {f"{self.parent.name}_{p.name}": {"value": asked[p.name], "timestamp": self._set_at} for p in self._parameters}
 
     def describe(self) -> Fields:
-        """Units and limits of what `read` gives."""
+        """Units and limits of the fields of `read`."""
         return {f"{self.parent.name}_{p.name}": self.parent.key(p) for p in self._parameters}
 
     def read_configuration(self) -> Fields:
-        """Nothing: the rig has it."""
+        """No configuration: the rig has it."""
         return {}
 
     def describe_configuration(self) -> Fields:
-        """Nothing: the rig has it."""
+        """No configuration: the rig has it."""
         return {}
 
     @property
@@ -364,7 +365,7 @@ class Recipe(_Setpoint):
         super().__init__(rig, f"{rig.name}_recipe", rig.experiment.parameters)
 
     def check_value(self, value: Mapping[str, Any]) -> None:
-        """Refuse what the experiment does not allow.
+        """Refuse a recipe that the experiment does not allow.
 
         Raises:
             OutOfBounds: The message says which limit is broken.
@@ -372,12 +373,12 @@ class Recipe(_Setpoint):
         self.parent.experiment.check(_plain(value))
 
     def set(self, value: Mapping[str, Any]) -> Status:
-        """Ask for a recipe, as `check_value` allows."""
+        """Set the recipe of the next measurement; `check_value` checks it."""
         return self._ask(self.parent.experiment.check(_plain(value)))
 
     @property
     def position(self) -> dict[str, float | str]:
-        """The recipe that was asked for last."""
+        """The recipe that was set last."""
         return self.parent.asked
 
 
@@ -393,7 +394,7 @@ class RigParameter(_Setpoint):
         self._parameter = parameter
 
     def check_value(self, value: Any) -> None:
-        """Refuse what is outside the parameter's limits.
+        """Refuse a value outside the parameter's limits.
 
         Raises:
             OutOfBounds: It is.
@@ -401,12 +402,12 @@ class RigParameter(_Setpoint):
         self._parameter.check(_plain({"value": value})["value"])
 
     def set(self, value: Any) -> Status:
-        """Ask for a value, as `check_value` allows."""
+        """Set the value of the next measurement; `check_value` checks it."""
         return self._ask({self._parameter.name: self._parameter.check(_plain({"value": value})["value"])})
 
     @property
     def position(self) -> float | str:
-        """The value that was asked for last."""
+        """The value that was set last."""
         return self.parent.asked[self._parameter.name]
 
 
@@ -414,7 +415,7 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
     """An adaptive plan: the campaign's strategy chooses, the RunEngine performs, and the campaign's store remembers.
 
     A campaign of the same name goes on where it stopped. A failed measurement is a failed trial, as in `Campaign.run`; after five in a
-    row the plan gives up. Afterwards `stopped_because` of the campaign says why it ended.
+    row the plan gives up, and when somebody stops the rig. Afterwards `stopped_because` of the campaign says why it ended.
 
     Args:
         md: More for the start document.
@@ -432,34 +433,38 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
     if rig.experiment != campaign.driver.experiment:
         raise InvalidInput(f"campaign {campaign.name!r} is about {campaign.driver.experiment.name}; give a rig of that experiment")
     about = {"plan_name": "campaign_plan", "detectors": [rig.name], "motors": [rig.recipe.name]}
-    about |= {"campaign": campaign.name, "goal": campaign.goal.text, "strategy": campaign.words["strategy"]["name"], **(md or {})}
+    about |= {"campaign": campaign.name, "goal": campaign.goal.text, "strategy": campaign.specification["strategy"]["name"], **(md or {})}
+
+    def decided(n_before: int) -> Suggestion | None:
+        # What is measured must be stored afterwards, so whether it can be is found out before.
+        with campaign.store.locked(campaign.name):
+            campaign.store.check_writable()
+            return campaign.decide(n_before)
 
     @bpp.stage_decorator([rig])  # type: ignore[untyped-decorator, unused-ignore]
     @bpp.run_decorator(md=about)  # type: ignore[untyped-decorator, unused-ignore]
     def adaptive() -> Generator[Any, Any, None]:
-        n_failures = 0
-        while True:
-            trials = campaign.trials
-            reached = campaign.stop_rule.reason(campaign.goal, trials) if campaign.stop_rule else None
-            campaign.stopped_because = reached or campaign.budget.exhausted(trials)
-            if campaign.stopped_because:
-                return
-            (suggestion,) = campaign.suggest()
+        n_before = len(campaign.trials)
+        failure: FailedStatus | None = None
+        while (suggestion := decided(n_before)) is not None:
             settings = suggestion.settings
             yield from bps.checkpoint()
             yield from bps.abs_set(rig.recipe, settings, wait=True)
             try:
                 yield from bps.trigger_and_read([rig])
-            except FailedStatus as failure:
-                error = failure.args[0].exception()
-                n_failures += 1
-                campaign.tell(settings, None, error.cost if isinstance(error, DriverError) else Cost(), str(error))
-                if n_failures == FAILURES_IN_A_ROW:
+            except FailedStatus as failed:
+                failure, error = failed, failed.args[0].exception()
+                cost = error.cost if isinstance(error, DriverError) else Cost()
+                source = "stopped" if isinstance(error, Stopped) else "driver"
+                campaign.tell(settings, None, cost, str(error), source=source)
+                if source == "stopped":  # it takes a person to go on
                     raise
             else:
-                assert rig.measurement is not None, "a trigger that succeeded has measured something"
-                n_failures = 0
-                campaign.tell(settings, rig.measurement.outcomes, rig.measurement.cost, raw=rig.measurement.raw)
+                done = rig.measurement
+                assert done is not None, "a trigger that succeeded has measured something"
+                campaign.tell(settings, done.outcomes, done.cost, raw=done.raw, source="driver")
+        if campaign.is_failing and failure is not None:
+            raise failure
 
     trials = campaign.trials
     if trials and isinstance(rig.driver, Resumes):

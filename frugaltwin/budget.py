@@ -1,4 +1,4 @@
-"""When a campaign ends: its budget is used, or its goal is reached."""
+"""Budget and stop rule: a campaign ends when its budget is used or its goal is reached."""
 
 import math
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from frugaltwin.experiment import Trial, quantity, total_cost
 from frugaltwin.goals import Goal, ScoredGoal
 
 IDLE = 10
-"""So many trials that use nothing of what is limited show that the budget would never end."""
+"""Number of trials in a row without any limited cost, after which the budget is found to be endless."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a campaign may use in all, over every session; None is no limit."""
+    """Limits of a campaign in all, over every session; None is no limit."""
 
     runs: int | None = None
     seconds: float | None = None
@@ -30,7 +30,7 @@ class Budget:
                 raise InvalidInput(f"budget {name} = {limit:g} leaves nothing to do; it must be above 0")
 
     def exhausted(self, trials: list[Trial], next_cost: Cost = Cost()) -> str | None:
-        """Why no further trial of `next_cost` is affordable, or None when one is."""
+        """The reason why no further trial of `next_cost` is affordable, or None when one is."""
         if self.runs is not None and len(trials) >= self.runs:
             return f"budget: {len(trials)} of {self.runs} runs"
         limits = [(name, unit) for name, unit in (("seconds", "s"), ("money", "USD"), ("volume", "mL")) if getattr(self, name) is not None]
@@ -48,12 +48,12 @@ class Budget:
 
 @dataclass(frozen=True)
 class StopRule:
-    """Ends a campaign as soon as a reading is this good or better."""
+    """Rule that ends a campaign as soon as a reading is this good or better."""
 
     score: float
 
     def reason(self, goal: Goal, trials: list[Trial]) -> str | None:
-        """Why the campaign is done, or None when it is not."""
+        """The reason why the campaign is done, or None when it is not."""
         best = goal.best(trials)
         if best is None or not isinstance(goal, ScoredGoal) or goal.is_better(self.score, than=best[1]):
             return None

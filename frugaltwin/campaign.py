@@ -1,4 +1,4 @@
-"""The closed loop: suggest, check, perform, store, yield. Its state is the store's and nothing else's."""
+"""Campaigns, the closed loop: suggest, check, perform, store, yield. Their state is in the store only."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, OutOfBounds, Stopped, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
 from frugaltwin.goals import Goal, ScoredGoal
-from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Recommends, Resumes, Strategy
-from frugaltwin.prediction import Prediction
-from frugaltwin.state import Rejection, State, Suggestion
+from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Resumes, Strategy
+from frugaltwin.record import Record
+from frugaltwin.state import Prediction, Rejection, State, Suggestion
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 class Campaign:
     """A strategy that tries settings on a driver for a goal, until its budget is used or its goal is reached.
 
-    Whatever interrupts it, a campaign of the same name goes on where it stopped.
+    A campaign of the same name goes on where an interrupted one stopped.
     """
 
     def __init__(
@@ -51,18 +51,18 @@ class Campaign:
         store: Store,
         budget: Budget = Budget(runs=10),
         stop_rule: StopRule | None = None,
-        words: Mapping[str, Any] | None = None,
+        specification: Mapping[str, Any] | None = None,
     ) -> None:
         """A campaign of parts made by hand; `open` makes them by name.
 
         Args:
-            words: What the parts were made from, kept in the store.
+            specification: Names and options of the parts, kept in the store.
 
         Raises:
             InvalidInput: A stop rule for a goal without a score.
         """
         if stop_rule and not isinstance(goal, ScoredGoal):
-            raise InvalidInput(f"{goal.text} has no score to stop at; leave --stop out and limit the budget")
+            raise InvalidInput(f"{goal.text} has no score to stop at; leave the stop rule out and limit the budget", field="stop")
         self.name, self.driver, self.goal, self.strategy, self.store = name, driver, goal, strategy, store
         self.budget, self.stop_rule = budget, stop_rule
         made_by_hand = {
@@ -71,7 +71,7 @@ class Campaign:
             "strategy": {"name": type(strategy).__name__, "options": {}},
             "seed": 0,
         }
-        self.words = dict(words or made_by_hand)
+        self.specification = dict(specification or made_by_hand)
         self.stopped_because: str | None = None
         self._stop = threading.Event()
         self._n_before = 0
@@ -79,10 +79,10 @@ class Campaign:
 
     @classmethod
     def open(cls, spec: CampaignSpec | None = None, **fields: Any) -> Self:
-        """A campaign in words, new or as it is in the store.
+        """A campaign by its specification, new or as it is in the store.
 
         Args:
-            spec: What is wanted; or its fields, one by one: ``Campaign.open(driver="color-mixing", goal="match-color:coral")``.
+            spec: The specification; or its fields, one by one: ``Campaign.open(driver="color-mixing", goal="match-color:coral")``.
 
         Raises:
             UnknownName: A driver, goal, strategy or option has another name.
@@ -103,10 +103,15 @@ class Campaign:
         fingerprint = driver.fingerprint if isinstance(driver, Fingerprints) else None
         if stored and is_begun and fingerprint != stored.body.get("fingerprint"):
             where = describe(choice["options"]) or choice["name"]
-            raise CampaignError(f"{where}: this has changed since campaign {stored.name!r} was started; choose another --name")
+            text = f"{where}: this has changed since campaign {stored.name!r} was started; choose another name"
+            raise CampaignError(text, field="name")
         goal = catalog.make_goal(words["goal"] or catalog.default_goal(driver), driver, seed)
         if stored and is_begun and goal.text != stored.body["goal"]:
-            raise CampaignError(_other_words(stored.name, "goal", stored.body["goal"], goal.text))
+            raise _contradiction(stored.name, "goal", stored.body["goal"], goal.text)
+        if stored and is_begun:
+            begun_with = experiment_from_json(stored.body["experiment"])
+            if begun_with.is_nearly(driver.experiment):  # a trial keeps its score on every processor
+                goal = replace(goal, experiment=begun_with)
         chosen = words["strategy"] or {"name": goal.default_strategy, "options": {}}
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
         name = spec.name or _new_name(choice["name"], store)
@@ -124,17 +129,17 @@ class Campaign:
 
         record = store.find(name)
         if record is None:
-            names = [r.name for r in store.campaigns()]
+            names = store.names()
             near = get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else (f"there are {', '.join(names)}" if names else "there is none yet")
             raise UnknownName(f"there is no campaign {name!r} in {store.path}; {hint}")
-        driver = Absent(experiment_from_json(record.body["experiment"]))
+        driver = OfflineDriver(experiment_from_json(record.body["experiment"]))
         chosen = record.body["strategy"]
-        if chosen["name"] not in catalog.STRATEGIES:
+        if not catalog.is_known("strategy", chosen["name"]):
             chosen = {"name": "random", "options": {}}  # a strategy made by hand: without it the best reading is recommended
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=int(record.body["seed"]))
         words = {k: v for k, v in record.body.items() if k not in ("id", "experiment", "versions")}
-        return cls(name, driver, catalog.make_goal(record.body["goal"], driver), strategy, store, words=words)
+        return cls(name, driver, catalog.make_goal(record.body["goal"], driver), strategy, store, specification=words)
 
     def __repr__(self) -> str:
         return f"<Campaign {self.name!r}: {self.goal.title}, {len(self.trials)} trials>"
@@ -206,7 +211,7 @@ class Campaign:
         return State(self.goal, tuple(self.trials if trials is None else trials), rejections=tuple(rejections))
 
     def suggest(self, count: int = 1) -> list[Suggestion]:
-        """Suggestions to try next, for a person to perform and `tell`. Asked twice, it says the same.
+        """Suggest what to try next, for a person to perform and `tell`. The same trials give the same suggestion.
 
         Raises:
             CampaignError: Another process has this campaign open.
@@ -222,11 +227,13 @@ class Campaign:
         cost: Cost = Cost(),
         error: str | None = None,
         raw: Mapping[str, float | str] | None = None,
+        source: str = "told",
     ) -> Trial:
         """Store what a person performed; without outcomes it is a failed trial and `error` says why.
 
         Args:
-            raw: Whatever else was read on the way.
+            raw: Raw readings besides the outcomes.
+            source: As of a `Trial`: who performed it.
 
         Raises:
             OutOfBounds: The settings or the outcomes are not this experiment's.
@@ -236,7 +243,7 @@ class Campaign:
         checked = experiment.check(settings)
         measurement = None if outcomes is None else sensible(self.goal, checked, Measurement(outcomes, cost, raw or {}))  # type: ignore[arg-type]
         with self._locked():
-            trial = Trial(len(self.trials) + 1, checked, measurement, error, cost, "told", _now())
+            trial = Trial(len(self.trials) + 1, checked, measurement, error, cost, source, _now())
             self._keep(trial)
         return trial
 
@@ -249,43 +256,57 @@ class Campaign:
         return self.goal.best(self.trials)
 
     def recommendation(self) -> Settings | None:
-        """What to use from now on: the model's choice where the strategy has a model, else the best trial's; None without readings."""
-        best = self.best()
-        if best is None:
-            return None
-        if isinstance(self.strategy, Recommends):
-            return self.driver.experiment.check(self.strategy.recommend(self.state()))
-        return best[0].settings
+        """The settings to use from now on: by the model where the strategy has one, else those of the best trial; None without readings."""
+        return self.record().recommendation
+
+    def record(self) -> Record:
+        """The campaign as it is now, for pictures, reports and displays: it does not change any more."""
+        stored = self.store.find(self.name)
+        return Record(
+            self.name,
+            self.driver.experiment,
+            self.goal,
+            tuple(self.trials),
+            self.strategy,
+            predict=self.predict,
+            twin=self.twin,
+            budget=self.budget,
+            stop_rule=self.stop_rule,
+            stopped_because=self.stopped_because,
+            specification=self.specification | (dict(stored.body) if stored else {}),
+            store=self.store.path,
+            started=stored.created_at if stored else None,
+        )
 
     @property
     def model(self) -> Predicts:
-        """What `predict` asks: the strategy where it has a model, else the one that is made for the goal."""
+        """The model of `predict`: the strategy where it has one, else the goal's default strategy."""
         if isinstance(self.strategy, Predicts):
             return self.strategy
         from frugaltwin import catalog
 
-        strategy = catalog.make_strategy(self.goal.default_strategy, seed=int(self.words["seed"]))
+        strategy = catalog.make_strategy(self.goal.default_strategy, seed=int(self.specification["seed"]))
         assert isinstance(strategy, Predicts)
         return strategy
 
     def twin(self) -> Driver:
-        """The driver; made again from the campaign's words where it was opened for reading.
+        """The driver; made again from the specification where it was opened for reading.
 
         Raises:
             FrugalTwinError: It cannot be made any more.
         """
-        if not isinstance(self.driver, Absent):
+        if not isinstance(self.driver, OfflineDriver):
             return self.driver
         from frugaltwin import catalog
 
-        choice = self.words["driver"]
-        return catalog.make_driver(choice["name"], choice["options"], seed=int(self.words["seed"]), goal=self.goal.text)
+        choice = self.specification["driver"]
+        return catalog.make_driver(choice["name"], choice["options"], seed=int(self.specification["seed"]), goal=self.goal.text)
 
     def predict(self, settings: Sequence[Mapping[str, object]], trials: Sequence[Trial] | None = None) -> Prediction:
-        """What the model expects at other settings.
+        """Prediction of the model at other settings.
 
         Args:
-            trials: What it may know; all that the campaign has without it.
+            trials: The trials that it may know; all of the campaign without it.
 
         Raises:
             OutOfBounds: The experiment does not allow one of the settings.
@@ -315,7 +336,7 @@ class Campaign:
     def _repr_html_(self) -> str:
         from frugaltwin.pictures.report import notebook_html
 
-        return notebook_html(self)
+        return notebook_html(self.record())
 
     @property
     def is_failing(self) -> bool:
@@ -324,17 +345,17 @@ class Campaign:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Nobody else works on the campaign, and its trials can be stored."""
+        """Lock the campaign, and check that its trials can be stored."""
         with self.store.locked(self.name):
             self.store.check_writable()
             yield
 
     def _begin(self) -> str:
-        """Make sure that the campaign is in the store; its id, which no other campaign has, of whatever name and in whatever store."""
+        """Store the campaign if it is not stored yet; return its id, which no other campaign of any store has."""
         record = self.store.find(self.name)
         identity = str(record.body.get("id", record.created_at)) if record else secrets.token_hex(8)
         if record is None or not self.trials:
-            body = self.words | {"id": identity, "experiment": experiment_to_json(self.driver.experiment), "versions": versions()}
+            body = self.specification | {"id": identity, "experiment": experiment_to_json(self.driver.experiment), "versions": versions()}
             self.store.create(CampaignRecord(self.name, _now(), body))
         return identity
 
@@ -344,7 +365,7 @@ class Campaign:
         self.store.append(self.name, trial)
 
     def _next(self, trials: list[Trial], rejections: Sequence[Rejection] = ()) -> Suggestion | None:
-        """What to perform next; None when the campaign has ended, and `stopped_because` says why."""
+        """The suggestion to perform next; None when the campaign has ended, and `stopped_because` says why."""
         self._failures = _failing(trials[self._n_before :])
         self.stopped_because = (
             (self.stop_rule.reason(self.goal, trials) if self.stop_rule else None) or self.budget.exhausted(trials) or self._failures
@@ -378,15 +399,15 @@ class Campaign:
             return Trial(number, settings, None, f"the reading makes no sense: {error}", cost, finished_at=_now())
 
     def _described(self) -> dict[str, Any]:
-        """What the campaign is, for people who look at it from afar."""
+        """Description of the campaign for the service that performs its trials."""
         budget = {kind: limit for kind, limit in vars(self.budget).items() if limit is not None}
         stop = self.stop_rule.score if self.stop_rule else None
         words = {"name": self.name, "goal": self.goal.text, "budget": budget, "stop": stop}
-        return words | {k: self.words[k] for k in ("strategy", "seed")}
+        return words | {k: self.specification[k] for k in ("strategy", "seed")}
 
 
-class Absent:
-    """The driver of a campaign that is only read: it knows its experiment and performs nothing."""
+class OfflineDriver:
+    """Driver of a campaign that is only read: it has an experiment and performs nothing."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
@@ -403,14 +424,14 @@ class Absent:
 
 
 def unconnected(name: str, options: Mapping[str, Any], experiment: Experiment) -> Driver:
-    """A driver for what it knows unconnected, its prices say; where its parts are on another machine, one that knows its experiment."""
+    """A driver that is never connected, for its prices; an offline one where its parts are on another machine."""
     from frugaltwin import catalog
 
     try:
         return catalog.make_driver(name, options)
     except FrugalTwinError:
         _log.info("the driver %s cannot be made here", name, exc_info=True)
-        return Absent(experiment)
+        return OfflineDriver(experiment)
 
 
 def versions() -> dict[str, str]:
@@ -467,7 +488,7 @@ def _agreed(spec: CampaignSpec, stored: Mapping[str, Any], is_begun: bool) -> di
     if is_begun:
         for field in asked.keys() & {"driver", "strategy", "seed"}:
             if asked[field] != stored[field]:
-                raise CampaignError(_other_words(str(spec.name), field, _shown(stored[field]), _shown(asked[field])))
+                raise _contradiction(str(spec.name), field, _shown(stored[field]), _shown(asked[field]))
     elif asked.get("driver", stored["driver"]) != stored["driver"]:
         stored = _words(spec)  # another lab: its goal and its strategy are others too
     return {field: stored[field] for field in ("driver", "goal", "strategy", "seed")} | asked
@@ -480,11 +501,12 @@ def _shown(word: Any) -> str:
     return f"{word['name']} ({options})" if options else str(word["name"])
 
 
-def _other_words(name: str, field: str, stored: str, asked: str) -> str:
-    return f"campaign {name!r} was started with {field} {stored}, not {asked}; leave that out to go on with it, or choose another --name"
+def _contradiction(name: str, field: str, stored: str, asked: str) -> CampaignError:
+    text = f"campaign {name!r} was started with {field} {stored}, not {asked}; leave that out to go on with it, or choose another name"
+    return CampaignError(text, field="name")
 
 
 def _new_name(driver: str, store: Store) -> str:
-    taken = {record.name for record in store.campaigns()}
+    taken = set(store.names())
     word = driver.rstrip("/").rpartition("/")[2]  # of an address, the rig's name
     return next(name for k in range(1, 10**9) if (name := f"{word}-{k}") not in taken)

@@ -1,18 +1,23 @@
-"""Everything that can be chosen by name. A new plug-in is one new file and one line here."""
+"""Everything that can be chosen by name. A new plug-in of ours is one new file and one line here.
 
-import ast
+Other people's plug-ins are added by `register`, or by entry points of their package: docs/extending.md.
+"""
+
 import importlib.util
 import inspect
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, cast, get_type_hints
+from typing import Any, TypeAlias, cast, get_type_hints
 
 import numpy as np
 
+from frugaltwin import data_sheets
 from frugaltwin.color import Lab
 from frugaltwin.errors import DriverError, InvalidInput, MissingPart, ShadowedPackage, UnknownName, in_words
 from frugaltwin.experiment import Settings
@@ -67,8 +72,81 @@ SERIAL_MIXER = "hardware.mixers:serial_mixer"
 REMOTE_DRIVER = "frugaltwin.client.remote_driver:remote_driver"
 """A driver whose name is an address is a rig of a service: ``http://192.168.1.20:8000/rigs/color-1``."""
 KINDS = {"driver": DRIVERS, "strategy": STRATEGIES, "goal": GOALS}
+"""Our own plug-ins; `names` has everybody's."""
+GROUPS = {"driver": "frugaltwin.drivers", "strategy": "frugaltwin.strategies", "goal": "frugaltwin.goals", "mixer": "frugaltwin.mixers"}
+"""The groups of entry points in which an installed package lists its plug-ins."""
+PACKAGES = ("frugaltwin", "simulator", "optimizers", "hardware", "api")
 
 Options = Mapping[str, object]
+Target: TypeAlias = str | Callable[..., object]
+"""A callable that makes the plug-in, or where it is: ``module:callable``."""
+
+_OURS = KINDS | {"mixer": MIXERS}
+_registered: dict[str, dict[str, Target]] = {kind: {} for kind in GROUPS}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A plug-in's target, and the installed package that lists it."""
+
+    target: Target
+    package: str = ""
+
+
+@dataclass(frozen=True)
+class _Installed:
+    """The plug-ins of installed packages, by kind and name, and a sentence for each that was refused."""
+
+    entries: dict[str, dict[str, _Entry]] = field(default_factory=lambda: {kind: {} for kind in GROUPS})
+    refused: list[str] = field(default_factory=list)
+
+
+def register(kind: str, name: str, target: Target) -> None:
+    """Add a plug-in to the catalog of this process: it is chosen, listed and described like ours.
+
+    A package whose plug-ins every process is to find lists them as entry points: docs/extending.md. The same target may be registered
+    again, in a notebook say, and takes the place of the earlier one.
+
+    Args:
+        kind: ``driver``, ``strategy``, ``goal`` or ``mixer``. The drivers over a mixer that is not ours know no truth.
+        name: Lower-case letters and digits, with hyphens between words.
+        target: A callable, or ``module:callable``, which is imported on first use.
+
+    Raises:
+        UnknownName: There is no such kind.
+        InvalidInput: It is no name, no target, or the name is taken.
+    """
+    if kind not in GROUPS:
+        raise UnknownName(_unknown("kind of plug-in", kind, list(GROUPS)))
+    if reason := _objection(kind, name, target, _installed().entries if _installed.cache_info().currsize else {}):
+        raise InvalidInput(f"cannot register the {kind} {name!r}: {reason}")
+    _registered[kind][name] = target
+
+
+def names(kind: str) -> list[str]:
+    """Everybody's plug-ins of a kind: ours, the registered ones, then those of installed packages."""
+    return [*_OURS[kind], *_registered[kind], *_installed().entries[kind]]
+
+
+def refused() -> list[str]:
+    """A sentence for every entry point of an installed package that is not in the catalog."""
+    return list(_installed().refused)
+
+
+def is_known(kind: str, name: str) -> bool:
+    """Whether somebody has a plug-in of that name."""
+    return not is_remote(name) and _found(kind, name) is not None
+
+
+def target(kind: str, name: str) -> Callable[..., Any]:
+    """The callable that makes a plug-in.
+
+    Raises:
+        UnknownName: There is no plug-in of that name.
+        MissingPart: It cannot be imported.
+    """
+    return _loaded(kind, name, _entry(kind, name))
 
 
 def make_driver(name: str, options: Options | None = None, **defaults: object) -> Driver:
@@ -97,10 +175,10 @@ def make_mixer(where: str, **parts: object) -> Mixer:
         MissingPart: Something is not installed.
     """
     name, _, words = where.partition(":")
-    if name in MIXERS:
-        return cast(Mixer, resolve_name(MIXERS[name])(words, **parts))
+    if entry := _found("mixer", name):
+        return cast(Mixer, _loaded("mixer", name, entry)(words, **parts))
     if re.fullmatch(r"[a-z-]*", where) and where != "auto":
-        raise UnknownName(_unknown("mixer", where, [*MIXERS, "auto", "/dev/ttyACM0"]))
+        raise UnknownName(_unknown("mixer", where, [*names("mixer"), "auto", "/dev/ttyACM0"]))
     return cast(Mixer, resolve_name(SERIAL_MIXER)(where, **parts))
 
 
@@ -121,7 +199,12 @@ def resolved_options(kind: str, name: str, options: Options) -> dict[str, str | 
         UnknownName: There is no such option.
         InvalidInput: One has an impossible value.
     """
-    _, given = _understood(kind, name, options, {})
+    return resolved(name, target(kind, name), options)
+
+
+def resolved(name: str, factory: Callable[..., Any], options: Options) -> dict[str, str | int | float | bool]:
+    """The same for a plug-in's callable, whether it is in the catalog or not."""
+    given = _understood(name, factory, options, {})
     return {k: str(v.absolute()) if isinstance(v, Path) else cast(str | int | float | bool, v) for k, v in given.items()}
 
 
@@ -142,8 +225,10 @@ def make_goal(text: str, driver: Driver, seed: int = 0) -> Goal:
         InvalidInput: The rest of the words cannot be understood.
     """
     name, _, argument = text.partition(":")
-    entry = _entry("goal", name.strip())
-    return cast(type[Goal], resolve_name(entry)).parse(argument.strip(), driver.experiment, lambda s: _reachable_color(driver, s), seed)
+    goal = target("goal", name.strip())
+    if not (inspect.isclass(goal) and issubclass(goal, Goal)):
+        raise MissingPart(f"the goal {name.strip()} is no subclass of frugaltwin.Goal; tell its authors")
+    return goal.parse(argument.strip(), driver.experiment, lambda s: _reachable_color(driver, s), seed)
 
 
 def default_goal(driver: Driver) -> str:
@@ -158,21 +243,37 @@ def default_goal(driver: Driver) -> str:
     if labeled := next((o.name for o in driver.experiment.outcomes if o.labels), None):
         return f"map:{labeled}"
     names = ", ".join(f"minimize:{o.name}" for o in driver.experiment.outcomes if not o.labels)
-    raise InvalidInput(f"say what is wanted of {driver.experiment.name} with --goal" + (f", for example {names}" if names else ""))
+    example = f", for example {names}" if names else ""
+    raise InvalidInput(f"{driver.experiment.name} has no goal of its own; name one{example}", field="goal")
 
 
 def summary(kind: str, name: str) -> str:
-    """One line about a plug-in."""
-    return data_sheet(kind, name).splitlines()[0]
+    """One line about a plug-in; about one that cannot be loaded, why."""
+    try:
+        sheet = data_sheet(kind, name)
+    except MissingPart as error:
+        return str(error)
+    return sheet.partition("\n")[0] or "its author wrote no data sheet"
 
 
 def data_sheet(kind: str, name: str) -> str:
-    """All that its author says of a plug-in: equations, units, options, sources. Nothing is imported for it."""
-    module, _, attribute = _entry(kind, name).partition(":")
-    for node in _parsed(module).body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
-            return ast.get_docstring(node) or ""
-    raise LookupError(f"{module} does not define {attribute}")
+    """All that its author says of a plug-in: equations, units, options, sources. Nothing is imported where its source shows it.
+
+    Raises:
+        UnknownName: There is no plug-in of that name.
+        MissingPart: It has to be imported, and cannot be.
+    """
+    entry = _entry(kind, name)
+    if isinstance(entry.target, str):
+        _check_ours(entry.target)
+        if (sheet := data_sheets.written(entry.target)) is not None:
+            return sheet
+    return docstring(_loaded(kind, name, entry))
+
+
+def docstring(factory: Callable[..., Any]) -> str:
+    """The data sheet of a plug-in's callable."""
+    return inspect.getdoc(factory) or ""
 
 
 def kind_of(name: str) -> str:
@@ -181,10 +282,10 @@ def kind_of(name: str) -> str:
     Raises:
         UnknownName: It is none of them.
     """
-    for kind, table in KINDS.items():
-        if name in table or (kind == "driver" and is_remote(name)):
+    for kind in KINDS:
+        if _found(kind, name):
             return kind
-    raise UnknownName(_unknown("plug-in", name, [n for table in KINDS.values() for n in table]))
+    raise UnknownName(_unknown("plug-in", name, [n for kind in KINDS for n in names(kind)]))
 
 
 def check_packages() -> None:
@@ -193,7 +294,7 @@ def check_packages() -> None:
     Raises:
         ShadowedPackage: It does; the message says which file.
     """
-    for package in ("frugaltwin", "simulator", "optimizers", "hardware", "api"):
+    for package in PACKAGES:
         _check_package(package)
 
 
@@ -207,20 +308,105 @@ def _check_package(package: str) -> None:
         raise ShadowedPackage(f"{hiding} hides our package {package!r}; rename that file, or work in another folder")
 
 
+def _check_ours(target: str) -> None:
+    """Refuse a target in a package of ours that is hidden by another file."""
+    package = target.partition(":")[0].partition(".")[0]
+    if package in PACKAGES:
+        _check_package(package)
+
+
 @cache
-def _parsed(module: str) -> ast.Module:
-    _check_package(module.partition(".")[0]) if not module.startswith("frugaltwin") else None
-    path = Path(__file__).resolve().parent.parent.joinpath(*module.split(".")).with_suffix(".py")
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _installed() -> _Installed:
+    from importlib import metadata
+
+    found, points = _Installed(), metadata.entry_points()
+    for kind, group in GROUPS.items():
+        for point in sorted(points.select(group=group), key=lambda p: (p.dist.name if p.dist else "", p.name)):
+            package, target = point.dist.name if point.dist else point.module, f"{point.module}:{point.attr}"
+            if _registered[kind].get(point.name) == target:
+                continue
+            if reason := _objection(kind, point.name, target, found.entries):
+                found.refused.append(f"the {kind} {point.name!r} of the package {package} is left out: {reason}")
+            else:
+                found.entries[kind][point.name] = _Entry(target, package)
+    return found
 
 
-def _entry(kind: str, name: str) -> str:
-    table = KINDS[kind]
+def _objection(kind: str, name: str, target: Target, installed: Mapping[str, Mapping[str, _Entry]]) -> str:
+    """The reason why a plug-in cannot have that name; empty when it can."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        return "a name has lower-case letters and digits, with hyphens between words"
+    if isinstance(target, str) and not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", target):
+        return f"{target!r} is no target; write module:callable"
+    if not isinstance(target, str) and not callable(target):
+        return f"{target!r} cannot be called; give a class or a function"
+    return _taken(kind, name, target, installed)
+
+
+def _taken(kind: str, name: str, target: Target, installed: Mapping[str, Mapping[str, _Entry]]) -> str:
+    """The sentence that says who has a name; empty when nobody has it."""
+    for other in _rivals(kind):
+        holder = _registered[other].get(name)
+        if name in _OURS[other]:
+            return f"frugaltwin has a {other} of that name; choose another"
+        if holder and (other != kind or _where(holder) != _where(target)):
+            return f"{_where(holder)} is registered as the {other} of that name; choose another"
+        if entry := installed.get(other, {}).get(name):
+            return f"the package {entry.package} has a {other} of that name; choose another"
+    return ""
+
+
+def _rivals(kind: str) -> Iterable[str]:
+    """The kinds that share their names with a kind: `frugaltwin catalog NAME` has to know what a name means."""
+    return ("mixer",) if kind == "mixer" else KINDS
+
+
+def _where(target: Target) -> str:
+    return target if isinstance(target, str) else f"{target.__module__}:{getattr(target, '__qualname__', target)}"
+
+
+def _found(kind: str, name: str) -> _Entry | None:
+    """The plug-in of that name. Installed packages are looked through only for a name that nobody else has."""
     if kind == "driver" and is_remote(name):
-        return REMOTE_DRIVER
-    if name not in table:
-        raise UnknownName(_unknown(kind, name, list(table)))
-    return table[name]
+        return _Entry(REMOTE_DRIVER)
+    if known := _OURS[kind].get(name) or _registered[kind].get(name):
+        return _Entry(known)
+    if any(name in _OURS[other] or name in _registered[other] for other in _rivals(kind)):
+        return None
+    return _installed().entries[kind].get(name)
+
+
+def _entry(kind: str, name: str) -> _Entry:
+    if entry := _found(kind, name):
+        return entry
+    raise UnknownName(_unknown(kind, name, names(kind)))
+
+
+def _loaded(kind: str, name: str, entry: _Entry) -> Callable[..., Any]:
+    """The callable of a plug-in, imported.
+
+    Raises:
+        MissingPart: It cannot be; the message names the package.
+    """
+    if not isinstance(entry.target, str):
+        return entry.target
+    _check_ours(entry.target)
+    package = entry.target.partition(":")[0].partition(".")[0]
+    whose = f"the {kind} {name} of the package {entry.package or package}"
+    try:
+        loaded: Any = resolve_name(entry.target)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] != package:
+            raise MissingPart(f"the {kind} {name} needs the package {error.name!r}; install it with pip install {error.name}") from error
+        raise MissingPart(f"{whose} cannot be loaded: {error}; tell its authors") from error
+    except Exception as error:  # whatever other people's code does while it is imported
+        if package in PACKAGES:
+            raise
+        _log.exception("%s cannot be loaded", whose)
+        raise MissingPart(f"{whose} cannot be loaded: {type(error).__name__}: {error}; tell its authors") from error
+    if not callable(loaded):
+        raise MissingPart(f"{whose} cannot be loaded: {entry.target} cannot be called; tell its authors")
+    return cast(Callable[..., Any], loaded)
 
 
 def _unknown(kind: str, name: str, names: list[str]) -> str:
@@ -229,37 +415,54 @@ def _unknown(kind: str, name: str, names: list[str]) -> str:
 
 
 def _make(kind: str, name: str, options: Options, defaults: Options) -> object:
-    factory, given = _understood(kind, name, options, defaults)
-    if missing := [k for k, p in inspect.signature(factory).parameters.items() if p.default is inspect.Parameter.empty and k not in given]:
-        raise InvalidInput(f"the {kind} {name} needs {', '.join(f'--option {k}=…' for k in missing)}")
+    return made(kind, name, target(kind, name), options, defaults)
+
+
+def made(kind: str, name: str, factory: Callable[..., Any], options: Options, defaults: Options) -> Any:
+    """What a plug-in's callable makes of options, whether it is in the catalog or not.
+
+    Args:
+        options: As for `make_driver`.
+        defaults: The same, as far as the callable has options of these names.
+
+    Raises:
+        UnknownName: There is no such option.
+        InvalidInput: One has an impossible value, or is missing.
+    """
+    given = _understood(name, factory, options, defaults)
+    if missing := [k for k, p in parameters(factory).items() if p.default is inspect.Parameter.empty and k not in given]:
+        raise InvalidInput(f"the {kind} {name} needs the option {' and the option '.join(missing)}", field="option")
     return factory(**given)
 
 
-def _understood(kind: str, name: str, options: Options, defaults: Options) -> tuple[Any, dict[str, object]]:
-    """The constructor of a plug-in and its arguments, converted."""
-    entry = _entry(kind, name)
-    _check_package(entry.partition(".")[0])
-    try:
-        factory = resolve_name(entry)
-    except ModuleNotFoundError as error:
-        raise MissingPart(f"the {kind} {name} needs the package {error.name!r}; install it with pip install {error.name}") from error
-    parameters = inspect.signature(factory).parameters
+def parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The options of a plug-in's callable, by name."""
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {k: p for k, p in inspect.signature(factory).parameters.items() if p.kind in by_name}
+
+
+def _understood(name: str, factory: Callable[..., Any], options: Options, defaults: Options) -> dict[str, object]:
+    """The arguments of a plug-in's callable, converted."""
+    known = parameters(factory)
     for option in options:
-        if option not in parameters:
-            raise UnknownName(_unknown(f"option of {name}", option, list(parameters)))
-    given = {k: v for k, v in defaults.items() if k in parameters} | dict(options)
-    hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
-    converted = {k: _converted(name, k, v, hints[k]) for k, v in given.items()}
+        if option not in known:
+            raise UnknownName(_unknown(f"option of {name}", option, list(known)))
+    given = {k: v for k, v in defaults.items() if k in known} | dict(options)
+    try:
+        hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    except NameError as error:
+        raise MissingPart(f"the types of the options of {name} cannot be read: {error}; tell its authors") from error
+    converted = {k: _converted(name, k, v, hints.get(k, Any)) for k, v in given.items()}
     seed = converted.get("seed")
     if isinstance(seed, int) and seed < 0:
         raise InvalidInput(f"seed = {seed} of {name}: it is a whole number from 0 up")
-    return factory, converted
+    return converted
 
 
 def _converted(name: str, option: str, value: object, hint: Any) -> object:
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-    if isinstance(value, bool) and hint is not bool:
+    if isinstance(value, bool) and hint not in (bool, Any):
         raise InvalidInput(f"option {option} = {str(value).lower()} of {name}: it is no yes-or-no option")
     try:
         return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
@@ -277,7 +480,8 @@ def _reachable_color(driver: Driver, seed: int) -> Lab:
     """The true color of settings drawn at random."""
     experiment = driver.experiment
     if not isinstance(driver, KnowsTruth):
-        raise InvalidInput(f"{experiment.name} is no twin, so no reachable color can be drawn; name one with --goal match-color:#rrggbb")
+        text = f"{experiment.name} is no twin, so no reachable color can be drawn; name one, such as match-color:#8fb04a"
+        raise InvalidInput(text, field="goal")
     # Another stream than the campaign's own, whose random strategy would else begin with the answer.
     draws = np.random.SeedSequence((seed, 1931)).generate_state(100)
     for draw in draws:
@@ -287,4 +491,5 @@ def _reachable_color(driver: Driver, seed: int) -> Lab:
         except DriverError:
             continue  # not every setting can be measured; the next draw may be
         return color["L"], color["a"], color["b"]
-    raise InvalidInput(f"no reachable color found for {experiment.name} in {len(draws)} draws; name one with --goal match-color:#rrggbb")
+    text = f"no reachable color found for {experiment.name} in {len(draws)} draws; name one, such as match-color:#8fb04a"
+    raise InvalidInput(text, field="goal")

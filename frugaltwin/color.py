@@ -24,11 +24,15 @@ Lab: TypeAlias = tuple[float, float, float]
 _TINY = 1e-18  # keeps square roots differentiable at 0; moves a color difference by 1e-9 at most
 _DELTA = 6 / 29
 
-# Linear sRGB → XYZ, IEC 61966-2-1:1999. Its rows add up to D65.
-_SRGB_TO_XYZ = np.array(
-    [[0.4123907993, 0.3575843394, 0.1804807884], [0.2126390059, 0.7151686788, 0.0721923154], [0.0193308187, 0.1191947798, 0.9505321522]]
+SRGB_TO_XYZ = (
+    (0.4123907993, 0.3575843394, 0.1804807884),
+    (0.2126390059, 0.7151686788, 0.0721923154),
+    (0.0193308187, 0.1191947798, 0.9505321522),
 )
-_SRGB_WHITE = _SRGB_TO_XYZ.sum(axis=1)
+"""Linear sRGB → XYZ. The rows add up to D65. Source: IEC 61966-2-1:1999."""
+
+_SRGB_WHITE = np.array(SRGB_TO_XYZ).sum(axis=1)
+_XYZ_TO_SRGB = np.linalg.inv(np.array(SRGB_TO_XYZ))
 
 
 @cache
@@ -38,7 +42,7 @@ def cie_table() -> dict[str, NDArray[np.float64]]:
     ``wavelength_nm``, ``x_bar y_bar z_bar`` (1931 2° observer), ``d65`` and ``led_b4`` (illuminants, arbitrary units).
     Source: CIE 018:2019, doi:10.25039/TR.018.2019; CIE 015:2018, doi:10.25039/TR.015.2018.
     """
-    text = files("frugaltwin").joinpath("cie.csv").read_text().splitlines()
+    text = files("frugaltwin").joinpath("cie", "observer_and_illuminants.csv").read_text().splitlines()
     values = np.array([[float(cell) for cell in line.split(",")] for line in text[1:]])
     return {name: values[:, j].copy() for j, name in enumerate(text[0].split(","))}
 
@@ -127,21 +131,32 @@ def delta_e(lab1: Array, lab2: Array) -> Array:
     return root(l**2 + c**2 + k**2 + R * c * k)
 
 
+def _product(values: Array, matrix: Array) -> Array:
+    """The product [..., m] of a matrix [m, n] and values [..., n], the same to the last bit alone and among others.
+
+    A library's matrix product rounds one row otherwise than several, and otherwise on each processor. This sum has one order.
+    """
+    total = values[..., 0:1] * matrix[:, 0]
+    for k in range(1, matrix.shape[1]):
+        total = total + values[..., k : k + 1] * matrix[:, k]
+    return total
+
+
 def reading_xyz(color: Colorimetry, channels: Array, exposure: Array | float = 1.0) -> Array:
-    """XYZ [..., 3] of sensor channels [..., n] that collected light for `exposure` [...]."""
+    """XYZ [..., 3] of the readings of sensor channels [..., n] at `exposure` [...]."""
     xp = array_api_compat.array_namespace(channels)
     per_exposure = channels / exposure[..., None] if not isinstance(exposure, float) else channels / exposure
-    return per_exposure @ xp.asarray(np.array(color.to_xyz).T, dtype=channels.dtype)
+    return _product(per_exposure, xp.asarray(np.array(color.to_xyz), dtype=channels.dtype))
 
 
 def reading_lab(color: Colorimetry, channels: Array, exposure: Array | float = 1.0) -> Array:
-    """Lab [..., 3] of sensor channels [..., n] that collected light for `exposure` [...]."""
+    """Lab [..., 3] of the readings of sensor channels [..., n] at `exposure` [...]."""
     return lab(reading_xyz(color, channels, exposure), np.array(color.white))
 
 
 def srgb(lab: Array) -> NDArray[np.float64]:
     """The nearest displayable sRGB in [0, 1], [..., 3], of Lab [..., 3]: for swatches on a screen only."""
-    linear = np.clip(xyz(np.asarray(lab, dtype=float), _SRGB_WHITE) @ np.linalg.inv(_SRGB_TO_XYZ).T, 0.0, 1.0)
+    linear = np.clip(_product(xyz(np.asarray(lab, dtype=float), _SRGB_WHITE), _XYZ_TO_SRGB), 0.0, 1.0)
     encoded: NDArray[np.float64] = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return encoded
 
@@ -165,7 +180,7 @@ def lab_of_hex(code: str) -> Lab:
     """
     v = np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     linear = np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
-    L, a, b = lab(_SRGB_TO_XYZ @ linear, _SRGB_WHITE)
+    L, a, b = lab(_product(linear, np.array(SRGB_TO_XYZ)), _SRGB_WHITE)
     return float(L), float(a), float(b)
 
 

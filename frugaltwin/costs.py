@@ -1,4 +1,4 @@
-"""What an experiment takes from a lab: time, money and liquid."""
+"""Cost of an experiment: time, money and liquid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cost:
-    """What something took from the lab."""
+    """Time, money and liquid that something took."""
 
     seconds: float = 0.0
     """Lab time, s (virtual on a twin)."""

@@ -1,4 +1,4 @@
-"""What a twin knows of its own diagram beyond the truth at single settings: boundaries, tie lines, special points, a section."""
+"""True diagrams of twins: boundaries, tie lines, special points, a section."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +17,7 @@ class Line:
     points: Floats
     """[n, k] in natural units, in the order of the diagram's axes."""
     name: str = ""
-    """Written beside it, where it has one."""
+    """Text beside the line; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,19 @@ class Curve:
 
 @dataclass(frozen=True)
 class Section:
-    """A diagram of its own beside the main one, for one value of a parameter: free energy against composition, say."""
+    """A second diagram beside the main one, for one value of a parameter: free energy against composition, say."""
 
     title: str
     x_label: str
     y_label: str
     curves: tuple[Curve, ...]
     cuts: tuple[str, float] | None = None
-    """The parameter that it was cut at, and where: shown as a line in the main diagram."""
+    """The parameter that is held and its value: a line in the main diagram."""
 
 
 @dataclass(frozen=True)
 class Diagram:
-    """A true diagram. Its fields are drawn from the twin's truth; the rest is what the twin knows besides."""
+    """A true diagram. Its fields are drawn from the twin's truth; lines, marks and section are exact."""
 
     axes: tuple[str, ...]
     """The parameters that span it: two (x, then y), or three that are the parts of a mixture."""
@@ -66,4 +66,4 @@ class Diagram:
     marks: tuple[Mark, ...] = ()
     section: Section | None = None
     n_points: int = 121
-    """Points along an axis at which the truth is asked for: fewer where it takes long."""
+    """Number of points along an axis at which the truth is computed: fewer where it takes long."""

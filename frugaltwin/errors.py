@@ -1,14 +1,14 @@
-"""Everything that can go wrong, as one tree. Every message is one sentence that says what to do next.
+"""Errors of the project, as one tree. Every message is one sentence that says what to do next.
 
 FrugalTwinError
 ├── UnknownName          no driver, strategy, goal, option or campaign of that name
-├── InvalidInput         a file, flag, color or goal that cannot be understood
+├── InvalidInput         a file, option, color or goal that cannot be understood
 │   └── OutOfBounds      settings that the experiment does not allow
-├── CampaignError        the campaign cannot go on: in use elsewhere, or started with other words
+├── CampaignError        the campaign cannot go on: in use elsewhere, or started with another specification
 ├── StoreError           the store cannot be read or written
-├── Refused              a service does not allow it: to you, with what is left of the budget, or as things are there
+├── Refused              a service does not allow it: for this token, for the rest of its budget, or in the present state
 ├── ShadowedPackage      a file of the user's hides one of our packages
-├── MissingPart          an optional package is not installed
+├── MissingPart          an optional package is not installed, or a plug-in's package is broken
 └── DriverError          the rig (or its twin) could not perform the settings; it is at rest
     ├── LinkError        no reply, a late reply, or a garbled one
     ├── RigFault         the rig answered "I must not", or its reading cannot be trusted
@@ -24,23 +24,33 @@ from frugaltwin.costs import Cost
 class FrugalTwinError(Exception):
     """The root of every error that this project raises on purpose."""
 
+    field: str = ""
+    """The field of the request that the message is about, such as ``goal`` or ``store``; empty when it is about none.
+
+    The message itself names no option of the command line, for it reaches users of Python and of the service too.
+    """
+
     problem: Mapping[str, Any] | None = None
-    """What a service said when the error came from one: its problem document (RFC 9457)."""
+    """The problem document (RFC 9457) of a service, when the error came from one."""
+
+    def __init__(self, message: str = "", *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class UnknownName(FrugalTwinError):
-    """Nothing has that name; the message says what comes nearest."""
+    """No such name; the message has the nearest one."""
 
 
 class InvalidInput(FrugalTwinError):
-    """What the user gave cannot be understood or used."""
+    """The input cannot be understood or used."""
 
 
 class OutOfBounds(InvalidInput):
     """The settings are not allowed by the experiment."""
 
     names: tuple[str, ...] = ()
-    """Of those that are at fault; none when it is what they are together."""
+    """The names of the wrong settings; empty when only their combination is wrong."""
 
     def __init__(self, message: str, *names: str) -> None:
         super().__init__(message)
@@ -48,7 +58,7 @@ class OutOfBounds(InvalidInput):
 
 
 class CampaignError(FrugalTwinError):
-    """The campaign is in use elsewhere, or it was started with other words."""
+    """The campaign is in use elsewhere, or it was started with another specification."""
 
 
 class StoreError(FrugalTwinError):
@@ -59,7 +69,7 @@ class StoreError(FrugalTwinError):
 
 
 class Refused(FrugalTwinError):
-    """A service does not allow it: to this token, with what is left of the budget, or in the state that things are in."""
+    """A service does not allow it: for this token, for the rest of its budget, or in the present state."""
 
 
 class ShadowedPackage(FrugalTwinError):
@@ -67,14 +77,14 @@ class ShadowedPackage(FrugalTwinError):
 
 
 class MissingPart(FrugalTwinError):
-    """An optional package is not installed."""
+    """An optional package is not installed, or a plug-in's package is broken."""
 
 
 class DriverError(FrugalTwinError):
     """The driver could not perform the settings. The rig is at rest."""
 
     cost: Cost = Cost()
-    """What the attempt took all the same."""
+    """The cost of the failed attempt."""
 
 
 class LinkError(DriverError):

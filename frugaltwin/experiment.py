@@ -1,4 +1,4 @@
-"""What can be tried and what comes back: the words that the whole project speaks.
+"""Experiments: parameters, constraints, outcomes, measurements and trials, the terms of the whole project.
 
 Plain frozen dataclasses on the standard library only, so that every other file may import this one.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from frugaltwin.costs import Cost
 from frugaltwin.errors import OutOfBounds
@@ -21,15 +21,15 @@ Outcomes: TypeAlias = Mapping[str, float | str]
 """One value per outcome name, in that outcome's unit (a label where the outcome has labels)."""
 
 SUM_TOLERANCE = 1e-6
-"""How far, relative to its scale, a constraint may be missed by settings that a person typed."""
+"""Tolerance of a constraint, relative to its scale, for settings that a person typed."""
 
 
 LARGEST = 1e100
-"""No setting and no outcome is larger: squares and sums of such numbers are still numbers."""
+"""Largest setting or outcome that is allowed: squares and sums of such numbers are still finite."""
 
 
 def quantity(value: float, unit: str) -> str:
-    """A number with its unit, as people write it.
+    """A number with its unit as text.
 
     >>> quantity(2.0, "mL"), quantity(0.25, "1")
     ('2 mL', '0.25')
@@ -74,7 +74,7 @@ class Continuous:
 
     @property
     def limits(self) -> str:
-        """The allowed values, for people."""
+        """The allowed values as text."""
         return f"[{self.low:g}, {self.high:g}]" + _suffix(self.unit)
 
 
@@ -109,7 +109,7 @@ class Discrete:
 
     @property
     def limits(self) -> str:
-        """The allowed values, for people."""
+        """The allowed values as text."""
         step = self.values[1] - self.values[0] if len(self.values) > 1 else 0.0
         even = len(self.values) > 12 and all(b - a == step for a, b in zip(self.values, self.values[1:], strict=False))
         if even:
@@ -145,7 +145,7 @@ class Categorical:
 
     @property
     def limits(self) -> str:
-        """The allowed names, for people."""
+        """The allowed names as text."""
         return "{" + ", ".join(self.values) + "}"
 
 
@@ -205,7 +205,7 @@ Constraint: TypeAlias = LinearConstraint | MixtureSum
 
 @dataclass(frozen=True)
 class Exposure:
-    """How much light a sensor collects: the product of (parameter + offset) over its registers."""
+    """Exposure of a sensor, the light that it collects: the product of (parameter + offset) over its registers."""
 
     registers: tuple[tuple[str, float], ...]
 
@@ -240,7 +240,7 @@ class KubelkaMunk:
 
 
 Law: TypeAlias = BeerLambert | Additive | KubelkaMunk
-"""What physics says of an outcome beforehand. Strategies may use it; the truth only follows it roughly."""
+"""Physical law that an outcome follows approximately. Strategies may use it."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Colorimetry:
-    """How the readings of a color sensor become a color: XYZ = matrix · (channels / exposure), then Lab against `white`."""
+    """Conversion of a color sensor's readings into a color: XYZ = matrix · (channels / exposure), then Lab against `white`."""
 
     channels: tuple[str, ...]
     """The outcomes that are read, n of them."""
@@ -278,6 +278,16 @@ class Colorimetry:
     white: tuple[float, float, float]
     """XYZ of the color that has L = 100."""
     exposure: Exposure | None = None
+
+    def is_nearly(self, other: Self) -> bool:
+        """Whether both are the same but for the last digits of the matrix."""
+        pairs = [pair for rows in zip(self.to_xyz, other.to_xyz, strict=False) for pair in zip(*rows, strict=False)]
+        is_close = all(math.isclose(one, two, rel_tol=1e-9) for one, two in pairs)
+        return is_close and self == replace(other, to_xyz=self.to_xyz) and _shape(self.to_xyz) == _shape(other.to_xyz)
+
+
+def _shape(matrix: tuple[tuple[float, ...], ...]) -> list[int]:
+    return [len(row) for row in matrix]
 
 
 @dataclass(frozen=True)
@@ -289,7 +299,7 @@ class Experiment:
     outcomes: tuple[Outcome, ...]
     constraints: tuple[Constraint, ...] = ()
     candidates: tuple[Settings, ...] = ()
-    """If there are any, they are the only settings allowed."""
+    """The only settings that are allowed; empty for all that parameters and constraints allow."""
     color: Colorimetry | None = None
     """Present when the outcomes are a color."""
 
@@ -308,6 +318,12 @@ class Experiment:
     @cached_property
     def _candidate_keys(self) -> frozenset[tuple[float | str, ...]]:
         return frozenset(self.key(c) for c in self.candidates)
+
+    def is_nearly(self, other: Self) -> bool:
+        """Whether both are the same but for the last digits of a color's matrix, which each processor rounds in its own way."""
+        if self.color is None or other.color is None:
+            return self == other
+        return self.color.is_nearly(other.color) and self == replace(other, color=self.color)
 
     def key(self, settings: Settings) -> tuple[float | str, ...]:
         """The values in the order of the parameters: equal for equal settings."""
@@ -360,17 +376,17 @@ def describe(values: Mapping[str, float | str]) -> str:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured for one set of settings."""
+    """Measurement of one set of settings."""
 
     outcomes: Outcomes
     cost: Cost = Cost()
     raw: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
-    """Whatever else was read on the way (counts, references, temperatures), kept for later."""
+    """Raw readings besides the outcomes (counts, references, temperatures)."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One attempt: the only thing that is ever stored."""
+    """One attempt to perform settings; it is stored whether it failed or not."""
 
     number: int
     settings: Settings
@@ -378,7 +394,7 @@ class Trial:
     """None when the attempt failed."""
     error: str | None = None
     cost: Cost = Cost()
-    """What the attempt took, measured or not."""
+    """Cost of the attempt, failed or not."""
     source: str = "driver"
     """``driver``, ``told`` when a person performed it, or ``stopped`` when somebody interrupted the driver."""
     finished_at: str = ""
@@ -391,5 +407,5 @@ def measured(trials: Iterable[Trial]) -> list[tuple[Settings, Measurement]]:
 
 
 def total_cost(trials: Sequence[Trial]) -> Cost:
-    """What all the trials took together."""
+    """The cost of all trials together."""
     return sum((t.cost for t in trials), Cost())

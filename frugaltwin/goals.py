@@ -112,7 +112,8 @@ class ScoredGoal(Goal):
             outcomes_array(self.experiment, [y for _, y in done]), settings_array(self.experiment, [t.settings for t, _ in done])
         )
         k = int(np.argmin(scores) if self.is_minimized else np.argmax(scores))
-        return done[k][0], float(scores[k])
+        trial, outcomes = done[k]
+        return trial, self.score_of(trial.settings, outcomes)  # as every display says it
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ class MatchColor(ScoredGoal):
 
     def __post_init__(self) -> None:
         if self.experiment.color is None:
-            raise InvalidInput(f"{self.experiment.name} does not measure a color; try --goal minimize:{self.experiment.outcomes[0].name}")
+            outcome = self.experiment.outcomes[0].name
+            raise InvalidInput(f"{self.experiment.name} does not measure a color; try the goal minimize:{outcome}", field="goal")
 
     @classmethod
     def parse(cls, argument: str, experiment: Experiment, draw: Callable[[int], Lab], seed: int) -> Self:
@@ -308,7 +310,9 @@ def scored(goal: Goal, strategy: str) -> ScoredGoal:
         InvalidInput: It has none.
     """
     if not isinstance(goal, ScoredGoal):
-        raise InvalidInput(f"{goal.text} has no score for {strategy} to improve; try --strategy {goal.default_strategy}")
+        raise InvalidInput(
+            f"{goal.text} has no score for {strategy} to improve; try the strategy {goal.default_strategy}", field="strategy"
+        )
     return goal
 
 
@@ -319,5 +323,6 @@ def mapped(goal: Goal, strategy: str) -> Map:
         InvalidInput: It wants something else.
     """
     if not isinstance(goal, Map):
-        raise InvalidInput(f"{strategy} draws maps and cannot work towards {goal.text}; try --strategy {goal.default_strategy}")
+        text = f"{strategy} draws maps and cannot work towards {goal.text}; try the strategy {goal.default_strategy}"
+        raise InvalidInput(text, field="strategy")
     return goal

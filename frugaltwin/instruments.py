@@ -1,6 +1,6 @@
-"""The instrument plane: the few instructions that a color mixer or a probe understands, whether it is simulated or plugged in.
+"""Instruments: the instructions of a color mixer and of a probe, simulated or real.
 
-Pump error, dead volume, carry-over, sensor gain and saturation, blur, drift and time live below this line, in the twin as in the world.
+Pump error, dead volume, carry-over, sensor gain and saturation, blur, drift and time belong to the instrument, in a twin as in a rig.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from frugaltwin.costs import Cost
 
 @dataclass(frozen=True)
 class Reading:
-    """One look of the sensor at the cell."""
+    """One reading of the sensor at the cell."""
 
     counts: Mapping[str, int]
     """Counts per channel."""
@@ -29,12 +29,12 @@ class Mixer(Protocol):
     """Pumps over a cell with a lamp and a color sensor.
 
     Every instruction blocks until it is done. All of them raise `Stopped` after `stop`, `LinkError` and `RigFault` as they occur. A dose
-    that is refused changes nothing; after any other failure nobody knows what is in the cell, and `drain` is how to begin again.
+    that is refused changes nothing; after any other failure the content of the cell is unknown, and `drain` begins again.
     """
 
     @property
     def spent(self) -> Cost:
-        """All that the mixer took since it was made: time, money and liquid."""
+        """Cost of everything that the mixer did since it was made: time, money and liquid."""
         ...
 
     def __enter__(self) -> Self:
@@ -42,7 +42,7 @@ class Mixer(Protocol):
         ...
 
     def identify(self) -> str:
-        """Who this is: model, version, serial number."""
+        """Model, version and serial number of the instrument."""
         ...
 
     def dispense(self, pump: str, volume: float) -> None:
@@ -50,7 +50,7 @@ class Mixer(Protocol):
         ...
 
     def mix(self, seconds: float) -> None:
-        """Stir for so long."""
+        """Stir for `seconds`."""
         ...
 
     def read(self, lamp: bool = True) -> Reading:
@@ -66,28 +66,28 @@ class Mixer(Protocol):
         ...
 
     def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
-        """What an instruction is expected to take, within 10 %; `amount` is its volume in mL or its time in s. Nothing moves."""
+        """Expected cost of an instruction, within 10 %; `amount` is its volume in mL or its time in s. Nothing moves."""
         ...
 
     def stop(self) -> None:
-        """Everything off, now, from any thread. The next `__enter__` clears it."""
+        """Switch everything off at once; any thread may call it. The next `__enter__` clears it."""
         ...
 
     def __exit__(self, *failure: object) -> None:
-        """Everything off, then disconnect. May be called twice."""
+        """Switch everything off and disconnect. May be called twice."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """What a probe saw of a square field."""
+    """Image of a square field by a probe."""
 
     x: NDArray[np.float64]
-    """Where the columns of pixels lie, mm, [n]."""
+    """Positions of the columns of pixels, mm, [n]."""
     y: NDArray[np.float64]
-    """Where the rows of pixels lie, mm, [n]."""
+    """Positions of the rows of pixels, mm, [n]."""
     channels: NDArray[np.float64]
-    """What was read in every pixel, [n, n, m]: row, column, channel."""
+    """Readings of all pixels, [n, n, m]: row, column, channel."""
 
     def near(self, x: float, y: float) -> NDArray[np.float64]:
         """The channels [m] of the pixel nearest to a place, mm."""
@@ -104,7 +104,7 @@ class Probe(Protocol):
 
     @property
     def spent(self) -> Cost:
-        """All that the probe took since it was made: time and money."""
+        """Cost of everything that the probe did since it was made: time and money."""
         ...
 
     def __enter__(self) -> Self:
@@ -112,7 +112,7 @@ class Probe(Protocol):
         ...
 
     def identify(self) -> str:
-        """Who this is: model, version, serial number."""
+        """Model, version and serial number of the instrument."""
         ...
 
     def scan(self, width: float, pixels: int) -> Image:
@@ -128,18 +128,18 @@ class Probe(Protocol):
         ...
 
     def price(self, instruction: str, amount: float = 0.0, place: tuple[float, float] = (0.0, 0.0)) -> Cost:
-        """What an instruction is expected to take from where the head is now. Nothing moves.
+        """Expected cost of an instruction from the present place of the head. Nothing moves.
 
         Args:
-            amount: The pixels along the side of an image, or the s of a spectrum.
-            place: Where a move leads, mm.
+            amount: Pixels along the side of an image, or the time of a spectrum, s.
+            place: Target of a move, mm.
         """
         ...
 
     def stop(self) -> None:
-        """At rest, now, from any thread. The next `__enter__` clears it."""
+        """Come to rest at once; any thread may call it. The next `__enter__` clears it."""
         ...
 
     def __exit__(self, *failure: object) -> None:
-        """At rest, then disconnect. May be called twice."""
+        """Come to rest and disconnect. May be called twice."""
         ...

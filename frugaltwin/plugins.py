@@ -10,8 +10,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from frugaltwin.costs import Cost
 from frugaltwin.diagram import Diagram
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
-from frugaltwin.prediction import Prediction
-from frugaltwin.state import State, Suggestion
+from frugaltwin.state import Prediction, State, Suggestion
 
 
 @runtime_checkable

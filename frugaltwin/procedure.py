@@ -1,4 +1,4 @@
-"""The workflow plane: an ordered list of instructions, with placeholders for settings, that can be performed and priced."""
+"""Procedures: ordered lists of instructions, with placeholders for settings, that can be performed and priced."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ class Step(Protocol[Instrument_contra, Result_co]):
     """One instruction to an instrument, with placeholders for settings."""
 
     def perform(self, instrument: Instrument_contra, settings: Settings, /) -> Result_co | None:
-        """Do it; what was read, if anything was."""
+        """Perform the instruction; return the reading, if there is one."""
         ...
 
     def price(self, instrument: Instrument_contra, settings: Settings, /) -> Cost:
-        """What it is expected to take."""
+        """Expected cost of the instruction."""
         ...
 
 
 @dataclass(frozen=True)
 class Dispense:
-    """Pump a volume: mL, or the name of the parameter that says how many."""
+    """Pump a volume: mL, or the name of the parameter that holds it."""
 
     pump: str
     volume: float | str
@@ -49,7 +49,7 @@ class Dispense:
 
 @dataclass(frozen=True)
 class Mix:
-    """Stir for so many seconds."""
+    """Stir for some seconds."""
 
     seconds: float
 
@@ -75,7 +75,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Rinse:
-    """Fill in so many mL of clean water."""
+    """Fill in a volume of clean water, mL."""
 
     volume: float
 
@@ -99,7 +99,7 @@ class Drain:
 
 @dataclass(frozen=True)
 class Move:
-    """Go to a place: mm, or the names of the parameters that say where."""
+    """Go to a place: mm, or the names of the parameters that hold it."""
 
     x: float | str
     y: float | str
@@ -130,7 +130,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Measure:
-    """Take a spectrum for so many seconds, or for as long as a parameter says."""
+    """Take a spectrum for some seconds, or for the time that a parameter holds."""
 
     dwell: float | str
 
@@ -147,12 +147,12 @@ def _number(given: float | str, settings: Settings) -> float:
 
 @dataclass(frozen=True)
 class Steps(Generic[Instrument, Result]):
-    """Steps that are performed in order, on whichever instrument of their kind there is."""
+    """Steps that are performed in order, on any instrument of their kind."""
 
     steps: Sequence[Step[Instrument, Result]]
 
     def perform(self, instrument: Instrument, settings: Settings) -> list[Result]:
-        """Perform every step; the readings in order.
+        """Perform every step; return the readings in order.
 
         Raises:
             DriverError: An instruction failed; the steps after it were not performed.
@@ -161,7 +161,7 @@ class Steps(Generic[Instrument, Result]):
         return [r for r in results if r is not None]
 
     def estimate(self, instrument: Instrument, settings: Settings) -> Cost:
-        """What the steps are expected to take together."""
+        """Expected cost of all steps together."""
         return sum((step.price(instrument, settings) for step in self.steps), Cost())
 
 
@@ -170,4 +170,4 @@ class Procedure(Steps[Mixer, Reading]):
 
 
 class ProbeProcedure(Steps[Probe, Image | NDArray[np.float64]]):
-    """The steps of a probe: what it reads are images and spectra."""
+    """The steps of a probe: its readings are images and spectra."""

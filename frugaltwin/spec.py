@@ -1,4 +1,4 @@
-"""What a campaign is asked to be, as a file, as flags and (later) as a request: one schema for all of them."""
+"""Specification of a campaign: one schema for campaign files, command line and Python."""
 
 import math
 import re
@@ -24,7 +24,7 @@ class Choice(_Strict):
 
 
 class BudgetSpec(_Strict):
-    """How much a campaign may use in all; what is not named is not limited."""
+    """Budget of a campaign in all; a kind that is not named has no limit."""
 
     runs: int | None = Field(None, ge=1, le=1_000_000, description="Trials, failed ones included.")
     seconds: float | None = Field(None, gt=0, le=1e9, description="Lab time, s (virtual on a twin).")
@@ -33,9 +33,9 @@ class BudgetSpec(_Strict):
 
 
 class StopSpec(_Strict):
-    """When a campaign ends before its budget does."""
+    """Rule that ends a campaign before its budget is used."""
 
-    score: float = Field(description="As soon as a reading is this good or better.")
+    score: float = Field(description="The campaign ends as soon as a reading is this good or better.")
 
 
 def _file_name(value: str) -> str:
@@ -66,19 +66,19 @@ _KINDS = {
     "path_type": "it takes the name of a file",
     "bool_type": "it takes a number, a text, true or false",
 }
-"""What a field takes, for the types of pydantic's errors whose own words are about Python."""
+"""The values that a field takes, for those types of pydantic's errors whose message is about Python."""
 
 
 class CampaignSpec(_Strict):
-    """A campaign in words: ``driver = "color-mixing"``, ``goal = "match-color:coral"``, ``budget = 12``."""
+    """Specification of a campaign: ``driver = "color-mixing"``, ``goal = "match-color:coral"``, ``budget = 12``."""
 
     name: Annotated[str, AfterValidator(_file_name)] | None = Field(None, description="A new one is made up when there is none.")
     driver: Annotated[Choice, BeforeValidator(_named)] = Choice(name="color-mixing")
-    goal: str | None = Field(None, description="What the driver is for, when there is none.")
+    goal: str | None = Field(None, description="The driver's default goal, when there is none.")
     strategy: Annotated[Choice | None, BeforeValidator(_named)] = Field(None, description="The goal's own, when there is none.")
     budget: Annotated[BudgetSpec | None, BeforeValidator(_counted)] = Field(None, description="10 runs, when there is none.")
     stop: Annotated[StopSpec | None, BeforeValidator(_scored)] = None
-    seed: int = Field(0, ge=0, lt=2**32, description="Of everything random.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Random seed.")
     store: Path = Field(Path("frugaltwin.db"), description="The SQLite file.")
 
     @classmethod
@@ -86,7 +86,7 @@ class CampaignSpec(_Strict):
         """The campaign of these fields.
 
         Args:
-            where: What the user knows the fields by, such as a file's name.
+            where: Origin of the fields for messages, such as a file's name.
 
         Raises:
             InvalidInput: A field is unknown or impossible; the message names it.

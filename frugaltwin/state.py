@@ -1,11 +1,14 @@
 """The state of a decision: all that a strategy may depend on, as plain data that can be pickled, and what it answers with."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
-from frugaltwin.prediction import Prediction
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,51 @@ class State:
     def unavailable(self) -> list[Settings]:
         """Settings that no suggestion may repeat: the pending and the rejected ones."""
         return [*self.pending, *(r.settings for r in self.rejections)]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Prediction at n settings: the probability of every label of a map, or mean and standard deviation of numbers, or both."""
+
+    probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
+    """The probability [n] of every label of the goal, in their order; they add up to 1. Empty for goals with a score."""
+    means: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
+    """The mean [n] of each modeled outcome, or of ``score``, in its unit."""
+    deviations: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
+    """Their standard deviations [n]: of the quantity itself, without the noise of a reading."""
+
+    @property
+    def labels(self) -> list[str]:
+        """The most probable label at every setting, [n]."""
+        names = list(self.probabilities)
+        return [names[k] for k in np.argmax(self._table, axis=0)]
+
+    @property
+    def probability(self) -> NDArray[np.float64]:
+        """The probability of the most probable label, [n]."""
+        highest: NDArray[np.float64] = self._table.max(axis=0)
+        return highest
+
+    @property
+    def uncertainty(self) -> NDArray[np.float64]:
+        """Uncertainty of the label, [n]: the entropy of the probabilities, 0 (certain) to 1 (all labels equally likely)."""
+        p = self._table
+        entropy: NDArray[np.float64] = -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=0) / np.log(max(len(p), 2))
+        return np.clip(entropy, 0.0, 1.0)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat row a setting: ``label``, ``probability``, ``uncertainty``, ``p(LABEL)`` of a map; ``X_mean``, ``X_sd`` of numbers."""
+        columns: dict[str, Sequence[Any]] = {}
+        if self.probabilities:
+            columns |= {"label": self.labels, "probability": self.probability.tolist(), "uncertainty": self.uncertainty.tolist()}
+            columns |= {f"p({label})": chances.tolist() for label, chances in self.probabilities.items()}
+        for name, mean in self.means.items():
+            columns |= {f"{name}_mean": mean.tolist(), f"{name}_sd": self.deviations[name].tolist()}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    @property
+    def _table(self) -> NDArray[np.float64]:
+        return np.stack(list(self.probabilities.values()))
 
 
 @dataclass(frozen=True)

@@ -102,9 +102,10 @@ class Store:
         self._file: tuple[int, int] | None = None
         if self.path != ":memory:":
             if Path(self.path).is_dir():
-                raise StoreError(f"cannot open the store {path}: it is a folder; name a file with --store")
+                raise StoreError(f"cannot open the store {path}: it is a folder; name a file", field="store")
             if not Path(self.path).parent.is_dir():
-                raise StoreError(f"cannot open the store {path}: there is no folder {Path(self.path).parent}; choose another with --store")
+                text = f"cannot open the store {path}: there is no folder {Path(self.path).parent}; choose another file"
+                raise StoreError(text, field="store")
         if self.path == ":memory:" or Path(self.path).exists():
             self._open()
 
@@ -138,11 +139,16 @@ class Store:
             db.rollback()
 
     def find(self, name: str) -> CampaignRecord | None:
-        """The campaign of that name, if there is one."""
-        return next((r for r in self.campaigns() if r.name == name), None)
+        """The campaign of that name, if there is one; what the other campaigns are does not matter.
 
-    def campaigns(self) -> list[CampaignRecord]:
-        """All campaigns, oldest first.
+        Raises:
+            StoreError: It cannot be read.
+        """
+        found = self._records("where name = ?", name)
+        return found[0] if found else None
+
+    def names(self) -> list[str]:
+        """The names of all campaigns, in the order of the alphabet: an index has them, and no body is read.
 
         Raises:
             StoreError: The store cannot be read.
@@ -150,9 +156,26 @@ class Store:
         if self._db is None:
             return []
         with self._translated("read"):
-            rows = self._db.execute("select name, created_at, body from campaign order by created_at, rowid").fetchall()
-        with self._decoded():
-            return [CampaignRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
+            return [name for (name,) in self._db.execute("select name from campaign order by name")]
+
+    def counts(self) -> dict[str, int]:
+        """The number of trials of every campaign that has some.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        if self._db is None:
+            return {}
+        with self._translated("read"):
+            return dict(self._db.execute("select campaign, count(*) from trial group by campaign").fetchall())
+
+    def campaigns(self) -> list[CampaignRecord]:
+        """All campaigns, oldest first.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return self._records("order by created_at, rowid")
 
     def append(self, name: str, trial: Trial) -> None:
         """Keep a trial for ever; it is on disk when this returns. A number can be used once per campaign.
@@ -167,7 +190,7 @@ class Store:
                 with db:
                     db.execute("insert into trial values (?, ?, ?)", (name, trial.number, body))
         except StoreError as error:
-            lost = StoreError(f"{error}; trial {trial.number} of {name!r} was measured but is not stored")
+            lost = StoreError(f"{error}; trial {trial.number} of {name!r} was measured but is not stored", field=error.field)
             lost.record = body
             lost.add_note(body)
             raise lost from error
@@ -240,14 +263,24 @@ class Store:
             lock.acquire()
         except Timeout:
             raise CampaignError(
-                f"campaign {name!r} is open in another process; wait until it ends, or choose another name with --name"
+                f"campaign {name!r} is open in another process; wait until it ends, or choose another name", field="name"
             ) from None
         except OSError as error:
-            raise StoreError(f"cannot write beside the store {self.path}: {error.strerror}; choose another with --store") from error
+            text = f"cannot write beside the store {self.path}: {error.strerror}; choose another file"
+            raise StoreError(text, field="store") from error
         try:
             yield
         finally:
             lock.release()
+
+    def _records(self, which: str, *values: str) -> list[CampaignRecord]:
+        """The campaigns that the end of a query chooses."""
+        if self._db is None:
+            return []
+        with self._translated("read"):
+            rows = self._db.execute(f"select name, created_at, body from campaign {which}", values).fetchall()  # noqa: S608 - words of ours
+        with self._decoded():
+            return [CampaignRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
 
     def _connected(self) -> sqlite3.Connection:
         """The database, open, and still the file of that name."""
@@ -272,9 +305,10 @@ class Store:
                     stamp = f"pragma application_id = {APPLICATION_ID}; pragma user_version = {SCHEMA_VERSION};"
                     db.executescript(f"begin immediate; {SCHEMA} {stamp} commit;")
                 elif application != APPLICATION_ID:
-                    raise StoreError(f"{self.path} is a SQLite file of another program; choose another with --store")
+                    raise StoreError(f"{self.path} is a SQLite file of another program; choose another file", field="store")
                 elif version > SCHEMA_VERSION:
-                    raise StoreError(f"{self.path} was written by a newer version of frugaltwin; upgrade, or choose another with --store")
+                    text = f"{self.path} was written by a newer version of frugaltwin; upgrade, or choose another file"
+                    raise StoreError(text, field="store")
                 elif not read_only:
                     _upgrade(db)
             except BaseException:
@@ -304,17 +338,17 @@ class Store:
             if isinstance(error, sqlite3.IntegrityError):
                 raise StoreError(f"the store {self.path} has this already; another process wrote the same campaign") from error
             reasons = {
-                "SQLITE_NOTADB": "it is not a database; choose another with --store",
-                "SQLITE_CORRUPT": "it is damaged; restore a copy, or choose another with --store",
-                "SQLITE_READONLY": "it is read-only; make it writable, or choose another with --store",
+                "SQLITE_NOTADB": "it is not a database; choose another file",
+                "SQLITE_CORRUPT": "it is damaged; restore a copy, or choose another file",
+                "SQLITE_READONLY": "it is read-only; make it writable, or choose another file",
                 "SQLITE_FULL": "there is no space left; make room, then start again",
                 "SQLITE_IOERR": "there is no space left or the disk fails; make room, then start again",
                 "SQLITE_BUSY": "another program has locked it; close that, then start again",
                 "SQLITE_LOCKED": "another program has locked it; close that, then start again",
-                "SQLITE_CANTOPEN": "there is no such folder, or it is not yours to write; choose another with --store",
+                "SQLITE_CANTOPEN": "there is no such folder, or it is not yours to write; choose another file",
             }
             reason = next((text for prefix, text in reasons.items() if code.startswith(prefix)), str(error))
-            raise StoreError(f"cannot {verb} the store {self.path}: {reason}") from error
+            raise StoreError(f"cannot {verb} the store {self.path}: {reason}", field="store") from error
 
 
 def _upgrade(db: sqlite3.Connection) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def outcomes_array(experiment: Experiment, outcomes: Sequence[Outcomes]) -> NDAr
 
 
 def exposure(experiment: Experiment, registers: Exposure | None, settings: Array) -> Array | float:
-    """How much light was collected, [...], for settings [..., d] in natural units."""
+    """Exposure: the light collected, [...], for settings [..., d] in natural units."""
     if registers is None:
         return 1.0
     index = {p.name: j for j, p in enumerate(experiment.parameters)}
@@ -76,6 +77,32 @@ def value(text: str) -> float | str:
         return text.strip()
 
 
+def pairs(name: str, text: str) -> dict[str, Any]:
+    """Names and values of a text such as ``red=0.2,blue=0.8``, or of the same as a JSON object.
+
+    Args:
+        name: Name of the text for messages.
+
+    Raises:
+        InvalidInput: It is neither.
+
+    >>> pairs("settings", "red=0.2,solvent=water")
+    {'red': 0.2, 'solvent': 'water'}
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            body: dict[str, Any] = json.loads(text, parse_int=float)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise InvalidInput(f"{name} is not JSON: {error}") from error
+        return body
+    pairs = [part.partition("=") for part in text.split(",")]
+    if any(not key.strip() or not equals for key, equals, _ in pairs):
+        raise InvalidInput(f"{name} {text!r}: write KEY=VALUE,KEY=VALUE")
+    if len({key.strip() for key, _, _ in pairs}) != len(pairs):
+        raise InvalidInput(f"{name} {text!r} names something twice")
+    return {key.strip(): value(cell) for key, _, cell in pairs}
+
+
 def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file with a header line, cells as text.
 
@@ -102,7 +129,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_settings(path: Path, experiment: Experiment) -> list[dict[str, float | str]]:
-    """Every row of a CSV table as checked settings; columns that are no parameters are passed over.
+    """Every row of a CSV table as checked settings; columns that are no parameters are ignored.
 
     Raises:
         InvalidInput: A row is refused; the message names row and column.

@@ -1,6 +1,6 @@
 """The color mixer with the firmware of this project, over a serial line: `frugaltwin.instruments.Mixer` for the rig and the emulated board.
 
-A dose is reported as done only when the board says that it was this dose and that all of it was moved; whatever else happens is an error
+A dose is reported as done only when the board says that it was this dose and that all of it was moved; anything else is an error
 that says what happened, and the board is at rest: pumps are timed by the board, and stop when no host is heard.
 """
 
@@ -15,7 +15,8 @@ from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, St
 from frugaltwin.instruments import Reading
 from hardware.serial.link import Reply, SerialLink
 from hardware.serial.ports import Clock, Port
-from simulator.instruments.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE, Liquids
+from simulator.instruments.liquids import Liquids
+from simulator.instruments.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE
 from simulator.instruments.sensors import Sensor
 
 FAMILY, PROTOCOL = "frugaltwin,color-mixer", "1"
@@ -24,13 +25,13 @@ BOOT = 3.0  # s: a bootloader listens for a sketch for 1–2 s before ours begin
 POLL = 0.5  # s between two questions while something runs; the board gives a silent host 5 s
 SETTLE = 0.3  # s after a dose, until the last drop has fallen
 WIRING = 0.008  # s that the firmware takes to set up an integration
-LATE = 2.0  # s beyond the promised end of a run, after which something is wrong
+OVERDUE = 2.0  # s beyond the promised end of a run, after which something is wrong
 
 CHANNELS = {
     "as7341": ("415", "445", "480", "515", "555", "590", "630", "680", "clear", "near infrared"),
     "tcs34725": ("clear", "red", "green", "blue"),
 }
-"""In the order in which the firmware sends them."""
+"""Channels by sensor, in the order in which the firmware sends them."""
 
 CAUSES = {
     1: "the board was reset (its power or cable moved, or it hung)",
@@ -52,13 +53,13 @@ _log = logging.getLogger("frugaltwin.hardware")
 
 
 class BoardRefused(RigFault):
-    """The board said no; `number` is PROTOCOL.md's."""
+    """The board refused a request; `number` is the error number of PROTOCOL.md."""
 
     number: int = 0
 
 
 class State(NamedTuple):
-    """What `STAT?` tells."""
+    """Reply to `STAT?`."""
 
     state: str
     cause: int
@@ -74,7 +75,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class PumpCalibration:
-    """What the board times its doses by: a dose of V µL takes V/flow + dead."""
+    """Calibration that the board times its doses by: a dose of V µL takes V/flow + dead."""
 
     flow: int
     """µL/s."""
@@ -127,7 +128,7 @@ class ArduinoMixer:
 
     @property
     def clock(self) -> Clock:
-        """The time that the port lives in.
+        """The clock of the port.
 
         Raises:
             Stopped: The mixer is not connected.
@@ -149,10 +150,10 @@ class ArduinoMixer:
         return self
 
     def open(self) -> None:
-        """Open the port and find out who is there; nothing moves, and a board that is latched as stopped stays so.
+        """Open the port and identify the board; nothing moves, and a board that is latched as stopped stays so.
 
         Raises:
-            LinkError: Nobody answers, or somebody else does.
+            LinkError: No board answers, or another one does.
         """
         self._leave()
         port, self._clock = self._connect()
@@ -167,7 +168,7 @@ class ArduinoMixer:
                 raise LinkError(f"{self._name} answers as {' '.join(who)!r}, which is no color mixer; choose another port")
             if who[0].rpartition(",")[2] != PROTOCOL:
                 raise LinkError(f"{self._name} has firmware {who[0]!r}, this program speaks version {PROTOCOL}; run `frugaltwin rig flash`")
-            self._keep_ahead(self.state())
+            self._number_next(self.state())
             self.calibration = self._ask("CAL?")[1]
             self._flows = {p: PumpCalibration(*map(int, self._ask(f"CAL? {p}"))) for p in range(DRAIN_PUMP + 1)}
         except BaseException:
@@ -179,7 +180,7 @@ class ArduinoMixer:
 
     @property
     def sensor_name(self) -> str:
-        """Of the sensor that the board found on its bus; ``none`` when there is none."""
+        """Name of the sensor that the board found on its bus; ``none`` when there is none."""
         return self._ask("*IDN?")[0].split(",")[2]
 
     def state(self) -> State:
@@ -196,7 +197,7 @@ class ArduinoMixer:
             raise LinkError(f"{self._name} answers STAT? with {' '.join(words)!r}, which cannot be understood") from error
 
     def pump_calibrations(self) -> dict[int, PumpCalibration]:
-        """Of every pump, the drain included."""
+        """Calibrations of every pump, the drain included."""
         return dict(self._flows)
 
     def calibrate(self, pumps: dict[int, PumpCalibration], record: str) -> None:
@@ -245,7 +246,7 @@ class ArduinoMixer:
         except BoardRefused:
             raise
         except DriverError:
-            self._used[pump] += volume  # nobody knows how much of it
+            self._used[pump] += volume  # an unknown part of it moved
             raise
         self._used[pump] += volume
         self.clock.sleep(SETTLE)
@@ -277,7 +278,7 @@ class ArduinoMixer:
     def drain(self) -> None:
         if self._was_switched or (self._link and any(event.startswith("ESTOP") for event in self._link.events)):
             self._raise_cause(3, "DRAIN")  # whoever opened the switch says when to go on
-        now = self._found_again() if self._is_entered else self.state()
+        now = self._reconnected_state() if self._is_entered else self.state()
         if now.cause == 3:
             self._raise_cause(3, "DRAIN")
         if self._is_lost or now.cause in (1, 4):  # what was under way was reported; to drain is how to begin again
@@ -314,8 +315,8 @@ class ArduinoMixer:
             self._before += clock.monotonic() - self._since
             self._clock = None
 
-    def _found_again(self) -> State:
-        """What the board is doing, over a new connection where the old one is gone: a port that was unplugged stays dead."""
+    def _reconnected_state(self) -> State:
+        """State of the board, over a new connection where the old one is gone: a port that was unplugged stays dead."""
         if self._link is not None:
             try:
                 return self.state()
@@ -326,23 +327,24 @@ class ArduinoMixer:
         return self.state()
 
     def _make_ready(self) -> None:
-        """From a board that answers to one that mixes: cleared, calibrated, its sensor set, its lamp on."""
+        """Make a board that answers ready to mix: cleared, calibrated, its sensor set, its lamp on."""
         self._is_lost = True  # until all of this is done
         if not self.calibration or self.calibration == "-":
             raise RigFault(f"{self._name}: {REFUSALS[10]}")
         self._ask("STOP")  # an earlier host may have left a dose under way
-        self._keep_ahead(self.state())
+        self._number_next(self.state())
         self.clear()
         if (found := self.sensor_name) != self.sensor.name:
-            wanted = "check its four wires" if found == "none" else f"choose it with --option sensor={found}"
-            raise RigFault(f"{self._name} has {'no sensor' if found == 'none' else f'the sensor {found}'} on its bus; {wanted}")
+            if found == "none":
+                raise RigFault(f"{self._name} has no sensor on its bus; check its four wires")
+            raise RigFault(f"{self._name} has the sensor {found} on its bus; choose it, sensor={found}", field="option")
         self.set_sensor()
         self._do("LED 1")
         self._lamp = True
         self._is_lost = False
 
-    def _keep_ahead(self, now: State) -> None:
-        """Number the next action after the last one that the board knows, whoever sent that. Numbers are not used again."""
+    def _number_next(self, now: State) -> None:
+        """Number the next action after the last one that the board knows, from any program. Numbers are not used again."""
         if (now.last - self.link.next_seq) % 65536 < 32768:
             self.link.next_seq = now.last % 65535 + 1
 
@@ -381,7 +383,7 @@ class ArduinoMixer:
         raise RigFault(f"{text}; what was under way did not end")
 
     def _run(self, text: str, asked: float | None, promised: float | None = None) -> None:
-        """Start what runs for a time and wait for its end.
+        """Start an action that takes time, and wait for its end.
 
         Args:
             asked: The µL that have to be moved; None for all that there is.
@@ -413,7 +415,7 @@ class ArduinoMixer:
                 raise RigFault(f"{self._name} knows nothing of {text}: was another program talking to it?")
             if now.state != "B":
                 break
-            if clock.monotonic() > end + LATE:
-                raise RigFault(f"{self._name} is still busy with {text} {LATE:g} s after its end; it was stopped")
+            if clock.monotonic() > end + OVERDUE:
+                raise RigFault(f"{self._name} is still busy with {text} {OVERDUE:g} s after its end; it was stopped")
         if now.moved != now.asked or (asked is not None and now.asked != asked):
             raise RigFault(f"{self._name} moved {now.moved:g} of {now.asked:g} µL for {text}")

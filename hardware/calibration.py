@@ -1,4 +1,4 @@
-"""What the pumps of a rig deliver and what its light is, from readings to a record for the store.
+"""Calibration of the pumps and the light of a rig, from readings to a record for the store.
 
 A calibrated pump is asked for a time: mass = density · flow · (t - dead). The dead time is how long the motor turns before anything comes;
 a negative one means that it delivers more than its time says.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frugaltwin.errors import InvalidInput, RigFault
-from frugaltwin.pictures.progress import ACCENT, INK, QUIET, svg
+from frugaltwin.pictures.style import ACCENT, INK, QUIET, svg
 from frugaltwin.store import CalibrationRecord
 from hardware.arduino_mixer import PumpCalibration
 
@@ -29,7 +29,7 @@ STEADY = 0.02  # largest scatter of readings, relative, that still counts as ste
 
 @dataclass(frozen=True)
 class PumpFit:
-    """What n weighed doses say of a pump."""
+    """Fit of a pump to n weighed doses."""
 
     pump: int
     flow: float
@@ -41,9 +41,9 @@ class PumpFit:
     dead_error: float
     """Standard error, s."""
     seconds: tuple[float, ...]
-    """How long each dose ran, [n]."""
+    """Times of the doses, [n]."""
     masses: tuple[float, ...]
-    """What each weighed, g, [n]."""
+    """Masses of the doses, g, [n]."""
     residuals: tuple[float, ...]
     """Weighed minus fitted, g, [n]."""
     scatter: Mapping[str, float]
@@ -51,12 +51,12 @@ class PumpFit:
 
     @property
     def settings(self) -> PumpCalibration:
-        """As the firmware takes it."""
+        """The fit as the firmware takes it."""
         return PumpCalibration(round(1e3 * self.flow), round(1e6 * self.dead))
 
 
 def fitted(pump: int, seconds: Sequence[float], masses: Sequence[float], density: float = WATER) -> PumpFit:
-    """The line through weighed doses; each counts by what a pump's repeat error makes of it (2 % and 2 mg).
+    """The line through weighed doses, each weighted by the repeat error of a pump (2 % and 2 mg).
 
     Args:
         seconds: How long each dose ran, [n].
@@ -114,7 +114,7 @@ def record_id(kind: str, now: datetime) -> str:
 def pump_record(
     rig: str, fits: Sequence[PumpFit], density: float, before: Mapping[int, PumpCalibration], replaced: str
 ) -> CalibrationRecord:
-    """What goes into the store.
+    """The record for the store.
 
     Args:
         before: What the board timed its doses by until now; a pump without a fit keeps it.
@@ -138,7 +138,7 @@ def _record(kind: str, body: Mapping[str, Any]) -> CalibrationRecord:
 
 
 def pump_figure(fits: Sequence[PumpFit], density: float = WATER) -> Figure:
-    """Weighed doses and the line through them, and what is left over, pump by pump."""
+    """Weighed doses, the line through them, and the residuals, pump by pump."""
     from matplotlib.figure import Figure
 
     result = Figure(figsize=(2.6 * len(fits), 4.2), layout="constrained")

@@ -108,7 +108,7 @@ class CLSLabLight:
         self._is_connected, self._is_stopped = True, False
         try:
             self._is_in_step = False
-            self._with_light_off_at_last(self._check_sensor)
+            self._then_light_off(self._check_sensor)
         except BaseException:
             self.__exit__()  # `with` does not leave what it could not enter
             raise
@@ -127,9 +127,9 @@ class CLSLabLight:
         began = self._clock.monotonic()
         try:
             try:
-                shown = self._with_light_off_at_last(lambda: self._look(settings))
+                shown = self._then_light_off(lambda: self._look(settings))
             except LinkError:
-                shown = self._with_light_off_at_last(lambda: self._look(settings))
+                shown = self._then_light_off(lambda: self._look(settings))
         except DriverError as error:
             error.cost = Cost(seconds=self._clock.monotonic() - began)
             raise
@@ -141,13 +141,13 @@ class CLSLabLight:
         self._is_stopped = True
 
     def __exit__(self, *failure: object) -> None:
-        """Let go of the port. The LED is off: it was turned off after every look."""
+        """Close the port. The LED is off: it is turned off after every reading."""
         if self._is_connected:
             self._is_connected, self._is_stopped = False, True
             self._port.close()
 
     def estimate(self, settings: Settings) -> Cost:
-        """What `perform` is expected to take."""
+        """Expected cost of `perform`."""
         return expected_cost(settings)
 
     def _look(self, settings: Settings) -> list[float]:
@@ -167,7 +167,7 @@ class CLSLabLight:
             )
         return [dim, bright]
 
-    def _with_light_off_at_last(self, look: Callable[[], list[float]]) -> list[float]:
+    def _then_light_off(self, look: Callable[[], list[float]]) -> list[float]:
         if not self._is_in_step:
             self._settle()
         try:
@@ -179,7 +179,7 @@ class CLSLabLight:
         return shown
 
     def _settle(self) -> None:
-        """Get the prompt, whatever the Pico is doing, and turn the LED off; also when somebody has stopped it.
+        """Interrupt the Pico, get its prompt, and turn the LED off; also after a stop.
 
         Raises:
             LinkError: That could not be done.
@@ -217,7 +217,7 @@ class CLSLabLight:
         return printed(line, self._receive(seconds, end=PROMPT.encode(), heeds_stop=heeds_stop))
 
     def _receive(self, seconds: float, *, end: bytes = b"", needed: bytes = b"", quiet: float = 0.0, heeds_stop: bool = False) -> bytes:
-        """What comes until it ends in `end` and has `needed` in it; or, when `quiet` is given, until nothing more comes for so long.
+        """Receive until the bytes end in `end` and have `needed` in them; or, when `quiet` is given, until nothing more comes for so long.
 
         Raises:
             LinkError: It took longer than `seconds`, or there is too much of it.
@@ -275,7 +275,7 @@ class EmulatedCLSLabLight(CLSLabLight):
 
 
 def printed(line: str, received: bytes) -> str:
-    r"""What the Pico printed for a line: all that is between the echo and the prompt.
+    r"""Text that the Pico printed for a line: all that is between the echo and the prompt.
 
     Args:
         received: All that came since the line was sent.

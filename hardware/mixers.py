@@ -1,4 +1,4 @@
-"""The mixers of the catalog that are not simulated: the emulated board, and whatever is at a serial port."""
+"""Mixers of the catalog that are not simulated: the emulated board, and the rig at a serial port."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from frugaltwin.errors import InvalidInput, LinkError, MissingPart
 from hardware.arduino_mixer import FAMILY, ArduinoMixer
 from hardware.serial.link import SerialLink
 from hardware.serial.ports import Clock, Port, RealClock, open_port
-from simulator.instruments.mixer import Imperfections, Liquids, Seed
+from simulator.instruments.liquids import Liquids
+from simulator.instruments.mixer import Imperfections, Seed
 from simulator.instruments.sensors import Sensor
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 BAUD = 115200
 ARDUINO = (0x2341, 0x2A03)
-"""USB vendors whose boards may be asked who they are; other devices on a serial port are left alone."""
+"""USB vendors whose boards may be asked for their name; other devices on a serial port are left alone."""
 BOOT = 3.0  # s
 
 
@@ -88,7 +89,7 @@ def found_address() -> str:
 
 
 def is_color_mixer(address: str) -> bool:
-    """Whether our firmware is behind a port; not if another program has it."""
+    """Whether our firmware answers at a port; false if another program has it open."""
     try:
         link = SerialLink(open_port(address, BAUD), RealClock(), address)
     except LinkError:

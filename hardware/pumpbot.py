@@ -1,6 +1,6 @@
-"""PumpBot: mixing four dyes and water on a rig that exists in the world, over its own firmware's serial lines.
+"""PumpBot: mixing four dyes and water on an existing rig, over the serial lines of its own firmware.
 
-`PumpBotMixer` is the rig as a `Mixer`, `PumpBot` the driver, `PumpBotTwin` the driver of a rig that is not there. The data sheet stands
+`PumpBotMixer` is the rig as a `Mixer`, `PumpBot` the driver, `PumpBotTwin` the driver over a simulated cell. The data sheet stands
 at `pumpbot`.
 
 The firmware knows two requests and no checksum, no stop and no host that dies: a pump runs as long as it was told to, and only a reset,
@@ -26,7 +26,7 @@ from frugaltwin.experiment import Measurement, Settings, Trial
 from frugaltwin.instruments import Reading
 from frugaltwin.plugins import Driver
 from frugaltwin.procedure import Dispense, Drain, Procedure, Read, Rinse
-from hardware.serial.ports import SLICE, Clock, Port, RealClock, open_port
+from hardware.serial.ports import POLL_INTERVAL, Clock, Port, RealClock, open_port
 from hardware.serial.pumpbot_stand_in import PumpBotStandIn
 from simulator.pumpbot_mixing import (
     CELL,
@@ -44,7 +44,7 @@ from simulator.pumpbot_mixing import (
 
 BAUD = 9600
 READY = 6.0  # s that a board may take to start; a boot loader takes 1–2
-PATIENCE = 2.0  # s that a reply may take on top of what was asked for
+TIMEOUT = 2.0  # s that a reply may take on top of what was asked for
 MEASURING = 1.5  # s
 DRAINING = 15.0  # s: empties a full cell in 9 and then draws air
 LONGEST_RUN = 20.0  # s; the firmware knows no limit
@@ -65,7 +65,7 @@ _LONGEST_FRAME = 64  # characters
 
 
 class Frames:
-    """Cuts what comes over the line into the texts between ``<`` and ``>``; the rest is dropped.
+    """Splits received bytes into the texts between ``<`` and ``>``; the rest is dropped.
 
     >>> frames = Frames()
     >>> frames.cut(b"noise<Msg Me"), frames.cut(b"as Time 7>\\r\\n<RGB")
@@ -89,7 +89,7 @@ class PumpBotMixer:
     """A PumpBot on a port. Satisfies `Mixer`; it has no stirrer and lights its own lamp, so that `mix` waits and `read` needs the lamp."""
 
     def __init__(self, connect: Callable[[], Port], clock: Clock, name: str, pumps: Mapping[str, Pump] = PUMPS) -> None:
-        """Nothing is opened yet.
+        """Prepare the driver; no port is opened yet.
 
         Args:
             connect: Opens the port, which resets the board.
@@ -99,7 +99,7 @@ class PumpBotMixer:
         self._connect, self._clock, self._name, self.pumps = connect, clock, name, pumps
         self._port: Port | None = None
         self._frames = Frames()
-        self._came: list[str] = []  # frames that nobody has looked at
+        self._came: list[str] = []  # frames that are not checked yet
         self._stop = threading.Event()
         self._stop.set()  # until somebody connects
         self._seconds = 0.0
@@ -137,7 +137,7 @@ class PumpBotMixer:
             while (left := end - self._clock.monotonic()) > 1e-6:
                 if self._stop.is_set():
                     raise Stopped("PumpBot was stopped")
-                self._clock.sleep(min(SLICE, left))
+                self._clock.sleep(min(POLL_INTERVAL, left))
 
     def read(self, lamp: bool = True) -> Reading:
         self._check_connected()
@@ -164,7 +164,7 @@ class PumpBotMixer:
         return Cost({"mix": amount, "read": MEASURING + EXCHANGE, "drain": DRAINING + PAUSE + EXCHANGE}[instruction])
 
     def stop(self) -> None:
-        self._stop.set()  # whoever waits for a reply resets the board
+        self._stop.set()  # a thread that waits for a reply resets the board
 
     def __exit__(self, *failure: object) -> None:
         self._stop.set()
@@ -173,7 +173,7 @@ class PumpBotMixer:
     def _check_connected(self) -> None:
         if self._stop.is_set():
             raise Stopped("PumpBot was stopped, or it is not connected")
-        if self._port is None:  # a failure cut the line; whoever goes on has looked after it
+        if self._port is None:  # a failure cut the line, and reset the board
             self._start()
 
     def _run(self, pump: str, seconds: float) -> None:
@@ -205,8 +205,8 @@ class PumpBotMixer:
         self._board_time = int(board_time)
 
     def _reply(self, request: str, seconds: float) -> str:
-        """The next frame that is an answer; it may come up to `PATIENCE` after so many s."""
-        deadline = self._clock.monotonic() + seconds + PATIENCE
+        """The next frame that is an answer; it may come up to `TIMEOUT` after so many s."""
+        deadline = self._clock.monotonic() + seconds + TIMEOUT
         while True:
             frame = self._frame(deadline)
             if frame is None:
@@ -214,7 +214,7 @@ class PumpBotMixer:
                     raise Stopped("PumpBot was stopped")
                 begun = f", only the beginning of one: {bytes(self._frames.begun)!r}" if self._frames.begun else ""
                 raise LinkError(
-                    f"{self._name} gave no reply to <{request}> within {seconds + PATIENCE:.1f} s{begun}; it was not sent again, since it"
+                    f"{self._name} gave no reply to <{request}> within {seconds + TIMEOUT:.1f} s{begun}; it was not sent again, since it"
                     " may have been done: check cable and supply"
                 )
             self._check_not_restarted([frame], f"in the middle of <{request}>")
@@ -231,7 +231,7 @@ class PumpBotMixer:
         return self._came.pop(0)
 
     def _start(self) -> None:
-        """Open the port, which resets the board, and wait until it is ready. Afterwards nobody knows what is in the cell."""
+        """Open the port, which resets the board, and wait until it is ready. Afterwards the contents of the cell are unknown."""
         self._close()
         self._volume, self._board_time = CELL, 0
         self._port = self._connect()
@@ -267,7 +267,7 @@ class PumpBotMixer:
 
     @contextlib.contextmanager
     def _at_rest_after_failure(self) -> Iterator[None]:
-        """Whatever goes wrong, reset the board; and say so when that cannot be done."""
+        """Reset the board after any failure; the error says so when that fails too."""
         try:
             yield
         except BaseException as failure:
@@ -340,12 +340,12 @@ class PumpBot:
         self._mixer.__exit__(*failure)
 
     def _clean_up(self) -> None:
-        """On connecting, and after a failure in the middle, nobody knows what is in the cell."""
+        """Empty and rinse the cell: on connecting, and after a failure in the middle, its contents are unknown."""
         (water,) = CLEAN_UP.perform(self._mixer, {})
         self._water, self._is_clean = water.counts, True
 
     def _dosed(self, liquid: str, settings: Settings) -> float:
-        """mL that the calibrated pump delivers when these settings are asked for."""
+        """Volume that the calibrated pump delivers when these settings are asked for, mL."""
         pump = self._mixer.pumps[liquid]
         return pump.volume(pump.seconds(float(settings[liquid])))
 
@@ -478,11 +478,11 @@ def pumps_of(config: Path) -> dict[str, Pump]:
 
 
 def _reading(frame: str, name: str) -> Reading:
-    """What a frame says of the color.
+    """The color reading of a frame.
 
     Raises:
-        LinkError: It says nothing of it.
-        RigFault: What it says cannot be.
+        LinkError: It is no color reading.
+        RigFault: The reading is impossible.
     """
     match = _RGB.fullmatch(frame)
     if match is None:

@@ -12,8 +12,7 @@ from torch import Tensor
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import ScoredGoal, scored
-from frugaltwin.prediction import Prediction
-from frugaltwin.state import State, Suggestion
+from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
 from optimizers.models.reasons import EVEN, IMPROVEMENT
 from optimizers.space.search import Acquisition, best_points

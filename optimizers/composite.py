@@ -9,8 +9,7 @@ import torch
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial, measured
 from frugaltwin.goals import Goal, ScoredGoal, scored
-from frugaltwin.prediction import Prediction
-from frugaltwin.state import State, Suggestion
+from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
 from optimizers.models.outcome_model import OutcomeModel, Paths, natural
 from optimizers.models.reasons import IMPROVEMENT
@@ -117,7 +116,8 @@ def needed_outcomes(goal: Goal) -> list[int]:
     outcomes = goal.experiment.outcomes
     needed = [j for j, o in enumerate(outcomes) if o.name in goal.outcomes]
     if labels := [outcomes[j].name for j in needed if outcomes[j].labels]:
-        raise InvalidInput(f"composite models numbers, but {goal.text} needs the label {labels[0]}; try --strategy bayesian")
+        text = f"composite models numbers, but {goal.text} needs the label {labels[0]}; try the strategy bayesian"
+        raise InvalidInput(text, field="strategy")
     return needed
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from frugaltwin.experiment import Settings
 from frugaltwin.goals import mapped
-from frugaltwin.prediction import Prediction
-from frugaltwin.state import State, Suggestion
+from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.classifier import Classifier
 from optimizers.models.mapping import borders, check_starts, chosen_settings, distance_penalty, known_labels, map_prediction
 from optimizers.models.reasons import UNCERTAIN_LABEL

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from frugaltwin.experiment import Settings
 from frugaltwin.goals import mapped
-from frugaltwin.prediction import Prediction
-from frugaltwin.state import State, Suggestion
+from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.label_spreading import NODES, LabelSpreading
 from optimizers.models.mapping import (
     borders,

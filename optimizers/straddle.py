@@ -10,8 +10,7 @@ from torch import Tensor
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import Goal, Map, mapped
-from frugaltwin.prediction import Prediction
-from frugaltwin.state import State, Suggestion
+from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.mapping import borders, check_starts, chosen_settings, known_labels
 from optimizers.models.reasons import UNCERTAIN_SIDE
 from optimizers.models.regression import Regression
@@ -85,9 +84,8 @@ def _divided(goal: Goal) -> tuple[Map, float]:
     """
     goal = mapped(goal, "straddle")
     if goal.threshold is None:
-        raise InvalidInput(
-            f"straddle maps where a number passes a value, but {goal.text} maps labels; try --strategy {goal.default_strategy}"
-        )
+        text = f"straddle maps where a number passes a value, but {goal.text} maps labels; try the strategy {goal.default_strategy}"
+        raise InvalidInput(text, field="strategy")
     return goal, goal.threshold
 
 

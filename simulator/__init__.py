@@ -1,1 +1,1 @@
-"""Twins: each file is one kind of experiment, equations first, then the imperfections of a real rig around them."""
+"""Twins: one file for each kind of experiment, with the equations first and the imperfections of a real rig around them."""

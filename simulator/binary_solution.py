@@ -108,6 +108,6 @@ class BinarySolution(BinaryLab):
     def _properties(self, found: Equilibrium, x: Floats, T: Floats) -> Mapping[str, Floats]:
         return {"spread": spread(found.fractions, found.compositions)}
 
-    def _telling_temperature(self) -> float:
+    def _section_temperature(self) -> float:
         tops = [T for _, T in critical_points(self._solution)]
         return 0.88 * max(tops) if tops else float(np.mean(self.window))

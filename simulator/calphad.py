@@ -1,4 +1,4 @@
-"""Any thermodynamic database (TDB file) as a lab: pycalphad computes the equilibria, an instrument looks at them.
+"""Any thermodynamic database (TDB file) as a lab: pycalphad computes the equilibria, an instrument measures them.
 
 Needs the package pycalphad (`pip install 'frugaltwin[calphad]'`).
 """
@@ -8,13 +8,13 @@ import math
 import threading
 import warnings
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,7 @@ class PhaseAnalysis(Diffractometer):
     """
 
     visible: float = 0.04
-    """The least contrast that counts: four standard deviations."""
+    """Smallest contrast that counts: four standard deviations."""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -96,7 +96,7 @@ def _by_structure(state: State) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Found:
-    """One equilibrium: phases sorted by name, those of one name by composition."""
+    """Equilibrium at one composition and temperature: phases sorted by name, those of one name by composition."""
 
     phases: tuple[str, ...]
     amounts: tuple[float, ...]
@@ -186,7 +186,7 @@ def _found(names: list[str], amounts: Floats, compositions: Floats) -> Found | N
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings of pycalphad's own code, about how databases are written and about logarithms of nothing."""
+    """Silence the warnings of pycalphad's own code, about how databases are written and about logarithms of nothing."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"pycalphad\.")
         yield
@@ -279,6 +279,12 @@ class Calphad(PhaseLab):
     **Twin of** a furnace with a diffractometer on the alloy that the file describes. No rig was ever compared with it.
     """
 
+    example_options: ClassVar[Mapping[str, object]] = {
+        "path": Path(__file__).with_name("eutectic.tdb"),
+        "temperature_low": 350.0,
+        "temperature_high": 650.0,
+    }
+
     def __init__(
         self,
         path: Path,
@@ -356,13 +362,13 @@ class Calphad(PhaseLab):
         return [_state(found) for found in solved if found is not None]
 
     def diagram(self, at: float | None = None) -> Diagram:
-        """Fields only: of its lines pycalphad tells nothing.
+        """The fields only; pycalphad does not give their boundary lines.
 
         Raises:
             InvalidInput: It was to be cut.
         """
         if at is not None:
-            raise InvalidInput(f"{self.experiment.name} has no section to cut at {at:g}; leave --at out")
+            raise InvalidInput(f"{self.experiment.name} has no section to cut at {at:g}; draw it without a cut", field="at")
         axes = tuple(p.name for p in self.experiment.parameters)
         return Diagram(axes[:3] if len(axes) > 3 else axes, "phase", n_points=61)
 

@@ -1,4 +1,4 @@
-"""Water, ethanol and anise: where the mixture turns cloudy. The driver for every mixer, and its twin.
+"""Cloud point of water, ethanol and anise: the driver for every mixer, and its twin.
 
 Equations first, as functions of arrays; then `CloudPoint`, which performs one procedure over whichever mixer it is given, and
 `CloudPointTwin` over one whose truth is known. The docstring of `cloud_point` is the data sheet.
@@ -20,7 +20,9 @@ from frugaltwin.experiment import Continuous, Experiment, MixtureSum, Outcome, O
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
-from simulator.instruments.mixer import PATH, RESIDUE, Bottle, Imperfections, Liquids, Pump, Seed, dosed
+from simulator.instruments.dyed_water import PATH
+from simulator.instruments.liquids import Bottle, Liquids, Pump
+from simulator.instruments.mixer import RESIDUE, Imperfections, Seed, dosed
 from simulator.instruments.phase_lab import Constant, Labeling, constants_of
 from simulator.instruments.photometry import Photometer, Workflow
 from simulator.instruments.sensors import Sensor, make_sensor
@@ -85,7 +87,7 @@ def dispersed(oil: Floats, dissolves: Floats) -> Floats:
 
 
 def scattering_efficiency(lag: Floats) -> Floats:
-    """How much light a droplet takes out of the beam over its cross section, [...]; `lag` [...] is the phase lag through its middle, rad.
+    """Light that a droplet takes out of the beam over its cross section, [...]; `lag` [...] is the phase lag through its middle, rad.
 
     Source: van de Hulst, Light Scattering by Small Particles (1957), section 11.22 (anomalous diffraction).
 
@@ -173,7 +175,7 @@ CONSTANTS = {
 
 
 def experiment() -> Experiment:
-    """What a mixer with these three bottles can be asked to do."""
+    """The experiment of a mixer with these three bottles."""
     meanings = {"water": "water", "ethanol": "ethanol", "anise": "anise: oil dissolved in ethanol"}
     return Experiment(
         name="cloud-point",
@@ -257,7 +259,7 @@ class CloudPointTwin(CloudPoint):
         return str(self.truth(settings)["phase"]) if self._labeling == "direct" else super()._phase(settings, turbidity)
 
     def _parts(self, volumes: Floats) -> Floats:
-        """What volumes [..., 3] of the bottles become in the cell, but for random errors: parts [..., 2]."""
+        """Parts [..., 2] in the cell when volumes [..., 3] of the bottles are asked for, without random errors."""
         arrived = dosed(volumes, self._liquids, self._imperfections)
         total = arrived.sum(axis=-1, keepdims=True) + RESIDUE * self._imperfections.carry_over
         parts: Floats = arrived[..., 1:] / total
@@ -281,7 +283,7 @@ class CloudPointTwin(CloudPoint):
         return _volumes(ethanol, anise)
 
     def _pastis(self, share: float) -> tuple[float, ...] | None:
-        """Asked volumes that make pastis (45 % of ethanol by volume, 2 g/L of anethole) of which `share` is left in water."""
+        """Volumes to ask for that make pastis (45 % of ethanol by volume, 2 g/L of anethole) of which `share` is left in water."""
         anise = TOTAL * share * 2.0 / 988 / self._ouzo.strength  # anethole weighs 988 g/L
         ethanol = TOTAL * share * 0.45 - (1 - self._ouzo.strength) * anise
         return (TOTAL - ethanol - anise, ethanol, anise) if ethanol >= 0 else None
@@ -420,7 +422,7 @@ def _volumes(ethanol: Floats, anise: Floats) -> Floats:
 
 
 def _root(falling: Callable[[Floats], Floats], low: Floats, high: Floats) -> Floats:
-    """Where functions that fall from `low` [n] to `high` [n] pass 0, by bisection to the last digit."""
+    """Roots [n] of functions that fall from `low` [n] to `high` [n], by bisection to the last digit."""
     for _ in range(60):
         middle = (low + high) / 2
         above = falling(middle) > 0

@@ -6,19 +6,19 @@ docstring of `color_mixing` is the data sheet.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.catalog import is_twin, make_mixer
-from frugaltwin.color import cie_table, lab, transmitted_weights
+from frugaltwin.color import lab, transmitted_weights
 from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
-from simulator.equations.dyes import DYES, transmittance
-from simulator.instruments.mixer import DYED_WATER, PATH, PUMPS, RESIDUE, STOCKS, Imperfections, Seed, dosed
+from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
+from simulator.instruments.dyed_water import DYED_WATER, DYES, PUMPS, STOCKS, transmittance
+from simulator.instruments.mixer import RESIDUE, Imperfections, Seed, dosed
 from simulator.instruments.photometry import Photometer, Workflow
 from simulator.instruments.sensors import Sensor, make_sensor
 
@@ -39,14 +39,6 @@ def spectral_lab(transmitted: NDArray[np.float64]) -> NDArray[np.float64]:
     return color
 
 
-def channel_weights(sensor: Sensor) -> NDArray[np.float64]:
-    """The matrix [81, n] from a transmittance spectrum to the referenced color channels: clean water reads 1."""
-    names = list(sensor.bands)
-    rows = sensor.counts_per_light(cie_table()["led_b4"])[[names.index(c) for c in sensor.color_channels]]
-    weights: NDArray[np.float64] = (rows / rows.sum(axis=1, keepdims=True)).T
-    return weights
-
-
 def channels(volumes: NDArray[np.float64], sensor: Sensor, imperfections: Imperfections) -> NDArray[np.float64]:
     """Noise-free channel transmittances [..., n] of the color channels for volumes [..., 4] of red, yellow, blue and water, mL.
 
@@ -56,43 +48,19 @@ def channels(volumes: NDArray[np.float64], sensor: Sensor, imperfections: Imperf
     delivered = dosed(volumes, DYED_WATER, imperfections)
     total = delivered.sum(axis=-1, keepdims=True) + RESIDUE * imperfections.carry_over
     concentrations = delivered[..., :3] * np.array(list(STOCKS.values())) / total
-    result: NDArray[np.float64] = transmittance(concentrations, PATH) @ channel_weights(sensor)
+    result: NDArray[np.float64] = transmittance(concentrations) @ channel_weights(sensor)
     return result
-
-
-def color_matrix(read: NDArray[np.float64], known: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The matrix M [3, n] that turns channels [m, n] of references into their known XYZ [m, 3], by least squares.
-
-    Weighted by Y^(-2/3), so that dark ones count as much to the eye; where all channels are 1 the color is exactly `reference` [3].
-    """
-    # M·1 = reference is built in: M = reference/n + N with N·1 = 0, that is, N acts on the differences from the mean channel.
-    spread = read - read.mean(axis=1, keepdims=True)
-    weight = known[:, 1:2] ** (-2 / 3)
-    rest = known - read.mean(axis=1, keepdims=True) * reference
-    n = np.linalg.lstsq(
-        np.vstack([spread * weight, np.full((1, read.shape[1]), 1e3)]), np.vstack([rest * weight, np.zeros((1, 3))]), rcond=1e-6
-    )[0]
-    matrix: NDArray[np.float64] = n.T - n.T.mean(axis=1, keepdims=True) + reference[:, None] / read.shape[1]
-    return matrix
-
-
-def reference_mixtures() -> NDArray[np.float64]:
-    """How much of three full doses each reference liquid gets, 0 to 1, [512, 3], spread evenly.
-
-    `scipy.stats.qmc.Sobol(3, seed=0)`, kept in a file: a service that only names prices would else load 70 MB of SciPy for it.
-    """
-    return np.loadtxt(Path(__file__).with_name("reference_mixtures.csv"), delimiter=",", skiprows=1)
 
 
 @cache
 def calibration(name: str) -> Colorimetry:
-    """How the channels of a sensor become XYZ, as a lab calibrates it: by least squares on reference liquids of known color.
+    """Conversion of the channels of a sensor to XYZ, as a lab calibrates it: by least squares on reference liquids of known color.
 
     512 mixtures of the three dyes; clean water is exactly white.
     """
     sensor = make_sensor(name, {})
     doses = reference_mixtures() * DOSE * np.array(list(STOCKS.values())) / TOTAL
-    spectra = transmittance(doses, PATH)
+    spectra = transmittance(doses)
     read, known = spectra @ channel_weights(sensor), spectra @ transmitted_weights()
     white = transmitted_weights().sum(axis=0)
     matrix = color_matrix(read, known, white)
@@ -104,7 +72,7 @@ def calibration(name: str) -> Colorimetry:
 
 
 def experiment(sensor: Sensor) -> Experiment:
-    """What a color mixer with this sensor can be asked to do."""
+    """The experiment of a color mixer with this sensor."""
     law = BeerLambert(absorbers=tuple(DYES))
     return Experiment(
         name="color-mixing",
@@ -178,7 +146,7 @@ def color_mixing(
     **Equation.** Dyes absorb independently (Beer-Lambert): T(λ) = 10^(-path · Σ c_i ε_i(λ)), path 1 cm. A channel reads the
     mean of T over its band and the LED's spectrum (CIE LED-B4); XYZ = M · channels with M calibrated on known mixtures; Lab
     under D65, 2° observer; color differences are CIEDE2000.
-    Source: Swinehart, J. Chem. Educ. 39 (1962) 333, doi:10.1021/ed039p333. Absorption of the dyes: `simulator.equations.dyes`.
+    Source: Swinehart, J. Chem. Educ. 39 (1962) 333, doi:10.1021/ed039p333. Absorption of the dyes: `simulator.instruments.dyed_water`.
 
     ============== ============= ====== ==========================================================================
     parameter      limits        unit   meaning

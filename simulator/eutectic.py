@@ -156,13 +156,13 @@ class Eutectic(BinaryLab):
     def _special_points(self) -> Sequence[Mark]:
         return [Mark("A melts", (0.0, self._melting[0])), Mark("B melts", (1.0, self._melting[1]))]
 
-    def _telling_temperature(self) -> float:
+    def _section_temperature(self) -> float:
         return (self._eutectic.at[1] + min(self._melting)) / 2
 
 
 @lru_cache(maxsize=256)
 def _eutectic_point(phases: tuple[Phase, ...], melting_A: float, melting_B: float) -> Mark:
-    """Where the liquid is in equilibrium with both solids.
+    """The eutectic point: the liquid is in equilibrium with both solids.
 
     Raises:
         InvalidInput: There is no such point, or the liquid demixes.

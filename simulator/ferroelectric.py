@@ -1,7 +1,7 @@
 """A ferroelectric solid solution with a morphotropic phase boundary, by Landau theory.
 
-Equations first, as functions of arrays; then `Ferroelectric`, which puts a furnace and a diffractometer around them and whose
-docstring is the data sheet.
+`Ferroelectric` puts a furnace and a diffractometer around the equations of `simulator.equations.landau`; its docstring is the data
+sheet.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from frugaltwin.costs import Cost
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Continuous, Outcome
+from simulator.equations.landau import energy_along, squared_polarization, transition
 from simulator.instruments.phase_lab import Constant, Labeling, PhaseLab, State, constants_of
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -24,68 +25,6 @@ REFERENCE = 300.0  # K: where the option `boundary` is meant
 
 LABELS = ("cubic", "tetragonal", "rhombohedral")
 COLDEST, HOTTEST = 300.0, 900.0  # K, of the furnace
-
-
-def free_energy(P: ArrayLike, stiffness: ArrayLike, quartic: ArrayLike, anisotropy: ArrayLike, sextic: ArrayLike) -> Floats:
-    """Free energy density [...] of a polarization vector P [..., 3], J/m³, less that of the cubic phase.
-
-    F = ½ a P² + ¼ b P⁴ + ½ κ (Px²Py² + Py²Pz² + Pz²Px² - P⁴/6) + ⅙ c P⁶: the anisotropy κ sets [001] (where the bracket is
-    -P⁴/6) against [111] (+P⁴/6) and leaves their mean alone.
-    Source: the 2-4-6 polynomial with an orientational anisotropy that vanishes at the morphotropic boundary is that of Rossetti
-    and Khachaturyan, Inherent nanoscale structural instabilities near morphotropic boundaries in ferroelectric solid solutions,
-    Appl. Phys. Lett. 91 (2007) 072909. The -P⁴/6, which only shares the isotropic term out differently, is ours.
-
-    >>> free_energy([[0, 0, 1], [3**-0.5] * 3], stiffness=-4, quartic=2, anisotropy=0.6, sextic=3).round(6).tolist()
-    [-1.05, -0.95]
-    """
-    p = np.asarray(P, dtype=float) ** 2
-    x, y, z = p[..., 0], p[..., 1], p[..., 2]
-    square = x + y + z
-    angular = x * y + y * z + z * x - square**2 / 6
-    even = (np.asarray(stiffness) / 2 + square * (np.asarray(quartic) / 4 + square * np.asarray(sextic) / 6)) * square
-    F: Floats = even + np.asarray(anisotropy) * angular / 2
-    return F
-
-
-def squared_polarization(stiffness: ArrayLike, quartic: ArrayLike, sextic: ArrayLike) -> Floats:
-    """P² [...] at the lower minimum of F = ½ a P² + ¼ b P⁴ + ⅙ c P⁶ with c > 0 that is not at P = 0, (C/m²)²; 0 where there is none.
-
-    Source: Devonshire, Theory of barium titanate, Phil. Mag. 40 (1949) 1040.
-
-    >>> squared_polarization([-8.0, 1.0, 3.0], [2.0, -4.0, -4.0], 3.0).round(6).tolist()
-    [1.333333, 1.0, 0.0]
-    """
-    a, b, c = np.asarray(stiffness, dtype=float), np.asarray(quartic, dtype=float), np.asarray(sextic, dtype=float)
-    inside = b**2 - 4 * a * c
-    square: Floats = (np.sqrt(np.maximum(inside, 0)) - b) / (2 * c)
-    return np.where((inside >= 0) & (square > 0), square, 0.0)
-
-
-def energy_along(stiffness: ArrayLike, quartic: ArrayLike, sextic: ArrayLike) -> Floats:
-    """Free energy density [...] at that minimum, J/m³; 0 where there is none."""
-    square = squared_polarization(stiffness, quartic, sextic)
-    energy: Floats = square * (np.asarray(stiffness) / 2 + square * (np.asarray(quartic) / 4 + square * np.asarray(sextic) / 6))
-    return energy
-
-
-def transition(stiffness_slope: float, quartic: ArrayLike, sextic: float, quartic_slope: ArrayLike = 0.0) -> Floats:
-    """How far above the Curie-Weiss temperature the polarization along one axis appears, [...], K.
-
-    Nothing where the quartic coefficient there, `quartic` [...], is positive (second order); else the first-order transition, at
-    stiffness = 3 b² / 16 c. `quartic_slope` is how b changes with temperature; NaN where it makes the order outlast every one.
-    Source: Devonshire 1949.
-
-    >>> transition(2.0, [1.0, -4.0], 3.0).tolist()
-    [0.0, 0.5]
-    """
-    b, g = np.asarray(quartic, dtype=float), np.asarray(quartic_slope, dtype=float)
-    A = 3 / (16 * sextic)
-    # A (b + g τ)² = slope · τ, the smaller root, written so that g may be 0.
-    half = stiffness_slope - 2 * A * b * g
-    inside = half**2 - (2 * A * b * g) ** 2
-    ends = (inside >= 0) & (half > 0)
-    first = 2 * A * b**2 / np.where(ends, half + np.sqrt(np.maximum(inside, 0)), np.nan)
-    return np.where(b < 0, first, 0.0)
 
 
 @dataclass(frozen=True)
@@ -108,11 +47,11 @@ class SolidSolution:
 
     @property
     def stiffness_slope(self) -> float:
-        """Of the stiffness a with temperature, J m/(C² K)."""
+        """Change of the stiffness a with temperature, J m/(C² K)."""
         return 1 / (VACUUM * self.curie_constant)
 
     def curie(self, x: ArrayLike) -> Floats:
-        """The Curie-Weiss temperature [...], K, where the cubic phase would go soft."""
+        """The Curie-Weiss temperature [...], K, at which the stiffness of the cubic phase is 0."""
         X = np.asarray(x, dtype=float)
         T: Floats = (1 - X) * self.curie_zirconate + X * self.curie_titanate + 4 * self.curie_bow * X * (1 - X)
         return T
@@ -133,7 +72,7 @@ class SolidSolution:
         return k
 
     def transition_temperature(self, x: ArrayLike) -> Floats:
-        """Where the cubic phase ends on cooling at composition x [...], K; NaN where it is never reached."""
+        """Temperature at which the cubic phase ends on cooling at composition x [...], K; NaN where there is none."""
         T = self.curie(x)
         lean = self.kappa(x, T) / 3
         slope = self.anisotropy * self.tilt / 3
@@ -187,7 +126,7 @@ class SolidSolution:
         }
 
 
-class Bench:
+class StrainAndResponse:
     """A diffractometer for the distortion of the lattice, and electrodes for the rest."""
 
     outcomes = (
@@ -347,7 +286,7 @@ class Ferroelectric(PhaseLab):
                 Continuous("temperature", COLDEST, HOTTEST, "K", "of the furnace"),
             ),
             LABELS,
-            Bench(),
+            StrainAndResponse(),
             seed=seed,
             imperfections=imperfections,
             labeling=labeling,

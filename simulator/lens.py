@@ -133,5 +133,5 @@ class Lens(BinaryLab):
     def _special_points(self) -> Sequence[Mark]:
         return [Mark("A melts", (0.0, self._melting[0])), Mark("B melts", (1.0, self._melting[1]))]
 
-    def _telling_temperature(self) -> float:
+    def _section_temperature(self) -> float:
         return sum(self._melting) / 2

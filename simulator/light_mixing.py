@@ -96,7 +96,7 @@ def light(red: ArrayLike, green: ArrayLike, blue: ArrayLike, calibration: Calibr
 
 
 def integration_steps(atime: ArrayLike, astep: ArrayLike) -> NDArray[np.float64]:
-    """How many steps the AS7341 integrates, [...]. Source: ams-OSRAM AS7341 data sheet.
+    """Integration steps of the AS7341, [...]. Source: ams-OSRAM AS7341 data sheet.
 
     >>> float(integration_steps(29, 599)) * AS7341_STEP_SECONDS  # s
     0.05004
@@ -155,7 +155,7 @@ def counts(
 
 
 def colorimetry(calibration: Calibration, led_xyz: NDArray[np.float64]) -> Colorimetry:
-    """How the channels become a color; white is all three LEDs at 255.
+    """Conversion of the channels to a color; white is all three LEDs at 255.
 
     Eight channels see three LEDs and the background, so many matrices are exact for every mixture and for darkness. This one
     amplifies the noise of a middling reading least (the Gauss-Markov estimate).
@@ -197,13 +197,13 @@ LIGHT_MIXING = Experiment(
 
 
 def expected_cost(settings: Settings) -> Cost:
-    """What one measurement is expected to take: two integrations and the overhead."""
+    """Expected cost of one measurement: two integrations and the overhead."""
     _, _, _, atime, astep, _ = _registers(settings)
     return Cost(seconds=OVERHEAD + AS7341_PASSES * (atime + 1) * (astep + 1) * AS7341_STEP_SECONDS)
 
 
 def measured(settings: Settings, shown: Sequence[float], cost: Cost) -> Measurement:
-    """The measurement that is behind the counts [8] of a sensor, simulated or plugged in.
+    """The measurement that the counts [8] of a sensor give, simulated or real.
 
     Raises:
         RigFault: A channel is saturated.
@@ -308,7 +308,7 @@ class LightMixing:
         return measured(settings, self.look(settings), self.estimate(settings))
 
     def look(self, settings: Settings) -> list[float]:
-        """What the sensor shows of the eight channels [8], whole counts; a saturated channel shows full scale."""
+        """Counts that the sensor shows for the eight channels [8], whole; a saturated channel shows full scale."""
         red, green, blue, atime, astep, gain = _registers(settings)
         read = collected(red, green, blue, atime, astep, gain)
         steps = (atime + 1) * (astep + 1)
@@ -322,7 +322,7 @@ class LightMixing:
         self._is_stopped = True
 
     def __exit__(self, *failure: object) -> None:
-        """Nothing is left on: a twin has no LEDs."""
+        """Disconnect; a twin has no LEDs to switch off."""
 
     def resume(self, trials: Sequence[Trial]) -> None:
         """Draw other random numbers than the earlier sessions did."""
@@ -340,7 +340,7 @@ class LightMixing:
         return dict(zip(CHANNELS, values, strict=True))
 
     def estimate(self, settings: Settings) -> Cost:
-        """What `perform` takes: two integrations and the overhead."""
+        """The cost of `perform`: two integrations and the overhead."""
         return expected_cost(settings)
 
     def _errors(self, read: NDArray[np.float64], steps: float, gain: float) -> NDArray[np.float64]:

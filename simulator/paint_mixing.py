@@ -12,15 +12,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from frugaltwin.color import transmitted_weights
+from frugaltwin.color import cie_table, transmitted_weights
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Colorimetry, Continuous, Experiment, KubelkaMunk, MixtureSum, Outcome, Outcomes, Settings, Trial
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
-from simulator.color_mixing import channel_weights, color_matrix, reference_mixtures
-from simulator.equations.paints import PAINTS, PIGMENTS, absorption, behind_a_surface, ratio_of_mixture, reflectance, scattering
-from simulator.instruments.mixer import Bottle, Imperfections, Liquids, Pump, SimulatedMixer, dosed
+from simulator.equations.gaussian_bands import Bands, gaussian_bands
+from simulator.equations.paints import behind_a_surface, ratio_of_mixture, reflectance
+from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
+from simulator.instruments.liquids import Bottle, Liquids, Pump
+from simulator.instruments.mixer import Imperfections, SimulatedMixer, dosed
 from simulator.instruments.photometry import Photometer, Workflow
 from simulator.instruments.sensors import Sensor, make_sensor
 
@@ -29,6 +31,17 @@ Floats = NDArray[np.float64]
 DOSE = 1.0  # mL: the most of one paste
 TOTAL = 4.0  # mL: what every mixture adds up to
 TUBE = 0.25  # mL of tube per pump
+
+# The scattering of a paste, and its absorption as sums of Gaussians (center nm, sigma nm, height), both in units of the white base's
+# scattering. Assumptions, chosen to look like common pigments (a bluish red, an arylide yellow, a phthalocyanine blue, a titanium
+# white): no paint was measured for them.
+PIGMENTS: dict[str, tuple[float, Bands]] = {
+    "red": (0.25, ((430.0, 60.0, 9.0), (520.0, 28.0, 22.0), (558.0, 18.0, 14.0))),
+    "yellow": (0.35, ((390.0, 45.0, 16.0), (440.0, 28.0, 18.0), (478.0, 14.0, 5.0))),
+    "blue": (0.15, ((380.0, 35.0, 7.0), (605.0, 38.0, 20.0), (675.0, 40.0, 22.0), (740.0, 45.0, 9.0))),
+}
+WHITE: tuple[float, Bands] = (1.0, ((370.0, 18.0, 0.9), (450.0, 300.0, 0.002)))
+PAINTS = (*PIGMENTS, "white")
 
 RINSE = (Rinse(TOTAL), Mix(8.0), Drain())
 PRIME = Procedure((*(Dispense(paint, TUBE) for paint in PAINTS), Drain(), *RINSE))
@@ -46,14 +59,28 @@ PUMPS = {
 WATER = Pump(slope=0.996, offset=0.005, dead_volume=TUBE, rate=1.65)
 
 
+@cache
+def scattering() -> Floats:
+    """Scattering of every paint in the order of `PAINTS`, [4]; the white base has 1. The same at every wavelength."""
+    return np.array([s for s, _ in (*PIGMENTS.values(), WHITE)])
+
+
+@cache
+def absorption() -> Floats:
+    """Absorption of every paint in the order of `PAINTS` at the wavelengths of `cie_table`, [4, 81]; read-only."""
+    stacked = np.stack([gaussian_bands(bands, cie_table()["wavelength_nm"]) for _, bands in (*PIGMENTS.values(), WHITE)])
+    stacked.flags.writeable = False
+    return stacked
+
+
 @dataclass(frozen=True)
 class Surface:
-    """What lies between paint and sensor; none by default."""
+    """Surface between paint and sensor; none by default."""
 
     outside: float = 0.0
-    """The part of the light that does not come in."""
+    """Part of the light that does not come in."""
     inside: float = 0.0
-    """The part of the light that is thrown back into the paint."""
+    """Part of the light that is reflected back into the paint."""
 
     def __post_init__(self) -> None:
         for name, part in vars(self).items():
@@ -87,7 +114,7 @@ def channels(volumes: Floats, sensor: Sensor, imperfections: Imperfections, surf
 
 @cache
 def calibration(name: str, surface: Surface = Surface()) -> Colorimetry:
-    """How the channels of a sensor become XYZ, as a lab calibrates it: by least squares on 512 paints (Sobol) of known color.
+    """Conversion of the channels of a sensor to XYZ, as a lab calibrates it: by least squares on 512 paints (Sobol) of known color.
 
     The white base has exactly its own color, and L = 100 is what reflects all light. Known colors are those of the paint as it is
     seen, through the surface.
@@ -107,7 +134,7 @@ def calibration(name: str, surface: Surface = Surface()) -> Colorimetry:
 
 
 def experiment(sensor: Sensor, surface: Surface = Surface()) -> Experiment:
-    """What a paint mixer with this sensor can be asked to do."""
+    """The experiment of a paint mixer with this sensor."""
     law = KubelkaMunk(pastes=tuple(PIGMENTS))
     return Experiment(
         name="paint-mixing",
@@ -147,7 +174,7 @@ class PaintMixingTwin(PaintMixing):
     D65, 2° observer, L = 100 reflects all light; color differences are CIEDE2000.
     Source: Kubelka & Munk, Z. Tech. Phys. 12 (1931) 593 (R); Duncan, Proc. Phys. Soc. 52 (1940) 390,
     doi:10.1088/0959-5309/52/3/310 (sums); Saunderson, J. Opt. Soc. Am. 32 (1942) 727, doi:10.1364/JOSA.32.000727 (surface). The
-    spectra of the pigments are *assumptions* (`simulator.equations.paints`): plausible, not measured.
+    spectra of the pigments are *assumptions* (`PIGMENTS`): plausible, not measured.
 
     ============== ============= ====== ==========================================================================
     parameter      limits        unit   meaning

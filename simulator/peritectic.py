@@ -138,13 +138,13 @@ class Peritectic(BinaryLab):
     def _special_points(self) -> Sequence[Mark]:
         return [Mark("A melts", (0.0, self._melting[0])), Mark("B melts", (1.0, self._melting[1]))]
 
-    def _telling_temperature(self) -> float:
+    def _section_temperature(self) -> float:
         return self._peritectic.temperature
 
 
 @lru_cache(maxsize=256)
 def _peritectic_point(phases: tuple[Phase, ...], melting_A: float, melting_B: float) -> Invariant:
-    """Where the liquid is in equilibrium with both solids.
+    """The peritectic point: the liquid is in equilibrium with both solids.
 
     Raises:
         InvalidInput: There is no such point, or it is a eutectic.

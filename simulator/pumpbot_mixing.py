@@ -1,4 +1,4 @@
-"""What happens in PumpBot's cell: calibrated pumps, dyes that absorb, a sensor that divides by its clear channel.
+"""PumpBot's cell: calibrated pumps, dyes that absorb, a sensor that divides by its clear channel.
 
 Equations first, as functions of arrays; then `SimulatedCell`, which puts the imperfections of the rig around them. The data sheet stands
 at `hardware.pumpbot.pumpbot`.
@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from frugaltwin.color import SRGB_TO_XYZ
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experiment, MixtureSum, Outcome
 
@@ -35,13 +36,6 @@ PURE = {
 REPEAT_ERROR = 0.025  # of a reading, rms: over the four dyes that is 2.5, 1.5 and 2.1 counts; 2.6, 1.4 and 2.2 were measured
 DOSE_ERROR = (0.01, 0.02)  # of the dose, and mL, rms; an assumption
 SHORTEST = 0.01  # s: what a relay needs to close and open
-
-# sRGB's primaries, IEC 61966-2-1:1999; the rows add up to D65.
-_TO_XYZ = (
-    (0.4123907993, 0.3575843394, 0.1804807884),
-    (0.2126390059, 0.7151686788, 0.0721923154),
-    (0.0193308187, 0.1191947798, 0.9505321522),
-)
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ class Pump:
         return max(SHORTEST, round(self.slope * volume + self.offset, 3))
 
     def volume(self, seconds: float) -> float:
-        """What a run delivers, mL: the inverse of the calibration.
+        """Volume that a run delivers, mL: the inverse of the calibration.
 
         >>> round(PUMPS["red"].volume(1.994), 2)
         5.0
@@ -84,12 +78,12 @@ PUMPS = {
     "water": Pump(7, 0.3946, -0.0729),
     "drain": Pump(8, 0.4381, -0.0492),
 }
-"""One rig's, as the course publishes them."""
+"""Pumps of one rig, as the course publishes them."""
 
 
 @dataclass(frozen=True)
 class Imperfections:
-    """How much of each imperfection there is: 1 is as on the rig, 0 is none, 2 is twice as bad."""
+    """Sizes of the imperfections: 1 is as on the rig, 0 is none, 2 is twice as bad."""
 
     pump_error: float = 1.0
     """Repeat error of a dose: 1 % of it and 0.02 mL, rms."""
@@ -135,7 +129,7 @@ def counts(volumes: Floats, residue: float = 0.0) -> Floats:
 
 
 def experiment() -> Experiment:
-    """What PumpBot can be asked to do."""
+    """The experiment of PumpBot."""
     # The parts add up, so that log(reading) is linear in all five: water counts as an absorber that absorbs less than none.
     law = BeerLambert(absorbers=LIQUIDS)
     return Experiment(
@@ -148,14 +142,14 @@ def experiment() -> Experiment:
         constraints=(MixtureSum(LIQUIDS, CELL, "mL"),),
         color=Colorimetry(
             OUTCOMES,
-            tuple(tuple(v / FULL_SCALE for v in row) for row in _TO_XYZ),
-            (sum(_TO_XYZ[0]), sum(_TO_XYZ[1]), sum(_TO_XYZ[2])),
+            tuple(tuple(v / FULL_SCALE for v in row) for row in SRGB_TO_XYZ),
+            (sum(SRGB_TO_XYZ[0]), sum(SRGB_TO_XYZ[1]), sum(SRGB_TO_XYZ[2])),
         ),
     )
 
 
 class SimulatedCell:
-    """Bottles, pumps, a cell, a lamp and a sensor that are not there."""
+    """Simulated bottles, pumps, cell, lamp and sensor."""
 
     def __init__(self, pumps: Mapping[str, Pump], imperfections: Imperfections, seed: int | tuple[int, ...]) -> None:
         self._liquids = {pumps[name].pin: (k, pumps[name]) for k, name in enumerate(LIQUIDS)}
@@ -180,7 +174,7 @@ class SimulatedCell:
             self.volumes[k] += max(0.0, volume + self._imperfections.pump_error * error)
 
     def look(self) -> tuple[float, float, float]:
-        """One look of the sensor with the lamp on: 255 times red, green and blue over clear."""
+        """One reading of the sensor with the lamp on: 255 times red, green and blue over clear."""
         noise = 1 + REPEAT_ERROR * self._imperfections.sensor_noise * self._random.standard_normal(3)
         # The firmware cuts its replies off to whole counts, those of the pure dyes as well: half a count more is what was there.
         r, g, b = np.clip(1.5 * (counts(self.volumes, self.residue) + 0.5) * noise, 0.0, 255.0).tolist()

@@ -1,4 +1,4 @@
-"""Which crystal structure a compound AB has, over two numbers of its elements: the map of Mooser and Pearson, on real compounds.
+"""Crystal structure of compounds AB over two numbers of their elements: the map of Mooser and Pearson, on real compounds.
 
 The data are in `elements.csv` and `structures.csv` beside this file, every row with its source (`SOURCES`).
 """
@@ -42,7 +42,7 @@ SOURCES = {
     "AFLOW": "Mehl et al., Comput. Mater. Sci. 136 (2017) S1, doi:10.1016/j.commatsci.2017.01.017: the list of compounds at the"
     " prototype NiAs, https://aflow.org/p/AB_hP4_194_c_a-001",
 }
-"""What the short names in the two tables stand for."""
+"""Sources by their short names in the two tables."""
 
 COST = Cost(seconds=1500.0, money=5.0)
 SEVERAL = 2  # labels that a map needs at least
@@ -50,10 +50,10 @@ SEVERAL = 2  # labels that a map needs at least
 
 @dataclass(frozen=True)
 class Element:
-    """What the map needs to know of an element."""
+    """Properties of an element that the map needs."""
 
     electronegativity: float
-    """Pauling's."""
+    """Electronegativity of Pauling."""
     quantum_number: int
     """The principal quantum number of its valence shell."""
 
@@ -69,7 +69,7 @@ class Compound:
 
     @property
     def formula(self) -> str:
-        """As chemists write it: NaCl."""
+        """Formula as chemists write it: NaCl."""
         return self.cation + self.anion
 
     @property
@@ -85,7 +85,7 @@ class Compound:
 
     @property
     def place(self) -> tuple[float, float]:
-        """Where it is on the map: electronegativity difference, mean quantum number."""
+        """Place on the map: electronegativity difference, mean quantum number."""
         return self.electronegativity_difference, self.mean_quantum_number
 
 
@@ -231,7 +231,7 @@ class StructureMap:
         return Measurement({self._label: found}, COST, {"compound": compound.formula, "source": compound.source})
 
     def truth(self, settings: Settings) -> Outcomes:
-        """What most compounds of that place are."""
+        """The structure of most compounds at that place."""
         labels = [self._true_label(c) for c in self._at[self.experiment.key(settings)]]
         return {self._label: max(labels, key=labels.count)}
 
@@ -250,7 +250,7 @@ class StructureMap:
             InvalidInput: There is nothing to cut.
         """
         if at is not None:
-            raise InvalidInput(f"the structure map has no section to cut at {at:g}; leave --at out")
+            raise InvalidInput(f"the structure map has no section to cut at {at:g}; draw it without a cut", field="at")
         return Diagram(("electronegativity_difference", "mean_quantum_number"), self._label)
 
     def stop(self) -> None:
@@ -258,7 +258,7 @@ class StructureMap:
         self._stop.set()
 
     def __exit__(self, *failure: object) -> None:
-        """Nothing is left on."""
+        """Disconnect; nothing stays on."""
         self._stop.set()
 
     def _true_label(self, compound: Compound) -> str:

@@ -3,12 +3,13 @@
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
+from frugaltwin import color
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Categorical, Discrete, Experiment, Measurement, Outcome, Parameter, Settings, Trial
 from frugaltwin.tables import BOOKKEEPING, read_rows
@@ -34,17 +35,24 @@ class Table:
     Columns of numbers become discrete parameters and numeric outcomes, all others categorical parameters and labels. Units
     are those of the file; it names none. Time and money are not recorded: every trial costs nothing.
 
-    **Source** of the numbers: whoever recorded the table. **Leaves out** everything between the rows.
+    **Source** of the numbers: the author of the table. **Leaves out** everything between the rows.
 
     **Twin of** the lab that recorded the table.
     """
+
+    example_options: ClassVar[Mapping[str, object]] = {
+        "path": Path(color.__file__).parent / "cie" / "observer_and_illuminants.csv",
+        "outcomes": "x_bar,y_bar,z_bar",
+        "settings": "wavelength_nm",
+    }
 
     def __init__(self, path: Path, outcomes: str = "", settings: str = "", seed: int = 0, goal: str = "") -> None:
         rows = read_rows(path)
         columns = list(rows[0])
         measured = _names(outcomes) or _names(goal.partition(":")[2])
         if not measured:
-            raise InvalidInput("say which columns of the table were measured: --option outcomes=COLUMN,COLUMN or --goal minimize:COLUMN")
+            text = "say which columns of the table were measured: in the option outcomes, or by a goal such as minimize:COLUMN"
+            raise InvalidInput(text, field="option")
         chosen = _names(settings) or [c for c in columns if c not in measured]
         for column in measured + chosen:
             if column not in columns:

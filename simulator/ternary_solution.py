@@ -1,4 +1,4 @@
-"""Three liquids that do not like each other: the regular solution on the triangle."""
+"""Three partly miscible liquids: the regular solution on the triangle."""
 
 from types import MappingProxyType
 

@@ -1,4 +1,4 @@
-"""A composition-spread wafer under a probe that moves: images are cheap and blurred, spectra are dear and sharp.
+"""A composition-spread wafer under a probe that moves: an image is cheap and blurred, a spectrum costs more and resolves more.
 
 Equations first, as functions of arrays; then `SimulatedProbe`, the instrument; then `Wafer`, the driver for every probe, and
 `WaferTwin`, which knows the truth and whose docstring is the data sheet.
@@ -59,7 +59,7 @@ SYSTEM = {
 
 
 def sources(distance: float, azimuth: float) -> Floats:
-    """Where the sources of A, B and C are, mm, [3, 2]: at 120° around the center.
+    """Positions of the sources of A, B and C, mm, [3, 2]: at 120° around the center.
 
     >>> sources(90.0, 90.0).round(3).tolist()
     [[0.0, 90.0], [-77.942, -45.0], [77.942, -45.0]]
@@ -116,7 +116,7 @@ def reflectances() -> Floats:
 
 @lru_cache
 def spread_matrix(pixels: int, blur: float) -> Floats:
-    """What a row of pixels becomes through a Gaussian point spread, [pixels, pixels], whose deviation is `blur` of the row's length.
+    """Matrix [pixels, pixels] of a Gaussian point spread over a row of pixels; its deviation is `blur` of the row's length.
 
     Cut at three deviations; what would fall beyond the edge is mirrored, so rows and columns add up to 1 and the mean is kept.
     """
@@ -134,7 +134,7 @@ def spread_matrix(pixels: int, blur: float) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Equilibrium:
-    """Which phases an alloy has, and how much of each.
+    """Phase equilibrium of an alloy: its phases, and the fraction of each.
 
     The Gibbs energy of a phase k is a well of the same stiffness, a |c - c_k|², about its composition c_k. Minimizing Σ f_k G_k by
     common tangent and lever rule gives: the fractions f are the barycentric coordinates of the point of the triangle (c_1, c_2, c_3)
@@ -149,7 +149,7 @@ class Equilibrium:
 
     @cached_property
     def _laws(self) -> tuple[Floats, Floats]:
-        """For every set of phases: fractions [7, 3 phases] and whatever must not be negative [7, 3], linear in the composition [.., 3].
+        """Fractions [7, 3 phases] and non-negative quantities [7, 3] of every set of phases, linear in the composition [.., 3].
 
         What must not be negative is, for a phase of the set, its fraction, and for another one, its distance from the common tangent.
         """
@@ -168,7 +168,7 @@ class Equilibrium:
         return shares, slacks
 
     def sets(self, c: Floats) -> NDArray[np.intp]:
-        """Which of `SETS` is stable, [n], at compositions c [n, 3]."""
+        """Index in `SETS` of the stable set, [n], at compositions c [n, 3]."""
         slacks = (self._laws[1].reshape(-1, 3) @ c.T).reshape(len(SETS), 3, -1)
         stable: NDArray[np.intp] = np.minimum(np.minimum(slacks[:, 0], slacks[:, 1]), slacks[:, 2]).argmax(axis=0)
         return stable
@@ -186,9 +186,9 @@ class Film:
     """The noise-free wafer: position → composition → phases → reflectance."""
 
     positions: Floats
-    """Of the sources, mm, [3, 2]."""
+    """Positions of the sources, mm, [3, 2]."""
     lengths: Floats
-    """Of the sources, mm, [3]."""
+    """Decay lengths of the sources, mm, [3]."""
     equilibrium: Equilibrium
 
     @classmethod
@@ -206,7 +206,7 @@ class Film:
         return composition(places, self.positions, self.lengths)
 
     def places(self, c: Floats) -> Floats:
-        """Where the film has compositions c [n, 3], mm, [n, 2]; NaN where that is not on the library. Newton's method."""
+        """Places at which the film has compositions c [n, 3], mm, [n, 2]; NaN where there is none on the wafer. Newton's method."""
         with np.errstate(divide="ignore", invalid="ignore"):
             wanted = np.log(c[:, :2] / c[:, 2:])
         p = np.zeros((len(c), 2))
@@ -248,7 +248,7 @@ PURE = reflectances()
 
 @dataclass(frozen=True)
 class Optics:
-    """What a probe takes, and how well it sees."""
+    """Costs and resolution of a probe."""
 
     floor: float = 0.05
     short: float = 0.18
@@ -287,7 +287,7 @@ class Optics:
 
 @dataclass
 class SimulatedProbe:
-    """A probe that is not there, over a film that is not there. Satisfies `frugaltwin.instruments.Probe`."""
+    """Simulated probe over a simulated film. Satisfies `frugaltwin.instruments.Probe`."""
 
     film: Film
     optics: Optics = Optics()
@@ -295,7 +295,7 @@ class SimulatedProbe:
     clock: float = field(default=0.0, init=False)
     """Virtual time since the probe was made, s."""
     place: tuple[float, float] = field(default=(0.0, 0.0), init=False)
-    """Where the head is, mm; it starts over the center."""
+    """Place of the head, mm; it starts over the center."""
 
     def __post_init__(self) -> None:
         self._random = np.random.default_rng(self.seed)
@@ -375,7 +375,7 @@ def _blurred(sharp: Floats, spread: Floats) -> Floats:
 
 
 def zoomed(film: Film, places: Floats, blur: float) -> Floats:
-    """What the middle pixel of a noise-free zoom shows, [n, 8], at places [n, 2]."""
+    """Middle pixel of a noise-free zoom, [n, 8], at places [n, 2]."""
     middle = spread_matrix(NEAR.pixels, blur)[NEAR.pixels // 2]
     seen = np.flatnonzero(middle)
     along = np.linspace(-NEAR.width / 2, NEAR.width / 2, NEAR.pixels)[seen]
@@ -392,7 +392,7 @@ def zoomed(film: Film, places: Floats, blur: float) -> Floats:
 
 @lru_cache
 def _fits() -> tuple[Floats, Floats]:
-    """What turns a spectrum and a 1 [9] into fractions [7, 3, 9] and residuals [7, 8, 9] for every set of phases."""
+    """Matrices from a spectrum and a 1 [9] to fractions [7, 3, 9] and residuals [7, 8, 9] for every set of phases."""
     shares, residuals = np.zeros((len(SETS), 3, 9)), np.zeros((len(SETS), 8, 9))
     for n, phases in enumerate(SETS):
         first = phases[0]
@@ -409,7 +409,7 @@ _SIZES = np.array([len(s) for s in SETS])
 
 
 def inferred(spectrum: Floats, sigma: float) -> str:
-    """The label that a spectrum [8] with this standard deviation speaks for.
+    """The label that a spectrum [8] with this standard deviation indicates.
 
     The spectra of the pure phases are known. Among the sets of phases that fit with no negative fraction, the one with the least
     χ² + 4 per phase: a further phase counts as seen when it improves the fit by two standard deviations.
@@ -470,7 +470,7 @@ class Wafer:
         return self
 
     def perform(self, settings: Settings) -> Measurement:
-        """Go there and look; the head stays where it is, at rest.
+        """Move the head, read, and stay there at rest.
 
         Raises:
             Stopped: Somebody stopped the probe; enter it again to go on.
@@ -486,7 +486,7 @@ class Wafer:
         return Measurement(outcomes, self._cost_since_last(), {"deviation": sigma})
 
     def _reading(self, settings: Settings) -> tuple[Floats, float]:
-        """What is read at a place, [8], and the standard deviation that such a reading has."""
+        """Reading at a place, [8], and its standard deviation."""
         if self._look == "spectrum":
             (spectrum,) = self._spectrum.perform(self._probe, settings)
             assert not isinstance(spectrum, Image)
@@ -515,7 +515,7 @@ class Wafer:
         return cost
 
     def estimate(self, settings: Settings) -> Cost:
-        """What `perform` takes from where the head is now."""
+        """Cost of `perform` from the present place of the head."""
         if self._look == "spectrum":
             return self._spectrum.estimate(self._probe, settings)
         if self._look == "zoom":
@@ -531,7 +531,7 @@ class Wafer:
 
 
 class WaferTwin(Wafer):
-    """Composition-spread wafer: three co-sputtered elements, a moving probe; images are cheap and blurred, spectra sharp.
+    """Composition-spread wafer: three co-sputtered elements, a moving probe; images are cheap and blurred, spectra resolve more.
 
     **Equation.** Position is composition: the flux of each of three sources at 120° falls off as exp(-distance / length) and is
     normalized, c_i = w_i exp(-|p - s_i| / length_i) / Σ, with powers w_i that give the center equal parts. Composition is phases:
@@ -700,7 +700,7 @@ class WaferTwin(Wafer):
             InvalidInput: There is nothing to cut.
         """
         if at is not None:
-            raise InvalidInput(f"the wafer has no section to cut at {at:g}; leave --at out")
+            raise InvalidInput(f"the wafer has no section to cut at {at:g}; draw it without a cut", field="at")
         curves = tuple(Curve(phase, WAVELENGTHS, row) for phase, row in zip(PHASES, PURE, strict=True))
         section = Section("Pure phases", "wavelength, nm", "reflectance", curves)
         lines = tuple(Line("boundary", points) for points in self.film.boundaries())

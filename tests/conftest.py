@@ -1,8 +1,10 @@
 """What several test files need: the command line in a process of its own, with a folder of its own."""
 
 import json
+import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+from tests import lifeline
 
 if TYPE_CHECKING:
     from api.records.database import Database
@@ -22,6 +26,30 @@ hypothesis.settings.load_profile("repeatable")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run side by side
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+_LIFELINE = pytest.StashKey[lifeline.Lifeline]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What this run starts ends with it: its main process has a lifeline."""
+    if sys.platform == "linux" and not hasattr(config, "workerinput"):
+        config.stash[_LIFELINE] = lifeline.Lifeline()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Nothing is left."""
+    if (held := config.stash.get(_LIFELINE, None)) is not None:
+        held.end()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest and cannot be divided comes first, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/test_checks.py"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    lifeline.remove_when_killed(tmp_path_factory.getbasetemp())
 
 
 def command(*arguments: object) -> list[str]:
@@ -42,6 +70,31 @@ def cli(tmp_path: Path) -> Cli:
         return subprocess.run(
             command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False, **options
         )
+
+    return run
+
+
+@pytest.fixture
+def cli_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """The same in this process and much faster, for commands that need no process of their own."""
+    from frugaltwin.cli.main import main
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        logger = logging.getLogger("frugaltwin")
+        capsys.readouterr()
+        with monkeypatch.context() as here, Path(os.devnull).open() as nothing:
+            for name in ("propagate", "level", "handlers"):
+                here.setattr(logger, name, [] if name == "handlers" else getattr(logger, name))
+            here.chdir(tmp_path)
+            here.setattr(sys, "argv", ["frugaltwin", *map(str, arguments)])
+            here.setattr(sys, "stdin", nothing)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        code = ended.value.code
+        return subprocess.CompletedProcess(sys.argv, code if isinstance(code, int) else 0, *capsys.readouterr())
 
     return run
 

@@ -9,7 +9,8 @@ from serial import SerialException
 from hardware.emulator.emulated_board import EmulatedBoard
 from hardware.emulator.engine import Edge
 from hardware.emulator.plant import Plant
-from simulator.instruments.mixer import DYED_WATER, Imperfections
+from simulator.instruments.dyed_water import DYED_WATER
+from simulator.instruments.mixer import Imperfections
 from simulator.instruments.sensors import make_sensor
 
 ALWAYS = 10**6

@@ -23,6 +23,7 @@ from api.records.database import Database
 from api.records.fair_queue import Order
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
+from tests import lifeline
 
 COST = Cost(seconds=10.0, money=0.01, volume=4.0)
 SETTINGS = {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}
@@ -49,7 +50,7 @@ class PostgresServer:
         self._options = {"listen_addresses": "", "fsync": "off", "max_connections": "60", "shared_buffers": "16MB", **(options or {})}
         self._bin = self.programs()
         assert self._bin is not None
-        self.folder = Path(tempfile.mkdtemp(prefix="ft-pg-", dir="/tmp"))  # a socket's path has 107 characters at most
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=lifeline.folder()))
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:  # which PostgreSQL refuses to run as
             somebody = pwd.getpwnam("postgres" if any(p.pw_name == "postgres" for p in pwd.getpwall()) else "nobody")

@@ -28,6 +28,7 @@ from frugaltwin import (
 from frugaltwin.bluesky import Rig, Status, campaign_plan
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, OutOfBounds, RigFault, Stopped, UnknownName
+from frugaltwin.experiment import total_cost
 from frugaltwin.store import Store
 from hardware.emulator.engine import missing
 
@@ -394,6 +395,24 @@ def test_a_campaign_under_the_run_engine_measures_what_it_measures_alone(engine:
         schema_validators[DocumentNames[name]].validate(document)
 
 
+def test_a_campaign_under_the_run_engine_keeps_to_its_budget_as_it_does_alone(engine: Engine) -> None:
+    words: dict[str, Any] = {
+        "goal": "match-color:coral",
+        "strategy": "random",
+        "budget": {"volume": 50},
+        "name": "reef",
+        "store": ":memory:",
+    }
+    alone, campaign = Campaign.open(**words), Campaign.open(**words)
+    list(alone.run())
+    engine(campaign_plan(Rig(campaign.driver), campaign))
+    assert total_cost(campaign.trials) == total_cost(alone.trials)
+    assert total_cost(campaign.trials).volume <= 50
+    assert campaign.stopped_because == alone.stopped_because
+    assert "of 50 mL used, the next trial would take" in str(alone.stopped_because)
+    assert [t.source for t in campaign.trials] == [t.source for t in alone.trials]
+
+
 def test_a_campaign_goes_on_and_ends_at_its_goal(engine: Engine) -> None:
     lab = Lab()
     campaign = campaign_on(lab, runs=2)
@@ -432,6 +451,17 @@ def test_a_rig_that_always_fails_ends_the_campaign(engine: Engine) -> None:
         engine(campaign_plan(Rig(lab), campaign))
     assert len(campaign.trials) == 5
     assert lab.calls[-1] == "exit"
+
+
+def test_a_rig_that_somebody_stops_ends_the_campaign(engine: Engine) -> None:
+    def switched_off(lab: Lab) -> None:
+        raise Stopped("somebody opened the switch")
+
+    lab = Lab(switched_off)
+    campaign = campaign_on(lab, runs=50)
+    with pytest.raises(FailedStatus):
+        engine(campaign_plan(Rig(lab), campaign))
+    assert [t.source for t in campaign.trials] == ["stopped"]
 
 
 def test_a_campaign_about_another_experiment_is_refused(engine: Engine) -> None:

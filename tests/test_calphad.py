@@ -21,7 +21,7 @@ from simulator.instruments.phase_lab import State
 Floats = NDArray[np.float64]
 
 DATA = Path(__file__).parent / "data"
-EUTECTIC, REGULAR = DATA / "eutectic.tdb", DATA / "regular_abc.tdb"
+EUTECTIC, REGULAR = Path(str(Calphad.example_options["path"])), DATA / "regular_abc.tdb"
 LIMITS: dict[str, Any] = {"temperature_low": 350.0, "temperature_high": 650.0, "steps": 10}
 R_HERE, R_TDB = 8.314462618, 8.3145  # J/(mol K): pycalphad takes R as it was when the databases were written
 

@@ -1,13 +1,15 @@
 """The closed loop, without a process around it."""
 
 import itertools
+import json
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
-from frugaltwin import Campaign, Continuous, Cost, DriverError, Experiment, Measurement, Outcome, Settings
+from frugaltwin import Campaign, Continuous, Cost, DriverError, Experiment, Measurement, Outcome, Settings, catalog
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.campaign import FAILURES_IN_A_ROW
 from frugaltwin.errors import CampaignError, InvalidInput, OutOfBounds, Stopped, UnknownName
@@ -204,6 +206,23 @@ def test_a_campaign_that_was_started_with_other_words_is_not_continued(tmp_path:
     assert [t.number for t in again.run()] == [5, 6]
 
 
+def test_a_campaign_that_began_on_another_processor_keeps_its_scores(tmp_path: Path) -> None:
+    """There the last digits of the color's matrix are others."""
+    path = tmp_path / "s.db"
+    list(opened(name="moved", store=path).run())
+    with sqlite3.connect(path) as db:
+        body = json.loads(db.execute("select body from campaign").fetchone()[0])
+        body["experiment"]["color"]["to_xyz"] = [[v * (1 + 1e-12) for v in row] for row in body["experiment"]["color"]["to_xyz"]]
+        db.execute("update campaign set body = ?", (json.dumps(body),))
+    db.close()
+    stored = Campaign.stored("moved", Store(path))
+    before = {t.number: stored.score(t) for t in stored.trials}
+    here = opened(name="moved", store=path, budget={"runs": len(before) + 1})
+    assert here.goal == stored.goal != catalog.make_goal(here.goal.text, here.driver)
+    (trial,) = here.run()
+    assert {t.number: here.score(t) for t in here.trials} == before | {trial.number: stored.score(trial)}
+
+
 def test_a_new_campaign_gets_a_new_name(tmp_path: Path) -> None:
     store = tmp_path / "s.db"
     for name in ("color-mixing-1", "color-mixing-2"):
@@ -356,11 +375,11 @@ def test_a_campaign_that_was_only_asked_keeps_its_words_unless_others_are_given(
     asked = Campaign.open(**fields, goal="match-color:coral", strategy="sobol", seed=3)
     asked.suggest()
     again = Campaign.open(**fields)
-    assert (again.goal, again.words["strategy"]["name"], again.words["seed"]) == (asked.goal, "sobol", 3)
+    assert (again.goal, again.specification["strategy"]["name"], again.specification["seed"]) == (asked.goal, "sobol", 3)
     other = Campaign.open(**fields, goal="match-color:gold")
-    assert (other.goal != asked.goal, other.words["strategy"]["name"]) == (True, "sobol")
+    assert (other.goal != asked.goal, other.specification["strategy"]["name"]) == (True, "sobol")
     elsewhere = Campaign.open(**fields, driver="light-mixing")
-    assert elsewhere.words["strategy"]["name"] == "composite"
+    assert elsewhere.specification["strategy"]["name"] == "composite"
 
 
 def test_a_campaign_of_parts_made_by_hand_can_be_read_from_its_store(tmp_path: Path) -> None:

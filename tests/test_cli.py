@@ -17,6 +17,7 @@ import pytest
 
 from frugaltwin.color import delta_e
 from tests.conftest import Cli, command, events
+from tests.forms import times
 
 RANDOM = ("--strategy", "random")
 RECIPE = "red=0.1,yellow=0.2,blue=0.3,water=3.4"
@@ -79,8 +80,8 @@ def test_on_a_terminal_there_are_swatches_in_true_color_and_a_progress_bar(tmp_p
     assert "3/3" in text
 
 
-def test_json_is_one_event_a_line_and_nothing_else(cli: Cli) -> None:
-    done = cli("run", "--json", "--budget", 4, *RANDOM, "--goal", "match-color:#3a7bd5", "--name", "blue")
+def test_json_is_one_event_a_line_and_nothing_else(cli_here: Cli) -> None:
+    done = cli_here("run", "--json", "--budget", 4, *RANDOM, "--goal", "match-color:#3a7bd5", "--name", "blue")
     rows = events(done)
     assert done.stderr == ""
     assert [r["event"] for r in rows] == ["trial"] * 4 + ["summary"]
@@ -94,23 +95,23 @@ def test_json_is_one_event_a_line_and_nothing_else(cli: Cli) -> None:
     assert rows[-1]["name"] == "blue"
 
 
-def test_a_campaign_file_is_read_and_flags_override_it(cli: Cli, tmp_path: Path) -> None:
+def test_a_campaign_file_is_read_and_flags_override_it(cli_here: Cli, tmp_path: Path) -> None:
     (tmp_path / "sea.toml").write_text(
         'goal = "match-color:teal"\nseed = 3\nstop = 0.5\nstore = "sea.db"\nstrategy = "sobol"\n'
         '[driver]\nname = "color-mixing"\noptions = { sensor = "tcs34725", pump_error = 0.5 }\n[budget]\nruns = 9\nseconds = 3600\n'
     )
-    rows = events(cli("run", "sea.toml", "--json", "--budget", 3))
+    rows = events(cli_here("run", "sea.toml", "--json", "--budget", 3))
     assert rows[-1]["name"] == "sea"
     assert rows[-1]["runs"] == 3
     assert set(rows[0]["outcomes"]) == {"t_red", "t_green", "t_blue"}
-    listed = cli("list", "--store", "sea.db").stdout
+    listed = cli_here("list", "--store", "sea.db").stdout
     assert "sobol" in listed
-    rows = events(cli("run", "sea.toml", "--json", "--budget", "runs=5"))
+    rows = events(cli_here("run", "sea.toml", "--json", "--budget", "runs=5"))
     assert [r["number"] for r in rows[:-1]] == [4, 5]
 
 
-def test_the_report_is_one_file_that_loads_nothing(cli: Cli, tmp_path: Path) -> None:
-    assert cli("run", "--budget", 3, *RANDOM, "--report", "r.html").returncode == 0
+def test_the_report_is_one_file_that_loads_nothing(cli_here: Cli, tmp_path: Path) -> None:
+    assert cli_here("run", "--budget", 3, *RANDOM, "--report", "r.html").returncode == 0
     page = (tmp_path / "r.html").read_text()
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", page.replace('xlink:href="#', ""))
     assert "@import" not in page
@@ -128,27 +129,27 @@ def test_the_report_is_one_file_that_loads_nothing(cli: Cli, tmp_path: Path) -> 
         assert word in page
 
 
-def test_list_show_plot_and_export_read_the_store(cli: Cli, tmp_path: Path) -> None:
-    cli("run", "--budget", 3, *RANDOM, "--name", "one")
-    assert "one" in cli("list").stdout
-    assert "recommended recipe (the best reading)" in cli("show", "one").stdout
-    assert cli("plot", "one").stdout.strip() == "one.svg"
+def test_list_show_plot_and_export_read_the_store(cli_here: Cli, tmp_path: Path) -> None:
+    cli_here("run", "--budget", 3, *RANDOM, "--name", "one")
+    assert "one" in cli_here("list").stdout
+    assert "recommended recipe (the best reading)" in cli_here("show", "one").stdout
+    assert cli_here("plot", "one").stdout.strip() == "one.svg"
     assert (tmp_path / "one.svg").read_text().startswith("<?xml")
-    assert cli("plot", "one", "--out", "one.png").returncode == 0
+    assert cli_here("plot", "one", "--out", "one.png").returncode == 0
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
-    cli("export", "one", "--format", "csv", "--out", "one.csv")
+    cli_here("export", "one", "--format", "csv", "--out", "one.csv")
     rows = table(tmp_path / "one.csv")
-    assert (tmp_path / "one.csv").read_text() == cli("export", "one").stdout
+    assert (tmp_path / "one.csv").read_text() == cli_here("export", "one").stdout
     assert [r["number"] for r in rows] == ["1", "2", "3"]
     assert {"red", "t_415", "L", "a", "b", "score", "seconds", "money", "volume"} <= set(rows[0])
-    body = json.loads(cli("export", "one", "--format", "json").stdout)
+    body = json.loads(cli_here("export", "one", "--format", "json").stdout)
     assert len(body["trials"]) == 3
     assert body["trials"][0]["raw"]["counts_415"] >= 0
     assert body["versions"]["numpy"]
 
 
-def test_catalog_lists_everything_and_prints_data_sheets(cli: Cli) -> None:
-    listed = cli("catalog").stdout
+def test_catalog_lists_everything_and_prints_data_sheets(cli_here: Cli) -> None:
+    listed = cli_here("catalog").stdout
     for name in (
         "color-mixing",
         "light-mixing",
@@ -162,18 +163,18 @@ def test_catalog_lists_everything_and_prints_data_sheets(cli: Cli) -> None:
         "maximize",
     ):
         assert name in listed
-        sheet = cli("catalog", name).stdout
+        sheet = cli_here("catalog", name).stdout
         assert len(sheet.splitlines()) >= 3
-    assert "mL" in cli("catalog", "color-mixing").stdout
-    assert "did you mean 'color-mixing'" in cli("catalog", "color-mixng").stderr
+    assert "mL" in cli_here("catalog", "color-mixing").stdout
+    assert "did you mean 'color-mixing'" in cli_here("catalog", "color-mixng").stderr
 
 
-def test_simulate_performs_every_row_in_order(cli: Cli, tmp_path: Path) -> None:
+def test_simulate_performs_every_row_in_order(cli_here: Cli, tmp_path: Path) -> None:
     rows = ["red,note,yellow,blue,water", "0.1,a,0.2,0.3,3.4", "1,b,1,1,1", "0,c,0,0,4"]
     (tmp_path / "in.csv").write_text("\n".join(rows) + "\n")
-    assert cli("simulate", "color-mixing", "--settings", "in.csv", "--out", "a.csv", "--seed", 1).returncode == 0
-    assert cli("simulate", "color-mixing", "--settings", "in.csv", "--out", "b.csv", "--seed", 1).returncode == 0
-    assert cli("simulate", "color-mixing", "--settings", "in.csv", "--out", "c.csv", "--noise-free").returncode == 0
+    assert cli_here("simulate", "color-mixing", "--settings", "in.csv", "--out", "a.csv", "--seed", 1).returncode == 0
+    assert cli_here("simulate", "color-mixing", "--settings", "in.csv", "--out", "b.csv", "--seed", 1).returncode == 0
+    assert cli_here("simulate", "color-mixing", "--settings", "in.csv", "--out", "c.csv", "--noise-free").returncode == 0
     read, truth = table(tmp_path / "a.csv"), table(tmp_path / "c.csv")
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
     assert [r["red"] for r in read] == ["0.1", "1.0", "0.0"]
@@ -183,11 +184,11 @@ def test_simulate_performs_every_row_in_order(cli: Cli, tmp_path: Path) -> None:
     assert abs(float(read[0]["L"]) - float(truth[0]["L"])) < 3
 
 
-def test_the_truth_needs_no_connection(cli: Cli, tmp_path: Path) -> None:
+def test_the_truth_needs_no_connection(cli_here: Cli, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("red,yellow,blue,water\n0,0,0,4\n")
     blinded = ("simulate", "color-mixing", "--settings", "in.csv", "--out", "out.csv", "--option", "gain=512")
-    assert cli(*blinded).returncode == 1
-    assert cli(*blinded, "--noise-free").returncode == 0
+    assert cli_here(*blinded).returncode == 1
+    assert cli_here(*blinded, "--noise-free").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -201,34 +202,34 @@ def test_the_truth_needs_no_connection(cli: Cli, tmp_path: Path) -> None:
         ("", "in.csv has no rows"),
     ],
 )
-def test_simulate_refuses_bad_rows_before_anything_runs(cli: Cli, tmp_path: Path, table: str, sentence: str) -> None:
+def test_simulate_refuses_bad_rows_before_anything_runs(cli_here: Cli, tmp_path: Path, table: str, sentence: str) -> None:
     (tmp_path / "in.csv").write_text(table)
-    done = cli("simulate", "color-mixing", "--settings", "in.csv", "--out", "out.csv")
+    done = cli_here("simulate", "color-mixing", "--settings", "in.csv", "--out", "out.csv")
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_suggest_and_tell_by_hand_mix_with_run(cli: Cli) -> None:
-    suggested = cli("suggest", "bench", "--goal", "match-color:teal", *RANDOM).stdout.strip()
+def test_suggest_and_tell_by_hand_mix_with_run(cli_here: Cli) -> None:
+    suggested = cli_here("suggest", "bench", "--goal", "match-color:teal", *RANDOM).stdout.strip()
     outcomes = "t_415=0.5,t_445=0.5,t_480=0.5,t_515=0.5,t_555=0.5,t_590=0.5,t_630=0.5,t_680=0.5"
-    told = cli(
+    told = cli_here(
         "tell", "bench", "--settings", suggested, "--outcomes", outcomes, "--goal", "match-color:teal", *RANDOM, "--cost", "seconds=60"
     )
     assert told.returncode == 0, told.stderr
     assert "stored as experiment 1 of bench" in told.stdout
-    assert cli("tell", "bench", "--settings", RECIPE, "--failed", "spilled").returncode == 0
+    assert cli_here("tell", "bench", "--settings", RECIPE, "--failed", "spilled").returncode == 0
     as_json = json.dumps({"red": 0.5, "yellow": 0.5, "blue": 0, "water": 3})
-    assert cli("tell", "bench", "--settings", as_json, "--outcomes", outcomes).returncode == 0
-    rows = events(cli("run", "--name", "bench", "--budget", 5, "--json"))
+    assert cli_here("tell", "bench", "--settings", as_json, "--outcomes", outcomes).returncode == 0
+    rows = events(cli_here("run", "--name", "bench", "--budget", 5, "--json"))
     assert [r["number"] for r in rows[:-1]] == [4, 5]
-    assert [r["source"] for r in events(cli("show", "bench", "--json"))[:-1]] == ["told"] * 3 + ["driver"] * 2
-    assert len(cli("suggest", "bench", "--count", 3, "--json").stdout.splitlines()) == 3
+    assert [r["source"] for r in events(cli_here("show", "bench", "--json"))[:-1]] == ["told"] * 3 + ["driver"] * 2
+    assert len(cli_here("suggest", "bench", "--count", 3, "--json").stdout.splitlines()) == 3
 
 
-def test_a_table_of_real_records_is_a_driver(cli: Cli, tmp_path: Path) -> None:
+def test_a_table_of_real_records_is_a_driver(cli_here: Cli, tmp_path: Path) -> None:
     (tmp_path / "records.csv").write_text("x,y,cost\n" + "".join(f"{k / 10},{k % 3},{(k - 7) ** 2}\n" for k in range(11)))
-    rows = events(cli("run", "--driver", "table", "--option", "path=records.csv", "--goal", "minimize:cost", "--budget", 8, "--json"))
+    rows = events(cli_here("run", "--driver", "table", "--option", "path=records.csv", "--goal", "minimize:cost", "--budget", 8, "--json"))
     assert rows[-1]["best"]["score"] == 0
 
 
@@ -260,9 +261,9 @@ BAD = [
     (("run", "broken.toml"), "line 2"),
     (("run", "field.toml"), "budget.rums: there is no such field; did you mean 'runs'"),
     (("run", "--store", "text.db"), "is not a database"),
-    (("run", "--store", "."), "is a folder"),
+    (("run", "--store", "."), "it is a folder; name a file (--store)"),
     (("run", "--store", "foreign.db"), "of another program"),
-    (("run", "--driver", "table", "--goal", "minimize:x"), "--option path="),
+    (("run", "--driver", "table", "--goal", "minimize:x"), "the driver table needs the option path (--option KEY=VALUE)"),
     (("run", "--driver", "table", "--option", "path=no.csv", "--goal", "minimize:x"), "no.csv: No such file"),
     (("run", "--wrong"), "--wrong"),
     (("show", "nothing"), "there is no campaign 'nothing'"),
@@ -290,7 +291,10 @@ BAD = [
     (("tell", "t", "--seed", "1", "--settings", "[1]", "--failed", "x"), "--settings"),
     (("simulate", "color-mixing", "--settings", "no.csv", "--out", "o.csv"), "cannot read no.csv"),
     (("simulate", "color-mixing", "--settings", "good.csv", "--out", "nowhere/o.csv"), "there is no folder"),
-    (("simulate", "table", "--settings", "good.csv", "--out", "o.csv", "--noise-free"), "--option path="),
+    (
+        ("simulate", "table", "--settings", "good.csv", "--out", "o.csv", "--noise-free"),
+        "the driver table needs the option path (--option KEY=VALUE)",
+    ),
     (("tell", "t", "--seed", "1", "--settings", RECIPE, "--outcomes", ""), "write KEY=VALUE"),
     (("tell", "t", "--seed", "1", "--settings", RECIPE, "--failed", " "), "tell needs --outcomes, or --failed"),
     (("tell", "t", "--seed", "1", "--settings", '{"red": 1' + "0" * 400 + "}", "--failed", "x"), "yellow, blue, water missing"),
@@ -304,7 +308,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), BAD, ids=[" ".join(a) for a, _ in BAD])
-def test_bad_input_gets_one_clear_sentence_and_exit_code_2(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+def test_bad_input_gets_one_clear_sentence_and_exit_code_2(
+    cli_here: Cli, tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
     (tmp_path / "broken.toml").write_text('goal = "match-color:teal"\nseed = = 3\n')
     (tmp_path / "field.toml").write_text("[budget]\nrums = 3\n")
     (tmp_path / "kind.toml").write_text("driver = 3\n")
@@ -313,7 +319,7 @@ def test_bad_input_gets_one_clear_sentence_and_exit_code_2(cli: Cli, tmp_path: P
     with sqlite3.connect(tmp_path / "foreign.db") as db:
         db.execute("create table t (x)")
     db.close()
-    done = cli(*arguments)
+    done = cli_here(*arguments)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert sentence in done.stderr
@@ -362,7 +368,7 @@ def test_a_second_process_on_the_same_campaign_is_refused(cli: Cli, tmp_path: Pa
         second = cli("run", "--name", "c", "--budget", 100000, "--json")
         assert (second.returncode, second.stdout) == (2, "")
         assert second.stderr == (
-            "frugaltwin: campaign 'c' is open in another process; wait until it ends, or choose another name with --name\n"
+            "frugaltwin: campaign 'c' is open in another process; wait until it ends, or choose another name (--name)\n"
         )
         assert cli("tell", "c", "--settings", RECIPE, "--failed", "x").returncode == 2
         assert cli("export", "c").returncode == 0
@@ -399,7 +405,7 @@ def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: 
         assert first.stdout is not None
         first.stdout.readline()
         start = perf_counter() - begin  # until the first trial is acknowledged: machines differ, and are busy
-    kills = int(os.environ.get("FRUGALTWIN_KILLS", "20"))
+    kills = times(6, 100)
     for round_ in range(kills):
         with (tmp_path / "out").open("wb") as out:
             run = subprocess.Popen(command("run", "--json", "--name", "k", "--budget", 10**6, *RANDOM), cwd=tmp_path, stdout=out)

@@ -525,8 +525,8 @@ def test_a_trial_that_was_begun_with_other_settings_is_taken_up_as_it_was(shared
     driver, store = remote(shared), Store(":memory:")
     goal = catalog.make_goal("match-color:coral", driver)
     campaign = Campaign("odd", driver, goal, catalog.make_strategy("random"), store, Budget(runs=2))
-    store.create(CampaignRecord("odd", "", campaign.words | {"id": "b00e"}))
-    words = {k: campaign.words[k] for k in ("goal", "strategy", "seed")} | {"name": "odd"}
+    store.create(CampaignRecord("odd", "", campaign.specification | {"id": "b00e"}))
+    words = {k: campaign.specification[k] for k in ("goal", "strategy", "seed")} | {"name": "odd"}
     with remote(shared) as killed:  # before it could store its trial
         killed.announce(attempt("b00e", 1, **words))
         begun = killed.perform(SETTINGS)

@@ -17,7 +17,7 @@ from api.routes.work import DatabaseDesk
 from api.settings import Settings
 from api.workers.worker import RigWords, Worker
 from frugaltwin.client.client import AsyncClient, Client
-from frugaltwin.client.lab_calls import Questions
+from frugaltwin.client.lab_calls import LabCalls
 from frugaltwin.client.protocol import Call
 from frugaltwin.errors import InvalidInput, Refused, UnknownName
 from tests.running_service import Running, running
@@ -68,13 +68,13 @@ WORDS: dict[str, list[tuple[Any, ...]]] = {
 
 
 def test_every_route_for_people_has_a_call_and_both_clients_have_every_call(tmp_path: Path) -> None:
-    questions = Questions("http://127.0.0.1:9", "t", 0)
-    named = {n for n, _ in inspect.getmembers(Questions, inspect.isgeneratorfunction) if not n.startswith("_")}
+    lab = LabCalls("http://127.0.0.1:9", "t", 0)
+    named = {n for n, _ in inspect.getmembers(LabCalls, inspect.isgeneratorfunction) if not n.startswith("_")}
     for kind in (Client, AsyncClient):
         assert named <= set(dir(kind)), named - set(dir(kind))
         assert named & set(dir(kind)) >= set(WORDS)
-    calls = [next(getattr(questions, name)(*words)) for name in named for words in WORDS.get(name, [()])]
-    calls.append(questions.follow(None).call)
+    calls = [next(getattr(lab, name)(*words)) for name in named for words in WORDS.get(name, [()])]
+    calls.append(lab.follow(None).call)
     asked = {(call.method, call.path) for call in calls if isinstance(call, Call)}
     document = create_app(Settings(f"sqlite:///{tmp_path}/none.db")).openapi()
     routes = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
@@ -87,14 +87,14 @@ def test_every_route_for_people_has_a_call_and_both_clients_have_every_call(tmp_
 
 def test_every_call_stands_on_the_page() -> None:
     page = (Path(__file__).parents[1] / "docs" / "service.md").read_text()
-    named = {n for n, _ in inspect.getmembers(Questions, inspect.isgeneratorfunction) if not n.startswith("_")} | {"events", "experiments"}
+    named = {n for n, _ in inspect.getmembers(LabCalls, inspect.isgeneratorfunction) if not n.startswith("_")} | {"events", "experiments"}
     assert {name for name in named if not re.search(rf"`{name}\(", page)} == {"page"}  # `experiments` turns the pages
 
 
 def test_a_call_shows_its_words_and_what_it_does() -> None:
     client = Client("http://127.0.0.1:9", "t")
     assert list(inspect.signature(client.price).parameters) == ["rig", "settings"]
-    assert inspect.getdoc(client.price) == inspect.getdoc(Client.price) == inspect.getdoc(Questions.price)
+    assert inspect.getdoc(client.price) == inspect.getdoc(Client.price) == inspect.getdoc(LabCalls.price)
     assert "price" in repr(client.price)
 
 
@@ -182,7 +182,7 @@ def test_an_instructor_looks_after_a_class(service: Running, curie: Client) -> N
 
 def test_a_call_that_shows_something_once_is_not_sent_again() -> None:
     for name in ("make_token", "make_code", "add_person"):
-        call = next(getattr(Questions("http://127.0.0.1:9", "t", 0), name)(*WORDS[name][0]))
+        call = next(getattr(LabCalls("http://127.0.0.1:9", "t", 0), name)(*WORDS[name][0]))
         assert isinstance(call, Call)
         assert not call.is_repeatable
 

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from frugaltwin.color import delta_e, reading_lab
 from frugaltwin.errors import DriverError, InvalidInput, RigFault, Stopped
 from frugaltwin.experiment import Settings
-from simulator.color_mixing import TOTAL, ColorMixingTwin, calibration, channels, color_mixing, reference_mixtures, spectral_lab
-from simulator.equations.dyes import DYES, absorptivity, transmittance
-from simulator.instruments.mixer import STOCKS, Imperfections, SimulatedMixer
+from simulator.color_mixing import TOTAL, ColorMixingTwin, calibration, channels, color_mixing, spectral_lab
+from simulator.equations import dyes
+from simulator.instruments.color_channels import reference_mixtures
+from simulator.instruments.dyed_water import DYES, STOCKS, absorptivities, transmittance
+from simulator.instruments.mixer import Imperfections, SimulatedMixer
 from simulator.instruments.sensors import SENSORS, as7341, make_sensor
 
 
@@ -41,14 +43,14 @@ def truth(twin: ColorMixingTwin, settings: Settings = GREEN) -> NDArray[np.float
 
 @pytest.mark.parametrize(("dye", "low", "high"), [("red", 500, 512), ("yellow", 423, 433), ("blue", 626, 634)])
 def test_dyes_absorb_where_the_literature_says(dye: str, low: float, high: float) -> None:
-    peak = 380 + 5 * int(absorptivity(dye).argmax())
+    peak = 380 + 5 * int(absorptivities()[list(DYES).index(dye)].argmax())
     assert low <= peak <= high
 
 
 def test_absorbances_of_dyes_add_up() -> None:
     one, two = np.array([0.02, 0.0, 0.01]), np.array([0.0, 0.03, 0.01])
     assert np.allclose(transmittance(one) * transmittance(two), transmittance(one + two))
-    assert np.allclose(transmittance(one, path=2.0), transmittance(one) ** 2)
+    assert np.allclose(dyes.transmittance(one, absorptivities(), path=2.0), transmittance(one) ** 2)
 
 
 def test_clean_water_is_white_and_more_dye_is_never_brighter() -> None:

@@ -1,21 +1,20 @@
 """What ran on the twin runs on the rig's firmware: the same driver, the same campaign file, and faults that do what they say."""
 
-import inspect
 import json
 import math
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from frugaltwin import catalog
+from frugaltwin import catalog, testing
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped, UnknownName
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import MatchColor
 from frugaltwin.state import State
+from frugaltwin.testing import drivers
 from hardware.arduino_mixer import ArduinoMixer
 from hardware.emulator.emulated_board import FACTORY_ID
 from hardware.emulator.engine import missing
@@ -24,7 +23,6 @@ from simulator.cloud_point import CloudPointTwin, cloud_point
 from simulator.color_mixing import ColorMixingTwin, channels, color_mixing
 from simulator.instruments.mixer import Imperfections
 from simulator.instruments.sensors import as7341
-from tests import test_drivers
 from tests.conftest import Cli, events
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
@@ -129,20 +127,11 @@ def test_resumed_it_draws_other_random_numbers() -> None:
     assert read.outcomes == pytest.approx(again.truth(RED), abs=0.05)
 
 
-PROMISES = {
-    name: promise
-    for name, promise in vars(test_drivers).items()
-    if name.startswith("test_") and set(inspect.signature(promise).parameters) == {"name"}
-}
-del PROMISES["test_its_data_sheet_is_complete"]  # one sheet for all mixers
-
-
-@pytest.mark.parametrize("promise", PROMISES.values(), ids=PROMISES.keys())
-def test_it_keeps_what_every_driver_promises(promise: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    allowed = test_drivers.allowed
-    monkeypatch.setitem(test_drivers.NEEDED, "color-mixing", {"mixer": "emulated"})
-    monkeypatch.setattr(test_drivers, "allowed", lambda driver, count=2: allowed(driver, count))  # a color takes half a second
-    promise("color-mixing")
+@pytest.mark.parametrize("promise", testing.DRIVER_PROMISES)
+def test_it_keeps_what_every_driver_promises(promise: testing.Promise, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = drivers.allowed
+    monkeypatch.setattr(drivers, "allowed", lambda driver, count=2: allowed(driver, count))  # a color takes half a second
+    promise(testing.Plugin.of("driver", "color-mixing", {"mixer": "emulated"}))
 
 
 def test_the_cloud_point_procedure_finds_clear_and_cloudy_over_the_board() -> None:

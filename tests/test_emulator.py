@@ -362,7 +362,7 @@ def test_a_board_that_does_not_answer_is_an_error_in_time(elf: Path, monkeypatch
     board = Engine(elf, light)
     assert board._board is not None
     os.kill(board._board.pid, signal.SIGSTOP)
-    monkeypatch.setattr(emulator, "PATIENCE", 0.01)
+    monkeypatch.setattr(emulator, "TIMEOUT", 0.01)
     with pytest.raises(LinkError, match="did not answer"):
         board.run(0.0)
     with pytest.raises(LinkError, match="was closed"):

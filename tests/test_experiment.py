@@ -1,11 +1,12 @@
 """The words: what is allowed and what is refused, with one sentence that names value, limit and unit."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from frugaltwin.errors import OutOfBounds
-from frugaltwin.experiment import Categorical, Continuous, Discrete, Experiment, LinearConstraint, MixtureSum, Outcome
+from frugaltwin.experiment import Categorical, Colorimetry, Continuous, Discrete, Experiment, LinearConstraint, MixtureSum, Outcome
 
 EXPERIMENT = Experiment(
     "demo",
@@ -73,3 +74,21 @@ def test_a_malformed_experiment_is_the_programmers_mistake() -> None:
         Continuous("x", 1, 0)
     with pytest.raises(ValueError, match="which are not numeric parameters"):
         Experiment("c", (Categorical("x", ("a",)),), (), (MixtureSum(("x",), 1),))
+
+
+def test_a_color_that_another_processor_rounded_otherwise_makes_no_other_experiment() -> None:
+    def measuring(one: float, white: float = 1.0) -> Experiment:
+        matrix = ((one, 0.5), (0.25, 0.5), (0.125, 0.5))
+        return Experiment(
+            "color", (Continuous("a", 0, 1),), (Outcome("t"), Outcome("u")), color=Colorimetry(("t", "u"), matrix, (white,) * 3)
+        )
+
+    known = measuring(0.1)
+    assert known.is_nearly(known)
+    assert known.is_nearly(measuring(0.1 * (1 + 1e-12)))
+    assert not known.is_nearly(measuring(0.1 * (1 + 1e-6)))
+    assert not known.is_nearly(measuring(0.1, white=1.1))
+    assert not known.is_nearly(replace(known, name="other"))
+    assert not known.is_nearly(replace(known, color=None))
+    assert not known.is_nearly(replace(known, color=Colorimetry(("t", "u"), ((0.1,), (0.25,), (0.125,)), (1.0, 1.0, 1.0))))
+    assert EXPERIMENT.is_nearly(EXPERIMENT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from api.records import fair_queue, people, rigs
 from api.records.database import Database
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Measurement
+from tests.forms import times
 from tests.service_database import SETTINGS, report_one
 
 EPSILON = 1e-6  # s, of sums of floats
@@ -266,7 +266,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=int(os.environ.get("FRUGALTWIN_EXAMPLES", "40")))
+@settings(max_examples=times(20, 1000))
 @given(steps)
 def test_nobody_starves_whoever_comes_when(one_class: tuple[Class, list[str]], steps: list[Step]) -> None:
     """In the virtual time that an experiment has to wait, W, each other person gets at most W and one more experiment.

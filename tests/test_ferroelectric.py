@@ -12,17 +12,8 @@ from scipy.optimize import brentq, minimize
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.plugins import Driver, Estimates, KnowsDiagram, KnowsTruths, Resumes
-from simulator.ferroelectric import (
-    CONSTANTS,
-    LABELS,
-    VACUUM,
-    Ferroelectric,
-    SolidSolution,
-    energy_along,
-    free_energy,
-    squared_polarization,
-    transition,
-)
+from simulator.equations.landau import energy_along, free_energy, squared_polarization, transition
+from simulator.ferroelectric import CONSTANTS, LABELS, VACUUM, Ferroelectric, SolidSolution
 
 DEFAULT = Ferroelectric().solution
 Floats = NDArray[np.float64]

@@ -13,7 +13,7 @@ from hardware.emulator.emulated_board import calibrated_eeprom
 from hardware.emulator.engine import ERASED, LAMP, PUMPS, STIRRER, Edge, Engine, Exposure, built, missing
 from hardware.firmware.build import SKETCH
 from hardware.serial.link import framed, parsed, unframed
-from simulator.instruments.mixer import DYED_WATER
+from simulator.instruments.dyed_water import DYED_WATER
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
 

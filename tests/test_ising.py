@@ -11,20 +11,18 @@ from numpy.typing import NDArray
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.plugins import Driver, Estimates, KnowsDiagram, KnowsTruths, Resumes
 from simulator import ising
-from simulator.ising import (
+from simulator.equations.ising_lattice import (
     CRITICAL,
-    Ising,
     Lattices,
-    Magnet,
     Run,
     chance_up,
     exact_energy,
     exact_magnetization,
-    expected,
     needed_table,
     run,
     sweeps,
 )
+from simulator.ising import Ising, Magnet, expected
 
 Floats = NDArray[np.float64]
 
@@ -180,7 +178,7 @@ def test_the_truth_of_a_setting_does_not_depend_on_the_batch_it_is_asked_in() ->
     magnet = Magnet(8, 20, 20, 1.0, 0.0)
     pairs = [(T, h) for T in (1.5, 2.3, 3.0) for h in (-0.5, 0.0, 0.05, 0.4)]
     together = expected(magnet, pairs)
-    ising._known.clear()
+    ising.TRUTHS.clear()
     backwards = [expected(magnet, [pair])[0] for pair in reversed(pairs)]
     assert backwards[::-1] == together
 

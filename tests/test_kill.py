@@ -1,9 +1,5 @@
-"""P1: what the service acknowledged is never lost. A real server process is killed in the middle of requests, again and again.
+"""P1: what the service acknowledged is never lost. A real server process is killed in the middle of requests, again and again."""
 
-``FRUGALTWIN_KILLS=100`` is the long form.
-"""
-
-import os
 import resource
 import shutil
 import sys
@@ -19,9 +15,10 @@ from api.records import event_log, fair_queue
 from api.records.database import Database
 from api.records.fair_queue import Order
 from frugaltwin.errors import StoreError
+from tests.forms import times
 from tests.service_database import COST, SETTINGS, PostgresServer, ServiceProcess, client, new_person, new_rig, new_token, until
 
-KILLS = int(os.environ.get("FRUGALTWIN_KILLS", "10"))
+KILLS = times(4, 100)
 STUDENTS = 4
 ORDER = {"rig": "color-1", "settings": SETTINGS}
 

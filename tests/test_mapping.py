@@ -7,9 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from optimizers.models.classifier import Classifier
-from optimizers.models.label_spreading import spread_labels
-from optimizers.models.regression import Regression
 from sklearn.semi_supervised import LabelPropagation
 
 from frugaltwin import catalog
@@ -17,9 +14,11 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Continuous, Experiment, Measurement, MixtureSum, Outcome, Settings, Trial
 from frugaltwin.goals import Map, Minimize
 from frugaltwin.plugins import Predicts
-from frugaltwin.prediction import Prediction
-from frugaltwin.state import State
+from frugaltwin.state import Prediction, State
+from optimizers.models.classifier import Classifier
+from optimizers.models.label_spreading import spread_labels
 from optimizers.models.mapping import borders, distance, distance_penalty
+from optimizers.models.regression import Regression
 from simulator.table import Table
 
 DATA = Path(__file__).parents[1] / "benchmarks" / "data"
@@ -197,13 +196,13 @@ def test_a_batch_is_spread_out_and_keeps_away_from_what_is_pending(name: str) ->
 
 def test_mappers_refuse_what_they_cannot_do() -> None:
     for name in MAPPERS:
-        with pytest.raises(InvalidInput, match=f"{name} draws maps and cannot work towards minimize:signal; try --strategy bayesian"):
+        with pytest.raises(InvalidInput, match=f"{name} draws maps and cannot work towards minimize:signal; try the strategy bayesian"):
             catalog.make_strategy(name).suggest(State(Minimize(SQUARE, "signal")))
     with pytest.raises(
-        InvalidInput, match="straddle maps where a number passes a value, but map:phase maps labels; try --strategy gp-classifier"
+        InvalidInput, match="straddle maps where a number passes a value, but map:phase maps labels; try the strategy gp-classifier"
     ):
         catalog.make_strategy("straddle").suggest(State(LABELS))
-    with pytest.raises(InvalidInput, match=r"map:phase has no score for bayesian to improve; try --strategy gp-classifier"):
+    with pytest.raises(InvalidInput, match=r"map:phase has no score for bayesian to improve; try the strategy gp-classifier"):
         catalog.make_strategy("bayesian").suggest(State(LABELS))
 
 

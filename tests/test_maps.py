@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,9 @@ from frugaltwin.pictures.belief import MOST_STEPS, MapView
 from frugaltwin.pictures.phase_fields import COARSE
 from frugaltwin.pictures.plane import Plane
 from frugaltwin.pictures.report import html
+from frugaltwin.pictures.truth import diagram_figure
 from frugaltwin.plugins import KnowsTruth
-from frugaltwin.prediction import Prediction
+from frugaltwin.state import Prediction
 from frugaltwin.store import Store
 from tests.conftest import Cli, events
 
@@ -112,9 +114,9 @@ def test_a_map_has_no_score_to_stop_at_or_to_improve() -> None:
     goal = catalog.make_goal("map:phase", driver)
     with pytest.raises(InvalidInput, match="map:phase has no score to stop at"):
         Campaign("c", driver, goal, catalog.make_strategy("random"), Store(":memory:"), stop_rule=StopRule(1.0))
-    with pytest.raises(InvalidInput, match="has no score for bayesian to improve; try --strategy gp-classifier"):
+    with pytest.raises(InvalidInput, match="has no score for bayesian to improve; try the strategy gp-classifier"):
         list(campaign(strategy="bayesian").run())
-    with pytest.raises(InvalidInput, match=r"gp-classifier draws maps .* try --strategy bayesian"):
+    with pytest.raises(InvalidInput, match=r"gp-classifier draws maps .* try the strategy bayesian"):
         list(campaign("minimize:signal").run())
 
 
@@ -171,7 +173,7 @@ def test_a_campaign_maps_and_its_map_is_right_where_it_looked(goal: str, strateg
     cold, hot = {"composition": 0.5, "temperature": 400.0}, {"composition": 0.5, "temperature": 800.0}
     assert isinstance(mapping.goal, Map)
     assert mapping.predict([cold, hot]).labels == list(mapping.goal.labels)
-    view = MapView.of(mapping, COARSE)
+    view = MapView.of(mapping.record(), COARSE)
     predicted = np.array([mapping.goal.labels.index(label) for label in mapping.predict(view.plane.settings()).labels])
     assert np.mean(predicted == view.truth().codes) > 0.85
 
@@ -184,7 +186,7 @@ def test_nothing_is_predicted_from_nothing() -> None:
 def test_a_report_shows_the_map_after_every_experiment_and_no_truth_unless_asked() -> None:
     mapping = campaign(runs=6)
     list(mapping.run())
-    text = html(mapping)
+    text = html(mapping.record())
     maps = json.loads(re.findall(r'<script type="application/json" id="maps">(.*?)</script>', text, re.S)[0])
     measured = [t.number for t in mapping.trials if t.measurement]
     assert [m["n"] for m in maps] == list(range(measured[0], 7))
@@ -194,7 +196,7 @@ def test_a_report_shows_the_map_after_every_experiment_and_no_truth_unless_asked
     script = re.findall(r"<script>(.*?)</script>", text, re.S)[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src &#39;sha256-{digest}&#39;" in text or f"script-src 'sha256-{digest}'" in text
-    assert html(mapping, with_truth=True) != text
+    assert html(mapping.record(), with_truth=True) != text
 
 
 def test_a_notebook_shows_the_map_and_what_was_measured() -> None:
@@ -222,14 +224,14 @@ def test_the_truth_of_a_table_of_settings_is_that_of_each_row(cli: Cli, tmp_path
 def test_long_campaigns_are_shown_in_few_steps_the_last_one_included() -> None:
     mapping = campaign(strategy="random", runs=60)
     list(mapping.run())
-    steps = MapView.of(mapping, COARSE).steps()
+    steps = MapView.of(mapping.record(), COARSE).steps()
     assert len(steps) == MOST_STEPS
     assert steps[-1] == 60
 
 
 def test_a_report_without_a_single_reading_has_no_map() -> None:
     mapping = campaign()
-    text = html(mapping)
+    text = html(mapping.record())
     assert "none yet" in text
     assert "<script" not in text
 
@@ -286,12 +288,12 @@ def test_a_story_from_the_catalog_to_the_map(cli: Cli, tmp_path: Path) -> None:
         (("plot", "eutectik"), "there is no campaign and no driver 'eutectik'; did you mean 'eutectic'?"),
         (("plot", "eutectic", "--truth"), "its diagram is the truth; leave --truth out"),
         (("plot", "eutectic", "--at", "-3"), "-3"),
-        (("plot", "light-mixing", "--at", "3"), "has no section to cut"),
+        (("plot", "light-mixing", "--at", "3"), "has no section to cut at 3; draw it without a cut (--at)"),
         (("plot", "eutectic", "--out", "a.xyz"), "has no ending of a picture"),
-        (("plot", "table"), "needs --option path="),
+        (("plot", "table"), "the driver table needs the option path (--option KEY=VALUE)"),
         (("predict", "nothing", "--settings", "a.csv", "--out", "b.csv"), "there is no campaign 'nothing'"),
         (("report", "nothing"), "there is no campaign 'nothing'"),
-        (("run", "--driver", "eutectic", "--stop", "1"), "has no score to stop at"),
+        (("run", "--driver", "eutectic", "--stop", "1"), "has no score to stop at; leave the stop rule out and limit the budget (--stop)"),
         (("run", "--driver", "eutectic", "--strategy", "composite"), "has no score for composite to improve"),
         (("run", "--driver", "eutectic", "--option", "enthalpy_A=-5"), "has no physical meaning"),
     ],
@@ -301,3 +303,12 @@ def test_bad_input_gets_one_clear_sentence(cli: Cli, arguments: tuple[str, ...],
     assert done.returncode == 2
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["ferroelectric", "peritectic"])
+def test_no_name_on_a_true_diagram_lies_on_another(name: str) -> None:
+    figure = diagram_figure(catalog.make_driver(name))
+    figure.draw_without_rendering()
+    names = [(text.get_text().strip(), text.get_window_extent()) for text in figure.axes[0].texts]
+    assert len(names) >= 6
+    assert [(a, b) for (a, one), (b, other) in combinations(names, 2) if one.overlaps(other)] == []

@@ -1,11 +1,15 @@
 """Every released schema comes up to date, and `frugaltwin db` cares for a database: upgrade, backup, check."""
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -19,8 +23,8 @@ from api.records.tables import tables
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, MissingPart, StoreError
 from frugaltwin.experiment import Measurement
-from tests.conftest import Cli, events
-from tests.service_database import PostgresServer, new_person, new_rig, new_token, report_one, submit
+from tests.conftest import Cli, command, events
+from tests.service_database import PostgresServer, client, new_person, new_rig, new_token, report_one, submit, until
 
 STORED = sorted((Path(__file__).parent / "data").glob("service_*.sql"))
 """Databases that released versions left, one a schema: SQLite's dump, made by `python -m tests.test_migrations`."""
@@ -239,6 +243,60 @@ def test_from_nothing_to_a_checked_backup_by_commands(cli: Cli, tmp_path: Path) 
     assert [row["about"] for row in map(json.loads, broken.stdout.splitlines()) if row["status"] == "problem"] == ["events"]
 
 
+def test_a_new_sqlite_file_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    upgrade(f"sqlite:///{tmp_path / 'service.db'}")
+    assert (tmp_path / "service.db").stat().st_mode & 0o077 == 0
+
+
+KEPT = STORED[0].parent / "service_v1.db"
+"""What a service of a released version left when it was killed: a campaign under way, one that waits for a person, one of a client."""
+SAID = json.loads(KEPT.with_suffix(".json").read_text())
+
+
+@pytest.fixture
+def kept_service(tmp_path: Path) -> Iterator[httpx.Client]:
+    """Its student, at a service of today on a copy of it."""
+    shutil.copy(KEPT, tmp_path / "kept.db")
+    words = command("serve", "--port", 0, "--json", "--rig", "color-1=color-mixing", "--database", "sqlite:///kept.db")
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as service:
+        try:
+            assert service.stdout is not None
+            address = json.loads(service.stdout.readline())["address"]
+            with client(address, SAID["student"]) as student:
+                yield student
+        finally:
+            service.terminate()
+
+
+def test_a_kept_service_shows_what_was_stored_and_its_campaigns_go_on(kept_service: httpx.Client) -> None:
+    def of(name: str, what: str = "") -> Any:
+        answer = kept_service.get(f"/v1/campaigns/{SAID['campaigns'][name]['id']}{what}", params={"limit": 200} if what else {})
+        return answer.raise_for_status().json()
+
+    def ended(name: str) -> list[Any]:
+        return [t for t in of(name, "/trials")["items"] if t["experiment"]["state"] == "succeeded"]
+
+    client_mode = next(name for name, said in SAID["campaigns"].items() if said["mode"] == "client")
+    assert (of("judged")["state"], of("judged")["proposal"]) == ("waiting", SAID["campaigns"]["judged"]["proposal"])
+    until(lambda: len(ended("reef")) > len(SAID["campaigns"]["reef"]["trials"]))  # it goes on by itself
+    for name, said in SAID["campaigns"].items():
+        assert of(name)["goal"] == said["goal"]
+        for found, row in zip(of(name, "/trials")["items"], said["trials"], strict=False):
+            assert (found["trial"], found["experiment"]["state"]) == (row["trial"], row["state"])
+            assert [found["experiment"][key] for key in ("settings", "outcomes")] == [row[key] for key in ("settings", "outcomes")]
+            assert found["score"] == pytest.approx(row["score"], rel=1e-9)  # processors round otherwise
+    assert kept_service.get("/v1/me").json()["budget"]["spent"]["runs"] >= SAID["spent"]["runs"]
+    identity = SAID["campaigns"]["judged"]["id"]
+    accepted = {"decision": "approve", "trial": of("judged")["proposal"]["trial"]}
+    kept_service.post(f"/v1/campaigns/{identity}/proposal", json=accepted).raise_for_status()
+    own = SAID["campaigns"][client_mode]
+    kept_service.post(f"/v1/campaigns/{own['id']}/actions", json={"action": "resume"}).raise_for_status()
+    order = {"rig": "color-1", "settings": own["trials"][0]["settings"], "campaign": own["id"]}
+    kept_service.post("/v1/experiments", json=order).raise_for_status()
+    until(lambda: len(ended("judged")) == 1 and len(ended(client_mode)) == len(own["trials"]) + 1)
+    assert ended(client_mode)[-1]["trial"] == len(own["trials"]) + 1
+
+
 def store(folder: Path) -> Path:
     """Write the stored database of today's schema anew: before a release, and never after it."""
     url = f"sqlite:///{folder}/lived-in.db"
@@ -258,8 +316,3 @@ if __name__ == "__main__":
 
     with tempfile.TemporaryDirectory() as folder:
         print(store(Path(folder)))
-
-
-def test_a_new_sqlite_file_is_nobody_elses_to_read(tmp_path: Path) -> None:
-    upgrade(f"sqlite:///{tmp_path / 'service.db'}")
-    assert (tmp_path / "service.db").stat().st_mode & 0o077 == 0

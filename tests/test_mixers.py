@@ -27,7 +27,8 @@ from hardware.serial.ports import RealClock, open_port
 from hardware.serial.pumpbot_stand_in import PumpBotStandIn
 from simulator import pumpbot_mixing
 from simulator.color_mixing import ColorMixing
-from simulator.instruments.mixer import CELL_VOLUME, DYED_WATER, Imperfections
+from simulator.instruments.dyed_water import DYED_WATER
+from simulator.instruments.mixer import CELL_VOLUME, Imperfections
 from simulator.instruments.sensors import Sensor, make_sensor
 
 OURS = {"red": 0.5, "yellow": 0.25, "blue": 0.5, "water": 2.75}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
@@ -25,9 +24,10 @@ from api.app import create_app
 from api.records import people
 from api.records.database import Database
 from api.settings import Settings
+from tests.forms import times
 from tests.service_database import ServiceProcess, new_person, new_rig, submit
 
-EXAMPLES = int(os.environ.get("FRUGALTWIN_EXAMPLES", "2"))
+EXAMPLES = times(1, 50)
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance, response_schema_conformance]
 DOCUMENT = create_app(Settings()).openapi()
 schema = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig.from_dict({}))

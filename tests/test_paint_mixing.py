@@ -14,10 +14,21 @@ from frugaltwin.experiment import Settings
 from frugaltwin.goals import MatchColor
 from frugaltwin.tables import color_of
 from simulator.color_mixing import spectral_lab
-from simulator.equations.paints import PAINTS, absorption, behind_a_surface, ratio, ratio_of_mixture, reflectance, scattering
+from simulator.equations.paints import behind_a_surface, ratio, ratio_of_mixture, reflectance
 from simulator.instruments.mixer import Imperfections, SimulatedMixer
 from simulator.instruments.sensors import SENSORS, make_sensor
-from simulator.paint_mixing import TOTAL, PaintMixing, PaintMixingTwin, Surface, calibration, channels, liquids
+from simulator.paint_mixing import (
+    PAINTS,
+    TOTAL,
+    PaintMixing,
+    PaintMixingTwin,
+    Surface,
+    absorption,
+    calibration,
+    channels,
+    liquids,
+    scattering,
+)
 
 WHITE: Settings = {"red": 0.0, "yellow": 0.0, "blue": 0.0, "white": 4.0}
 GREEN: Settings = {"red": 0.0, "yellow": 0.5, "blue": 0.3, "white": 3.2}

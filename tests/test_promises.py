@@ -34,6 +34,7 @@ from api.records.tables import ledger as entries
 from frugaltwin.costs import Cost
 from frugaltwin.errors import FrugalTwinError
 from frugaltwin.experiment import Measurement
+from tests.forms import times
 from tests.service_database import PostgresServer, new_person, new_rig, order, report_one, submit, until
 
 FAST = 60  # a lease of 30 s runs out in half a second
@@ -391,7 +392,7 @@ def test_budgets_hold_under_any_order_of_steps_on_sqlite(sqlite_file: Path, tmp_
         def fresh() -> str:
             return f"sqlite:///{shutil.copy(sqlite_file, tmp_path / f'{next(numbers)}.db')}"
 
-    run_state_machine_as_test(OnSqlite, settings=settings(STEPS, max_examples=20))
+    run_state_machine_as_test(OnSqlite, settings=settings(STEPS, max_examples=times(8, 100)))
 
 
 def test_budgets_hold_under_any_order_of_steps_on_postgresql(postgres: PostgresServer) -> None:
@@ -400,4 +401,4 @@ def test_budgets_hold_under_any_order_of_steps_on_postgresql(postgres: PostgresS
         def fresh() -> str:
             return postgres.new_database()
 
-    run_state_machine_as_test(OnPostgresql, settings=settings(STEPS, max_examples=8))
+    run_state_machine_as_test(OnPostgresql, settings=settings(STEPS, max_examples=times(3, 30)))

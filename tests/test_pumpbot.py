@@ -14,9 +14,10 @@ from frugaltwin.experiment import Settings, Trial
 from frugaltwin.plugins import Driver, KnowsTruth, Resumes
 from frugaltwin.tables import trial_columns
 from hardware.pumpbot import Frames, PumpBot, PumpBotMixer, PumpBotTwin, pumps_of
-from hardware.serial.ports import SLICE
+from hardware.serial.ports import POLL_INTERVAL
 from hardware.serial.pumpbot_stand_in import BOOT, PumpBotStandIn
 from simulator.pumpbot_mixing import CELL, FULL_SCALE, LIQUIDS, PUMPS, PURE, Imperfections, SimulatedCell, counts
+from tests.forms import times
 
 NONE = Imperfections(0, 0, 0)
 MIXTURE: Settings = {"red": 5.0, "green": 3.0, "blue": 0.0, "yellow": 10.0, "water": 2.0}
@@ -368,7 +369,7 @@ def test_a_silent_port_is_no_pumpbot() -> None:
 @pytest.mark.parametrize("how", [Stopped, KeyboardInterrupt])
 def test_a_stop_in_mid_dose_resets_the_board_at_once(how: type[BaseException]) -> None:
     class Interrupted(PumpBotStandIn):
-        timeout = SLICE
+        timeout = POLL_INTERVAL
         stop: Callable[[], None]
 
         def read(self, size: int = 1, /) -> bytes:
@@ -455,7 +456,7 @@ def test_a_million_bytes_of_noise_do_not_upset_the_parser() -> None:
     assert seen > 1000
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(times(10, 200)))
 def test_a_board_that_talks_nonsense_never_gives_a_color_and_never_hangs(seed: int) -> None:
     random_ = random.Random(seed)
 

@@ -19,9 +19,14 @@ import pytest
 
 from frugaltwin import Campaign, Store, make_goal, make_strategy
 from frugaltwin.errors import LinkError, RigFault
-from hardware import commands
 from hardware.arduino_mixer import ArduinoMixer
 from hardware.calibration import GRAY_ZONE, fitted
+from hardware.commands.calibrate_light import read_dark_and_white
+from hardware.commands.check import findings
+from hardware.commands.connection import DRAIN
+from hardware.commands.emulate import board_panel
+from hardware.commands.prime_and_rinse import prime_tubes
+from hardware.commands.weighing import EmulatedScale, weigh
 from hardware.emulator.emulated_board import EmulatedBoard
 from hardware.emulator.engine import PUMPS, missing
 from hardware.emulator.faults import parse_faults
@@ -29,8 +34,10 @@ from hardware.emulator.server import BoardServer, PtyServer, TcpServer
 from hardware.mixers import mixer_on, serial_mixer
 from hardware.serial.link import framed
 from simulator.color_mixing import ColorMixing
-from simulator.instruments.mixer import DYED_WATER, RATE, Imperfections, Liquids
-from simulator.instruments.mixer import PUMPS as LIQUID_PUMPS
+from simulator.instruments.dyed_water import DYED_WATER
+from simulator.instruments.dyed_water import PUMPS as LIQUID_PUMPS
+from simulator.instruments.liquids import Liquids
+from simulator.instruments.mixer import RATE, Imperfections
 from simulator.instruments.sensors import AS7341_GAINS, TCS34725_GAINS, make_sensor
 from tests.conftest import Cli, command, events
 
@@ -97,7 +104,7 @@ def mixer_with(board: EmulatedBoard, liquids: Liquids = DYED_WATER) -> ArduinoMi
 
 def true_mass(pump: int, seconds: float) -> float:
     """g of water that a pump of the twin delivers in a time, but for its repeat error."""
-    if pump == commands.DRAIN:
+    if pump == DRAIN:
         return 0.998 * RATE * seconds
     that = list(LIQUID_PUMPS.values())[pump]
     return 0.998 * (that.slope * that.rate * seconds + that.offset)
@@ -107,8 +114,8 @@ def true_mass(pump: int, seconds: float) -> float:
 
 
 @needs_board
-def test_check_names_the_board_and_says_that_it_is_ready(cli: Cli) -> None:
-    done = cli("rig", "check", "--port", "emulated", "--json")
+def test_check_names_the_board_and_says_that_it_is_ready(cli_here: Cli) -> None:
+    done = cli_here("rig", "check", "--port", "emulated", "--json")
     found = rows(done)
     assert (done.returncode, done.stderr) == (0, "")
     assert list(found) == [
@@ -120,7 +127,7 @@ def test_check_names_the_board_and_says_that_it_is_ready(cli: Cli) -> None:
     assert found["pump 1 (D6)"]["text"] == "1.700 mL/s, dead time 0.0 ms"
     dark, lit = re.findall(r"(\d+) counts in the dark, (\d+) with the lamp", found["sensor"]["text"])[0]
     assert int(lit) > 50 * int(dark)
-    for_people = cli("rig", "check", "--port", "emulated")
+    for_people = cli_here("rig", "check", "--port", "emulated")
     assert for_people.returncode == 0
     assert for_people.stderr == "ready to mix\n"
     assert "frugaltwin,color-mixer" in for_people.stdout
@@ -152,7 +159,7 @@ def test_check_says_it_too_when_it_happens_in_the_middle(fault: str, tmp_path: P
         mixer = mixer_with(board)
         mixer.open()
         board.sleep(5.0)
-        found = list(commands._findings(mixer, tmp_path / "none.db"))
+        found = list(findings(mixer, tmp_path / "none.db"))
     finally:
         board.power_off()
     assert found[-1]["status"] == "problem"
@@ -234,7 +241,7 @@ def test_a_calibrated_rig_doses_better_and_every_trial_names_the_calibration(tmp
         before = systematic_errors(mixer, board)
         mixer.open()
         plan = [(pump, seconds) for pump in PUMPS for seconds in (0.5, 5.0) for _ in range(2)]
-        weighed = commands._weigh(mixer, commands.EmulatedScale(board), plan, [], tmp_path / "m.csv")
+        weighed = weigh(mixer, EmulatedScale(board), plan, [], tmp_path / "m.csv")
         board.plant.beaker = None
         fits = [fitted(p, [s for q, s, _ in weighed if q == p], [m for q, _, m in weighed if q == p]) for p in PUMPS]
         mixer.calibrate({fit.pump: fit.settings for fit in fits}, "p261124-090507")
@@ -347,11 +354,13 @@ def test_a_board_without_a_calibration_wants_all_pumps_and_nothing_is_weighed_in
     ],
     ids=" ".join,
 )
-def test_bad_input_gets_one_sentence_and_nothing_is_opened(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+def test_bad_input_gets_one_sentence_and_nothing_is_opened(
+    cli_here: Cli, tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
     (tmp_path / "bad.csv").write_text("pump,seconds,mass\n0,0.5,0.8\n0,0.5,nan\n")
     (tmp_path / "words.csv").write_text("a,b\n1,2\n")
     port = () if arguments[0] == "emulate" else ("--port", "/dev/nowhere")
-    done = cli("rig", *arguments, *port)
+    done = cli_here("rig", *arguments, *port)
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -362,8 +371,8 @@ def test_bad_input_gets_one_sentence_and_nothing_is_opened(cli: Cli, tmp_path: P
 
 
 @needs_board
-def test_calibrating_the_light_chooses_the_gain_and_keeps_dark_and_white(cli: Cli, tmp_path: Path) -> None:
-    done = cli("rig", "calibrate", "light", "--port", "emulated", "--json")
+def test_calibrating_the_light_chooses_the_gain_and_keeps_dark_and_white(cli_here: Cli, tmp_path: Path) -> None:
+    done = cli_here("rig", "calibrate", "light", "--port", "emulated", "--json")
     assert done.returncode == 0, done.stderr
     (record,) = Store(tmp_path / "frugaltwin.db").calibrations()
     body = record.body
@@ -384,7 +393,7 @@ def test_calibrating_the_light_chooses_the_gain_and_keeps_dark_and_white(cli: Cl
         assert body["scatter"][channel] == pytest.approx(np.std(lit, ddof=1) / np.mean(lit))
         assert shown[channel]["white"] == body["white"][channel]
     assert body["dark"]["clear"] < 0.01 * body["white"]["clear"]
-    assert cli("rig", "calibrations", record.id, "--out", "light.svg").returncode == 0
+    assert cli_here("rig", "calibrations", record.id, "--out", "light.svg").returncode == 0
     assert "<svg" in (tmp_path / "light.svg").read_text()
 
 
@@ -396,7 +405,7 @@ def lit(factor: float, sensor: str = "as7341") -> dict[str, Any]:
         mixer = mixer_with(board, liquids)
         mixer.open()
         mixer.clear()
-        return commands._light(mixer)
+        return read_dark_and_white(mixer)
     finally:
         board.power_off()
 
@@ -430,7 +439,7 @@ def test_priming_fills_every_tube_and_never_spills(is_calibrated: bool) -> None:
     try:
         mixer = mixer_with(board)
         mixer.open()
-        commands._prime(mixer, 3.0, lambda *_: None)
+        prime_tubes(mixer, 3.0, lambda *_: None)
         assert board.plant.delivered[:4] == pytest.approx(
             [3.0] * 4 if is_calibrated else [3.0 * p.rate / 1.6 for p in LIQUID_PUMPS.values()], abs=0.01
         )
@@ -442,16 +451,16 @@ def test_priming_fills_every_tube_and_never_spills(is_calibrated: bool) -> None:
 
 
 @needs_board
-def test_prime_rinse_and_read_say_what_they_did(cli: Cli) -> None:
-    done = cli("rig", "prime", "--port", "emulated")
+def test_prime_rinse_and_read_say_what_they_did(cli_here: Cli) -> None:
+    done = cli_here("rig", "prime", "--port", "emulated")
     assert (done.returncode, done.stderr) == (0, "primed: 0.5 mL through each tube\n")
-    done = cli("rig", "rinse", "--port", "emulated", "--volume", 3, "--times", 2)
+    done = cli_here("rig", "rinse", "--port", "emulated", "--volume", 3, "--times", 2)
     assert (done.returncode, done.stderr) == (0, "rinsed 2 times with 3 mL\n")
-    lit, dark = (events(cli("rig", "read", "--port", "emulated", "--json", "--count", 3, f"--{how}")) for how in ("lamp", "dark"))
+    lit, dark = (events(cli_here("rig", "read", "--port", "emulated", "--json", "--count", 3, f"--{how}")) for how in ("lamp", "dark"))
     assert len(lit) == len(dark) == 3
     assert lit[0].keys() == {*AS7341.bands, "full scale"}
     assert all(bright["clear"] > 50 * black["clear"] for bright, black in zip(lit, dark, strict=True))
-    lines = cli("rig", "read", "--port", "emulated", "--count", 2).stdout.splitlines()
+    lines = cli_here("rig", "read", "--port", "emulated", "--count", 2).stdout.splitlines()
     assert lines[0].split()[:2] == ["415", "445"]
     assert len(lines) == 3
 
@@ -492,7 +501,7 @@ def test_stop_leaves_everything_off_and_latched(cli: Cli) -> None:
     ],
 )
 def test_ctrl_c_in_the_middle_leaves_the_rig_at_rest(tmp_path: Path, arguments: tuple[str, ...], number: signal.Signals) -> None:
-    with served(PtyServer) as server:
+    with served(lambda board: PtyServer(board, speed=2.0)) as server:  # never late for its host, however busy this machine is
         outputs = server.board.plant.outputs
         process = subprocess.Popen(
             command("rig", *arguments, "--port", server.address), cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -501,21 +510,21 @@ def test_ctrl_c_in_the_middle_leaves_the_rig_at_rest(tmp_path: Path, arguments: 
             assert process.stdin is not None
             process.stdin.write("y\n0\n")
             process.stdin.flush()
-            await_that(lambda: any(outputs[p] for p in PUMPS))
+            await_that(lambda: any(outputs[p] for p in PUMPS) or process.poll() is not None)
             process.send_signal(number)
             _, said = process.communicate(timeout=PATIENCE)
         finally:
             process.kill()
             process.wait()
-        assert process.returncode == 130
+        assert process.returncode == 130, said
         assert "Traceback" not in said
         assert not any(outputs[:7])
         assert state(server)[:2] == ["S", "2"]
 
 
 @pytest.mark.parametrize("words", RIG)
-def test_a_dry_run_says_what_would_be_done_and_opens_nothing(cli: Cli, tmp_path: Path, words: str) -> None:
-    done = cli("rig", *words.split(), "--port", "/dev/nowhere", "--dry-run")
+def test_a_dry_run_says_what_would_be_done_and_opens_nothing(cli_here: Cli, tmp_path: Path, words: str) -> None:
+    done = cli_here("rig", *words.split(), "--port", "/dev/nowhere", "--dry-run")
     assert (done.returncode, done.stderr) == (0, "")
     assert all(line.startswith("would, at /dev/nowhere: ") for line in done.stdout.splitlines())
     assert done.stdout
@@ -523,9 +532,9 @@ def test_a_dry_run_says_what_would_be_done_and_opens_nothing(cli: Cli, tmp_path:
 
 
 @pytest.mark.parametrize("words", RIG)
-def test_a_port_that_is_not_there_gets_one_sentence(cli: Cli, tmp_path: Path, words: str) -> None:
+def test_a_port_that_is_not_there_gets_one_sentence(cli_here: Cli, tmp_path: Path, words: str) -> None:
     yes = ("--yes",) if words.startswith(("prime", "calibrate")) else ()
-    done = cli("rig", *words.split(), "--port", "/dev/nowhere", *yes)
+    done = cli_here("rig", *words.split(), "--port", "/dev/nowhere", *yes)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"frugaltwin: cannot open /dev/nowhere: there is no such port; plug the board in, .*\n", done.stderr)
     assert not list(tmp_path.iterdir())
@@ -551,14 +560,14 @@ def test_a_name_or_port_that_is_taken_is_refused_and_left_alone(cli: Cli, tmp_pa
     (tmp_path / "notes.txt").write_text("mine")
     done = cli("rig", "emulate", "--link", "notes.txt")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--link notes.txt would replace that file; choose another name" in done.stderr
+    assert "notes.txt would replace that file; choose another name (--link)" in done.stderr
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert "there is no folder" in cli("rig", "emulate", "--link", "nowhere/rig").stderr
     with served(TcpServer) as server:
         taken = server.address.rpartition(":")[2]
         done = cli("rig", "emulate", "--tcp", taken)
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"--tcp {taken}: Address already in use; choose another port" in done.stderr
+    assert f"port {taken}: Address already in use; choose another port, or 0 for any that is free (--tcp)" in done.stderr
 
 
 @needs_board
@@ -605,7 +614,7 @@ def test_the_live_picture_shows_pumps_lamp_and_liquid() -> None:
         await_that(lambda: server.board.plant.outputs[1] > 0)
         console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
         with console.file:
-            console.print(commands._panel(server))
+            console.print(board_panel(server))
         mixer.__exit__()
     text = console.export_text()
     assert f"emulated rig at {server.address}" in text

@@ -20,7 +20,7 @@ from hardware.emulator.emulated_board import EmulatedBoard
 from hardware.emulator.engine import LAMP, STIRRER, missing
 from hardware.emulator.faults import parse_faults
 from hardware.serial.link import framed
-from simulator.instruments.mixer import DYED_WATER
+from simulator.instruments.dyed_water import DYED_WATER
 from simulator.instruments.sensors import make_sensor
 from tests.faulty_port import ALWAYS, EXACT, FAULTS, FaultyPort, LineFault
 

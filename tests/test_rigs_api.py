@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,23 @@ def test_when_it_is_one_s_turn_is_foretold_on_an_open_real_rig_only(service: Run
         assert foretold(f"after {twin}") == (1, None)
         admin.post(f"/v1/rigs/{real}/pause").raise_for_status()
         assert foretold(f"after {real}") == (1, None)
+
+
+def test_a_rig_known_anew_on_another_processor_keeps_its_experiment(service: Running, admin: httpx.Client) -> None:
+    """There the last digits of the color's matrix are others, and its campaigns go on."""
+    here = make_driver("color-mixing").experiment
+    matrix = here.color
+    assert matrix is not None
+
+    def known_anew(factor: float) -> Any:
+        color = replace(matrix, to_xyz=tuple(tuple(v * factor for v in row) for row in matrix.to_xyz))
+        there = replace(here, color=color)
+        service.database.write_now(lambda c, now: rigs.register(c, now, REAL, "color-mixing", {}, True, there))
+        return experiment_from_json(admin.get(f"/v1/rigs/{REAL}").json()["experiment"])
+
+    assert known_anew(1 + 1e-12) == here
+    assert known_anew(1 + 1e-6).color != here.color
+    assert known_anew(1.0) == here
 
 
 def test_a_rig_is_offline_until_its_worker_is_heard(service: Running, admin: httpx.Client) -> None:

@@ -10,7 +10,7 @@ import pytest
 from serial import SerialException
 
 from frugaltwin.errors import LinkError, Stopped
-from hardware.serial.link import GIVE_UP, PATIENCE, Reply, SerialLink, framed, parsed, unframed
+from hardware.serial.link import GIVE_UP, RESEND_AFTER, Reply, SerialLink, framed, parsed, unframed
 from hardware.serial.ports import StandIn
 
 Answer = tuple[float, bytes]
@@ -87,7 +87,7 @@ def test_silence_is_answered_by_the_same_line_again() -> None:
     assert link.request("DRAIN").values == ("6001",)
     assert port.is_over()
     assert link.resent == 2
-    assert 2 * PATIENCE < port.monotonic() < 2 * PATIENCE + 0.2
+    assert 2 * RESEND_AFTER < port.monotonic() < 2 * RESEND_AFTER + 0.2
 
 
 def test_a_line_that_the_board_could_not_read_is_sent_again_soon() -> None:

@@ -1,11 +1,15 @@
 """What the store promises."""
 
 import json
+import shutil
 import sqlite3
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from frugaltwin.campaign import Campaign
 from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, StoreError
 from frugaltwin.experiment import (
@@ -55,6 +59,19 @@ def test_what_is_stored_comes_back_to_the_last_bit(store: Store) -> None:
     assert store.find("other") is None
 
 
+def test_one_campaign_is_found_whatever_the_others_are(store: Store) -> None:
+    store.create(RECORD)
+    store.append("demo", TRIAL)
+    others = [(f"other-{k}", "2026-11-21T00:00:00+00:00", '{"goal": ') for k in range(2000)]
+    store._connected().executemany("insert into campaign values (?, ?, ?)", others)
+    assert store.find("demo") == RECORD
+    assert store.names() == ["demo", *sorted(name for name, _, _ in others)]
+    assert store.counts() == {"demo": 1}
+    for damaged in (lambda: store.find("other-7"), store.campaigns):
+        with pytest.raises(StoreError, match="is damaged"):
+            damaged()
+
+
 def test_a_number_can_be_used_once(store: Store) -> None:
     store.create(RECORD)
     store.append("demo", TRIAL)
@@ -91,7 +108,7 @@ def test_a_campaign_is_open_once(tmp_path: Path) -> None:
 def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.db"
     text.write_text("this is no database, and long enough that SQLite notices it at once: " * 20)
-    with pytest.raises(StoreError, match="it is not a database; choose another with --store"):
+    with pytest.raises(StoreError, match="it is not a database; choose another file"):
         Store(text)
     foreign = tmp_path / "foreign.db"
     with sqlite3.connect(foreign) as db:
@@ -257,3 +274,53 @@ def test_an_experiment_survives_the_way_through_json() -> None:
         color=Colorimetry(("t",), ((1.0,), (1.0,), (1.0,)), (1.0, 1.0, 1.0)),
     )
     assert experiment_from_json(json.loads(json.dumps(experiment_to_json(experiment), allow_nan=False))) == experiment
+
+
+KEPT = Path(__file__).parent / "data"
+"""A store that a released version left, and what that version said of it."""
+SAID = json.loads((KEPT / "store_v2.json").read_text())
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the store, and of the table that a campaign in it was measured on."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(KEPT / "store_v2_records.csv", tmp_path / "records.csv")
+    path = Path(shutil.copy(KEPT / "store_v2.db", tmp_path / "store.db"))
+    with sqlite3.connect(path) as db:  # the lab that it was is here now
+        db.execute("update campaign set body = replace(body, '/lab/', ?)", (f"{tmp_path}/",))
+    db.close()
+    return path
+
+
+def test_a_kept_store_shows_what_was_stored_with_its_scores(kept: Path) -> None:
+    store = Store(kept)
+    assert [r.name for r in store.campaigns()] == list(SAID["campaigns"])
+    for name, rows in SAID["campaigns"].items():
+        campaign = Campaign.stored(name, store)
+        for trial, row in zip(campaign.trials, rows, strict=True):
+            found = trial.measurement and dict(trial.measurement.outcomes)
+            assert (trial.number, dict(trial.settings), found) == (row["number"], row["settings"], row["outcomes"])
+            assert (trial.cost, trial.error, trial.source) == (Cost(*row["cost"]), row["error"], row["source"])
+            assert trial.finished_at == row["finished_at"]
+            assert campaign.score(trial) == (row["score"] and pytest.approx(row["score"], rel=1e-9))  # processors round otherwise
+    assert {t.source for t in store.trials("color")} == {"driver", "told", "stopped"}
+    assert [asdict(r) for r in store.calibrations()] == SAID["calibrations"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("color", {"driver": "color-mixing"}),
+        ("map", {"driver": "eutectic"}),
+        ("by-hand", {"driver": {"name": "table", "options": {"path": "records.csv", "outcomes": "cost"}}}),
+    ],
+)
+def test_a_campaign_of_a_kept_store_goes_on(kept: Path, name: str, words: dict[str, Any]) -> None:
+    before = Store(kept).trials(name)
+    campaign = Campaign.open(name=name, store=kept, budget=len(before) + 1, **words)
+    scores = [campaign.score(t) for t in campaign.trials]
+    (trial,) = campaign.run()
+    assert (trial.number, trial.source) == (len(before) + 1, "driver")
+    assert [*before, trial] == Store(kept).trials(name)
+    assert [campaign.score(t) for t in campaign.trials] == [*scores, campaign.score(trial)]

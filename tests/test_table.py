@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from frugaltwin import testing
 from frugaltwin.campaign import Campaign
 from frugaltwin.errors import CampaignError, DriverError, InvalidInput
 from frugaltwin.store import Store
@@ -105,3 +106,11 @@ def test_a_table_that_changed_is_refused_and_one_that_is_gone_can_still_be_read_
     assert read.recommendation() is not None
     with pytest.raises(DriverError, match="opened for reading"):
         list(read.run())
+
+
+@pytest.mark.parametrize("promise", testing.DRIVER_PROMISES)
+def test_a_table_of_numbers_keeps_the_promises_of_a_driver(promise: testing.Promise) -> None:
+    records = Path(__file__).parents[1] / "benchmarks" / "data" / "as7341_led_light.csv"
+    columns = records.read_text().partition("\n")[0].split(",")
+    settings = ",".join(c for c in columns if c not in ("ch410", "ch440"))
+    promise(testing.Plugin.of("driver", "table", {"path": records, "outcomes": "ch410,ch440", "settings": settings}))

@@ -127,7 +127,7 @@ def amounts(flag: str, text: str) -> dict[str, float | None]:
     Raises:
         InvalidInput: It is none.
     """
-    from frugaltwin.cli.main import pairs
+    from frugaltwin.tables import pairs
 
     found = {k: None if v in ("none", None) else v for k, v in pairs(flag, text if "=" in text else f"runs={text}").items()}
     for kind, amount in found.items():

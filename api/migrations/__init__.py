@@ -71,7 +71,7 @@ def reading(url: str) -> Iterator[Connection]:
     """
     engine, where = engine_of(url), make_url(url)
     if where.get_backend_name() == "sqlite" and not Path(str(where.database)).is_file():
-        raise InvalidInput(f"there is no file {where.database}; name the service's database with --database sqlite:///FILE")
+        raise InvalidInput(f"there is no file {where.database}; name the service's database, sqlite:///FILE", field="database")
     if where.get_backend_name() != "sqlite":
         engine = engine.execution_options(isolation_level="REPEATABLE READ")
     try:

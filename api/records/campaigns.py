@@ -21,7 +21,7 @@ from api.records import event_log, fair_queue
 from api.records.fair_queue import Conflict, NotFound, Row, new_id
 from api.records.people import Caller
 from api.records.tables import campaign, experiment
-from frugaltwin.campaign import Absent, sensible
+from frugaltwin.campaign import OfflineDriver, sensible
 from frugaltwin.costs import Cost
 from frugaltwin.errors import OutOfBounds
 from frugaltwin.experiment import Experiment, Measurement, Trial
@@ -205,7 +205,7 @@ def goal_of(goal: str, experiment_json: str) -> Goal:
     """The goal in a campaign's words. They name it in full: no truth is asked."""
     from frugaltwin import catalog
 
-    return catalog.make_goal(goal, Absent(experiment_of(experiment_json)))
+    return catalog.make_goal(goal, OfflineDriver(experiment_of(experiment_json)))
 
 
 def trial_of(row: Mapping[str, Any], goal: Goal) -> Trial | None:

@@ -15,9 +15,9 @@ from api.migrations import newest, reading, revision
 from api.records import event_log, fair_queue
 from api.records.ledger import KINDS, SUMS
 from api.records.tables import account, event, experiment, ledger
-from frugaltwin.cli.console import check_writable
-from frugaltwin.cli.doctor import SOUND_SQLITE, Finding
 from frugaltwin.errors import InvalidInput, MissingPart, StoreError
+from frugaltwin.files import check_writable
+from frugaltwin.findings import SOUND_SQLITE, Finding
 
 ROUNDING = 1e-6
 """Of sums of a class's reservations, in s, USD and mL."""
@@ -62,7 +62,7 @@ def findings(url: str) -> list[Finding]:
 
 def _check_revision(found: str | None) -> None:
     if found is None:
-        raise InvalidInput("there is no service in this database; name the right one with --database")
+        raise InvalidInput("there is no service in this database; name the right one", field="database")
 
 
 def _what_to_do(found: str | None) -> str:

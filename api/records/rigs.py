@@ -63,10 +63,13 @@ def register(
         "driver": driver, "options_json": json.dumps(dict(options)), "is_real": is_real,
         "experiment_json": json.dumps(experiment_to_json(experiment), allow_nan=False),
     }  # fmt: skip
-    if connection.execute(select(rig.c.name).where(rig.c.name == name)).scalar_one_or_none() is None:
+    known = connection.execute(select(rig.c.experiment_json).where(rig.c.name == name)).scalar_one_or_none()
+    if known is None:
         connection.execute(insert(rig), row | {"name": name, "state": OPEN, "clock": 0.0, "created_at": now})
-    else:
-        connection.execute(update(rig).where(rig.c.name == name).values(**row))
+        return
+    if experiment_from_json(json.loads(known)).is_nearly(experiment):  # its campaigns go on, and their scores stay, on every processor
+        row["experiment_json"] = known
+    connection.execute(update(rig).where(rig.c.name == name).values(**row))
 
 
 class Benches:

@@ -27,7 +27,7 @@ from api.service import Service
 from api.workers import strategy_processes
 from api.workers.campaign_runner import bench_of, question_of, submit, trials_of
 from frugaltwin.budget import Budget
-from frugaltwin.catalog import KINDS, summary
+from frugaltwin.catalog import KINDS, names, summary
 from frugaltwin.errors import CampaignError, InvalidInput, in_words
 from frugaltwin.experiment import Trial, total_cost
 from frugaltwin.spec import BudgetSpec, Choice, StopSpec
@@ -38,7 +38,7 @@ State = Literal["running", "waiting", "paused", "ended"]
 Mode = Literal["server", "client"]
 Values = dict[Annotated[str, Field(max_length=80)], float | Annotated[str, Field(max_length=80)]]
 Identity = Annotated[str, Path(max_length=40, description="the campaign's id")]
-_LISTED = {kind: " ".join(f"`{name}`: {summary(kind, name)}" for name in names) for kind, names in KINDS.items()}
+_LISTED = {kind: " ".join(f"`{name}`: {summary(kind, name)}" for name in names(kind)) for kind in KINDS}
 
 
 class Strategy(Choice):

@@ -11,7 +11,7 @@ from api.records.fair_queue import NotFound
 
 router = APIRouter(include_in_schema=False)
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
 _FILES = {p.name: p for p in STATIC.iterdir() if p.suffix in _KINDS}  # no path of a request is ever joined to a folder
 _HEADERS = {

@@ -218,9 +218,9 @@ def picture(question: Question) -> str:
     Raises:
         FrugalTwinError: Nothing can be drawn of it yet.
     """
-    from frugaltwin.pictures import picture, progress
+    from frugaltwin.pictures import picture
 
-    return progress.svg(picture.picture(_campaign(question)).figure)
+    return picture.picture(_campaign(question)).svg()
 
 
 def _settle_in(lifeline: Connection) -> None:
@@ -239,11 +239,11 @@ def _settle_in(lifeline: Connection) -> None:
 def _campaign(question: Question) -> Campaign:
     from frugaltwin import catalog
     from frugaltwin.budget import Budget, StopRule
-    from frugaltwin.campaign import Absent, Campaign
+    from frugaltwin.campaign import Campaign, OfflineDriver
     from frugaltwin.store import CampaignRecord, Store
 
     words, experiment = question.words, _experiment(question.bench)
-    goal, chosen, seed = catalog.make_goal(words["goal"], Absent(experiment)), words["strategy"], words["seed"]
+    goal, chosen, seed = catalog.make_goal(words["goal"], OfflineDriver(experiment)), words["strategy"], words["seed"]
     chosen = chosen or {"name": goal.default_strategy, "options": {}}
     strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
     store = Store(":memory:")

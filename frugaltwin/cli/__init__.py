@@ -1,1 +1,1 @@
-"""The `frugaltwin` command: one file a group of commands."""
+"""The `frugaltwin` command: one file per group of commands."""

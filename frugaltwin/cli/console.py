@@ -1,16 +1,17 @@
-"""Words on the console: results on standard output, everything else on standard error."""
+"""Text on the console: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from frugaltwin.errors import InvalidInput
+from frugaltwin.errors import FrugalTwinError
+
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+"""Exit codes."""
 
 
 def show_line(text: str) -> None:
@@ -21,6 +22,16 @@ def show_line(text: str) -> None:
 def say(text: str) -> None:
     """A line for people, on standard error."""
     sys.stderr.write(text + "\n")
+
+
+def sentence(error: FrugalTwinError) -> str:
+    """The message of an error, with the option that it is about.
+
+    >>> sentence(FrugalTwinError("name a goal, for example minimize:cost", field="goal"))
+    'name a goal, for example minimize:cost (--goal)'
+    """
+    option = "--option KEY=VALUE" if error.field == "option" else f"--{error.field}"
+    return f"{error} ({option})" if error.field else str(error)
 
 
 def show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
@@ -39,7 +50,7 @@ def show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Any]:
-    """A bar on a terminal while something takes long; what it gives is called with the steps done and their number."""
+    """Show a progress bar on a terminal; the function that it yields takes the number of steps done and their total."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -47,14 +58,3 @@ def progress(what: str, total: int) -> Iterator[Any]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def check_writable(path: Path) -> None:
-    """Before anything runs: an output that cannot be written is refused."""
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise InvalidInput(f"cannot write {path}: there is no folder {folder}")
-    if path.is_dir():
-        raise InvalidInput(f"cannot write {path}: it is a folder")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise InvalidInput(f"cannot write {path}: it is not yours to write")

@@ -1,92 +1,22 @@
-"""Is this machine fit for a campaign? One row a question."""
+"""The command that checks this machine."""
 
-import os
-import platform
-import sqlite3
-import sys
-from dataclasses import dataclass
-from importlib import metadata
-from importlib.util import find_spec
-from pathlib import Path
-from pkgutil import resolve_name
+from __future__ import annotations
 
-from frugaltwin.catalog import check_packages
-from frugaltwin.errors import ShadowedPackage, StoreError
-from frugaltwin.store import Store
+import typer
 
-SOUND_SQLITE = (3, 51, 3)
-"""Older ones can lose data when several connections write while the write-ahead log is reset."""
+from frugaltwin.cli.console import FAILED, show_rows
+from frugaltwin.cli.options import STORE, AsJson, StorePath
 
-REQUIRED = ("numpy", "scipy", "pydantic", "typer", "rich", "matplotlib", "mpltern", "pandas", "torch", "botorch", "gpytorch", "pyserial")
-OPTIONAL = {
-    "fastapi": ("fastapi", "the service"),
-    "pycalphad": ("pycalphad", "the driver calphad"),
-    "bluesky": ("bluesky", "plans of the RunEngine"),
-}
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One answer."""
+@app.command()
+def doctor(store: StorePath = None, as_json: AsJson = False) -> int:
+    """Check this machine: versions, the store, optional parts, files that hide our packages."""
+    from dataclasses import asdict
 
-    status: str
-    """``ok``, ``warning``, ``problem`` or ``absent`` (an optional part)."""
-    about: str
-    text: str
+    from frugaltwin.cli.machine_checks import findings
 
-
-def findings(store: Path) -> list[Finding]:
-    """All answers, in the order in which they are read."""
-    return [_python(), *_packages(), _emulator(), _sqlite(), _store(store), _hidden_packages()]
-
-
-def _python() -> Finding:
-    status = "ok" if sys.version_info >= (3, 11) else "problem"
-    return Finding(status, "Python", f"{platform.python_version()} at {sys.executable}")
-
-
-def _packages() -> list[Finding]:
-    rows = []
-    for package in ("frugaltwin", *REQUIRED):
-        try:
-            rows.append(Finding("ok", package, metadata.version(package)))
-        except metadata.PackageNotFoundError:
-            rows.append(Finding("problem", package, f"not installed; pip install {package}"))
-    for module, (package, use) in OPTIONAL.items():
-        is_there = find_spec(module) is not None
-        text = f"{metadata.version(package)}, for {use}" if is_there else f"not installed; only {use} would need it"
-        rows.append(Finding("ok" if is_there else "absent", package, text))
-    return rows
-
-
-def _emulator() -> Finding:
-    missing: str | None = resolve_name("hardware.emulator.engine:missing")()
-    return Finding("absent" if missing else "ok", "emulated board", missing or "can be built and run here")
-
-
-def _sqlite() -> Finding:
-    version = sqlite3.sqlite_version
-    if sqlite3.sqlite_version_info >= SOUND_SQLITE:
-        return Finding("ok", "SQLite", version)
-    needed = ".".join(map(str, SOUND_SQLITE))
-    text = f"{version} is older than {needed}: it can lose data when several programs write one store; let one program write at a time"
-    return Finding("warning", "SQLite", text)
-
-
-def _store(path: Path) -> Finding:
-    try:
-        n = len(Store(path).campaigns())
-    except StoreError as error:
-        return Finding("problem", "store", str(error))
-    writable = os.access(path, os.W_OK) if path.exists() else os.access(path.absolute().parent, os.W_OK)
-    if not writable:
-        return Finding("problem", "store", f"{path} is not yours to write; choose another with --store")
-    return Finding("ok", "store", f"{path} ({n} campaigns)" if path.exists() else f"{path} can be made here")
-
-
-def _hidden_packages() -> Finding:
-    try:
-        check_packages()
-    except ShadowedPackage as error:
-        return Finding("problem", "your files", str(error))
-    return Finding("ok", "your files", "none of them hides one of our packages")
+    found = findings(store or STORE)
+    show_rows([asdict(f) for f in found], as_json)
+    return FAILED if any(f.status == "problem" for f in found) else 0

@@ -1,38 +1,36 @@
-"""How a run looks while it goes on: in color on a terminal, as plain lines in a file, as JSON for scripts."""
+"""Display of a run: a table in color on a terminal, plain lines in a file, JSON lines for scripts."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from frugaltwin.color import hex_code
-from frugaltwin.experiment import Settings, Trial, describe, quantity, total_cost
+from frugaltwin.experiment import Trial, describe, quantity, total_cost
 from frugaltwin.goals import Map, MatchColor
-from frugaltwin.plugins import Recommends
+from frugaltwin.record import Record
 from frugaltwin.tables import color_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from frugaltwin.campaign import Campaign
 
-
-def trial_event(campaign: Campaign, trial: Trial, trials: list[Trial]) -> dict[str, Any]:
+def trial_event(record: Record, trial: Trial, trials: Sequence[Trial]) -> dict[str, Any]:
     """A trial as one JSON object; `trials` are all up to this one."""
-    best = campaign.goal.best(trials)
+    best = record.goal.best(trials)
     return {
         "event": "trial",
         "number": trial.number,
         "settings": dict(trial.settings),
         "outcomes": dict(trial.measurement.outcomes) if trial.measurement else None,
-        "color": _color(campaign, trial) or None,
-        "label": campaign.goal.label_of_trial(trial) if isinstance(campaign.goal, Map) else None,
-        "score": campaign.score(trial),
+        "color": _color(record, trial) or None,
+        "label": record.goal.label_of_trial(trial) if isinstance(record.goal, Map) else None,
+        "score": record.score(trial),
         "best": best and best[1],
         "cost": asdict(trial.cost),
         "spent": asdict(total_cost(trials)),
@@ -41,12 +39,12 @@ def trial_event(campaign: Campaign, trial: Trial, trials: list[Trial]) -> dict[s
     }
 
 
-def summary_event(campaign: Campaign, recommended: Settings | None, report: Path | None) -> dict[str, Any]:
+def summary_event(record: Record, report: Path | None) -> dict[str, Any]:
     """The end of a run as one JSON object."""
-    trials, best, goal = campaign.trials, campaign.best(), campaign.goal
+    trials, best, goal, recommended = record.trials, record.best, record.goal, record.recommendation
     return {
         "event": "summary",
-        "name": campaign.name,
+        "name": record.name,
         "goal": goal.text,
         "target": dict(zip("Lab", goal.target, strict=True)) if isinstance(goal, MatchColor) else None,
         "recommended": dict(recommended) if recommended else None,
@@ -55,18 +53,19 @@ def summary_event(campaign: Campaign, recommended: Settings | None, report: Path
         "runs": len(trials),
         "failed": sum(t.measurement is None for t in trials),
         "spent": asdict(total_cost(trials)),
-        "stopped_because": campaign.stopped_because,
-        "store": campaign.store.path,
+        "stopped_because": record.stopped_because,
+        "store": record.store,
         "report": str(report) if report else None,
     }
 
 
 class Display(ABC):
-    """Shows a run. Used as a context around it."""
+    """The display of a run; a context around it."""
 
-    def __init__(self, campaign: Campaign) -> None:
-        self.campaign = campaign
-        self.trials = campaign.trials
+    def __init__(self, record: Record) -> None:
+        """Begin with the record of the campaign before the run; trials in it are not shown again."""
+        self.record = record
+        self.trials = list(record.trials)
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +74,7 @@ class Display(ABC):
         return None
 
     def show(self, trial: Trial) -> None:
-        """A trial was stored."""
+        """Show a trial that was stored."""
         self.trials.append(trial)
         self._line(trial)
 
@@ -83,25 +82,25 @@ class Display(ABC):
     def _line(self, trial: Trial) -> None: ...
 
     @abstractmethod
-    def end(self, recommended: Settings | None, report: Path | None) -> None:
-        """The run is over, for whatever reason."""
+    def end(self, record: Record, report: Path | None) -> None:
+        """Show how the run ended, from the record of the campaign after it."""
 
 
 class JsonDisplay(Display):
     """One JSON object a line on standard output, and nothing else."""
 
     def _line(self, trial: Trial) -> None:
-        _print_json(trial_event(self.campaign, trial, self.trials))
+        _print_json(trial_event(self.record, trial, self.trials))
 
-    def end(self, recommended: Settings | None, report: Path | None) -> None:
-        _print_json(summary_event(self.campaign, recommended, report))
+    def end(self, record: Record, report: Path | None) -> None:
+        _print_json(summary_event(record, report))
 
 
-class PeopleDisplay(Display):
+class TableDisplay(Display):
     """A table that grows line by line, with swatches and a progress bar where the output is a terminal."""
 
-    def __init__(self, campaign: Campaign, console: Console) -> None:
-        super().__init__(campaign)
+    def __init__(self, record: Record, console: Console) -> None:
+        super().__init__(record)
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         self._console = console
@@ -110,20 +109,20 @@ class PeopleDisplay(Display):
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             console=console, transient=True, disable=not self._is_terminal,
         )  # fmt: skip
-        self._task = self._progress.add_task("experimenting", total=campaign.budget.runs, completed=len(self.trials))
+        self._task = self._progress.add_task("experimenting", total=record.budget.runs, completed=len(self.trials))
         self._has_headline = False
-        unit = campaign.goal.unit if campaign.goal.unit not in ("", "1") else "score"
-        self._settings = {p.name: max(6, min(len(p.name), 12)) for p in campaign.driver.experiment.parameters}
-        self._swatches = {"measured": 8, "target": 8} if isinstance(campaign.goal, MatchColor) else {}
+        unit = record.goal.unit if record.goal.unit not in ("", "1") else "score"
+        self._settings = {p.name: max(6, min(len(p.name), 12)) for p in record.experiment.parameters}
+        self._swatches = {"measured": 8, "target": 8} if isinstance(record.goal, MatchColor) else {}
         self._scores = {unit: 6, "best": 6}
-        if isinstance(goal := campaign.goal, Map):
+        if isinstance(goal := record.goal, Map):
             self._scores = {goal.outcome: max(len(goal.outcome), *(min(len(label), 24) for label in goal.labels)), "seen": 5}
         self._costs = {"lab time": 8, "USD": 5, "mL": 5}
         room = console.width if self._is_terminal else 10**6
         if self._swatches and len(self._row(self._names())) + 4 > room:
             self._swatches = {"got": 4, "goal": 4}
         while self._costs and len(self._row(self._names())) + 4 > room:
-            self._costs.popitem()  # one line an experiment: what it took stands in the report too
+            self._costs.popitem()  # one line an experiment: the report shows the costs too
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -134,8 +133,8 @@ class PeopleDisplay(Display):
 
     def _line(self, trial: Trial) -> None:
         self._headline()
-        goal = self.campaign.goal
-        score, best, spent = self.campaign.score(trial), goal.best(self.trials), total_cost(self.trials)
+        goal = self.record.goal
+        score, best, spent = self.record.score(trial), goal.best(self.trials), total_cost(self.trials)
         cells = {name: _cell(trial.settings[name]) for name in self._settings}
         cells |= {"lab time": clock(spent.seconds), "USD": f"{spent.money:.2f}", "mL": f"{spent.volume:.0f}"}
         if trial.measurement is None:
@@ -145,7 +144,7 @@ class PeopleDisplay(Display):
             cells |= dict(zip(self._scores, (goal.label_of(trial.measurement.outcomes), seen), strict=True))
             self._print(f"{trial.number:>3} {self._row(cells)}")
         else:
-            color = _color(self.campaign, trial)
+            color = _color(self.record, trial)
             if isinstance(goal, MatchColor):
                 codes = hex_code((color["L"], color["a"], color["b"])), goal.hex_code
                 cells |= dict(zip(self._swatches, codes, strict=True))
@@ -153,32 +152,30 @@ class PeopleDisplay(Display):
             self._print(f"{trial.number:>3} {self._row(cells)}")
         self._progress.update(self._task, completed=trial.number)
 
-    def end(self, recommended: Settings | None, report: Path | None) -> None:
+    def end(self, record: Record, report: Path | None) -> None:
         self._progress.stop()
         self._headline()
-        campaign = self.campaign
-        if campaign.stopped_because:
-            self._print(f"ended by {campaign.stopped_because}")
-        best = campaign.best()
-        if isinstance(campaign.goal, Map) and (seen := campaign.goal.seen(self.trials)):
-            self._print(f"labels measured: {', '.join(f'{label} {n}' for label, n in seen.items())} (of {len(campaign.goal.labels)})")
+        if record.stopped_because:
+            self._print(f"ended by {record.stopped_because}")
+        best, recommended = record.best, record.recommendation
+        if isinstance(record.goal, Map) and (seen := record.goal.seen(self.trials)):
+            self._print(f"labels measured: {', '.join(f'{label} {n}' for label, n in seen.items())} (of {len(record.goal.labels)})")
         if best:
-            self._print(f"best reading: {quantity(float(f'{best[1]:.3g}'), campaign.goal.unit)} in experiment {best[0].number}")
+            self._print(f"best reading: {quantity(float(f'{best[1]:.3g}'), record.goal.unit)} in experiment {best[0].number}")
         if recommended:
-            by = "by the model, not the luckiest reading" if isinstance(campaign.strategy, Recommends) else "the best reading"
+            by = "by the model, not the luckiest reading" if record.is_recommended_by_model else "the best reading"
             self._print(f"{self._bold('recommended recipe')} ({by}): {describe(recommended)}")
         if report:
             self._print(f"report: {report}")
 
     def _headline(self) -> None:
-        """What this is, and the names of the columns; once, and not before something is to be said below it."""
+        """Print the campaign, its goal and the names of the columns; once, before the first line of the table."""
         if self._has_headline:
             return
         self._has_headline = True
-        goal, words = self.campaign.goal, self.campaign.words
-        strategy = words["strategy"]["name"]
+        goal = self.record.goal
         swatch = f" {self._swatch(goal.hex_code)}" if isinstance(goal, MatchColor) else ""
-        self._print(f"{self._bold(self.campaign.name)}: {self.campaign.driver.experiment.name}, strategy {strategy}")
+        self._print(f"{self._bold(self.record.name)}: {self.record.experiment.name}, strategy {self.record.strategy_name}")
         self._print(f"goal: {goal.title}{swatch}")
         self._print(f"  # {self._row(self._names())}")
 
@@ -186,7 +183,7 @@ class PeopleDisplay(Display):
         return {name: name for group in (self._settings, self._swatches, self._scores, self._costs) for name in group}
 
     def _row(self, cells: Mapping[str, str], *groups: Mapping[str, int]) -> str:
-        """Cells under their names; a color as a swatch where the output can show one."""
+        """A row of cells; a color is a swatch where the output can show one."""
         shown = []
         for widths in groups or (self._settings, self._swatches, self._scores, self._costs):
             texts = (self._swatch(cells[n], w) if cells[n].startswith("#") else f"{cells[n][:w]:>{w}}" for n, w in widths.items())
@@ -214,7 +211,7 @@ class PeopleDisplay(Display):
 
 
 def clock(seconds: float) -> str:
-    """A time as people read it off a stopwatch.
+    """A time as minutes and seconds.
 
     >>> clock(75), clock(3675)
     ('1:15', '1:01:15')
@@ -224,8 +221,8 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _color(campaign: Campaign, trial: Trial) -> dict[str, float]:
-    return color_of(campaign.driver.experiment, trial.settings, trial.measurement.outcomes) if trial.measurement else {}
+def _color(record: Record, trial: Trial) -> dict[str, float]:
+    return color_of(record.experiment, trial.settings, trial.measurement.outcomes) if trial.measurement else {}
 
 
 def _cell(value: float | str) -> str:

@@ -1,21 +1,21 @@
-"""What can be asked of a service about people: who you are and what you spent; for an instructor the class, its codes and its tokens."""
+"""Requests to a service about people: yourself and your budget; for an instructor the class, its codes and its tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from frugaltwin.client.protocol import Call, Conversation, Steps, amounts, given, part
+from frugaltwin.client.protocol import Call, ServiceProtocol, Steps, amounts, given, part
 from frugaltwin.client.resources import Account, Code, Entry, Joined, Me, Person, Token
 
 Limits = Mapping[str, float] | int
 """Runs, or any of runs, seconds (lab time), money (USD) and volume (mL)."""
 
 
-class Teaching(Conversation):
-    """Questions about people. What makes a token or a code is sent once: its words are shown once, to whoever hears the answer."""
+class ClassCalls(ServiceProtocol):
+    """Requests about people. One that makes a token or a code is sent once only: its text is shown once, in the answer."""
 
     def me(self) -> Steps[Me]:
-        """Who you are to the service, what you may do, and what is left of your budget."""
+        """Your name, role and rights at the service, and what is left of your budget."""
         return (yield from self._understood(Me, Call("GET", "/v1/me")))
 
     def ledger(self, person: str | None = None) -> Steps[list[Entry]]:
@@ -28,31 +28,31 @@ class Teaching(Conversation):
         return (yield from self._all(Entry, "/v1/me/ledger" if person is None else f"/v1/people/{part(person)}/ledger"))
 
     def tokens(self, person: str | None = None) -> Steps[list[Token]]:
-        """Your tokens without their words, newest first; an instructor may ask for another person's."""
+        """Your tokens without their text, newest first; an instructor may ask for another person's."""
         return (yield from self._all(Token, "/v1/tokens", person=person))
 
     def make_token(self, scopes: Sequence[str], note: str = "", expires_in: float | None = None, person: str | None = None) -> Steps[Token]:
-        """A new token for one purpose; its words are in `token`, this once.
+        """A new token for one purpose; its text is in `token`, this once.
 
         Args:
-            scopes: Of ``read``, ``run:sim``, ``run:rig``; of an instructor ``admin`` and ``work`` too.
-            note: What it is for, for yourself.
-            expires_in: s; a year without it.
-            person: Whose it is to be. An instructor can make one for somebody who lost theirs.
+            scopes: Any of the rights ``read``, ``run:sim``, ``run:rig``; of an instructor ``admin`` and ``work`` too.
+            note: Your note of its purpose.
+            expires_in: Lifetime, s; a year by default.
+            person: Its owner; you by default. An instructor can make one for somebody who lost theirs.
 
         Raises:
             InvalidInput: There is no such scope, or it would outlive the token that makes it.
-            Refused: This token may less than that.
+            Refused: Your own token has fewer rights.
             UnknownName: There is no such person.
         """
         body = given(scopes=list(scopes), note=note, expires_in=expires_in, person=person)
         return (yield from self._understood(Token, Call("POST", "/v1/tokens", body)))
 
     def revoke_token(self, identity: str) -> Steps[None]:
-        """A token (``t_…``) is good for nothing from now on.
+        """Revoke a token (``t_…``): it opens nothing from now on.
 
         Raises:
-            Refused: It may more than the one that asks.
+            Refused: It has more rights than your own.
             UnknownName: You have no such token.
         """
         yield from self._ask(Call("DELETE", f"/v1/tokens/{part(identity)}"))
@@ -61,12 +61,12 @@ class Teaching(Conversation):
         """The people of the class and their budgets, newest first. For instructors.
 
         Args:
-            role: Only of this one: ``student``, ``instructor``, ``observer``.
+            role: Only people of this role: ``student``, ``instructor``, ``observer``.
         """
         return (yield from self._all(Person, "/v1/people", role=role))
 
     def person(self, identity: str) -> Steps[Person]:
-        """One of the class, and what is left of their budget. For instructors.
+        """A person of the class and what is left of their budget. For instructors.
 
         Raises:
             UnknownName: There is no such person.
@@ -74,20 +74,20 @@ class Teaching(Conversation):
         return (yield from self._understood(Person, Call("GET", f"/v1/people/{part(identity)}")))
 
     def add_person(self, name: str, role: str = "student", budget: Limits | None = None) -> Steps[Joined]:
-        """Let somebody in without a code; their token is shown this once. For instructors.
+        """Add a person without a code; their token is shown this once. For instructors.
 
         Args:
             role: ``student``, ``instructor``, or ``observer``, who only reads.
-            budget: Without limit where none is named.
+            budget: Their budget; a kind that is not named has no limit.
         """
         body = given(name=name, role=role, budget=amounts(budget))
         return (yield from self._understood(Joined, Call("POST", "/v1/people", body)))
 
     def grant(self, person: str, budget: Limits) -> Steps[Account]:
-        """Add to somebody's budget; their account then. For instructors. Sent again after a failure, it is added once.
+        """Add to a person's budget; return their account. For instructors. Sent again after a failure, it is added once.
 
         Args:
-            budget: What is negative is taken away, as far as it is left.
+            budget: The amounts to add; a negative one is taken away, as far as it is left.
 
         Raises:
             Refused: There is not that much left, or there is no limit to add to.
@@ -96,10 +96,10 @@ class Teaching(Conversation):
         return (yield from self._understood(Account, Call.once(f"/v1/people/{part(person)}/grants", amounts(budget))))
 
     def set_left(self, person: str, budget: Mapping[str, float | None]) -> Steps[Account]:
-        """Say what is left of somebody's budget from now on; their account then. For instructors.
+        """Set what is left of a person's budget; return their account. For instructors.
 
         Args:
-            budget: What is not named stays as it is; None is no limit.
+            budget: The amounts left; a kind that is not named stays as it is; None is no limit.
 
         Raises:
             UnknownName: There is no such person.
@@ -107,34 +107,34 @@ class Teaching(Conversation):
         return (yield from self._understood(Account, Call("PATCH", f"/v1/people/{part(person)}/budget", budget)))
 
     def remove_person(self, identity: str) -> Steps[None]:
-        """Nothing of a person's runs any more, their tokens open nothing, their name is gone; what was measured stays. For instructors.
+        """Remove a person: their experiments end, their tokens open nothing, their name is deleted; measurements stay. For instructors.
 
         Raises:
-            Refused: It is you.
+            Refused: The person is you.
             UnknownName: There is no such person.
         """
         yield from self._ask(Call("DELETE", f"/v1/people/{part(identity)}"))
 
     def codes(self) -> Steps[list[Code]]:
-        """The join codes without their words, newest first. For instructors."""
+        """The join codes without their text, newest first. For instructors."""
         return (yield from self._all(Code, "/v1/codes"))
 
     def make_code(
         self, uses: int, budget: Limits | None = None, note: str = "", expires_in: float | None = None, scopes: Sequence[str] | None = None
     ) -> Steps[Code]:
-        """A new join code; its words are in `code`, this once. For instructors.
+        """A new join code; its text is in `code`, this once. For instructors.
 
         Args:
-            uses: People who may join with it.
-            budget: What each of them may spend; without limit where none is named.
-            expires_in: s; never without it.
-            scopes: What their tokens may: ``read`` and ``run:sim`` for twins only; ``run:rig`` too without it.
+            uses: Number of people who may join with it.
+            budget: Budget of each of them; a kind that is not named has no limit.
+            expires_in: Lifetime, s; without end by default.
+            scopes: Rights of their tokens: ``read`` and ``run:sim`` for twins only; ``run:rig`` too by default.
         """
         body = given(uses=uses, budget=amounts(budget), note=note, expires_in=expires_in, scopes=list(scopes) if scopes else None)
         return (yield from self._understood(Code, Call("POST", "/v1/codes", body)))
 
     def revoke_code(self, identity: str) -> Steps[None]:
-        """Nobody joins with a code (``j_…``) any more. For instructors.
+        """Revoke a join code (``j_…``): nobody can join with it any more. For instructors.
 
         Raises:
             UnknownName: There is no such code.

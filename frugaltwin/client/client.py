@@ -1,6 +1,6 @@
-"""The service from afar: a client for scripts and notebooks, blocking (`Client`) or not (`AsyncClient`).
+"""Clients of the service for scripts and notebooks: blocking (`Client`) or asynchronous (`AsyncClient`).
 
-Both only carry out what `frugaltwin.client.lab_calls` says is to be asked.
+Both send the requests of `frugaltwin.client.lab_calls`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
-from frugaltwin.client.lab_calls import Questions
+from frugaltwin.client.lab_calls import LabCalls
 from frugaltwin.client.protocol import NOTHING, Call, Pause, Reply, Steps
 from frugaltwin.client.resources import Event, Submission
 from frugaltwin.errors import InvalidInput
@@ -29,13 +29,13 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class _Asked(Generic[P, T]):
-    """A question as a method of either client."""
+class _Request(Generic[P, T]):
+    """A request as a method of both clients."""
 
-    def __init__(self, steps: Callable[Concatenate[Questions, P], Steps[T]]) -> None:
+    def __init__(self, steps: Callable[Concatenate[LabCalls, P], Steps[T]]) -> None:
         @functools.wraps(steps)
         def method(client: Any, *arguments: P.args, **words: P.kwargs) -> Any:
-            return client._carry_out(steps(client._questions, *arguments, **words))
+            return client._carry_out(steps(client._calls, *arguments, **words))
 
         self._method = method
 
@@ -53,80 +53,80 @@ class _Asked(Generic[P, T]):
 
 
 class _Client:
-    """What the two clients share: a call that blocks in the one is to be awaited in the other."""
+    """The requests that the two clients share: the same method blocks in the one and is awaited in the other."""
 
-    join = _Asked(Questions.join)
-    me = _Asked(Questions.me)
-    ledger = _Asked(Questions.ledger)
-    tokens = _Asked(Questions.tokens)
-    make_token = _Asked(Questions.make_token)
-    revoke_token = _Asked(Questions.revoke_token)
-    people = _Asked(Questions.people)
-    person = _Asked(Questions.person)
-    add_person = _Asked(Questions.add_person)
-    grant = _Asked(Questions.grant)
-    set_left = _Asked(Questions.set_left)
-    remove_person = _Asked(Questions.remove_person)
-    codes = _Asked(Questions.codes)
-    make_code = _Asked(Questions.make_code)
-    revoke_code = _Asked(Questions.revoke_code)
-    rigs = _Asked(Questions.rigs)
-    rig = _Asked(Questions.rig)
-    steer = _Asked(Questions.steer)
-    approve = _Asked(Questions.approve)
-    approvals = _Asked(Questions.approvals)
-    submit = _Asked(Questions.submit)
-    price = _Asked(Questions.price)
-    experiment = _Asked(Questions.experiment)
-    wait = _Asked(Questions.wait)
-    page = _Asked(Questions.page)
-    abort = _Asked(Questions.abort)
-    start_campaign = _Asked(Questions.start_campaign)
-    campaign = _Asked(Questions.campaign)
-    campaigns = _Asked(Questions.campaigns)
-    trials = _Asked(Questions.trials)
-    act = _Asked(Questions.act)
-    judge = _Asked(Questions.judge)
-    prefer = _Asked(Questions.prefer)
-    preferences = _Asked(Questions.preferences)
-    recommendation = _Asked(Questions.recommendation)
-    export = _Asked(Questions.export)
-    ask = _Asked(Questions.ask)
+    join = _Request(LabCalls.join)
+    me = _Request(LabCalls.me)
+    ledger = _Request(LabCalls.ledger)
+    tokens = _Request(LabCalls.tokens)
+    make_token = _Request(LabCalls.make_token)
+    revoke_token = _Request(LabCalls.revoke_token)
+    people = _Request(LabCalls.people)
+    person = _Request(LabCalls.person)
+    add_person = _Request(LabCalls.add_person)
+    grant = _Request(LabCalls.grant)
+    set_left = _Request(LabCalls.set_left)
+    remove_person = _Request(LabCalls.remove_person)
+    codes = _Request(LabCalls.codes)
+    make_code = _Request(LabCalls.make_code)
+    revoke_code = _Request(LabCalls.revoke_code)
+    rigs = _Request(LabCalls.rigs)
+    rig = _Request(LabCalls.rig)
+    steer = _Request(LabCalls.steer)
+    approve = _Request(LabCalls.approve)
+    approvals = _Request(LabCalls.approvals)
+    submit = _Request(LabCalls.submit)
+    price = _Request(LabCalls.price)
+    experiment = _Request(LabCalls.experiment)
+    wait = _Request(LabCalls.wait)
+    page = _Request(LabCalls.page)
+    abort = _Request(LabCalls.abort)
+    start_campaign = _Request(LabCalls.start_campaign)
+    campaign = _Request(LabCalls.campaign)
+    campaigns = _Request(LabCalls.campaigns)
+    trials = _Request(LabCalls.trials)
+    act = _Request(LabCalls.act)
+    judge = _Request(LabCalls.judge)
+    prefer = _Request(LabCalls.prefer)
+    preferences = _Request(LabCalls.preferences)
+    recommendation = _Request(LabCalls.recommendation)
+    export = _Request(LabCalls.export)
+    ask = _Request(LabCalls.ask)
 
     def __init__(self, url: str, token: str | None = None, patience: float = PATIENCE) -> None:
         """A client; nothing is sent yet.
 
         Args:
-            url: Where the service is, such as ``http://192.168.1.20:8000``.
-            token: What you were shown once. Without it, FRUGALTWIN_TOKEN of the environment or the file ``~/.config/frugaltwin/token``.
+            url: The address of the service, such as ``http://192.168.1.20:8000``.
+            token: Your token. Without it, FRUGALTWIN_TOKEN of the environment or the file ``~/.config/frugaltwin/token``.
             patience: s for which a request that may be repeated is tried again before its failure is reported.
 
         Raises:
-            InvalidInput: That is no address, or no token.
+            InvalidInput: The address or the token is not one.
         """
-        self._questions = Questions(url, token, patience)
+        self._calls = LabCalls(url, token, patience)
 
     @property
     def url(self) -> str:
-        """Where the service is."""
-        return self._questions.url
+        """The address of the service."""
+        return self._calls.url
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
 
-    def _words(self, call: Call) -> dict[str, Any]:
-        """A call in the words of httpx."""
+    def _arguments(self, call: Call) -> dict[str, Any]:
+        """The arguments of httpx for a call."""
         body = {} if call.body is None else {"content": _json(call.body)}
-        return {"params": dict(call.query), "headers": self._questions.headers(call), "timeout": _timeout(call.wait), **body}
+        return {"params": dict(call.query), "headers": self._calls.headers(call), "timeout": _timeout(call.wait), **body}
 
 
 class Client(_Client):
-    """A service, for scripts that may wait. Can be used from several threads."""
+    """Blocking client of a service. Several threads may use it."""
 
     def __init__(
         self, url: str, token: str | None = None, patience: float = PATIENCE, pause: Callable[[float], object] = time.sleep
     ) -> None:
-        """As for every client; besides, what passes the time between two tries."""
+        """A client whose `pause` waits between two tries."""
         super().__init__(url, token, patience)
         self._pause = pause
         self._connections: httpx.Client | None = None
@@ -151,31 +151,31 @@ class Client(_Client):
     def events(
         self, after: int | None = None, experiment: str | None = None, campaign: str | None = None, rig: str | None = None
     ) -> Iterator[Event]:
-        """What happens to you from now on, as it happens, without end and without gaps, whatever breaks in between.
+        """The events of your experiments and campaigns as they happen, without end. A broken connection is opened again; no event is lost.
 
         Args:
-            after: The id of the last event that you know; what followed it comes first.
+            after: The id of the last event that you know; the events after it come first.
             experiment: Only of this one; so too for a campaign and a rig.
 
         Raises:
             FrugalTwinError: The service does not allow it, or is gone for longer than `patience`.
         """
-        httpx, following = _httpx(), self._questions.follow(after, experiment=experiment, campaign=campaign, rig=rig)
+        httpx, stream = _httpx(), self._calls.follow(after, experiment=experiment, campaign=campaign, rig=rig)
         while True:
-            call = following.call
+            call = stream.call
             try:
-                with self._http.stream(call.method, call.path, **self._words(call)) as response:
+                with self._http.stream(call.method, call.path, **self._arguments(call)) as response:
                     if response.status_code == 200:
                         for line in response.iter_lines():
-                            if event := following.read(line):
+                            if event := stream.read(line):
                                 yield event
                     reply = _reply(response, b"" if response.status_code == 200 else response.read())
             except httpx.TransportError as error:
                 reply = _failure(error)
-            self._pause(following.broke(reply))
+            self._pause(stream.broke(reply))
 
     def close(self) -> None:
-        """Let go of the connections; another request makes new ones. May be called twice."""
+        """Close the connections; another request opens new ones. May be called twice."""
         if self._connections is not None:
             self._connections.close()
             self._connections = None
@@ -202,14 +202,14 @@ class Client(_Client):
 
     def _reply(self, call: Call) -> Reply:
         try:
-            response = self._http.request(call.method, call.path, **self._words(call))
+            response = self._http.request(call.method, call.path, **self._arguments(call))
         except _httpx().TransportError as error:
             return _failure(error)
         return _reply(response, response.content)
 
 
 class AsyncClient(_Client):
-    """A service, for programs that do many things at once."""
+    """Asynchronous client of a service."""
 
     def __init__(self, url: str, token: str | None = None, patience: float = PATIENCE) -> None:
         super().__init__(url, token, patience)
@@ -218,7 +218,7 @@ class AsyncClient(_Client):
     __init__.__doc__ = _Client.__init__.__doc__
 
     async def experiments(self, campaign: str | None = None, state: str | None = None) -> AsyncIterator[Submission]:
-        """As of `Client`."""
+        """The same as of `Client`."""
         cursor: str | None = None
         while True:
             found, cursor = await self.page(cursor, campaign, state)
@@ -230,23 +230,23 @@ class AsyncClient(_Client):
     async def events(
         self, after: int | None = None, experiment: str | None = None, campaign: str | None = None, rig: str | None = None
     ) -> AsyncIterator[Event]:
-        """As of `Client`."""
-        httpx, following = _httpx(), self._questions.follow(after, experiment=experiment, campaign=campaign, rig=rig)
+        """The same as of `Client`."""
+        httpx, stream = _httpx(), self._calls.follow(after, experiment=experiment, campaign=campaign, rig=rig)
         while True:
-            call = following.call
+            call = stream.call
             try:
-                async with self._http.stream(call.method, call.path, **self._words(call)) as response:
+                async with self._http.stream(call.method, call.path, **self._arguments(call)) as response:
                     if response.status_code == 200:
                         async for line in response.aiter_lines():
-                            if event := following.read(line):
+                            if event := stream.read(line):
                                 yield event
                     reply = _reply(response, b"" if response.status_code == 200 else await response.aread())
             except httpx.TransportError as error:
                 reply = _failure(error)
-            await asyncio.sleep(following.broke(reply))
+            await asyncio.sleep(stream.broke(reply))
 
     async def close(self) -> None:
-        """Let go of the connections. May be called twice."""
+        """Close the connections. May be called twice."""
         await self._http.aclose()
 
     async def __aenter__(self) -> Self:
@@ -271,14 +271,14 @@ class AsyncClient(_Client):
 
     async def _reply(self, call: Call) -> Reply:
         try:
-            response = await self._http.request(call.method, call.path, **self._words(call))
+            response = await self._http.request(call.method, call.path, **self._arguments(call))
         except _httpx().TransportError as error:
             return _failure(error)
         return _reply(response, response.content)
 
 
 def _number(value: object) -> float:
-    """As JSON has it, of a number that is none of Python's own, such as NumPy's."""
+    """The JSON number of a number that is not Python's own, such as NumPy's."""
     if isinstance(value, numbers.Real):
         return float(value)
     raise TypeError(f"{type(value).__name__} is no number")
@@ -308,7 +308,7 @@ def _timeout(wait: float) -> Any:
 
 
 def _httpx() -> Any:
-    """Imported when something is to be sent, because it takes a while."""
+    """The module httpx, imported at the first request because that takes a while."""
     import httpx
 
     return httpx

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from frugaltwin.client.class_calls import Teaching
+from frugaltwin.client.class_calls import ClassCalls
 from frugaltwin.client.protocol import Call, Pause, Steps, amounts, given, part
 from frugaltwin.client.resources import CampaignStatus, CampaignTrial, Joined, Preference, Quote, Recommendation, Rig, Submission
 from frugaltwin.client.token_file import check_none_is_kept, checked_token, keep_token
@@ -16,29 +16,29 @@ from frugaltwin.experiment import Settings
 
 FORMS = ("csv", "json", "parquet", "svg")
 LONGEST_WAIT = 20
-"""s that one request waits for an experiment."""
-THINKING = 90.0
-"""s that the service may need for a model or a picture."""
+"""The longest wait of one request for an experiment, s."""
+MODEL_WAIT = 90.0
+"""The time that the service may need for a model or a picture, s."""
 
 
-class Questions(Teaching):
-    """Everything that can be asked of a service."""
+class LabCalls(ClassCalls):
+    """All requests to a service."""
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, wait: float = 0.0) -> Steps[Any]:
-        """The JSON that any request is answered with, for what has no call of its own; ``/docs`` of the service lists them.
+        """Send any request, for those without a method of their own; return the JSON of the answer. ``/docs`` of the service lists all.
 
         Args:
-            path: Such as ``/v1/rigs``.
-            wait: s to wait for what was asked for to happen, where the request knows that.
+            path: The path, such as ``/v1/rigs``.
+            wait: Time to wait for the result, s, where the request allows it.
         """
         return (yield from self._ask(Call(method, path, body, headers=_patient(wait), wait=wait)))
 
     def join(self, code: str, name: str, keep: bool = False) -> Steps[Joined]:
-        """Come into a class; from then on this client is you.
+        """Join a class; from then on this client uses your token.
 
         Args:
-            code: What stands on the board.
-            name: Yours, as the instructor shall see it.
+            code: The join code that your instructor shows.
+            name: Your name, for the instructor.
             keep: Write the token into ``~/.config/frugaltwin/token``, readable by you alone.
 
         Raises:
@@ -58,7 +58,7 @@ class Questions(Teaching):
         return (yield from self._page(Rig, "/v1/rigs"))[0]
 
     def rig(self, name: str) -> Steps[Rig]:
-        """One rig: what it can be asked to do, and whether it is open.
+        """A rig: its experiment and its state.
 
         Raises:
             UnknownName: There is no such rig.
@@ -81,7 +81,7 @@ class Questions(Teaching):
         return (yield from self._understood(Rig, Call.once(f"/v1/rigs/{part(name)}/{action}")))
 
     def approve(self, name: str, person: str, is_approved: bool = True) -> Steps[None]:
-        """Let a person (``u_…``) use a real rig, or no longer. For instructors.
+        """Allow or forbid a person (``u_…``) to use a real rig. For instructors.
 
         Raises:
             Refused: The token does not allow it.
@@ -90,7 +90,7 @@ class Questions(Teaching):
         yield from self._ask(Call("PUT" if is_approved else "DELETE", f"/v1/rigs/{part(name)}/approvals/{part(person)}"))
 
     def approvals(self, name: str) -> Steps[list[str]]:
-        """The ids of those who may use a real rig. For instructors.
+        """The ids of the people who may use a real rig. For instructors.
 
         Raises:
             Refused: The token does not allow it.
@@ -104,9 +104,9 @@ class Questions(Teaching):
         """Submit settings to a rig. Sent again after a failure, they are performed once.
 
         Args:
-            wait: s to wait for the end of it; it may come back unfinished.
-            key: Your name for this request: under the same name it is done once, whoever sends it again. Made up without it.
-            campaign: The id of a campaign in the mode client that it is a trial of.
+            wait: Time to wait for its end, s; it may come back unfinished.
+            key: Idempotency key: requests with the same key are performed once. A new one by default.
+            campaign: The id of the campaign (of mode ``client``) that it is a trial of.
             trial: Its number in that campaign.
 
         Raises:
@@ -119,7 +119,7 @@ class Questions(Teaching):
         return (yield from self.wait(submitted.id, wait)) if wait > 0 else submitted
 
     def price(self, rig: str, settings: Settings) -> Steps[Quote]:
-        """What settings would cost and whether they would be accepted. Nothing is spent and nothing moves.
+        """The price of settings and whether they would be accepted. Nothing is spent and nothing moves.
 
         Raises:
             InvalidInput: The rig does not allow these settings.
@@ -130,7 +130,7 @@ class Questions(Teaching):
         return (yield from self._understood(Quote, Call.once("/v1/experiments", body)))
 
     def experiment(self, identity: str) -> Steps[Submission]:
-        """One of your experiments, as it is now.
+        """An experiment of yours as it is now.
 
         Raises:
             UnknownName: You have no such experiment.
@@ -138,7 +138,7 @@ class Questions(Teaching):
         return (yield from self._experiment(identity, 0.0))
 
     def wait(self, identity: str, seconds: float = 600.0) -> Steps[Submission]:
-        """One of your experiments, as soon as it has ended, or as it is when the time is over.
+        """Wait for the end of an experiment of yours; return it as it is then or when the time is over.
 
         Raises:
             UnknownName: You have no such experiment.
@@ -156,11 +156,11 @@ class Questions(Teaching):
     def page(
         self, cursor: str | None = None, campaign: str | None = None, state: str | None = None
     ) -> Steps[tuple[list[Submission], str | None]]:
-        """Some of your experiments, newest first, and where the next ones begin; None at the end."""
+        """A page of your experiments, newest first, and the cursor of the next page; None at the end."""
         return (yield from self._page(Submission, "/v1/experiments", cursor=cursor, campaign=campaign, state=state))
 
     def abort(self, identity: str) -> Steps[Submission]:
-        """Take an experiment back; if it is running, its rig is stopped.
+        """Abort an experiment; if it is running, its rig is stopped.
 
         Raises:
             Refused: It has ended.
@@ -181,19 +181,19 @@ class Questions(Teaching):
         mode: str = "server",
         key: str | None = None,
     ) -> Steps[CampaignStatus]:
-        """Start a campaign on the service, which goes on whether or not you listen; one of that name goes on.
+        """Start a campaign that the service runs, also while you are away; a campaign of that name goes on.
 
         Args:
-            goal: Such as ``match-color:coral``; the rig's usual one without it.
-            strategy: A name of the catalog, or ``{"name": …, "options": …}``; the goal's own without it.
+            goal: The goal, such as ``match-color:coral``; the rig's default goal without it.
+            strategy: A name of the catalog, or ``{"name": …, "options": …}``; the goal's default strategy without it.
             budget: Runs, or any of runs, seconds, money (USD) and volume (mL); 10 runs without it.
-            stop: End as soon as a reading is this good.
-            approve: Whether every suggestion waits for you.
+            stop: Score at which the campaign ends: a reading is this good or better.
+            approve: Whether every suggestion waits for your approval.
             mode: ``server``, or ``client`` for one whose trials you submit.
 
         Raises:
-            InvalidInput: A word is impossible.
-            Refused: The token does not allow it, or there is one of that name with other words.
+            InvalidInput: A value is impossible.
+            Refused: The token does not allow it, or a campaign of that name was started differently.
         """
         chosen = {"name": strategy} if isinstance(strategy, str) else strategy
         body = given(goal=goal, strategy=chosen, seed=seed, approve=approve)
@@ -202,7 +202,7 @@ class Questions(Teaching):
         return (yield from self._understood(CampaignStatus, Call.once("/v1/campaigns", body, key)))
 
     def campaign(self, identity: str) -> Steps[CampaignStatus]:
-        """One of your campaigns, as it is now.
+        """A campaign of yours as it is now.
 
         Raises:
             UnknownName: You have no such campaign.
@@ -210,7 +210,7 @@ class Questions(Teaching):
         return (yield from self._understood(CampaignStatus, Call("GET", f"/v1/campaigns/{part(identity)}")))
 
     def campaigns(self, state: str | None = None) -> Steps[list[CampaignStatus]]:
-        """All your campaigns, newest first; an instructor gets everybody's. What is best and what was spent stands in `campaign`.
+        """All your campaigns, newest first; an instructor gets everybody's. `campaign` gives the best trial and the costs too.
 
         Args:
             state: Only those that are ``running``, ``waiting``, ``paused`` or ``ended``.
@@ -218,7 +218,7 @@ class Questions(Teaching):
         return (yield from self._all(CampaignStatus, "/v1/campaigns", state=state))
 
     def act(self, identity: str, action: str, budget: Mapping[str, float] | int | None = None) -> Steps[CampaignStatus]:
-        """Do something with a campaign of yours: ``pause``, ``resume``, ``stop``, or ``extend`` by a budget.
+        """Change a campaign of yours: ``pause``, ``resume``, ``stop``, or ``extend`` it by a budget.
 
         Raises:
             Refused: Its state does not allow it.
@@ -236,11 +236,11 @@ class Questions(Teaching):
         return (yield from self._all(CampaignTrial, f"/v1/campaigns/{part(identity)}/trials"))
 
     def judge(self, identity: str, trial: int, decision: str, settings: Settings | None = None) -> Steps[CampaignStatus]:
-        """Say what becomes of the suggestion that waits for you: ``approve``, ``reject``, or ``edit`` it.
+        """Decide on the suggestion that waits for you: ``approve``, ``reject``, or ``edit`` it.
 
         Args:
-            trial: Its number, of the campaign's `proposal`: said twice, it is not taken for the next one.
-            settings: What to try in its place, for ``edit``.
+            trial: Number of its trial, from the campaign's `proposal`: a decision sent twice is not taken for the next suggestion.
+            settings: The settings to try in its place, for ``edit``.
 
         Raises:
             InvalidInput: The rig does not allow these settings, or they do not belong to this decision.
@@ -251,7 +251,7 @@ class Questions(Teaching):
         return (yield from self._understood(CampaignStatus, Call("POST", f"/v1/campaigns/{part(identity)}/proposal", body)))
 
     def prefer(self, identity: str, better: int, worse: int) -> Steps[Preference]:
-        """Say which of two trials you like better. It is kept with the campaign.
+        """Prefer one of two trials to the other. The preference is kept with the campaign.
 
         Raises:
             InvalidInput: One of them has no reading.
@@ -261,7 +261,7 @@ class Questions(Teaching):
         return (yield from self._understood(Preference, Call.once(f"/v1/campaigns/{part(identity)}/preferences", body)))
 
     def preferences(self, identity: str) -> Steps[list[Preference]]:
-        """What people said of a campaign's trials, oldest first.
+        """The preferences of people between a campaign's trials, oldest first.
 
         Raises:
             UnknownName: You have no such campaign.
@@ -269,19 +269,19 @@ class Questions(Teaching):
         return (yield from self._all(Preference, f"/v1/campaigns/{part(identity)}/preferences"))
 
     def recommendation(self, identity: str) -> Steps[Recommendation]:
-        """What to use from now on, by what a campaign has tried.
+        """The settings that a campaign recommends, by its trials so far.
 
         Raises:
             UnknownName: You have no such campaign.
         """
-        call = Call("GET", f"/v1/campaigns/{part(identity)}/recommendation", wait=THINKING)
+        call = Call("GET", f"/v1/campaigns/{part(identity)}/recommendation", wait=MODEL_WAIT)
         return (yield from self._understood(Recommendation, call))
 
     def export(self, identity: str, path: Path | str) -> Steps[Path]:
-        """Write all trials of a campaign with their provenance into a file, or its picture; where it is then.
+        """Write all trials of a campaign with their provenance into a file, or its picture; return its path.
 
         Args:
-            path: Its ending says as what: ``.csv``, ``.json``, ``.parquet`` or ``.svg``. A file of that name is replaced.
+            path: The file; its ending is the format: ``.csv``, ``.json``, ``.parquet`` or ``.svg``. A file of that name is replaced.
 
         Raises:
             InvalidInput: It has another ending, or it cannot be written.
@@ -292,7 +292,7 @@ class Questions(Teaching):
         form = file.suffix.removeprefix(".").lower()
         if form not in FORMS:
             raise InvalidInput(f"{file} says no format that a campaign can be written in; let it end in .{', .'.join(FORMS)}")
-        call = Call("GET", f"/v1/campaigns/{part(identity)}/export", query={"format": form}, wait=THINKING)
+        call = Call("GET", f"/v1/campaigns/{part(identity)}/export", query={"format": form}, wait=MODEL_WAIT)
         reply = yield from self._answered(call, is_json=False)
         try:
             file.write_bytes(reply.content)

@@ -1,8 +1,8 @@
-"""The protocol of a client, without input and output: requests, retries, and what a reply means.
+"""The protocol of a client, without input and output: requests, retries, and the meaning of replies.
 
 A request (`lab_calls`, `class_calls`) is a generator: it yields calls and pauses and is sent the replies. So a client that blocks and one
-that does not differ only in how they carry that out. Only what can do no harm is sent again: a GET, a POST with an idempotency key, and
-whatever the service cannot have begun.
+that does not differ only in how they send calls and wait. Only a request that can do no harm is sent again: a GET, a POST with an
+idempotency key, and one that the service cannot have begun.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from frugaltwin.client.token_file import checked_token, kept_token
 from frugaltwin.errors import FrugalTwinError, InvalidInput, LinkError, MissingPart, Refused, StoreError, UnknownName
 
 SILENCE = 45.0
-"""s without a byte after which a stream of events counts as broken; the service says something every 15 s."""
+"""The silence, s, after which a stream of events counts as broken; the service sends something every 15 s."""
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     wait: float = 0.0
-    """s for which the service may keep it."""
+    """The time that the service may take to answer, s."""
 
     @classmethod
     def once(cls, path: str, body: Mapping[str, Any] | None = None, key: str | None = None) -> Call:
@@ -50,25 +50,25 @@ class Call:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether it does no harm when it is done already."""
-        # A PATCH of this service says how something shall be then.
+        """Whether sending it twice does no harm."""
+        # A PATCH of this service names the new state, not a change.
         return self.method in ("GET", "PUT", "PATCH", "DELETE") or "Idempotency-Key" in self.headers
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back; or, with a `failure`, the reason why nothing did."""
+    """The answer to a call; or, with a `failure`, the reason why there is none."""
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     content: bytes = b""
     failure: str = ""
     is_unsent: bool = False
-    """Nothing reached the service."""
+    """Whether nothing reached the service."""
 
     @property
     def body(self) -> Any:
-        """The JSON in it; None when it is none."""
+        """The JSON value of the content; None when it is not JSON."""
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError):
@@ -77,36 +77,36 @@ class Reply:
 
 @dataclass(frozen=True)
 class Pause:
-    """Nothing to be sent for a while, s."""
+    """A wait before the next call, s."""
 
     seconds: float
 
 
 Steps: TypeAlias = Generator[Call | Pause, Reply, T]
-"""What is to be done, one after the other; the reply to each call is sent in."""
+"""The calls and pauses of a request, one after the other; the reply to each call is sent in."""
 
 NOTHING = Reply()
 
 
-class Conversation:
-    """Who asks which service, and when something is asked again."""
+class ServiceProtocol:
+    """The service's address, the token, and the rules by which a call is tried again."""
 
     def __init__(self, url: str, token: str | None, patience: float) -> None:
-        """See `frugaltwin.client.client.Client`."""
+        """Arguments as of `frugaltwin.client.client.Client`."""
         self.url = _address(url)
         self.patience = patience
         self._token = checked_token(token, "the token") if token is not None else kept_token()
         self._random = random.Random()  # noqa: S311 - spreads retries, nothing secret
 
     def _ask(self, call: Call) -> Steps[Any]:
-        """The JSON that a call is answered with; tried again while that does no harm, makes sense, and `patience` lasts."""
+        """The JSON value that a call is answered with; it is tried again while that does no harm, may help, and `patience` lasts."""
         return (yield from self._answered(call)).body
 
     def _answered(self, call: Call, is_json: bool = True) -> Steps[Reply]:
-        """The same, whole.
+        """The whole reply to a call, tried again likewise.
 
         Args:
-            is_json: Whether anything else is no answer of the service's.
+            is_json: Whether only JSON is an answer of the service.
         """
         end = time.monotonic() + self.patience
         attempt = 0
@@ -126,11 +126,11 @@ class Conversation:
             attempt += 1
 
     def _understood(self, kind: type[T], call: Call) -> Steps[T]:
-        """What a call is answered with, as one of our classes."""
+        """The answer to a call as an object of a class."""
         return understood(kind, (yield from self._ask(call)), self.url)
 
     def _page(self, kind: type[T], path: str, **query: str | None) -> Steps[tuple[list[T], str | None]]:
-        """Some of a list, and where the next ones begin; None at the end."""
+        """A page of a list and the cursor of the next page; None at the end."""
         body = yield from self._ask(Call("GET", path, query=given(**query)))
         page = body if isinstance(body, dict) else {}
         return understood(list[kind], page.get("items"), self.url), page.get("next")  # type: ignore[valid-type]
@@ -146,16 +146,16 @@ class Conversation:
                 return found
 
     def headers(self, call: Call) -> dict[str, str]:
-        """What goes before a call."""
+        """The headers of a call."""
         own = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         return {"Content-Type": "application/json", **own, **call.headers}
 
-    def follow(self, after: int | None, **filters: str | None) -> Following:
-        """A stream of events that can break."""
-        return Following(self.url, self.patience, after, given(**filters))
+    def follow(self, after: int | None, **filters: str | None) -> EventStream:
+        """The stream of events after one of them."""
+        return EventStream(self.url, self.patience, after, given(**filters))
 
 
-class Following:
+class EventStream:
     """A stream of events that goes on where it broke off."""
 
     def __init__(self, url: str, patience: float, after: int | None, filters: Mapping[str, str]) -> None:
@@ -166,7 +166,7 @@ class Following:
 
     @property
     def call(self) -> Call:
-        """What opens the stream, after the last event that came."""
+        """The call that opens the stream, after the last event that came."""
         headers = {"Accept": "text/event-stream"} | ({} if self._after is None else {"Last-Event-ID": str(self._after)})
         return Call("GET", "/v1/events", query=self._filters, headers=headers, wait=SILENCE)
 
@@ -187,10 +187,10 @@ class Following:
         return understood(Event, Reply(content=fields["data"].encode()).body, self._url) if "data" in fields else None
 
     def broke(self, reply: Reply) -> float:
-        """s until it is opened again.
+        """The wait before the stream is opened again, s.
 
         Raises:
-            FrugalTwinError: That would not help, or it has been tried for long enough.
+            FrugalTwinError: Opening it again would not help, or `patience` is over.
         """
         self._fields = {}
         error = error_of(reply, self._url)
@@ -223,13 +223,13 @@ def _address(url: str) -> str:
     return url.rstrip("/").removesuffix("/v1")
 
 
-def given(**words: Any) -> dict[str, Any]:
-    """Those of the words that are there."""
-    return {name: word for name, word in words.items() if word is not None}
+def given(**arguments: Any) -> dict[str, Any]:
+    """The arguments that are not None."""
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def amounts(limits: Mapping[str, float] | int | None) -> Mapping[str, float] | None:
-    """A budget in full words; a number is one of runs."""
+    """A budget by kind; a number counts runs."""
     return {"runs": limits} if isinstance(limits, int) else limits
 
 
@@ -245,10 +245,10 @@ def part(word: str) -> str:
 
 
 def understood(kind: type[T], body: Any, url: str) -> T:
-    """JSON as one of our classes; fields that we do not know yet are passed over.
+    """A JSON value as an object of a class; fields that this version does not know are ignored.
 
     Raises:
-        LinkError: It is something else.
+        LinkError: The value does not fit the class.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -262,7 +262,7 @@ def understood(kind: type[T], body: Any, url: str) -> T:
 
 
 def error_of(reply: Reply, url: str) -> FrugalTwinError:
-    """What a reply means that is no answer."""
+    """The error that a reply without an answer means."""
     body = reply.body
     if reply.failure:
         return LinkError(f"no answer from {url}: {reply.failure}; is the service running, and is that its address?")
@@ -280,17 +280,17 @@ OF_STATUS: Mapping[int, type[FrugalTwinError]] = (
     | {404: UnknownName, 501: MissingPart, 503: StoreError}
     | dict.fromkeys((400, 405, 406, 413, 415, 422), InvalidInput)
 )
-"""Which error a problem document is, by its name or else by its status."""
+"""The errors of problem documents, by their name or else by their status."""
 
 
 def _is_passing(reply: Reply, error: FrugalTwinError) -> bool:
-    """Whether the same call may be answered later."""
+    """Whether the same call may succeed later."""
     if reply.failure or error.problem is None:
         return bool(reply.failure) or reply.status in (502, 503, 504)  # of a proxy whose service is just starting
     return bool(error.problem.get("retryable"))
 
 
 def _retry_after(reply: Reply) -> float:
-    """s that the service asks us to wait."""
+    """The wait that the service asks for, s."""
     words = reply.headers.get("retry-after", "")
     return float(words) if re.fullmatch(r"\d{1,6}", words) else 0.0

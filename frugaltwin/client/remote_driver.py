@@ -1,9 +1,7 @@
-"""A rig of a service as a driver: a campaign on your machine, its experiments wherever the rig is."""
+"""A rig of a service as a driver: the campaign runs on your machine, its experiments on the rig's."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 import threading
@@ -13,10 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
+from frugaltwin.client.fingerprint import digest, fingerprint
 from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, LinkError, Refused, RigFault, Stopped
 from frugaltwin.experiment import Experiment, Measurement, Settings
-from frugaltwin.store import experiment_to_json
 
 if TYPE_CHECKING:
     from frugaltwin.client.client import Client
@@ -24,36 +22,36 @@ if TYPE_CHECKING:
     from frugaltwin.plugins import Attempt
 
 LOOK = 20.0
-"""s between two looks at a rig that an experiment waits for; a rig whose service was just started has as long to be heard."""
+"""The time between two checks of a rig that an experiment waits for, s; a rig whose service was just started may be offline as long."""
 FIRST = 10.0
-"""s for which a service that was never heard may be silent: its address is probably wrong."""
+"""The time that a service may be silent at first, s: after it the address is probably wrong."""
 
 
 def remote_driver(url: str, patience: float = 3600.0, outage: float = 300.0) -> RemoteDriver:
-    """A rig of a service: ``--driver http://192.168.1.20:8000/rigs/color-1``. Who you are is in FRUGALTWIN_TOKEN, never in the address.
+    """A rig of a service, named by its address: ``http://192.168.1.20:8000/rigs/color-1``. Your token is in FRUGALTWIN_TOKEN.
 
     Args:
         url: The service's address, then ``/rigs/`` and the rig's name.
-        patience: s that one experiment may take, the waiting for others included.
-        outage: s for which the service or the rig may be gone: a restart, say.
+        patience: Time that one experiment may take, s, with the wait for others.
+        outage: Time that the service or the rig may be unreachable, s: a restart, say.
     """
     return RemoteDriver(url, None, patience, outage)
 
 
 class RemoteDriver:
-    """Performs settings on a rig of a service. Each attempt of a campaign is performed once, whichever side is killed in between."""
+    """Driver of a rig of a service. Each attempt of a campaign is performed once, also when either side is killed in between."""
 
     def __init__(self, url: str, token: str | None = None, patience: float = 3600.0, outage: float = 300.0) -> None:
-        """A rig of a service; nothing is asked yet.
+        """A rig of a service; nothing is sent yet.
 
         Args:
             url: The service's address, then ``/rigs/`` and the rig's name.
-            token: As for `frugaltwin.client.client.Client`.
-            patience: s that one experiment may take, the waiting for others included.
-            outage: s for which the service or the rig may be gone: a restart, say.
+            token: Your token, as for `frugaltwin.client.client.Client`.
+            patience: Time that one experiment may take, s, with the wait for others.
+            outage: Time that the service or the rig may be unreachable, s: a restart, say.
 
         Raises:
-            InvalidInput: That is no address of a rig, or no token.
+            InvalidInput: The address is not one of a rig, or the token is none.
         """
         from frugaltwin.client.client import Client
         from frugaltwin.client.protocol import without_secrets
@@ -79,21 +77,21 @@ class RemoteDriver:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """What the rig can be asked to do; the service is asked once.
+        """The rig's experiment; the service is asked once.
 
         Raises:
-            FrugalTwinError: It did not say.
+            FrugalTwinError: The service did not answer.
         """
         with self._other_client(min(FIRST, self.outage)) as client:
             return client.rig(self.name).experiment
 
     @property
     def fingerprint(self) -> str:
-        """Changes when something else stands under the rig's name."""
-        return _digest(experiment_to_json(self.experiment))[:16]
+        """Digest of the rig's experiment: it changes when another rig has this name."""
+        return fingerprint(self.experiment)
 
     def announce(self, attempt: Attempt) -> Settings | None:
-        """The trial that the next `perform` is. The service keeps it in a campaign of its own, for everybody who may look at it.
+        """Name the trial that the next `perform` is. The service keeps it in a campaign of its own, for everybody who may read that.
 
         Raises:
             CampaignError: The service does not answer.
@@ -110,7 +108,7 @@ class RemoteDriver:
         return None if begun is None else begun.settings
 
     def __enter__(self) -> Self:
-        """See that the rig is there. A paused one will be waited for.
+        """Check that the rig is online. A paused one is waited for.
 
         Raises:
             LinkError: It is offline.
@@ -129,20 +127,20 @@ class RemoteDriver:
         return self
 
     def estimate(self, settings: Settings) -> Cost:
-        """What the service says that it would take; nothing is spent and nothing moves."""
+        """The cost that the service expects; nothing is spent and nothing moves."""
         with nullcontext(self._client) if self._is_entered else self._other_client(self.outage) as client:
             return client.price(self.name, settings).estimate
 
     def perform(self, settings: Settings) -> Measurement:
-        """Submit, wait for the turn, wait for the end.
+        """Submit the settings and wait for the end of the experiment.
 
         Raises:
             LinkError: The rig is offline, or the experiment was not done in time. It was taken back.
             RigFault: It failed, or nobody knows how it ended.
             Stopped: It was aborted.
             Refused: The service does not allow it. Nothing was performed.
-            CampaignError: The service is gone for longer than `outage`. What it has got is performed all the same, and the campaign takes
-                up the result when it is started again.
+            CampaignError: The service is unreachable for longer than `outage`. An experiment that it has got is performed all the same,
+                and the campaign takes up the result when it is started again.
         """
         attempt, self._attempt = self._attempt, None
         if self._stop.is_set() or not self._is_entered:
@@ -159,14 +157,14 @@ class RemoteDriver:
             self._running = None
 
     def stop(self) -> None:
-        """The experiment in flight is aborted, and the rig is stopped if it was running for it; `perform` raises until entered again."""
+        """Abort the running experiment, and stop the rig if it performs it; `perform` raises until the driver is entered again."""
         self._stop.set()
         if (running := self._running) is not None:
             with suppress(FrugalTwinError):  # `perform` reports how that went
                 self._taken_back(running)
 
     def __exit__(self, *failure: object) -> None:
-        """The rig is the service's, which leaves it at rest. It sees that nobody works on the campaign now."""
+        """Close the connections and pause the campaign at the service. The service leaves the rig at rest."""
         self._is_entered = False
         if self._campaign is not None:
             with suppress(FrugalTwinError), self._other_client(1.0) as client:  # nobody is the worse for not knowing
@@ -175,12 +173,12 @@ class RemoteDriver:
         self._client.close()
 
     def _joined(self, attempt: Attempt) -> str:
-        """The id of the service's campaign for the trials of ours, which goes on; what it has begun and we do not know is in `_begun`."""
+        """The id of the service's campaign for our trials, new or going on; its trials that our store does not have go into `_begun`."""
         words = attempt.words
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", words["name"]).lstrip("-._")[:55] or "campaign"
         # Of the same name in another store is another campaign: its own id tells them apart.
         found = self._client.start_campaign(
-            f"{name}-{_digest(attempt.campaign)[:8]}",
+            f"{name}-{digest(attempt.campaign)[:8]}",
             self.name,
             words["goal"],
             words["strategy"],
@@ -195,16 +193,16 @@ class RemoteDriver:
         return found.id
 
     def _submitted(self, settings: Settings, attempt: Attempt | None) -> Submission:
-        """What is performed for an attempt; without one, for nobody's campaign."""
+        """The experiment of an attempt; without one, an experiment of no campaign."""
         if attempt is None or self._campaign is None:
             return self._client.submit(self.name, settings)
         if begun := self._begun.pop(attempt.number, None):
             return begun
-        key = _digest([attempt.campaign, attempt.number, self.name, dict(settings)])
+        key = digest([attempt.campaign, attempt.number, self.name, dict(settings)])
         return self._client.submit(self.name, settings, key=key, campaign=self._campaign[1], trial=attempt.number)
 
     def _ended(self, submission: Submission) -> Submission:
-        """Wait until it has ended, one way or the other."""
+        """Wait until an experiment has ended, in whatever state."""
         end = time.monotonic() + self.patience
         gone: float | None = None
         while not submission.is_done:
@@ -234,7 +232,7 @@ class RemoteDriver:
             raise RigFault(f"the rig {self.name} was stopped; ask your instructor when it is open again")
 
     def _given_up(self, submission: Submission, error: DriverError) -> Submission:
-        """What was taken back; if it ended meanwhile, how."""
+        """Abort an experiment and raise the error; return the experiment if it had ended before that."""
         found = self._taken_back(submission.id)
         if found.state == "aborted":
             error.cost = found.cost or Cost()
@@ -257,26 +255,26 @@ class RemoteDriver:
             raise Stopped(f"{self.name}: the service could not be told to take {identity} back; look at the rig ({error})") from error
 
     def _other_client(self, patience: float) -> Client:
-        """For another thread or a signal handler, and not subject to `stop`."""
+        """A client for another thread or a signal handler; `stop` does not interrupt it."""
         from frugaltwin.client.client import Client
 
         return Client(self._address, self._token, patience)
 
     def _rest(self, seconds: float) -> None:
-        """Between two tries."""
+        """Wait between two tries."""
         if self._stop.wait(seconds):
             raise Stopped(f"{self.name}: stopped while {self._client.url} did not answer; what it has got may still be performed")
 
 
 class _TakenBack(LinkError):
-    """The experiment was not performed, for sure."""
+    """The experiment was certainly not performed."""
 
 
 def _measurement(done: Submission) -> Measurement:
-    """What came of an experiment.
+    """The measurement of an experiment.
 
     Raises:
-        DriverError: Nothing.
+        DriverError: It failed.
     """
     if done.state == "succeeded" and done.outcomes is not None:
         return Measurement(dict(done.outcomes), done.cost or Cost(), dict(done.raw or {}) | {"experiment": done.id})
@@ -289,7 +287,3 @@ def _measurement(done: Submission) -> Measurement:
 
 def _gone(error: LinkError) -> CampaignError:
     return CampaignError(f"{error} No result is lost: start again when it answers, and the experiment under way is taken up")
-
-
-def _digest(words: object) -> str:
-    return hashlib.sha256(json.dumps(words, sort_keys=True, allow_nan=False).encode()).hexdigest()

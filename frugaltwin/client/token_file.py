@@ -1,4 +1,4 @@
-"""Where a person's token for a service is kept: an argument, the environment, or a file that nobody else may read."""
+"""The token of a person for a service: from the environment, or from a file that nobody else may read."""
 
 import os
 import re
@@ -8,11 +8,11 @@ from pathlib import Path
 from frugaltwin.errors import InvalidInput
 
 TOKEN_FILE = Path(".config", "frugaltwin", "token")
-"""Under the home folder: where a token is kept that neither the argument nor FRUGALTWIN_TOKEN gives."""
+"""The file of the token under the home folder, used when neither an argument nor FRUGALTWIN_TOKEN gives one."""
 
 
 def keep_token(token: str) -> Path:
-    """Write a token where `Client` finds it, readable by you alone; the file.
+    """Write a token into the file that `Client` reads, readable by you alone; return its path.
 
     Raises:
         InvalidInput: It is no token, or there is no place to write it.
@@ -30,10 +30,10 @@ def keep_token(token: str) -> Path:
 
 
 def check_none_is_kept() -> None:
-    """Refuse to lose a token, which nobody can be shown again.
+    """Refuse to overwrite a token, which cannot be shown again.
 
     Raises:
-        InvalidInput: One is kept.
+        InvalidInput: The file holds one.
     """
     path = Path.home() / TOKEN_FILE
     if path.exists():

@@ -1,1 +1,1 @@
-"""Pictures of campaigns and diagrams: one file a picture."""
+"""Pictures of campaigns and of true diagrams: one file per picture."""

@@ -1,4 +1,4 @@
-"""Pictures of what a campaign believes: the map of a goal that maps, the expected score of another."""
+"""Pictures of a campaign's model: the map of a goal that maps, the expected score of another."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from frugaltwin.goals import Map, ScoredGoal
 from frugaltwin.pictures.phase_fields import (
     COARSE,
     FINE,
-    MARKERS,
     Axes,
     axis_label,
     canvas,
-    colors,
     coordinates,
     draw_borders,
     draw_fields,
@@ -31,34 +29,33 @@ from frugaltwin.pictures.phase_fields import (
     write_head,
 )
 from frugaltwin.pictures.plane import Plane
-from frugaltwin.pictures.progress import INK
+from frugaltwin.pictures.style import INK, MARKERS, colors
 from frugaltwin.pictures.truth import truths
 from frugaltwin.plugins import KnowsDiagram, KnowsTruth
+from frugaltwin.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from frugaltwin.campaign import Campaign
-
-MOST_STEPS = 20  # of a campaign that its report shows
+MOST_STEPS = 20  # maps that a report shows at most
 BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.16), "ncols": 3, "fontsize": 8, "frameon": False}
 
 
-def campaign_figure(campaign: Campaign, with_truth: bool) -> Figure:
-    """What a mapping campaign believes now: fields, boundary, uncertainty, points in order, the next one.
+def map_figure(record: Record, with_truth: bool) -> Figure:
+    """The map by a campaign's model: fields, boundary, uncertainty, points in order, the next one.
 
     Raises:
-        InvalidInput: There is no plane to draw, or nobody knows the truth.
+        InvalidInput: There is no plane to draw, or the truth is not known.
         CampaignError: Nothing was measured yet.
     """
-    twin = campaign.twin() if with_truth else None
-    view = MapView.of(campaign, twin.diagram().n_points if isinstance(twin, KnowsDiagram) else FINE)
-    return view.figure(view.trials, view.next_point(), view.truth() if with_truth else None)
+    twin = record.twin() if with_truth else None
+    view = MapView.of(record, twin.diagram().n_points if isinstance(twin, KnowsDiagram) else FINE)
+    return view.figure(record.trials, record.suggestion, view.truth() if with_truth else None)
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What a twin knows of a map."""
+    """The true map that a twin knows."""
 
     codes: NDArray[np.int_]
     """The number of the true label at every point of the plane, [n]."""
@@ -68,37 +65,31 @@ class Truth:
 
 @dataclass(frozen=True)
 class MapView:
-    """A mapping campaign, looked at over its plane."""
+    """The record of a mapping campaign, drawn over its plane."""
 
-    campaign: Campaign
+    record: Record
     goal: Map
     plane: Plane
-    trials: list[Trial]
 
     @classmethod
-    def of(cls, campaign: Campaign, n: int) -> MapView:
+    def of(cls, record: Record, n: int) -> MapView:
         """The view of a campaign over n points along an axis.
 
         Raises:
             InvalidInput: Its experiment has no plane.
         """
-        assert isinstance(campaign.goal, Map)
-        return cls(campaign, campaign.goal, Plane.of(campaign.driver.experiment, n=n), campaign.trials)
-
-    def next_point(self) -> Settings:
-        """What would be tried next."""
-        experiment = self.campaign.driver.experiment
-        return experiment.check(self.campaign.strategy.suggest(self.campaign.state(self.trials))[0].settings)
+        assert isinstance(record.goal, Map)
+        return cls(record, record.goal, Plane.of(record.experiment, n=n))
 
     def truth(self) -> Truth:
-        """What a map should look like.
+        """The map as it is in truth.
 
         Raises:
             InvalidInput: The driver does not know it.
         """
-        driver = self.campaign.twin()
+        driver = self.record.twin()
         if not isinstance(driver, KnowsTruth):
-            raise InvalidInput(f"{driver.experiment.name} knows no truth to lay over the map; leave --truth out")
+            raise InvalidInput(f"{driver.experiment.name} knows no truth to lay over the map; draw the map without it", field="truth")
         known = truths(driver, self.plane.settings())
         codes = np.array([self.goal.labels.index(self.goal.label_of(y)) for y in known])
         diagram = driver.diagram() if isinstance(driver, KnowsDiagram) else None
@@ -106,21 +97,22 @@ class MapView:
         return Truth(codes, tuple(line for line in diagram.lines if line.kind == "boundary") if diagram and is_same else ())
 
     def steps(self) -> list[int]:
-        """After how many trials the map is worth a look: at most `MOST_STEPS` of them, the last one included."""
-        first = next((t.number for t in self.trials if t.measurement), len(self.trials) + 1)
-        numbers = np.arange(first, len(self.trials) + 1)
+        """The numbers of trials after which the map is drawn: at most `MOST_STEPS` of them, the last one included."""
+        trials = self.record.trials
+        first = next((t.number for t in trials if t.measurement), len(trials) + 1)
+        numbers = np.arange(first, len(trials) + 1)
         return (
             [int(k) for k in numbers[np.unique(np.linspace(0, len(numbers) - 1, MOST_STEPS).round().astype(int))]] if len(numbers) else []
         )
 
     def frames(self, truth: Truth | None = None) -> Iterator[tuple[int, Figure]]:
-        """The picture after each of `steps`; the next point is the one that was tried, and at the end the one that would be."""
-        places = None
+        """The map after each of `steps`, with the next point that was tried, or at the end the next suggestion."""
+        places, trials = None, self.record.trials
         for n in self.steps():
-            following = self.trials[n].settings if n < len(self.trials) else self.next_point()
-            drawn = self.figure(self.trials[:n], following, truth)
+            following = trials[n].settings if n < len(trials) else self.record.suggestion
+            drawn = self.figure(trials[:n], following, truth)
             if places is None:
-                drawn.draw_without_rendering()  # lays it out; the others look alike, and laying out takes half of the time
+                drawn.draw_without_rendering()  # lays out the first; the others reuse its layout, which takes half of the time
                 places = [axes.get_position() for axes in drawn.axes]
             drawn.set_layout_engine("none")
             for axes, place in zip(drawn.axes, places, strict=True):
@@ -128,8 +120,8 @@ class MapView:
             yield n, drawn
 
     def figure(self, trials: Sequence[Trial], following: Settings | None, truth: Truth | None = None) -> Figure:
-        """Fields on the left, uncertainty on the right."""
-        prediction = self.campaign.predict(self.plane.settings(), trials)
+        """The predicted fields on the left, the uncertainty on the right."""
+        prediction = self.record.predict(self.plane.settings(), trials)
         figure, (left, right) = canvas([self.plane, self.plane])
         labels = self.goal.labels
         draw_fields(left, self.plane, np.stack([prediction.probabilities[label] for label in labels]), labels)
@@ -139,14 +131,14 @@ class MapView:
             if following is not None:
                 at = coordinates(self.plane, self.plane.positions([following]))
                 axes.scatter(*at, marker="*", s=190, facecolor="white", edgecolor=INK, linewidth=1.4, zorder=6, clip_on=False)
-        title = f"believed after {len(trials)} of {len(self.trials)}"
+        title = f"believed after {len(trials)} of {len(self.record.trials)}"
         if truth is not None:
             is_right = np.array([labels.index(label) for label in prediction.labels]) == truth.codes
             title += f"; truth {self._draw_truth(left, truth, is_right)}, {np.mean(is_right):.1%} of the map right"
         write_head(left, self.plane, title)
-        right.set_title("how undecided", fontsize=10, color=INK)
+        right.set_title("uncertainty", fontsize=10, color=INK)
         is_ringed = truth is not None and self._is_scattered
-        left.legend(handles=_legend(labels, any(t.measurement is None for t in self.trials), is_ringed), **BELOW)
+        left.legend(handles=_legend(labels, any(t.measurement is None for t in self.record.trials), is_ringed), **BELOW)
         return figure
 
     def _scatter(self, axes: Axes, trials: Sequence[Trial], **look: Any) -> None:
@@ -159,7 +151,7 @@ class MapView:
         return self.plane.shape is None and not self.plane.is_triangle
 
     def _draw_truth(self, axes: Axes, truth: Truth, is_right: NDArray[np.bool_]) -> str:
-        """The true boundaries, or rings around what is wrong where single points are no map; how it is drawn."""
+        """Draw the true boundaries, or rings around wrong single points; return the word for how they are drawn."""
         if self._is_scattered:
             axes.scatter(*coordinates(self.plane, self.plane.points[~is_right]), s=110, facecolor="none", edgecolor=INK, zorder=4)
             return "ringed where missed"
@@ -170,7 +162,7 @@ class MapView:
         return "dashed"
 
     def _draw_trials(self, axes: Axes, trials: Sequence[Trial], labels: Sequence[str], has_numbers: bool) -> None:
-        """What was measured, in order: a color and a marker a label, a cross where it failed."""
+        """Draw the measured labels, each with its color and marker; a cross for a failed trial."""
         for k, label in enumerate(labels):
             look = {"marker": MARKERS[k % len(MARKERS)], "facecolor": colors(len(labels))[k], "edgecolor": INK, "linewidth": 0.7}
             self._scatter(axes, [t for t in trials if self.goal.label_of_trial(t) == label], s=34, **look)
@@ -179,28 +171,28 @@ class MapView:
             number_trials(axes, self.plane, trials)
 
 
-def draw_expected(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
-    """The score that the model expects over two parameters, and what was tried, numbered in order."""
-    plane = Plane.of(campaign.driver.experiment, n=COARSE)
-    expected = campaign.predict(plane.settings(), trials).means["score"]
-    unit = f", {campaign.goal.unit}" if campaign.goal.unit not in ("", "1") else ""
+def draw_expected(axes: Axes, record: Record) -> None:
+    """Draw the score that the model expects over two parameters, and the trials, numbered in order."""
+    plane = Plane.of(record.experiment, n=COARSE)
+    expected = record.predict(plane.settings(), record.trials).means["score"]
+    unit = f", {record.goal.unit}" if record.goal.unit not in ("", "1") else ""
     draw_number(axes.figure, axes, plane, expected, f"expected score{unit}")
     axes.set_xlabel(axis_label(plane.axes[0]))
     axes.set_ylabel(axis_label(plane.axes[1]))
-    places = plane.positions([t.settings for t in trials])
+    places = plane.positions([t.settings for t in record.trials])
     axes.scatter(*coordinates(plane, places), s=30, facecolor="white", edgecolor=INK, linewidth=0.8, zorder=5)
-    number_trials(axes, plane, trials)
+    number_trials(axes, plane, record.trials)
 
 
-def can_draw_expected(campaign: Campaign) -> bool:
+def can_draw_expected(record: Record) -> bool:
     """Whether `draw_expected` has something to draw: two numeric parameters, and readings."""
-    experiment = campaign.driver.experiment
+    experiment = record.experiment
     is_flat = len(experiment.parameters) == 2 and not any(isinstance(p, Categorical) for p in experiment.parameters)
-    return isinstance(campaign.goal, ScoredGoal) and is_flat and not experiment.constraints and any(t.measurement for t in campaign.trials)
+    return isinstance(record.goal, ScoredGoal) and is_flat and not experiment.constraints and any(t.measurement for t in record.trials)
 
 
 def _legend(labels: Sequence[str], has_failures: bool, is_ringed: bool) -> list[Any]:
-    """What the markers mean: the same for every picture of a campaign, whatever was measured by then."""
+    """Legend of the markers: the same for every map of a campaign."""
     from matplotlib.lines import Line2D
 
     look: dict[str, Any] = {"linestyle": "none", "markeredgecolor": INK}

@@ -1,4 +1,4 @@
-"""Drawing over a plane, on two axes or on a triangle: fields with names as well as colors, borders, numbers as color."""
+"""Phase fields over a plane, on two axes or on a triangle: fields with names and colors, borders, numbers as color."""
 
 from __future__ import annotations
 
@@ -10,26 +10,17 @@ from numpy.typing import NDArray
 
 from frugaltwin.experiment import Trial, describe
 from frugaltwin.pictures.plane import Floats, Plane
-from frugaltwin.pictures.progress import INK, QUIET
+from frugaltwin.pictures.style import INK, MARKERS, QUIET, colors, tint
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Source: Okabe & Ito, Color Universal Design (2008), https://jfly.uni-koeln.de/color/; the last two are grays of their own lightness.
-PALETTE = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00", "#999999", "#4d4d4d", "#c8c8c8")
-MARKERS = "os^DvPX*hp"
 LETTER = 0.019  # width of a letter of a field's name, of the width of the picture
-TINT = 0.45  # of the full color: what is written on a field stays readable
 
-FINE, COARSE = 121, 41  # points along an axis: of a picture that is drawn once, of one in a row of many
+FINE, COARSE = 121, 41  # points along an axis: of a single picture, of a picture in a series
 
 Axes = Any
 """Axes of matplotlib or of mpltern, whose triangle takes three coordinates where the other takes two."""
-
-
-def colors(n: int) -> list[str]:
-    """n colors that color-blind people can tell apart; they begin again after ten."""
-    return [PALETTE[k % len(PALETTE)] for k in range(n)]
 
 
 def canvas(panels: Sequence[Plane | None]) -> tuple[Figure, list[Axes]]:
@@ -69,7 +60,7 @@ def axis_label(of: Any) -> str:
 
 
 def write_head(axes: Axes, plane: Plane, text: str) -> None:
-    """A title, with the parameters that the plane holds."""
+    """Write a title with the values of the fixed parameters."""
     title = f"{text} (at {describe(plane.fixed)})" if plane.fixed else text
     axes.set_title(title, fontsize=10, color=INK, pad=14 if plane.is_triangle else 6)
 
@@ -91,13 +82,13 @@ def unit_box(plane: Plane, points: Floats) -> Floats:
 
 
 def one_hot(codes: NDArray[np.int_], n: int) -> Floats:
-    """Chances [n, ...] of n labels where the numbers of the true ones [...] are known."""
+    """Probabilities [n, ...] of n labels from the numbers of the true ones [...]."""
     hot: Floats = (codes == np.arange(n)[:, None]).astype(float)
     return hot
 
 
 def softened(plane: Plane, hot: Floats) -> Floats:
-    """Labels on a grid, blurred by one of its steps: a boundary drawn between them is a line and no staircase."""
+    """Labels on a grid, blurred by one grid step, so that a boundary between them is a smooth line."""
     if not plane.shape or min(plane.shape) < 3:
         return hot
     from scipy.ndimage import gaussian_filter
@@ -106,7 +97,7 @@ def softened(plane: Plane, hot: Floats) -> Floats:
 
 
 def _margins(chances: Floats) -> Floats:
-    """By how much each label [k, n] leads over the best other one: positive inside its field."""
+    """Margin of each label [k, n] over the best other one: positive inside its field."""
     if len(chances) == 1:
         return np.ones_like(chances)
     order = np.sort(chances, axis=0)
@@ -131,14 +122,14 @@ def draw_fields(
     has_lines: bool = True,
     marks: Floats | None = None,
 ) -> None:
-    """Every label's field in its color, with its name where there is room.
+    """Draw every label's field in its color, with its name where there is room.
 
     Args:
-        marks: Of a true diagram, [m, k]: names keep away from them. Without it the fields are what somebody believes: paler points.
+        marks: Points of a true diagram, [m, k], that names keep away from. None for the fields of a model: their points are paler.
     """
     codes = chances.argmax(axis=0)
     if is_filled:
-        tints = [_tint(c) for c in colors(len(labels))]
+        tints = [tint(c) for c in colors(len(labels))]
         if plane.shape:
             from matplotlib.colors import ListedColormap
 
@@ -172,7 +163,7 @@ def draw_fields(
 
 
 def draw_borders(axes: Axes, plane: Plane, chances: Floats, style: str, width: float) -> None:
-    """Lines where one label takes over from another."""
+    """Draw the borders between labels."""
     codes = chances.argmax(axis=0)
     margins = _margins(chances)
     present = np.unique(codes)
@@ -187,7 +178,7 @@ def draw_borders(axes: Axes, plane: Plane, chances: Floats, style: str, width: f
 
 
 def _name_fields(axes: Axes, plane: Plane, codes: NDArray[np.int_], labels: Sequence[str], marks: Floats | None) -> None:
-    """The name of each field, where it is widest; in a legend where there is no room."""
+    """Write the name of each field where it is widest; in a legend where there is no room."""
     from matplotlib.patches import Patch
     from scipy.spatial import cKDTree
 
@@ -213,14 +204,14 @@ def _name_fields(axes: Axes, plane: Plane, codes: NDArray[np.int_], labels: Sequ
         box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.65, "linewidth": 0}
         axes.text(*place, labels[k], ha="center", va="center", fontsize=9, color=INK, bbox=box, zorder=4)
     if left_out:
-        patches = [Patch(facecolor=_tint(colors(len(labels))[k]), edgecolor=INK, label=labels[k]) for k in left_out]
+        patches = [Patch(facecolor=tint(colors(len(labels))[k]), edgecolor=INK, label=labels[k]) for k in left_out]
         axes.legend(handles=patches, frameon=False, fontsize=8, loc="upper right")
 
 
 def draw_number(
     figure: Figure, axes: Axes, plane: Plane, values: Floats, label: str, cmap: str = "", limits: tuple[float, float] | None = None
 ) -> None:
-    """A number as color, with its scale."""
+    """Draw a number as color, with its scale."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
@@ -238,15 +229,10 @@ def draw_number(
 
 
 def number_trials(axes: Axes, plane: Plane, trials: Sequence[Trial]) -> None:
-    """The numbers of the trials beside their points, as far as they can be read."""
+    """Write the numbers of the trials beside their points, except where they would overlap."""
     places = plane.positions([t.settings for t in trials])
     written: list[Floats] = []
     for trial, point, place in reversed(list(zip(trials, places, unit_box(plane, places), strict=True))):  # the latest come first
         if all(np.abs(place - other).max() > 0.055 for other in written):
             axes.text(*point.tolist(), f" {trial.number}", fontsize=7, color=INK, va="bottom", zorder=7)
             written.append(place)
-
-
-def _tint(code: str) -> str:
-    full = np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)])
-    return "#" + "".join(f"{round(v):02x}" for v in 255 - TINT * (255 - full))

@@ -1,4 +1,4 @@
-"""Which pictures show a campaign or a driver, under which titles, and as what kind of file."""
+"""The pictures that show a campaign or a driver, their titles, and the files they are saved as."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from frugaltwin.catalog import random_settings
 from frugaltwin.errors import DriverError, InvalidInput
 from frugaltwin.experiment import total_cost
 from frugaltwin.goals import Map
 from frugaltwin.pictures import belief, progress, truth
+from frugaltwin.pictures.style import svg
 from frugaltwin.plugins import Driver, KnowsDiagram, KnowsTruth
+from frugaltwin.record import Record, Recorded
 from frugaltwin.tables import color_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from frugaltwin.campaign import Campaign
-
-GAMUT = 1000  # random settings that stand for all colors of a twin
+GAMUT = 1000  # random settings in the picture of a twin's colors
 
 TITLES: dict[progress.Draw, str] = {
     progress.draw_best_against_runs: "Best so far against experiments",
@@ -41,7 +42,7 @@ class Picture:
     figure: Figure
 
     def save(self, path: Path | str) -> None:
-        """Write it in the format that the file's ending names.
+        """Write the picture in the format of the file's ending.
 
         Raises:
             InvalidInput: The ending is no picture format, or the file cannot be written.
@@ -51,71 +52,73 @@ class Picture:
             raise InvalidInput(f"{path} has no ending of a picture; try {path.stem}.svg, .png or .pdf")
         try:
             if path.suffix.lower() == ".svg":
-                path.write_text(progress.svg(self.figure), encoding="utf-8")
+                path.write_text(self.svg(), encoding="utf-8")
             else:
                 self.figure.savefig(path, dpi=150)
         except OSError as error:
             raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
 
     def png_url(self) -> str:
-        """An address that holds the picture itself."""
+        """The picture as a data URL of a PNG."""
         picture = io.BytesIO()
         self.figure.savefig(picture, format="png", dpi=80, metadata={"Software": None})
         return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode("ascii")
 
+    def svg(self) -> str:
+        """The picture as an SVG document."""
+        return svg(self.figure)
+
     def _repr_svg_(self) -> str:
-        return progress.svg(self.figure)
+        return self.svg()
 
 
-def picture(of: Campaign | Driver, at: float | None = None, with_truth: bool = False) -> Picture:
-    """What there is to see of a campaign, or the true diagram of a twin.
+def picture(of: Recorded | Record | Driver, at: float | None = None, with_truth: bool = False) -> Picture:
+    """The pictures of a campaign, or the true diagram of a twin.
 
     Args:
+        of: A campaign, its record, or a driver.
         at: Where the section of a twin's diagram is cut, in the unit of that axis; it chooses without it.
-        with_truth: Lay the twin's truth over the map of a campaign.
+        with_truth: Draw the twin's truth over the map of a campaign.
 
     Raises:
-        InvalidInput: There is nothing to draw, or nobody knows the truth.
+        InvalidInput: There is nothing to draw, or the truth is not known.
         CampaignError: The campaign has measured nothing yet.
     """
-    from frugaltwin.campaign import Campaign
-
-    if not isinstance(of, Campaign):
-        return Picture(_driver_figure(of, at))
+    record = of.record() if isinstance(of, Recorded) else of
+    if not isinstance(record, Record):
+        return Picture(_driver_figure(record, at))
     if at is not None:
-        raise InvalidInput(f"{of.name} is a campaign: only the diagram of a driver is cut, here at {at:g}")
-    return Picture(_campaign_figure(of, with_truth))
+        raise InvalidInput(f"{record.name} is a campaign: only the diagram of a driver is cut, here at {at:g}")
+    return Picture(_campaign_figure(record, with_truth))
 
 
-def draws_for(campaign: Campaign) -> list[progress.Draw]:
+def draws_for(record: Record) -> list[progress.Draw]:
     """The pictures that fit a campaign; a map is a figure of its own."""
-    channels: list[progress.Draw] = [progress.draw_channels] if sum(not o.labels for o in campaign.driver.experiment.outcomes) > 1 else []
-    if isinstance(campaign.goal, Map):
+    channels: list[progress.Draw] = [progress.draw_channels] if sum(not o.labels for o in record.experiment.outcomes) > 1 else []
+    if isinstance(record.goal, Map):
         return channels
-    color = [progress.draw_ab_plane] if campaign.driver.experiment.color else []
-    spent = total_cost(campaign.trials)
+    color = [progress.draw_ab_plane] if record.experiment.color else []
+    spent = total_cost(record.trials)
     cost = [progress.draw_best_against_cost] if spent.seconds or spent.money else []
-    expected = [belief.draw_expected] if belief.can_draw_expected(campaign) else []
+    expected = [belief.draw_expected] if belief.can_draw_expected(record) else []
     return [progress.draw_best_against_runs, *cost, *color, *expected, *channels]
 
 
-def _campaign_figure(campaign: Campaign, with_truth: bool) -> Figure:
-    """All pictures side by side."""
-    if isinstance(campaign.goal, Map):
-        return belief.campaign_figure(campaign, with_truth)
+def _campaign_figure(record: Record, with_truth: bool) -> Figure:
+    """The map of a campaign, or its other pictures side by side."""
+    if isinstance(record.goal, Map):
+        return belief.map_figure(record, with_truth)
     if with_truth:
-        raise InvalidInput(f"{campaign.goal.text} has no map to lay the truth over; leave --truth out")
-    return progress.figure(draws_for(campaign), campaign)
+        raise InvalidInput(f"{record.goal.text} has no map to lay the truth over; draw it without the truth", field="truth")
+    return progress.figure(draws_for(record), record)
 
 
 def _driver_figure(driver: Driver, at: float | None) -> Figure:
-    """A diagram, or the colors that a twin can make."""
+    """The true diagram of a twin, or the colors that it can make."""
     if driver.experiment.color is None or isinstance(driver, KnowsDiagram) or not isinstance(driver, KnowsTruth):
         return truth.diagram_figure(driver, at)
     if at is not None:
-        raise InvalidInput(f"{driver.experiment.name} has no section to cut at {at:g}; leave --at out")
-    from frugaltwin.catalog import random_settings
-
+        raise InvalidInput(f"{driver.experiment.name} has no section to cut at {at:g}; draw it without a cut", field="at")
     colors = []
     for settings in random_settings(driver, GAMUT):
         try:

@@ -1,4 +1,4 @@
-"""The part of a space of settings that a picture can show: two parameters, or the three parts of a mixture."""
+"""Plane of the settings that a picture can show: two parameters, or the three parts of a mixture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Plane:
-    """Where a map is looked at; made by `Plane.of`."""
+    """The points over which a map is drawn; made by `Plane.of`."""
 
     axes: tuple[Parameter, ...]
     """x and y, or the three parts of a mixture."""
     fixed: Settings
-    """The other parameters."""
+    """The values of the other parameters."""
     points: Floats
     """The settings of the axes, natural units, [n, 2] or [n, 3]."""
     shape: tuple[int, int] | None
-    """Columns and rows, where the points are a full grid: x changes slowest."""
+    """Columns and rows if the points are a full grid (x changes slowest), else None."""
 
     @classmethod
     def of(cls, experiment: Experiment, axes: Sequence[str] = (), n: int = 61) -> Self:
         """The plane of an experiment: its mixture of three, or its first two numeric parameters.
 
         Args:
-            axes: The names of its parameters, where they are known.
-            n: Points along an axis; fewer where the experiment has fewer.
+            axes: The names of its parameters; chosen without them.
+            n: Number of points along an axis; fewer where the experiment has fewer.
 
         Raises:
             InvalidInput: It has no such plane.
@@ -78,7 +78,7 @@ class Plane:
         return [dict(self.fixed) | dict(zip(names, point, strict=True)) for point in self.points.tolist()]
 
     def positions(self, settings: Sequence[Settings]) -> Floats:
-        """Where settings lie in the plane, whatever their other parameters, [n, k]."""
+        """The points of settings in the plane, [n, k]; their other parameters are ignored."""
         return np.array([[float(s[p.name]) for p in self.axes] for s in settings]).reshape(len(settings), len(self.axes))
 
 

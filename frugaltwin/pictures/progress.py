@@ -1,8 +1,7 @@
-"""Pictures of a campaign with a score, drawn with matplotlib: never color alone, numbers and names stand beside it."""
+"""Pictures of a campaign's progress: best score, colors, outcomes, settings. Numbers and names stand beside every color."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,72 +9,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.color import hex_code
-from frugaltwin.experiment import Categorical, Trial, total_cost
+from frugaltwin.experiment import Categorical, total_cost
 from frugaltwin.goals import MatchColor, ScoredGoal
+from frugaltwin.pictures.style import ACCENT, INK, QUIET
+from frugaltwin.record import Record
 from frugaltwin.tables import color_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from frugaltwin.campaign import Campaign
-
-INK, QUIET, ACCENT = "#1b1f24", "#8a929c", "#0b62a8"
-
-Draw = Callable[["Axes", "Campaign", list[Trial]], None]
+Draw = Callable[["Axes", Record], None]
+"""A function that draws one picture of a campaign into axes."""
 
 
-def figure(draws: list[Draw], campaign: Campaign, width: float = 5.2, height: float = 3.4) -> Figure:
-    """The drawings side by side."""
+def figure(draws: list[Draw], record: Record, width: float = 5.2, height: float = 3.4) -> Figure:
+    """A figure of several pictures side by side."""
     from matplotlib.figure import Figure
 
     result = Figure(figsize=(width * len(draws), height), layout="constrained")
-    trials = campaign.trials
     for k, draw in enumerate(draws, start=1):
         axes = result.add_subplot(1, len(draws), k)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=INK, labelsize=9)
-        draw(axes, campaign, trials)
+        draw(axes, record)
     return result
 
 
-def svg(drawn: Figure) -> str:
-    """A figure as an SVG document; text stays text, and the same picture gives the same document."""
-    import matplotlib as mpl
-
-    text = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "frugaltwin", "font.family": "sans-serif"}):
-        drawn.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()
+def draw_best_against_runs(axes: Axes, record: Record) -> None:
+    """Draw every reading and the best so far against the number of experiments."""
+    _draw_best(axes, record, [float(t.number) for t in record.trials], "experiment")
 
 
-def draw_best_against_runs(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
-    """Every reading and the best so far, against the number of experiments."""
-    _draw_best(axes, campaign, trials, [float(t.number) for t in trials], "experiment")
-
-
-def draw_best_against_cost(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
-    """Every reading and the best so far, against lab time, or money where no time was counted."""
-    spent = [total_cost(trials[: k + 1]) for k in range(len(trials))]
+def draw_best_against_cost(axes: Axes, record: Record) -> None:
+    """Draw every reading and the best so far against lab time, or against money where no time was counted."""
+    spent = [total_cost(record.trials[: k + 1]) for k in range(len(record.trials))]
     if any(c.seconds for c in spent):
         money = f" ({spent[-1].money:.2f} USD in all)" if spent[-1].money else ""
-        _draw_best(axes, campaign, trials, [c.seconds / 60 for c in spent], f"lab time, min{money}")
+        _draw_best(axes, record, [c.seconds / 60 for c in spent], f"lab time, min{money}")
     else:
-        _draw_best(axes, campaign, trials, [c.money for c in spent], "money, USD")
+        _draw_best(axes, record, [c.money for c in spent], "money, USD")
 
 
-def _draw_best(axes: Axes, campaign: Campaign, trials: list[Trial], xs: list[float], label: str) -> None:
-    scored = [(x, s) for x, t in zip(xs, trials, strict=True) if (s := campaign.score(t)) is not None]
+def _draw_best(axes: Axes, record: Record, xs: list[float], label: str) -> None:
+    scored = [(x, s) for x, t in zip(xs, record.trials, strict=True) if (s := record.score(t)) is not None]
     axes.set_xlabel(label)
-    axes.set_ylabel(f"score, {campaign.goal.unit}" if campaign.goal.unit not in ("", "1") else "score")
-    if not scored or not isinstance(campaign.goal, ScoredGoal):
+    axes.set_ylabel(f"score, {record.goal.unit}" if record.goal.unit not in ("", "1") else "score")
+    if not scored or not isinstance(record.goal, ScoredGoal):
         return
     x, y = np.array(scored).T
-    best = np.minimum.accumulate(y) if campaign.goal.is_minimized else np.maximum.accumulate(y)
+    best = np.minimum.accumulate(y) if record.goal.is_minimized else np.maximum.accumulate(y)
     axes.plot(x, y, "o", color=QUIET, markersize=5, label="reading")
     axes.step(x, best, where="post", color=ACCENT, linewidth=2, label="best so far")
     axes.annotate(f"{best[-1]:.3g}", (x[-1], best[-1]), textcoords="offset points", xytext=(5, 4), fontsize=9, color=ACCENT)
-    if isinstance(campaign.goal, MatchColor):
+    if isinstance(record.goal, MatchColor):
         axes.set_yscale("log")
         axes.axhline(1.0, color=QUIET, linestyle=":", linewidth=1)
         axes.text(x[0], 1.0, "just noticeable", fontsize=8, color=QUIET, va="bottom")
@@ -84,14 +71,14 @@ def _draw_best(axes: Axes, campaign: Campaign, trials: list[Trial], xs: list[flo
     axes.legend(frameon=False, fontsize=8)
 
 
-def draw_ab_plane(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
-    """The measured colors and the target in the a*b* plane, numbered in order."""
-    experiment = campaign.driver.experiment
+def draw_ab_plane(axes: Axes, record: Record) -> None:
+    """Draw the measured colors and the target in the a*b* plane, numbered in order."""
+    experiment = record.experiment
     axes.set_xlabel("a* (green – red)")
     axes.set_ylabel("b* (blue – yellow)")
     axes.axhline(0, color=QUIET, linewidth=0.5)
     axes.axvline(0, color=QUIET, linewidth=0.5)
-    colors = {t.number: color_of(experiment, t.settings, t.measurement.outcomes) for t in trials if t.measurement is not None}
+    colors = {t.number: color_of(experiment, t.settings, t.measurement.outcomes) for t in record.trials if t.measurement is not None}
     spread = max(np.ptp([c[axis] for c in colors.values()]) for axis in "ab") if colors else 0.0
     labeled: list[tuple[float, float]] = []
     for number, color in colors.items():
@@ -100,17 +87,15 @@ def draw_ab_plane(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
         if all(np.hypot(at[0] - a, at[1] - b) > 0.06 * spread for a, b in labeled):  # numbers on top of each other cannot be read
             axes.annotate(str(number), at, textcoords="offset points", xytext=(7, 4), fontsize=8, color=INK)
             labeled.append(at)
-    if isinstance(campaign.goal, MatchColor):
-        _, a, b = campaign.goal.target
-        axes.plot(
-            a, b, "s", markersize=18, color=campaign.goal.hex_code, markeredgecolor=INK, markeredgewidth=1.8, zorder=0, label="target"
-        )
+    if isinstance(record.goal, MatchColor):
+        _, a, b = record.goal.target
+        axes.plot(a, b, "s", markersize=18, color=record.goal.hex_code, markeredgecolor=INK, markeredgewidth=1.8, zorder=0, label="target")
         axes.legend(frameon=False, fontsize=8)
     axes.margins(0.15)
 
 
 def gamut(name: str, lab: NDArray[np.float64]) -> Figure:
-    """Colors Lab [n, 3] that a twin can make, from above and from the side."""
+    """A figure of the colors Lab [n, 3] that a twin can make: b* and L* against a*."""
     from matplotlib.figure import Figure
 
     result = Figure(figsize=(10.4, 4.6), layout="constrained")
@@ -126,11 +111,11 @@ def gamut(name: str, lab: NDArray[np.float64]) -> Figure:
     return result
 
 
-def draw_channels(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
-    """What was measured: every trial a line over the outcomes, the best one marked."""
-    numeric = [o for o in campaign.driver.experiment.outcomes if not o.labels]
-    best = campaign.goal.best(trials)
-    for t in trials:
+def draw_channels(axes: Axes, record: Record) -> None:
+    """Draw the outcomes: every trial is a line over them, the best one is marked."""
+    numeric = [o for o in record.experiment.outcomes if not o.labels]
+    best = record.best
+    for t in record.trials:
         if t.measurement is None:
             continue
         values = [float(t.measurement.outcomes[o.name]) for o in numeric]
@@ -144,20 +129,20 @@ def draw_channels(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
         axes.legend(frameon=False, fontsize=8)
 
 
-def draw_settings(axes: Axes, campaign: Campaign, trials: list[Trial]) -> None:
-    """The recipes: every numeric parameter against the number of the experiment."""
+def draw_settings(axes: Axes, record: Record) -> None:
+    """Draw every numeric parameter against the number of the experiment."""
     from matplotlib.colors import is_color_like
 
     markers = "osD^vP*X"
-    numeric = [p for p in campaign.driver.experiment.parameters if not isinstance(p, Categorical)]
+    numeric = [p for p in record.experiment.parameters if not isinstance(p, Categorical)]
     has_dyes = any(is_color_like(p.name) for p in numeric)
     for k, p in enumerate(numeric):
-        values = [float(t.settings[p.name]) for t in trials]
-        (line,) = axes.plot([t.number for t in trials], values, linewidth=1.2, label=p.name)
+        values = [float(t.settings[p.name]) for t in record.trials]
+        (line,) = axes.plot([t.number for t in record.trials], values, linewidth=1.2, label=p.name)
         line.set(marker=markers[k % len(markers)], markersize=5, markeredgecolor=INK, markeredgewidth=0.5)
         if has_dyes:  # a dye called red is drawn in red, what has no color in gray
             line.set_color(p.name if is_color_like(p.name) else QUIET)
     axes.set_xlabel("experiment")
     axes.set_ylabel("setting")
-    if trials:
+    if record.trials:
         axes.legend(frameon=False, fontsize=8, ncols=2)

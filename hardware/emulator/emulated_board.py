@@ -1,4 +1,4 @@
-"""The whole emulated rig behind a port: the firmware on its chip, the liquids, the light, and faults by name and time."""
+"""Emulated rig behind a port: the firmware on its chip, the liquids, the light, and faults by name and time."""
 
 import struct
 import threading
@@ -12,10 +12,11 @@ from hardware.emulator.engine import Edge, Engine, Exposure, built
 from hardware.emulator.faults import MOMENTARY, Fault
 from hardware.emulator.plant import Plant
 from hardware.serial.ports import VirtualPort
-from simulator.instruments.mixer import CELL_VOLUME, RATE, Imperfections, Liquids, Seed
+from simulator.instruments.liquids import Liquids
+from simulator.instruments.mixer import CELL_VOLUME, RATE, Imperfections, Seed
 from simulator.instruments.sensors import Sensor
 
-DEAF = 1.6  # s that a bootloader waits for a sketch
+BOOTLOADER_TIME = 1.6  # s that a bootloader waits for a sketch
 NOISE = 0.004  # of the bytes flipped, and of the bytes lost
 FACTORY_ID = "factory"
 
@@ -30,13 +31,13 @@ def calibrated_eeprom(liquids: Liquids) -> bytes:
 
 
 class EmulatedBoard(VirtualPort):
-    """A rig that is not there, on a virtual clock. It is its own port; opening the port resets the board, as on an Uno."""
+    """Emulated rig on a virtual clock. It is its own port; opening the port resets the board, as on an Uno."""
 
     def __init__(
         self, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids, faults: Iterable[Fault] = (),
         is_calibrated: bool = True,
     ) -> None:  # fmt: skip
-        """Power it on.
+        """Power the board on.
 
         Raises:
             MissingPart: simavr or the AVR tools are not installed.
@@ -53,10 +54,10 @@ class EmulatedBoard(VirtualPort):
         self.engine = Engine(built()[1], self._light, (sensor.name,), calibrated_eeprom(liquids) if is_calibrated else None)
 
     def open(self) -> "EmulatedBoard":
-        """Plug the host in: the board is reset, and what it said to nobody is lost.
+        """Plug the host in: the board is reset, and bytes that it sent without a host are lost.
 
         Raises:
-            SerialException: The cable is out. To find that out takes a second, so that whoever goes on trying finds it in again.
+            SerialException: The cable is out. The error takes a second, so that a host that goes on trying finds the cable in again.
         """
         if self._is_on("unplugged"):
             self.sleep(1.0)
@@ -64,7 +65,7 @@ class EmulatedBoard(VirtualPort):
         self._check_cable()
         self._arrived.clear()
         self._to_board.clear()
-        self.engine.reset(self._deaf)
+        self.engine.reset(self._bootloader_seconds)
         self._look()
         return self
 
@@ -82,11 +83,11 @@ class EmulatedBoard(VirtualPort):
         return super().read(size)
 
     def close(self) -> None:
-        """The host lets go; the board lives on."""
+        """Disconnect the host; the board stays on."""
         self._is_open = False
 
     def power_off(self) -> None:
-        """End it."""
+        """Power the board off."""
         self.engine.close()
 
     def _run(self, seconds: float, until_byte: bool) -> bytes:
@@ -96,7 +97,7 @@ class EmulatedBoard(VirtualPort):
             data, self._to_board = bytes(self._to_board), bytearray()
         came = self.engine.run(min([seconds, *(t - now for t in times)]), data, until_byte)
         self._look()
-        self._let_faults_happen()
+        self._apply_faults()
         return self._noisy(came)
 
     def _look(self) -> None:
@@ -108,8 +109,8 @@ class EmulatedBoard(VirtualPort):
         return self.plant.counts(exposure)
 
     @property
-    def _deaf(self) -> float:
-        return DEAF if self._is_on("bootloader") else 0.0
+    def _bootloader_seconds(self) -> float:
+        return BOOTLOADER_TIME if self._is_on("bootloader") else 0.0
 
     def _is_on(self, name: str) -> bool:
         now = self.engine.now + 1e-9
@@ -128,7 +129,7 @@ class EmulatedBoard(VirtualPort):
         bits = self._random.integers(0, 8, len(data)).tolist()
         return bytes(b ^ (1 << bits[i]) if flips[i] else b for i, b in enumerate(data) if not losses[i])
 
-    def _let_faults_happen(self) -> None:
+    def _apply_faults(self) -> None:
         now = self.engine.now + 1e-9
         for fault in self._faults:
             if fault.at <= now and fault not in self._begun:
@@ -141,7 +142,7 @@ class EmulatedBoard(VirtualPort):
     def _begin(self, fault: Fault) -> None:
         match fault.name:
             case "reset":
-                self.engine.reset(self._deaf)
+                self.engine.reset(self._bootloader_seconds)
             case "power-cycle":
                 self.engine.power_cycle()
             case "hang":

@@ -37,9 +37,9 @@ STIRRER, LAMP, STATUS = 5, 6, 7
 
 SENSORS = ("tcs34725", "as7341")
 CHANNELS = {"tcs34725": 4, "as7341": 10}
-"""How many counts an exposure asks for: clear, red, green, blue; or F1…F8, clear, near infrared."""
+"""Number of counts of an exposure: clear, red, green, blue; or F1…F8, clear, near infrared."""
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """s of real time, beyond ten times the virtual time asked for, before the emulated board counts as dead."""
 
 
@@ -74,7 +74,7 @@ class Exposure:
 
     @property
     def seconds(self) -> float:
-        """s that the sensor integrated.
+        """Integration time of the sensor, s.
 
         >>> round(Exposure(at=1.0, sensor="tcs34725", lamp=1.0, gain=0, atime=256 - 42, astep=0).seconds, 5)
         0.1008
@@ -85,11 +85,11 @@ class Exposure:
 
 
 Light = Callable[[Exposure], Sequence[int]]
-"""The counts of all channels (see `CHANNELS`), whole and ≥ 0. Saturation is the sensor's affair."""
+"""The counts of all channels (see `CHANNELS`), whole and ≥ 0. Saturation is up to the sensor."""
 
 
 class Engine:
-    """A board with a firmware in it, powered on at 0 s. Time passes only in `run`.
+    """An emulated board with a firmware, powered on at 0 s. Time passes only in `run`.
 
     Args:
         elf: The firmware.
@@ -120,18 +120,18 @@ class Engine:
 
     @property
     def now(self) -> float:
-        """s, since power came on."""
+        """Time since power came on, s."""
         return self._now
 
     def run(self, seconds: float, data: bytes = b"", until_byte: bool = False) -> bytes:
-        """Let time pass, with `data` on its way to the board from now on; what the board sent.
+        """Let time pass, with `data` sent to the board from now on. Return the bytes that the board sent.
 
         `until_byte`: only until the board has sent something and its line has been quiet for 0.2 ms.
         """
         return self._ask(b"r", struct.pack("<dB", seconds * 1e6, until_byte) + data, seconds)
 
     def edges(self) -> list[Edge]:
-        """What the outputs did since this was last asked, in order."""
+        """Changes of the outputs since the last call, in order."""
         edges, self._edges = self._edges, []
         return edges
 
@@ -148,15 +148,15 @@ class Engine:
         self._ask(b"S", bytes([is_pressed]))
 
     def hang(self) -> None:
-        """The processor goes round in circles with interrupts off, until the watchdog or somebody else resets it."""
+        """Keep the processor in an endless loop with interrupts off, until the watchdog or somebody else resets it."""
         self._ask(b"H")
 
     def hold_bus(self, is_held: bool) -> None:
-        """Something holds the sensors' bus down, or lets go of it."""
+        """Hold the sensors' bus down, or release it."""
         self._ask(b"B", bytes([is_held]))
 
     def eeprom(self) -> bytes:
-        """What the EEPROM holds, 1,024 bytes."""
+        """Contents of the EEPROM, 1,024 bytes."""
         return self._ask(b"e")
 
     def close(self) -> None:
@@ -181,8 +181,8 @@ class Engine:
         self.close()
 
     def _ask(self, verb: bytes, payload: bytes = b"", seconds: float = 0.0) -> bytes:
-        """One request and all that comes of it. An exception in the middle ends the board: nobody knows what it would say next."""
-        deadline = time.monotonic() + PATIENCE + 10 * seconds
+        """Reply to one request. An exception in the middle ends the board, because its next reply would be unknown."""
+        deadline = time.monotonic() + TIMEOUT + 10 * seconds
         try:
             self._write(verb + struct.pack("<I", len(payload)) + payload)
             while True:
@@ -219,7 +219,7 @@ class Engine:
             pipe = self._alive().stdout
             assert pipe is not None
             if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise LinkError(f"the emulated board did not answer for {PATIENCE:g} s; start it again on a less busy machine")
+                raise LinkError(f"the emulated board did not answer for {TIMEOUT:g} s; start it again on a less busy machine")
             if not (part := os.read(pipe.fileno(), size - len(parts))):
                 raise LinkError(f"the emulated board died ({self._alive().wait()}); start it again")
             parts += part
@@ -241,7 +241,7 @@ PACKAGES = f"gcc {firmware.PACKAGES} libsimavr-dev libelf-dev pkg-config"
 
 
 def missing() -> str | None:
-    """What has to be installed before there can be an emulated board, as a sentence; nothing when all is there."""
+    """A sentence about the programs that an emulated board still needs; None when all are installed."""
     tools_are_there = all(shutil.which(tool) for tool in ("gcc", "pkg-config")) and not firmware.missing()
     if tools_are_there and subprocess.run(("pkg-config", "--exists", "simavr", "libelf"), check=False).returncode == 0:
         return None

@@ -1,4 +1,4 @@
-"""What can go wrong with an emulated board, its sensor, its line and its liquids, by name and time."""
+"""Faults of an emulated board, its sensor, its line and its liquids, by name and time."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ FAULTS: Mapping[str, tuple[str, bool]] = {
     "bubble": ("the next dose of a liquid has 0.15 mL of air in it", True),
     "empty-bottle": ("the bottle of a liquid is empty", True),
     "i2c-hang": ("the sensor holds the bus down", False),
-    "hang": ("the firmware hangs, until its watchdog bites", False),
+    "hang": ("the firmware hangs, until its watchdog resets it", False),
     "reset": ("somebody pulls the reset pin", False),
     "power-cycle": ("the power goes and comes back", False),
     "bootloader": ("every reset from then on leaves the board deaf for 1.6 s", False),
@@ -21,13 +21,13 @@ FAULTS: Mapping[str, tuple[str, bool]] = {
     "serial-noise": ("0.4 % of the bytes are flipped and 0.4 % lost, both ways", False),
     "unplugged": ("the cable is out", False),
 }
-"""What each means, and whether it is of a liquid."""
+"""Meaning of each fault, and whether it is of a liquid."""
 MOMENTARY = ("hang", "reset", "power-cycle", "bubble")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong."""
+    """A fault, with its time."""
 
     name: str
     at: float = 0.0
@@ -35,7 +35,7 @@ class Fault:
     lasts: float = float("inf")
     """s until it ends by itself."""
     liquid: str = ""
-    """Whose pump or bottle it is."""
+    """Liquid whose pump or bottle it is."""
 
 
 def parse_faults(words: str, liquids: Collection[str] = ()) -> tuple[Fault, ...]:

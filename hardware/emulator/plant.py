@@ -1,10 +1,11 @@
-"""What hangs on the emulated board: pumps, liquids, a cell, a lamp. The physics is the simulated mixer's own."""
+"""Simulated pumps, liquids, cell and lamp on the emulated board. The physics is that of the simulated mixer."""
 
 from collections.abc import Sequence
 
 from hardware.emulator.engine import LAMP, PUMPS, Edge, Exposure
 from hardware.emulator.faults import Fault
-from simulator.instruments.mixer import CELL_VOLUME, RATE, Cell, Imperfections, Liquids, Seed
+from simulator.instruments.liquids import Liquids
+from simulator.instruments.mixer import CELL_VOLUME, RATE, Cell, Imperfections, Seed
 from simulator.instruments.sensors import AS7341_GAINS, TCS34725_GAINS, Sensor, make_sensor
 
 LEAK = 0.02  # mL/s that a stopped pump siphons
@@ -13,7 +14,7 @@ DRAIN_PUMP = PUMPS[-1]
 
 
 class Plant:
-    """Turns how long pumps ran into liquids in a cell, and liquids into counts."""
+    """The rig around the board: run times of pumps become liquids in a cell, and liquids become counts."""
 
     def __init__(self, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids, faults: Sequence[Fault] = ()) -> None:
         self.cell = Cell(sensor, imperfections, seed, liquids)
@@ -24,7 +25,7 @@ class Plant:
         self.delivered = [0.0] * len(PUMPS)
         """mL that came out of every pump: what scales under the outlets would show."""
         self.n_runs = [0] * len(PUMPS)
-        """How often each pump began to run."""
+        """Number of starts of each pump."""
         self.beaker: float | None = None
         """mL in a beaker that stands under the tubes in the place of the cell; None when none does."""
         self.spilled = 0.0
@@ -37,7 +38,7 @@ class Plant:
         self._bubbles = {fault for fault in faults if fault.name == "bubble"}
 
     def follow(self, edges: Sequence[Edge], now: float) -> None:
-        """What the outputs did until `now`, s."""
+        """Apply the changes of the outputs until `now`, s."""
         for edge in edges:
             self._leak(edge.at)
             if edge.output in PUMPS:
@@ -47,7 +48,7 @@ class Plant:
         self._leak(now)
 
     def counts(self, exposure: Exposure) -> list[int]:
-        """What the sensor counts at the end of an exposure, in the order of its chip."""
+        """Counts of the sensor at the end of an exposure, in the order of its chip."""
         registers = (exposure.gain, exposure.atime, exposure.astep)
         if registers != self._registers:
             self._registers = registers
@@ -59,14 +60,14 @@ class Plant:
         return [clear, red, green, blue]
 
     def color(self) -> str:
-        """What an eye sees through the cell, as #rrggbb."""
+        """Color seen through the cell, as #rrggbb."""
         from frugaltwin.color import hex_code, lab, transmitted_weights
 
         weights = transmitted_weights()
         return hex_code(tuple(lab(self.cell.transmittance() @ weights, weights.sum(axis=0)).tolist()))
 
     def _ran(self, pump: int, at: float) -> None:
-        """A pump's duty changes: what it moved since the last time."""
+        """Move the liquid that a pump delivered since its duty last changed."""
         duty, seconds = self.outputs[pump], at - self._since[pump]
         self._since[pump] = at
         if not duty:
@@ -94,7 +95,7 @@ class Plant:
         self._pour(bottle, delivered, at)
 
     def _leak(self, now: float) -> None:
-        """Siphoning until `now`."""
+        """Let liquid siphon until `now`."""
         seconds, self._at = now - self._at, now
         if seconds <= 0 or not self._faults:
             return

@@ -25,7 +25,7 @@ class BoardServer(ABC):
     """Runs a board in a thread. A host that connects resets it, as opening an Uno's port does."""
 
     address: str
-    """Where a host finds it."""
+    """Address for a host."""
 
     def __init__(self, board: EmulatedBoard, speed: float = 1.0) -> None:
         """Begin.
@@ -35,7 +35,7 @@ class BoardServer(ABC):
         """
         self.board, self.speed = board, speed
         self.error: Exception | None = None
-        """What ended it, if it was not `close`."""
+        """Error that ended it, if it was not `close`."""
         self._is_connected = False
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="emulated board", daemon=True)
@@ -58,15 +58,15 @@ class BoardServer(ABC):
 
     @abstractmethod
     def _host(self, wait: float) -> bytes | None:
-        """What the host sent, after at most `wait` s; None when there is no host."""
+        """Bytes that the host sent, after at most `wait` s; None when there is no host."""
 
     @abstractmethod
     def _tell(self, data: bytes) -> int:
-        """Send to the host what it takes; how much that was."""
+        """Send to the host as much as it takes; return the number of bytes."""
 
     @abstractmethod
     def _hang_up(self) -> None:
-        """The cable is out: the host loses its port."""
+        """Unplug the cable: the host loses its port."""
 
     @abstractmethod
     def _let_go(self) -> None:
@@ -88,13 +88,13 @@ class BoardServer(ABC):
                     outgoing.clear()
                 if outgoing:
                     del outgoing[: self._tell(bytes(outgoing))]
-        except Exception as error:  # told to whoever started the server
+        except Exception as error:  # `error` tells it to the command
             self.error = error
         finally:
             self._let_go()
 
     def _listen(self) -> None:
-        """What the host sends goes to the board; when it connects, the board is reset."""
+        """Pass the bytes of the host to the board; reset the board when a host connects."""
         data = self._host(STEP)
         try:
             if data is not None and not self._is_connected:
@@ -110,7 +110,7 @@ class BoardServer(ABC):
 
 
 class PtyServer(BoardServer):
-    """Behind a pseudo-terminal, a port like ``/dev/pts/3``."""
+    """Server behind a pseudo-terminal, a port like ``/dev/pts/3``."""
 
     def __init__(self, board: EmulatedBoard, speed: float = 1.0, link: Path | None = None) -> None:
         """Begin.
@@ -122,9 +122,9 @@ class PtyServer(BoardServer):
             InvalidInput: Something else has that name, or there is no such folder.
         """
         if link and link.exists() and not link.is_symlink():
-            raise InvalidInput(f"--link {link} would replace that file; choose another name")
+            raise InvalidInput(f"{link} would replace that file; choose another name", field="link")
         if link and not link.absolute().parent.is_dir():
-            raise InvalidInput(f"--link {link}: there is no folder {link.absolute().parent}; make it first")
+            raise InvalidInput(f"{link}: there is no folder {link.absolute().parent}; make it first", field="link")
         self._link = link
         self._terminal = -1
         self.address = ""
@@ -150,7 +150,7 @@ class PtyServer(BoardServer):
         return 0
 
     def _hang_up(self) -> None:
-        """A terminal whose other end is gone cannot be plugged in again: a new one takes its place."""
+        """Replace the terminal: one whose other end is gone cannot be plugged in again."""
         import pty
         import tty
 
@@ -174,7 +174,7 @@ class PtyServer(BoardServer):
 
 
 class TcpServer(BoardServer):
-    """Behind a TCP port of this machine, ``socket://127.0.0.1:port``; one host at a time."""
+    """Server behind a TCP port of this machine, ``socket://127.0.0.1:port``; one host at a time."""
 
     def __init__(self, board: EmulatedBoard, speed: float = 1.0, port: int = 0) -> None:
         """Begin.
@@ -188,7 +188,8 @@ class TcpServer(BoardServer):
         try:
             self._listener = socket.create_server(("127.0.0.1", port))
         except OSError as error:
-            raise InvalidInput(f"--tcp {port}: {os.strerror(error.errno or 0)}; choose another port, or 0 for any that is free") from error
+            text = f"port {port}: {os.strerror(error.errno or 0)}; choose another port, or 0 for any that is free"
+            raise InvalidInput(text, field="tcp") from error
         self._listener.setblocking(False)
         self._connection: socket.socket | None = None
         self.address = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"

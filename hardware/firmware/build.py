@@ -16,7 +16,7 @@ from frugaltwin.errors import InvalidInput, MissingPart
 
 SKETCH = Path(__file__).parent / "color_mixer" / "color_mixer.ino"
 CORE = Path("/usr/share/arduino/hardware/arduino/avr")
-"""The Arduino core for AVR, where Debian and Ubuntu put it."""
+"""Folder of the Arduino core for AVR on Debian and Ubuntu."""
 
 PACKAGES = "gcc-avr avr-libc binutils-avr arduino-core-avr"
 TOOLS = ("avr-gcc", "avr-g++", "avr-objcopy", "avr-size")
@@ -43,18 +43,18 @@ class Firmware:
     elf: Path
     hex: Path
     flash_bytes: int
-    """Of the 32,256 that the Uno's bootloader leaves."""
+    """Bytes of flash, of the 32,256 that the Uno's bootloader leaves."""
     ram_bytes: int
-    """Taken for good, of 2,048; the stack has the rest."""
+    """Bytes of memory that are always in use, of 2,048; the stack has the rest."""
 
     @property
     def sha256(self) -> str:
-        """Of the hex file."""
+        """Checksum of the hex file."""
         return hashlib.sha256(self.hex.read_bytes()).hexdigest()
 
 
 def missing() -> str | None:
-    """What has to be installed before the firmware can be built, as a sentence; nothing when all is there."""
+    """A sentence about the programs that the build still needs; None when all are installed."""
     lacking = [tool for tool in TOOLS if not shutil.which(tool)] + [str(CORE)] * (not CORE.is_dir())
     if not lacking:
         return None

@@ -1,4 +1,4 @@
-"""A CLSLab:Light kit without the kit: MicroPython's prompt on a Raspberry Pi Pico, with the light of `simulator.light_mixing` behind it."""
+"""Simulated CLSLab:Light kit: MicroPython's prompt on a Raspberry Pi Pico, with the light of `simulator.light_mixing`."""
 
 import re
 
@@ -13,7 +13,7 @@ READ_SENSOR = re.compile(r"read_sensor\((\d+), (\d+), ([\d.]+)\)")
 
 
 class Pico(StandIn):
-    """What the driver sees of a kit, on a virtual clock.
+    """A simulated kit as its driver sees it, on a virtual clock.
 
     It starts as the kit's published serial program leaves it: that calls `read_sensor` without a gain when it starts, dies of it, and
     leaves the LED on at (10, 10, 10) and its two functions at the prompt. Keys are echoed, a line ends with a carriage return (a line
@@ -60,7 +60,7 @@ class Pico(StandIn):
         self._say("\r\n" + (_traceback("KeyboardInterrupt: ") if was_busy else "") + PROMPT)
 
     def _evaluated(self, line: str) -> tuple[float, str]:
-        """How long a line takes, s, and what it prints."""
+        """Time that a line takes, s, and the text that it prints."""
         if found := SET_COLOR.fullmatch(line):
             red, green, blue = map(int, found.groups())
             self.color = (red, green, blue)

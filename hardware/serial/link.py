@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from frugaltwin.errors import LinkError, Stopped
 from hardware.serial.ports import Clock, Port
 
-PATIENCE = 0.2  # s until a request without an answer is sent again: a line takes 5 ms
-BREATH = 0.02  # s before a line is sent again: one that spoils everything is not to be flooded
+RESEND_AFTER = 0.2  # s until a request without an answer is sent again: a line takes 5 ms
+PAUSE = 0.02  # s before a line is sent again: a line with many errors must not be flooded
 GIVE_UP = 4.0  # s without an answer that can be understood
 LONGEST_LINE = 111  # characters from the board
 
@@ -37,7 +37,7 @@ def framed(text: str) -> bytes:
 
 
 def unframed(line: bytes) -> bytes | None:
-    """What a line without its end says; None when its checksum does not fit, or it has none."""
+    """Text of a line without its end; None when its checksum is wrong or missing."""
     if (match := _FRAME.fullmatch(line)) is None or binascii.crc_hqx(match[1], 0) != int(match[2], 16):
         return None
     return match[1]
@@ -49,9 +49,9 @@ class Reply:
 
     seq: int
     error: int
-    """0: it was done."""
+    """Error number; 0 when the request was done."""
     values: tuple[str, ...]
-    """What was asked for; or the error in words."""
+    """Values that were asked for; or the error in words."""
 
 
 def parsed(line: bytes) -> Reply | None:
@@ -67,19 +67,19 @@ def parsed(line: bytes) -> Reply | None:
 
 
 class SerialLink:
-    """One conversation with one board. Requests wait for each other; `stop` may come from any thread at any time."""
+    """Serial link to one board. Requests wait for each other; `stop` may come from any thread at any time."""
 
     def __init__(self, port: Port, clock: Clock, name: str) -> None:
-        """Talk over an open port.
+        """A link over an open port.
 
         Args:
             name: What the port is called in messages.
         """
         self.name = name
         self.events: deque[str] = deque(maxlen=100)
-        """What the board said without being asked, oldest first."""
+        """Events: lines that the board sent unasked, oldest first."""
         self.resent = 0
-        """How often a request had to be sent again."""
+        """Number of requests that were sent again."""
         self.next_seq = 1
         self._port, self._clock = port, clock
         self._buffer = bytearray()
@@ -103,11 +103,11 @@ class SerialLink:
             while (now := self._clock.monotonic()) < last:
                 self.check()  # nothing is sent behind a STOP
                 self._write(line)
-                reply = self._answer(seq, min(last, now + PATIENCE + takes))
+                reply = self._answer(seq, min(last, now + RESEND_AFTER + takes))
                 if reply is not None:
                     return reply
                 self.resent += 1
-                self._clock.sleep(BREATH)
+                self._clock.sleep(PAUSE)
                 _log.debug("%s: no answer to %s", self.name, line)
         heard = f" (it last said {bytes(self._buffer[:40])!r})" if self._buffer else ""
         raise LinkError(
@@ -131,7 +131,7 @@ class SerialLink:
         return False
 
     def stop(self) -> None:
-        """`halt`, and whoever waits for an answer gets `Stopped`. Never raises."""
+        """`halt`, and raise `Stopped` in every thread that waits for an answer. Never raises itself."""
         self._is_stopped.set()
         self.halt()
 
@@ -148,7 +148,7 @@ class SerialLink:
         self._is_stopped.clear()
 
     def check(self) -> None:
-        """Whether requests are taken.
+        """Check that requests are taken.
 
         Raises:
             Stopped: They are not.
@@ -157,7 +157,7 @@ class SerialLink:
             raise Stopped("the rig was stopped")
 
     def close(self) -> None:
-        """Let go of the port. May be called twice."""
+        """Close the port. May be called twice."""
         try:
             self._port.close()
         except OSError:

@@ -13,15 +13,15 @@ from typing import Protocol
 from frugaltwin.errors import LinkError
 
 TICK = 1e-6  # s: less than that is no time to wait for
-SLICE = 0.05
-"""s: how long one `read` of a port waits, so that a stop is noticed soon."""
+POLL_INTERVAL = 0.05
+"""Longest wait of one `read` of a port, s: short, so that a stop is noticed soon."""
 
 
 class Port(Protocol):
-    """The part of `serial.Serial` that a driver uses. Whatever goes wrong is an `OSError`, as in pyserial."""
+    """The part of `serial.Serial` that a driver uses. Every failure is an `OSError`, as in pyserial."""
 
     def read(self, size: int = 1, /) -> bytes:
-        """Up to `size` bytes; fewer, or none, when no more came within `SLICE`."""
+        """Read up to `size` bytes; fewer, or none, when no more came within `POLL_INTERVAL`."""
         ...
 
     def write(self, b: bytes, /) -> int | None:
@@ -30,19 +30,19 @@ class Port(Protocol):
 
     @property
     def in_waiting(self) -> int:
-        """How many bytes can be read at once."""
+        """Number of bytes that can be read at once."""
         ...
 
     def close(self) -> None:
-        """Let go of it. May be called twice."""
+        """Close it. May be called twice."""
         ...
 
 
 class Clock(Protocol):
-    """The time that a port lives in."""
+    """Clock of a port: real or virtual time."""
 
     def monotonic(self) -> float:
-        """s, since no particular moment."""
+        """Time since no particular moment, s."""
         ...
 
     def sleep(self, seconds: float, /) -> None:
@@ -51,7 +51,7 @@ class Clock(Protocol):
 
 
 class RealClock:
-    """The computer's."""
+    """Clock of the computer."""
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -63,18 +63,18 @@ class RealClock:
 class VirtualPort(ABC):
     """A port and its clock in one: reading and sleeping let time pass for what is behind it."""
 
-    timeout = SLICE
+    timeout = POLL_INTERVAL
 
     def __init__(self) -> None:
         self._arrived = bytearray()
 
     @abstractmethod
     def monotonic(self) -> float:
-        """s, by the virtual clock."""
+        """Time by the virtual clock, s."""
 
     @abstractmethod
     def _run(self, seconds: float, until_byte: bool) -> bytes:
-        """Let at most so much time pass, or just as much as it takes until a byte comes; what came."""
+        """Let at most so much time pass, or only until a byte comes. Return the bytes that came."""
 
     @abstractmethod
     def write(self, b: bytes, /) -> int | None:
@@ -108,7 +108,7 @@ class VirtualPort(ABC):
 
 
 class StandIn(VirtualPort):
-    """A firmware's behavior in Python: `_received` says what it does with bytes, `_send` answers, now or later."""
+    """A firmware's behavior in Python: `_received` takes bytes, `_send` answers, now or later."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,10 +118,10 @@ class StandIn(VirtualPort):
 
     @abstractmethod
     def _received(self, data: bytes) -> None:
-        """Bytes came from the host, now."""
+        """Take bytes that came from the host now."""
 
     def _send(self, data: bytes, after: float = 0.0) -> None:
-        """Bytes for the host, `after` s from now."""
+        """Send bytes to the host, `after` s from now."""
         heapq.heappush(self._due, (self._now + after, next(self._order), data))
 
     def monotonic(self) -> float:
@@ -153,9 +153,9 @@ def open_port(address: str, baud: int) -> Port:
 
     try:
         if "://" in address:
-            port: Port = serial.serial_for_url(address, baudrate=baud, timeout=SLICE)
+            port: Port = serial.serial_for_url(address, baudrate=baud, timeout=POLL_INTERVAL)
         else:
-            port = serial.Serial(address, baudrate=baud, timeout=SLICE, write_timeout=2.0, exclusive=True)
+            port = serial.Serial(address, baudrate=baud, timeout=POLL_INTERVAL, write_timeout=2.0, exclusive=True)
     except (OSError, ValueError) as error:
         raise LinkError(f"cannot open {address}: {_reason(address, error)}") from error
     return port

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from typing import Self
 
-from hardware.serial.ports import SLICE, StandIn
+from hardware.serial.ports import POLL_INTERVAL, StandIn
 from simulator.pumpbot_mixing import Floats, SimulatedCell
 
 BYTE = 10 / 9600  # s on the line
@@ -32,7 +32,7 @@ _NUMBER = re.compile(rb"\s*-?\d*\.?\d*")
 
 
 class PumpBotStandIn(StandIn):
-    """A board that is not there, on a virtual clock, and its own port."""
+    """Simulated board on a virtual clock, and its port."""
 
     timeout = 5.0  # s: nobody waits for a virtual port, and few long reads cost less than many short ones
 
@@ -40,7 +40,7 @@ class PumpBotStandIn(StandIn):
         super().__init__()
         self.cell = cell
         self.requests: list[str] = []
-        """What it understood since it was made, oldest first."""
+        """Requests that it understood since it was made, oldest first."""
         self._heard = 0.0  # when the last byte had come
         self._runs: deque[tuple[int, float, float, Floats]] = deque()  # pin, from, until, the cell before
         self.reset()
@@ -67,7 +67,7 @@ class PumpBotStandIn(StandIn):
         self._say(b"Arduino is ready", self._booted)
 
     def sleep(self, seconds: float, /) -> None:
-        if seconds <= SLICE:  # who sleeps in slices listens for a stop, which another thread must get the time to give
+        if seconds <= POLL_INTERVAL:  # who sleeps in slices listens for a stop, which another thread must get the time to give
             time.sleep(0)
         super().sleep(seconds)
 
@@ -118,7 +118,7 @@ class PumpBotStandIn(StandIn):
 
 
 def _number(text: bytes) -> float:
-    """As C reads it: as far as it is a number, else 0."""
+    """Number at the start of a text as C reads it, else 0."""
     match = _NUMBER.match(text)
     try:
         return float(match[0]) if match else 0.0

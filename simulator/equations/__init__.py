@@ -1,1 +1,1 @@
-"""Equations of the twins: pure functions of arrays, without twins, noise or rigs."""
+"""Equations of the twins: functions of arrays, without twins, instruments or rigs. Their constants are arguments."""

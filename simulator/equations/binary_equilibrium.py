@@ -1,4 +1,4 @@
-"""Which phases a mixture of two components has at equilibrium: common tangents to curves of the Gibbs energy.
+"""Phase equilibrium of two components: common tangents to curves of the Gibbs energy.
 
 x is the mole fraction of B throughout, T in K, energies in J/mol. A phase is either a `Solution`, G(x, T) = RT Σ x ln x plus a
 polynomial in 1-2x (pure components and Redlich-Kister excess), or a `Compound` of fixed composition. Everything is computed for all
@@ -29,9 +29,9 @@ Integers = NDArray[np.intp]
 
 R = 8.314462618  # J/(mol K)
 POTENTIAL_TOLERANCE = 1e-7
-"""J/mol: how far the chemical potentials at the two ends of a tie line may differ."""
+"""Largest difference of the chemical potentials at the two ends of a tie line, J/mol."""
 NEAREST = 3e-8
-"""How near to a critical temperature, relative, a gap is still found: nearer, it is narrower than 3e-4, and rounding fills it."""
+"""Relative distance to a critical temperature at which a gap is still found; a nearer gap is narrower than 3e-4, and rounding fills it."""
 NOWHERE = np.array([[np.inf], [-np.inf]])
 TERMS = 4  # of Redlich-Kister at most
 DEGREE = TERMS + 2  # coefficients of the polynomial in 1-2x
@@ -39,7 +39,7 @@ POWERS = np.arange(DEGREE, dtype=float)
 
 
 def _along_x(order: int) -> Floats:
-    """What turns coefficients of a polynomial in z = 1-2x into those of its derivative of this order in x, [6, 6]."""
+    """Matrix [6, 6] from the coefficients of a polynomial in z = 1-2x to those of its derivative of this order in x."""
     matrix = np.eye(DEGREE)
     for _ in range(order):
         matrix = -2 * np.diag(POWERS[1:], 1) @ matrix
@@ -55,7 +55,7 @@ class Solution:
 
     name: str
     enthalpies: tuple[float, float] = (0.0, 0.0)
-    """Of pure A and pure B in this phase, against any reference that the other phases have too."""
+    """Enthalpies of pure A and pure B in this phase, J/mol, against any reference that the other phases have too."""
     entropies: tuple[float, float] = (0.0, 0.0)
     """J/(mol K), the same."""
     excess: tuple[float, ...] = ()
@@ -139,7 +139,7 @@ def curvature(phase: Solution, x: ArrayLike, T: ArrayLike) -> Floats:
 
 
 def chemical_potentials(phase: Solution, x: ArrayLike, T: ArrayLike) -> tuple[Floats, Floats]:
-    """Of A and of B, [...] each: where the tangent meets x = 0 and x = 1."""
+    """Chemical potentials of A and of B, [...] each: the tangent at x = 0 and at x = 1."""
     y = np.asarray(x, dtype=float)
     g, s = energy(phase, y, T), slope(phase, y, T)
     return g - y * s, g + (1 - y) * s
@@ -194,13 +194,13 @@ class TieLines:
     temperatures: Floats
     """[k]"""
     row: Integers
-    """Which of the temperatures, [m]."""
+    """Index of the temperature, [m]."""
     phases: Integers
-    """Which phase is at the left end and at the right, [m, 2]."""
+    """Index of the phase at the left end and at the right, [m, 2]."""
     compositions: Floats
     """[m, 2], rising."""
     slopes: Floats
-    """Of the common tangent, [m]."""
+    """Slope of the common tangent, [m]."""
 
     @cached_property
     def first(self) -> Integers:
@@ -209,7 +209,7 @@ class TieLines:
 
     @cached_property
     def most(self) -> int:
-        """How many tie lines there are at one temperature at most."""
+        """Largest number of tie lines at one temperature."""
         return int(np.diff(self.first).max(initial=0))
 
     def signature(self, row: int) -> tuple[tuple[int, int], ...]:
@@ -219,18 +219,18 @@ class TieLines:
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """What n mixtures consist of: two phases at most, in order of composition."""
+    """Phases of n mixtures: at most two each, in order of composition."""
 
     phases: Integers
-    """Which phase, [n, 2]; the second is -1 where there is one phase only."""
+    """Index of the phase, [n, 2]; the second is -1 where there is one phase only."""
     compositions: Floats
-    """Of the phases, [n, 2]; the second is that of the mixture where there is one phase only."""
+    """Compositions of the phases, [n, 2]; the second is that of the mixture where there is one phase only."""
     fractions: Floats
-    """Of the phases, by the lever rule, [n, 2]."""
+    """Fractions of the phases, by the lever rule, [n, 2]."""
 
 
 class _Grid:
-    """What depends on the phases alone: compositions to look at, and all powers of them."""
+    """Everything that depends on the phases alone: the grid of compositions, and all powers of them."""
 
     def __init__(self, phases: tuple[Phase, ...]) -> None:
         tail = np.geomspace(1e-7, 4e-3, 7)
@@ -519,7 +519,7 @@ def _with_compounds(
 
 
 def _merged(lines: _Lines) -> _Start | None:
-    """Where the slope falls from one tie line to the next, the field between them does not exist: one tie line instead of two."""
+    """Replace two tie lines by one where the slope falls from one to the next: the field between them does not exist."""
     bad = (lines.row[1:] == lines.row[:-1]) & (lines.slopes[1:] < lines.slopes[:-1])
     if not bad.any():
         return None
@@ -533,12 +533,12 @@ def _merged(lines: _Lines) -> _Start | None:
 
 
 def _far(ends: Integers, U: Floats) -> Floats:
-    """What an end may not cross [2, m]: where the other end begins, if both are of one phase."""
+    """Limits [2, m] that an end may not cross: the start of the other end, if both are of one phase."""
     return np.where(ends[0] == ends[1], U[::-1], NOWHERE)
 
 
 def _split(grid: _Grid, curves: Floats, T: Floats, lines: _Lines) -> _Start | None:
-    """Where a curve dips below a tangent between the grid points, there is a field: two tie lines instead of one."""
+    """Replace one tie line by two where a curve dips below a tangent between the grid points: there is a field between them."""
     if not len(lines.row):
         return None
     picked = curves[:, lines.row]  # [p, m, 3, N]
@@ -588,7 +588,7 @@ def _with_dips(grid: _Grid, T: Floats, lines: _Lines, phase: Integers, line: Int
 
 
 def binary_equilibrium(phases: tuple[Phase, ...], x: ArrayLike, T: ArrayLike) -> Equilibrium:
-    """What n mixtures of composition x [n] consist of at T [n] (or all at one temperature).
+    """Phases of n mixtures of composition x [n] at T [n] (or all at one temperature).
 
     Mass is conserved to rounding: the fractions are those of the lever rule, f_1 x_1 + f_2 x_2 = x.
 
@@ -609,7 +609,7 @@ def binary_equilibrium(phases: tuple[Phase, ...], x: ArrayLike, T: ArrayLike) ->
 
 
 def located(phases: tuple[Phase, ...], lines: TieLines, x: Floats, row: Integers) -> Equilibrium:
-    """What mixtures x [n] consist of at temperatures number `row` [n] of the tie lines."""
+    """Phases of mixtures x [n] at temperatures number `row` [n] of the tie lines."""
     n = len(x)
     if n == 1:
         return _located_one(phases, lines, float(x[0]), int(row[0]))
@@ -651,7 +651,7 @@ def _located_one(phases: tuple[Phase, ...], lines: TieLines, x: float, row: int)
 
 
 def lowest_phase(phases: tuple[Phase, ...], x: Floats, T: Floats) -> Integers:
-    """Which phase has the lowest energy [n] at x [n] and T [n]."""
+    """Index of the phase with the lowest energy [n] at x [n] and T [n]."""
     grid = _grid(phases)
     powers = (1 - 2 * x)[:, None] ** POWERS  # [n, 6]
     entropy = xlogy(x, x) + xlogy(1 - x, 1 - x)
@@ -671,7 +671,7 @@ class Invariant:
     """``eutectic`` when the middle one exists above it, ``peritectic`` when it exists below."""
     temperature: float
     phases: tuple[int, int, int]
-    """In order of composition."""
+    """Indices of the three phases, in order of composition."""
     compositions: tuple[float, float, float]
 
 

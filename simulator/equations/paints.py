@@ -1,43 +1,9 @@
-"""What opaque paint does to light: absorption and scattering of pigment pastes in a white base (Kubelka-Munk)."""
-
-from functools import cache
+"""Opaque paint: absorption and scattering of mixed paints, and the light that a layer reflects (Kubelka-Munk)."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from frugaltwin.color import cie_table
-
 Floats = NDArray[np.float64]
-
-# The scattering of a paste, and its absorption as sums of Gaussians (center nm, sigma nm, height), both in units of the white base's
-# scattering. Assumptions, chosen to look like common pigments (a bluish red, an arylide yellow, a phthalocyanine blue, a titanium
-# white): no paint was measured for them.
-PIGMENTS: dict[str, tuple[float, tuple[tuple[float, float, float], ...]]] = {
-    "red": (0.25, ((430.0, 60.0, 9.0), (520.0, 28.0, 22.0), (558.0, 18.0, 14.0))),
-    "yellow": (0.35, ((390.0, 45.0, 16.0), (440.0, 28.0, 18.0), (478.0, 14.0, 5.0))),
-    "blue": (0.15, ((380.0, 35.0, 7.0), (605.0, 38.0, 20.0), (675.0, 40.0, 22.0), (740.0, 45.0, 9.0))),
-}
-WHITE: tuple[float, tuple[tuple[float, float, float], ...]] = (1.0, ((370.0, 18.0, 0.9), (450.0, 300.0, 0.002)))
-PAINTS = (*PIGMENTS, "white")
-
-
-@cache
-def scattering() -> Floats:
-    """Of every paint in the order of `PAINTS`, [4]; the white base has 1. The same at every wavelength."""
-    return np.array([s for s, _ in (*PIGMENTS.values(), WHITE)])
-
-
-@cache
-def absorption() -> Floats:
-    """Of every paint in the order of `PAINTS` at the wavelengths of `cie_table`, [4, 81]."""
-    wavelength = cie_table()["wavelength_nm"]
-    rows = [
-        sum(height * np.exp(-0.5 * ((wavelength - center) / sigma) ** 2) for center, sigma, height in bands)
-        for _, bands in (*PIGMENTS.values(), WHITE)
-    ]
-    stacked: Floats = np.stack(rows)
-    stacked.flags.writeable = False
-    return stacked
 
 
 def ratio_of_mixture(parts: Floats, absorption: Floats, scattering: Floats) -> Floats:
@@ -53,7 +19,7 @@ def ratio_of_mixture(parts: Floats, absorption: Floats, scattering: Floats) -> F
 
 
 def reflectance(ratio: Floats) -> Floats:
-    """What an opaque layer reflects, [...], for K/S [...] = `ratio`: R = 1 + K/S - sqrt((K/S)² + 2 K/S).
+    """Reflectance of an opaque layer, [...], for K/S [...] = `ratio`: R = 1 + K/S - sqrt((K/S)² + 2 K/S).
 
     Source: Kubelka & Munk, Z. Tech. Phys. 12 (1931) 593.
 
@@ -78,8 +44,8 @@ def ratio(reflectance: Floats) -> Floats:
 
 
 def behind_a_surface(reflectance: Floats, outside: float, inside: float) -> Floats:
-    """What is seen, [...], of a layer that reflects `reflectance` [...] behind a smooth surface: it keeps the part `outside` of the
-    light from coming in (that glare does not reach the sensor), and throws the part `inside` back into the paint.
+    """Visible reflectance, [...], of a layer of `reflectance` [...] behind a smooth surface: it keeps the part `outside` of the
+    light from coming in (that glare does not reach the sensor), and reflects the part `inside` back into the paint.
 
     Source: Saunderson, J. Opt. Soc. Am. 32 (1942) 727, doi:10.1364/JOSA.32.000727, without the glare.
 

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Triple: TypeAlias = tuple[float, float, float]
 
 TOLERANCE = 1e-10
-"""RT per site: by so much at most the chemical potentials of a component differ between the phases of an equilibrium."""
+"""Largest difference of the chemical potentials of a component between the phases of an equilibrium, RT per site."""
 
 _SIDES = ((0, 1), (0, 2), (1, 2))
 _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, math.sqrt(3) / 2]])  # the triangle that is drawn on paper, side 1
@@ -131,7 +131,7 @@ class TieLine:
 
     @property
     def length(self) -> float:
-        """On the triangle of side 1."""
+        """Length on the triangle of side 1."""
         a, b, c = (q - p for p, q in zip(self.first, self.second, strict=True))
         return math.sqrt((a * a + b * b + c * c) / 2)
 
@@ -164,7 +164,7 @@ class Family:
 
     @property
     def plait_points(self) -> list[Floats]:
-        """Where tie lines shrink to a point, [3] each."""
+        """Plait points, [3] each: tie lines shrink to a point there."""
         return [self.first[end] for end, is_plait in zip((0, -1), self.plait, strict=True) if is_plait]
 
 
@@ -238,7 +238,7 @@ class PhaseMap:
         return Equilibria(count, amounts, compositions)
 
     def _split(self, x: Floats) -> tuple[float, TieLine] | None:
-        """How a mixture [3] splits, that lies near tie lines where Newton's method was lost; None when it is stable."""
+        """Phases of a mixture [3] near tie lines at which Newton's method failed; None when it is stable."""
         plane = np.where(x > 0, np.log(np.where(x > 0, x, 1.0)) / np.array(self.mixing.sizes) + excess_potentials(self.mixing, x), 0.0)
         depth = np.where((_GRID[:, x == 0] == 0).all(axis=1), self._energy - _GRID @ plane, np.inf)
         k = int(np.argmin(depth))
@@ -268,11 +268,11 @@ class _Guess:
     """[k, 3]: from the middle to the second phase."""
 
     def of(self, rows: NDArray[Any]) -> "_Guess":
-        """Some of them."""
+        """A selection of them."""
         return _Guess(self.ratios[rows], self.share[rows], self.middle[rows], self.half[rows])
 
     def is_like(self, f: Floats, first: Floats, second: Floats) -> NDArray[np.bool_]:
-        """Whether tie lines are the ones that were meant, [k]."""
+        """Whether tie lines are near to the expected ones, [k]."""
         length, guessed = ((second - first) ** 2).sum(axis=1), 4 * (self.half**2).sum(axis=1)
         like: NDArray[np.bool_] = (np.abs(f - self.share) < 0.5) & (length > 0.1 * guessed)
         return like
@@ -402,7 +402,7 @@ def _middle_tie_line(mixing: Mixing, first: Floats, second: Floats) -> TieLine |
 
 
 def _followed(mixing: Mixing, line: TieLine | None, x: Floats) -> tuple[float, TieLine] | None:
-    """From one tie line to that through x [3], in steps as small as needed."""
+    """Follow the tie lines from one to that through x [3], in steps as small as needed."""
     if line is None:
         return None
     start, gone, step = np.array(line.middle), 0.0, 0.25
@@ -754,7 +754,7 @@ class _Search:
         return triangle
 
     def lowest(self, phases: Floats) -> tuple[float, int]:
-        """How far g goes below the tangent plane of phases [p, 3] at most, and where on the grid."""
+        """Largest distance of g below the tangent plane of phases [p, 3], and its place on the grid."""
         richest = phases[np.argmax(phases, axis=0), [0, 1, 2]]
         if richest.min() < 1e-280:
             return 0.0, 0
@@ -964,7 +964,7 @@ def _joined(one: Family, two: Family) -> Family:
 
 
 def _lower_hull(t: Floats, g: Floats) -> list[int]:
-    """Which points of a curve lie on its lower convex hull. Source: Andrew, Inf. Process. Lett. 9 (1979) 216."""
+    """Indices of the points of a curve on its lower convex hull. Source: Andrew, Inf. Process. Lett. 9 (1979) 216."""
     kept: list[int] = []
     for k in range(len(t)):
         while len(kept) > 1:
@@ -1021,7 +1021,8 @@ def _three_phases(mixing: Mixing, guess: Floats) -> Floats | None:
 
 
 def _is_flat(triangle: Floats) -> bool:
-    """Whether three phases are not three: two of them the same, or a small row near a plait point, where the equations hold anywhere."""
+    """Whether three phases are not distinct: two are equal, or all are in a small row near a plait point."""
+    # Near a plait point every point of such a row solves the equations.
     points = triangle @ _CORNERS
     sides = np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1)
     height = abs(float(np.linalg.det(triangle))) * math.sqrt(3) / 2 / sides.max()

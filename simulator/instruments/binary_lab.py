@@ -59,9 +59,9 @@ class BinaryLab(PhaseLab):
     """The twin of a lab for two components A and B. Satisfies `KnowsDiagram` as well."""
 
     CONSTANTS: ClassVar[Mapping[str, Constant]] = {}
-    """What an instructor may set, or draw."""
+    """Constants that an instructor may set, or draw."""
     constants: Mapping[str, float]
-    """What they are in this system."""
+    """Their values in this system."""
 
     def __init__(
         self,
@@ -116,19 +116,19 @@ class BinaryLab(PhaseLab):
         return found
 
     def _properties(self, found: Equilibrium, x: Floats, T: Floats) -> Mapping[str, Floats]:
-        """What the instrument sees besides the fractions, [n] each."""
+        """Properties that the instrument reads besides the fractions, [n] each."""
         return {}
 
     def _special_points(self) -> Sequence[Mark]:
         """Points with a name that the equilibrium does not know of by itself, such as melting points."""
         return ()
 
-    def _telling_temperature(self) -> float:
-        """Where the section is cut when nobody says."""
+    def _section_temperature(self) -> float:
+        """Temperature of the section when none is given."""
         return sum(self.window) / 2
 
     def _name_of_boundary(self, phase: Phase, other: Phase) -> str:
-        """What a chemist calls the boundary of a phase towards the field that it shares with another one."""
+        """Name of the boundary of a phase towards the field that it shares with another one."""
         is_liquid = [p.name == "liquid" for p in (phase, other)]
         if all(is_liquid):
             return "binodal"
@@ -141,7 +141,7 @@ class BinaryLab(PhaseLab):
             InvalidInput: The furnace does not go there.
         """
         low, high = self.window
-        cut = min(max(self._telling_temperature(), low), high) if at is None else at
+        cut = min(max(self._section_temperature(), low), high) if at is None else at
         if not low <= cut <= high:
             raise InvalidInput(f"a section at {cut:g} K is outside the furnace's [{low:g}, {high:g}] K")
         lines, marks = self._lines_and_marks()
@@ -182,7 +182,7 @@ class BinaryLab(PhaseLab):
         return (*_named_once(boundaries), *connections, *self._spinodals()), tuple(marks)
 
     def _is_single(self, x: float, T: float) -> bool:
-        """Whether a critical point is seen, and not covered by a field of two phases."""
+        """Whether a critical point is visible, and not covered by a field of two phases."""
         return bool(binary_equilibrium(self._phases, [x], T * (1 + 1e-7)).phases[0, 1] == ONE)
 
     def _spinodals(self) -> list[Line]:

@@ -1,14 +1,12 @@
-"""A color mixer that is not there: pumps, a cell, a lamp and a sensor, as imperfect as a rig for 200 USD.
+"""Simulated color mixer: pumps, a cell, a lamp and a sensor, as imperfect as a rig for 200 USD.
 
-Satisfies `frugaltwin.instruments.Mixer`. What is modeled, and where its size comes from, stands at `Imperfections` and `Pump`; what
-is in the bottles, and what light does in the cell, at `Liquids`.
+Satisfies `frugaltwin.instruments.Mixer`. What is modeled, and where its size comes from, stands at `Imperfections` and `Pump`. The
+liquids are described by `Liquids`.
 """
 
 import math
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Self
 
 import numpy as np
@@ -18,88 +16,21 @@ from frugaltwin.color import cie_table
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.instruments import Reading
-from simulator.equations.dyes import transmittance
+from simulator.instruments.dyed_water import DYED_WATER
+from simulator.instruments.liquids import Liquids
 from simulator.instruments.sensors import Sensor
 
 Seed = int | tuple[int, ...]
 
 CELL_VOLUME = 8.0  # mL: what fits in before it spills
-PATH = 1.0  # cm
 RESIDUE = 0.3  # mL that a drained cell still holds
 RATE = 1.6  # mL/s: what a 100 mL/min peristaltic pump delivers
 DRAIN_SECONDS = 6.0  # the drain is timed: it empties a full cell and then draws air
 
-# µL of food color per mL of stock solution: full doses reach an absorbance of about 1.5 at their peak.
-STOCKS = {"red": 0.26, "yellow": 0.30, "blue": 0.13}
-
-
-@dataclass(frozen=True)
-class Pump:
-    """A calibrated peristaltic pump: asked for V mL it delivers slope·V + offset, give or take."""
-
-    slope: float
-    """What the calibration left over."""
-    offset: float
-    """mL. Uncalibrated pumps of the PumpBot rig deliver 0.11–0.30 mL too much; a calibration leaves some µL."""
-    dead_volume: float
-    """mL of tube that the first dose after connecting has to fill."""
-    rate: float
-    """mL/s. PumpBot's pumps: 1.9–2.7 mL/s."""
-
-
-PUMPS = {
-    "red": Pump(slope=1.012, offset=0.006, dead_volume=0.25, rate=1.55),
-    "yellow": Pump(slope=0.987, offset=0.003, dead_volume=0.25, rate=1.70),
-    "blue": Pump(slope=1.006, offset=-0.004, dead_volume=0.25, rate=1.60),
-    "water": Pump(slope=0.996, offset=0.005, dead_volume=0.25, rate=1.65),
-}
-
-
-@dataclass(frozen=True)
-class Bottle:
-    """A liquid at its pump. Prices are assumptions of this project, to be replaced by yours."""
-
-    pump: Pump
-    price: float
-    """USD per mL."""
-    strength: float = 0.0
-    """How much of what acts on light is in a mL; 0 for water, which only thins."""
-    drying: float = 0.005
-    """How much stronger it gets in an open bottle, per hour."""
-
-
-@dataclass(frozen=True)
-class Liquids:
-    """What is in the bottles, and what light does in the cell."""
-
-    bottles: Mapping[str, Bottle]
-    """By name, in the order in which they are dosed. ``water`` is among them: it rinses."""
-    light: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-    """The fraction of the lamp's light that the sensor sees, [..., 81], for how much of each liquid with a strength is in a mL of the
-    cell, [..., k]. An empty cell holds nothing: zeros."""
-    waste: float = 0.001
-    """USD per mL, disposal."""
-
-    @property
-    def strengths(self) -> dict[str, float]:
-        """Of the k liquids that act on light."""
-        return {name: bottle.strength for name, bottle in self.bottles.items() if bottle.strength}
-
-    def money(self, volumes: Mapping[str, float]) -> float:
-        """USD that `volumes` of the bottles cost, mL, their disposal included."""
-        return sum(volume * (self.bottles[name].price + self.waste) for name, volume in volumes.items())
-
-
-DYED_WATER = Liquids(
-    {name: Bottle(PUMPS[name], 0.02, strength) for name, strength in STOCKS.items()} | {"water": Bottle(PUMPS["water"], 0.0005)},
-    partial(transmittance, path=PATH),
-)
-"""Stock solutions of dyes, made up by hand, and distilled water from a shop."""
-
 
 @dataclass(frozen=True)
 class Imperfections:
-    """How much of each imperfection there is: 1 is as on a rig, 0 is none, 2 is twice as bad.
+    """Sizes of all imperfections: 1 is as on a rig, 0 is none, 2 is twice as bad.
 
     ================ ===================================================================================================
     pump_bias        slope and offset that the pump calibration left over
@@ -128,12 +59,12 @@ class Imperfections:
                 raise InvalidInput(f"{name} = {scale:g} is no scale of an imperfection: 0 is none, 1 as on a rig, 10 the most")
 
     def scaled(self, factor: float) -> "Imperfections":
-        """All of them times `factor`."""
+        """All imperfections times `factor`."""
         return Imperfections(**{name: scale * factor for name, scale in vars(self).items()})
 
 
 def dosed(volumes: NDArray[np.float64], liquids: Liquids, imperfections: Imperfections) -> NDArray[np.float64]:
-    """What arrives in the cell, mL, [..., n], when `volumes` [..., n] of the n bottles are asked for, but for random errors.
+    """Volumes that arrive in the cell, mL, [..., n], when `volumes` [..., n] of the n bottles are asked for, without random errors.
 
     A volume of 0 is not dosed at all.
     """
@@ -144,7 +75,7 @@ def dosed(volumes: NDArray[np.float64], liquids: Liquids, imperfections: Imperfe
 
 
 class Cell:
-    """What is wet and what is bright of a mixer: liquids in tubes and cell, and what the sensor counts. Its user keeps the time."""
+    """Liquids in the tubes and the cell of a mixer, and the counts of its sensor. Its user keeps the time."""
 
     def __init__(self, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids) -> None:
         self._random = np.random.default_rng(seed)
@@ -160,13 +91,13 @@ class Cell:
         self.use(sensor)
 
     def use(self, sensor: Sensor) -> None:
-        """Look with another sensor, or with other registers of the same one."""
+        """Use another sensor, or other registers of the same one."""
         self._sensor = sensor
         self._light = sensor.counts_per_light(cie_table()["led_b4"])
         self._room = self._light.sum(axis=1) * 0.005 * self._imperfections.room_light
 
     def delivered(self, bottle: str, volume: float) -> float:
-        """What a pump really delivers, mL, that was calibrated once and is asked for `volume` mL."""
+        """Volume that a calibrated pump really delivers, mL, when it is asked for `volume` mL."""
         scale, pump = self._imperfections, self._liquids.bottles[bottle].pump
         volume_out = volume + scale.pump_bias * ((pump.slope - 1) * volume + pump.offset)
         if scale.pump_error:
@@ -174,7 +105,7 @@ class Cell:
         return max(0.0, volume_out)
 
     def add(self, bottle: str, volume: float, at: float) -> None:
-        """`volume` mL leave a pump at the time `at`; what its tube does not keep arrives."""
+        """Pump `volume` mL at the time `at`; they arrive, less the part that fills the tube."""
         that = self._liquids.bottles[bottle]
         if dead := self._dead[bottle]:
             self._dead[bottle] = max(0.0, dead - volume)
@@ -184,7 +115,7 @@ class Cell:
         self.volume += volume
 
     def drain(self, volume: float = math.inf) -> None:
-        """Up to `volume` mL leave; a residue stays."""
+        """Let up to `volume` mL leave; a residue stays."""
         left = max(RESIDUE * self._imperfections.carry_over, self.volume - volume)
         kept = min(1.0, left / self.volume) if self.volume else 0.0
         for liquid in self._amounts:
@@ -192,7 +123,7 @@ class Cell:
         self.volume *= kept
 
     def counts(self, lamp: float, at: float) -> list[int]:
-        """What the sensor counts at the time `at`, channel by channel as in its `bands`, with the lamp on (1) or off (0)."""
+        """Counts of the sensor at the time `at`, channel by channel as in its `bands`, with the lamp on (1) or off (0)."""
         counts = self._room * (1 + math.sin(2 * math.pi * at / 1200 + self._room_phase) / 3) + self._sensor.dark_counts
         if lamp:
             counts += lamp * self._lamp(at) * (self._light @ self.transmittance())
@@ -200,7 +131,7 @@ class Cell:
         return digits
 
     def transmittance(self) -> NDArray[np.float64]:
-        """Of what is in the cell, [81]."""
+        """Transmittance of the liquid in the cell, [81]."""
         volume = self.volume or 1.0  # an empty cell holds no liquid either
         return self._liquids.light(np.array([amount / volume for amount in self._amounts.values()]))
 
@@ -216,7 +147,7 @@ class Cell:
 
 @dataclass
 class SimulatedMixer:
-    """Bottles with pumps, a stirred cell, a white LED and a color sensor on a virtual clock and with a purse."""
+    """Bottles with pumps, a stirred cell, a white LED and a color sensor on a virtual clock; it counts time, money and liquid."""
 
     sensor: Sensor
     imperfections: Imperfections = Imperfections()

@@ -1,4 +1,4 @@
-"""What looks at a sample of a phase lab: a turbidimeter, a powder diffractometer, a calorimeter. Each is an `Instrument`.
+"""Instruments of a phase lab: a turbidimeter, a powder diffractometer, a calorimeter. Each is an `Instrument`.
 
 The label that an instrument infers comes from the reading alone. Near a boundary, where less of a phase is there than the detection
 limit, it is the label of the field next door, as on a rig.
@@ -23,7 +23,7 @@ LATTICE_HEAT_CAPACITY = 24.94  # J/(mol K)
 
 
 def spread(fractions: ArrayLike, compositions: ArrayLike) -> Floats:
-    """Variance of the composition over the phases of a sample, [...]: what makes it scatter light.
+    """Variance of the composition over the phases of a sample, [...]: it makes the sample scatter light.
 
     Σ_i f_i |x_i - x̄|², which for two phases is f (1-f) |Δx|². Light is scattered in proportion to the mean square of the
     fluctuations of the refractive index, which is taken as linear in the composition.
@@ -126,12 +126,12 @@ class Diffractometer:
 
     @cached_property
     def patterns(self) -> Floats:
-        """Of every phase, [p, 12]."""
+        """Patterns of every phase, [p, 12]."""
         return np.array([liquid_pattern() if a is None else powder_pattern(a) for a in self.lattices.values()])
 
     @cached_property
     def fits(self) -> tuple[tuple[str, ...], Floats, Floats]:
-        """Every label; what turns a reading into shares [sets, p, 12], 0 for phases not in the set; and into residuals [sets, 12, 12].
+        """Every label; matrices from a reading to shares [sets, p, 12], 0 for phases not in the set, and to residuals [sets, 12, 12].
 
         Both have the base line taken out.
         """
@@ -152,11 +152,11 @@ class Diffractometer:
 
     @cached_property
     def _absent(self) -> Floats:
-        """1 for the phases that a set does not have, [sets, p]: they are no reason against it."""
+        """Mask [sets, p], 1 for the phases that a set does not have: they are no reason against it."""
         return np.array([[float(name not in phases) for name in self.lattices] for _, phases in self._sets])
 
     def shares(self, reading: Floats, label: str) -> dict[str, float]:
-        """How much of every phase of a label a reading [12] speaks for; they need not add up to 1."""
+        """Shares of every phase of a label that fit a reading [12] best; they need not add up to 1."""
         labels, fits, _ = self.fits
         fitted = fits[labels.index(label)] @ reading
         return {name: float(share) for name, share in zip(self.lattices, fitted, strict=True) if name in self.labels[label]}

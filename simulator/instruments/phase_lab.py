@@ -1,6 +1,6 @@
 """A sample, a furnace and an instrument: the driver that the twins of phase diagrams share.
 
-A twin is a `PhaseLab` that says what is true (`states`). All that a lab adds stands here and at the instrument: time and money,
+A twin is a `PhaseLab` that computes the truth (`states`). All that a lab adds stands here and at the instrument: time and money,
 ramps, noise, drift, and a label that is inferred from the reading, and so can be wrong.
 """
 
@@ -28,17 +28,17 @@ BASE_LINE_MEMORY = 8 * 3600.0  # s: how fast a base line comes back to zero
 
 @dataclass(frozen=True)
 class State:
-    """What a sample is at equilibrium."""
+    """Equilibrium state of a sample."""
 
     label: str
     fractions: Mapping[str, float]
     """Phase → its mole fraction of the sample; they add up to 1."""
     properties: Mapping[str, float] = field(default_factory=dict[str, float])
-    """What else an instrument sees: a contrast, an enthalpy."""
+    """Other quantities that an instrument reads: a contrast, an enthalpy."""
 
 
 class Instrument(Protocol):
-    """What looks at the sample, and how wrongly."""
+    """An instrument that reads the sample, and its errors."""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -47,7 +47,7 @@ class Instrument(Protocol):
 
     @property
     def cost(self) -> Cost:
-        """Of one reading."""
+        """Cost of one reading."""
         ...
 
     @property
@@ -57,7 +57,7 @@ class Instrument(Protocol):
 
     @property
     def drift(self) -> float | Floats:
-        """How far the base line, one for all m, wanders in an hour, one standard deviation (of each, where it is [m]); twice as far
+        """Drift of the base line, one for all m, in an hour, one standard deviation (of each, where it is [m]); twice as far
         in the long run."""
         ...
 
@@ -66,7 +66,7 @@ class Instrument(Protocol):
         ...
 
     def inferred(self, reading: Floats) -> str:
-        """The label that a reading [m] speaks for."""
+        """The label that a reading [m] indicates."""
         ...
 
 
@@ -84,30 +84,30 @@ class Furnace:
     soak: float = 600.0
     """s at temperature before the reading."""
     exchange: Cost = Cost(seconds=120.0, money=0.40)
-    """Of making and loading a new sample."""
+    """Cost of making and loading a new sample."""
     power: float = 0.3 / 3600
     """USD/s while it is on."""
     temperature: float = ROOM_TEMPERATURE
     """K, now."""
     sample: tuple[float, ...] | None = None
-    """The composition that is in it."""
+    """Composition of the sample in it."""
 
     def price(self, sample: tuple[float, ...], temperature: float) -> Cost:
-        """What it takes to have this sample at equilibrium at this temperature."""
+        """Cost of bringing this sample to equilibrium at this temperature."""
         step = temperature - self.temperature
         seconds = self.soak + (step / self.heating if step > 0 else -step / self.cooling)
         cost = Cost(seconds, seconds * self.power)
         return cost if sample == self.sample else cost + self.exchange
 
     def go(self, sample: tuple[float, ...], temperature: float) -> Cost:
-        """Do it."""
+        """Load this sample and bring it to this temperature."""
         cost = self.price(sample, temperature)
         self.sample, self.temperature = sample, temperature
         return cost
 
 
 class PhaseLab(ABC):
-    """A twin of a lab that finds out which phases a sample has. Satisfies `Driver`, `KnowsTruths`, `Estimates` and `Resumes`.
+    """Twin of a lab that finds the phases of a sample. Satisfies `Driver`, `KnowsTruths`, `Estimates` and `Resumes`.
 
     The outcomes are the label `phase`, then what the instrument reads.
     """
@@ -203,15 +203,15 @@ class PhaseLab(ABC):
         return [self._named(state.label, signal) for state, signal in zip(states, signals, strict=True)]
 
     def estimate(self, settings: Settings) -> Cost:
-        """What `perform` takes from where the furnace is now."""
+        """Cost of `perform` from the present state of the furnace."""
         return self._furnace.price(*self._sample(settings)) + self._instrument.cost
 
     def stop(self) -> None:
-        """The furnace is off; the next `perform` raises `Stopped` until the lab is entered again."""
+        """Switch the furnace off; the next `perform` raises `Stopped` until the lab is entered again."""
         self._stop.set()
 
     def __exit__(self, *failure: object) -> None:
-        """The furnace is off."""
+        """Switch the furnace off."""
         self._stop.set()
 
     def _sample(self, settings: Settings) -> tuple[tuple[float, ...], float]:
@@ -254,7 +254,7 @@ class Constant:
     drawn: tuple[float, float]
     """The range that `system=N` draws it from, uniformly."""
     allowed: tuple[float, float]
-    """What still has a physical meaning, the ends included."""
+    """Limits of physical meaning, the ends included."""
     unit: str
     meaning: str
 

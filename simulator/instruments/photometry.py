@@ -18,16 +18,16 @@ from frugaltwin.procedure import Procedure
 
 @dataclass(frozen=True)
 class Workflow:
-    """What a photometer does with its mixer. Every procedure leaves the cell drained."""
+    """Procedures of a photometer. Every one leaves the cell drained."""
 
     prime: Procedure
-    """On connecting, so that the tubes are full."""
+    """Procedure on connecting, which fills the tubes."""
     reference: Procedure
     """Gives two readings: the dark, then the lamp through the clean reference."""
     sample: Procedure
     """Gives one reading, of the mixture that the settings ask for."""
     clean: str = "clean water"
-    """What the reference is."""
+    """Name of the reference."""
     reference_every: int = 5
     """Samples between two looks at the reference: the lamp drifts."""
 
@@ -46,7 +46,7 @@ class Photometer(ABC):
 
     @abstractmethod
     def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:
-        """What a sample's light says: a fraction of the reference's by channel, noise included, so that 1 can be exceeded."""
+        """Outcomes from a sample's light: a fraction of the reference's by channel, noise included, so that 1 can be exceeded."""
 
     def __enter__(self) -> Self:
         self._mixer.__enter__()
@@ -87,7 +87,7 @@ class Photometer(ABC):
         return self._performed > 0 and self._performed % self._workflow.reference_every == 0
 
     def _read_sample(self, settings: Settings) -> tuple[Outcomes, dict[str, float | str]]:
-        if not self._is_clean:  # a procedure failed in the middle: nobody knows what is in the cell
+        if not self._is_clean:  # a procedure failed in the middle: the contents of the cell are unknown
             self._mixer.drain()
             self._workflow.prime.perform(self._mixer, {})
             self._read_references()

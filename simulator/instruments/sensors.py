@@ -37,12 +37,12 @@ class Sensor:
     step_seconds: float
     full_scale: int
     passes: int
-    """How often it integrates until it has read every channel."""
+    """Number of integrations until every channel is read."""
     reference_exposure: float
     """gain · steps at which the brightest channel reads 60 % of `reference_counts` through a cell of water."""
     reference_counts: int
     registers: tuple[int, ...]
-    """As a chip takes them: gain, atime and, for the AS7341, astep."""
+    """Registers of the chip: gain, atime and, for the AS7341, astep."""
     dark_counts: float = 2.0
     """Mean counts without light."""
     shot_noise: float = 0.065
@@ -62,7 +62,7 @@ class Sensor:
 
     @property
     def read_seconds(self) -> float:
-        """How long one look at every channel takes, s."""
+        """Time to read every channel once, s."""
         return self.passes * self.steps * self.step_seconds
 
     def counts_per_light(self, lamp: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Liquids that separate and settle: a camera that sees how high the layers stand, and the lab that the ternary twins share."""
+"""Liquids that separate and settle: a camera that reads the heights of the layers, and the lab that the ternary twins share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

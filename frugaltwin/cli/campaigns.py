@@ -1,0 +1,205 @@
+"""Commands that run campaigns and show those of the store."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from frugaltwin.cli.console import FAILED, INTERRUPTED, progress, say, show_line, show_rows
+from frugaltwin.cli.open_campaign import open_campaign, specification, stored_campaign
+from frugaltwin.cli.options import (
+    STORE,
+    AsJson,
+    BudgetText,
+    CampaignName,
+    DriverName,
+    File,
+    GoalText,
+    Name,
+    Options,
+    Seed,
+    StopScore,
+    StorePath,
+    StrategyName,
+)
+from frugaltwin.errors import InvalidInput
+from frugaltwin.files import check_writable
+
+if TYPE_CHECKING:
+    from frugaltwin.campaign import Campaign
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def run(
+    file: File = None,
+    driver: DriverName = None,
+    option: Options = None,
+    goal: GoalText = None,
+    strategy: StrategyName = None,
+    budget: BudgetText = None,
+    stop: StopScore = None,
+    seed: Seed = None,
+    name: Name = None,
+    store: StorePath = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="The HTML report; NAME.html beside the store by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Run a campaign to its end, or go on with one. Without arguments: match a color on the color-mixing twin."""
+    spec = specification(file, driver, option, goal, strategy, budget, stop, seed, name, store)
+    campaign = open_campaign(spec)
+    report = report or spec.store.with_name(f"{campaign.name}.html")
+    check_writable(report)
+    campaign.store.check_writable()
+    from rich.console import Console
+
+    from frugaltwin.cli import run_display
+    from frugaltwin.pictures.report import write
+
+    begun = campaign.record()
+    display = run_display.JsonDisplay(begun) if as_json else run_display.TableDisplay(begun, Console())
+    with display, _stopped_by_ctrl_c(campaign) as interrupted:
+        for trial in campaign.run():
+            display.show(trial)
+    if interrupted:
+        campaign.stopped_because = "interrupted"
+    ended = campaign.record()
+    with progress("writing the report", 1) as step:
+        write(ended, report, step=step)
+    display.end(ended, report)
+    if interrupted:
+        say(f"Stopped; every trial is kept. Go on with: frugaltwin run --name {campaign.name}{_store_flag(store)}")
+        return INTERRUPTED
+    return FAILED if campaign.is_failing else 0
+
+
+@app.command()
+def suggest(
+    name: CampaignName,
+    driver: DriverName = None,
+    option: Options = None,
+    goal: GoalText = None,
+    strategy: StrategyName = None,
+    seed: Seed = None,
+    store: StorePath = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Number of settings to suggest.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Suggest what to try next, for an experiment done by hand; `tell` stores its result."""
+    campaign = open_campaign(specification(None, driver, option, goal, strategy, None, None, seed, name, store))
+    for suggestion in campaign.suggest(count):
+        settings, why = suggestion.settings, suggestion.why
+        if as_json:
+            show_line(json.dumps({"event": "suggestion", "settings": dict(settings)} | ({"why": why} if why else {}), ensure_ascii=False))
+        else:
+            show_line(",".join(f"{k}={v!r}" if isinstance(v, float) else f"{k}={v}" for k, v in settings.items()))
+            if why:
+                say(f"  {why}")
+
+
+@app.command()
+def tell(
+    name: CampaignName,
+    settings: Annotated[str, typer.Option(metavar="KEY=VALUE,…", help="The settings of the experiment; or the same as JSON.")],
+    outcomes: Annotated[str | None, typer.Option(metavar="KEY=VALUE,…", help="The measured outcomes; or the same as JSON.")] = None,
+    failed: Annotated[str | None, typer.Option(metavar="WHY", help="Instead of outcomes: the reason why there are none.")] = None,
+    cost: Annotated[str | None, typer.Option(metavar="KEY=N,…", help="The cost: seconds=60,money=0.1,volume=12.")] = None,
+    driver: DriverName = None,
+    option: Options = None,
+    goal: GoalText = None,
+    strategy: StrategyName = None,
+    seed: Seed = None,
+    store: StorePath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add an experiment that was done by hand."""
+    from frugaltwin.cli.run_display import trial_event
+    from frugaltwin.costs import Cost
+    from frugaltwin.experiment import quantity
+    from frugaltwin.tables import pairs
+
+    if (outcomes is None) == (failed is None) or (failed is not None and not failed.strip()):
+        raise InvalidInput("tell needs --outcomes, or --failed and why")
+    spent = pairs("--cost", cost) if cost else {}
+    for key, amount in spent.items():
+        if key not in ("seconds", "money", "volume") or not isinstance(amount, float) or not 0 <= amount < float("inf"):
+            raise InvalidInput(f"--cost {key}={amount}: it takes seconds, money and volume, each a number from 0 up")
+    if all(word is None for word in (driver, option, goal, strategy, seed)):
+        stored_campaign(name, store)  # a misspelled name begins no campaign
+    campaign = open_campaign(specification(None, driver, option, goal, strategy, None, None, seed, name, store))
+    trial = campaign.tell(pairs("--settings", settings), None if outcomes is None else pairs("--outcomes", outcomes), Cost(**spent), failed)
+    if as_json:
+        record = campaign.record()
+        show_line(json.dumps(trial_event(record, trial, record.trials), allow_nan=False, ensure_ascii=False))
+        return
+    score = campaign.score(trial)
+    show_line(
+        f"stored as experiment {trial.number} of {name}" + (f", score {quantity(score, campaign.goal.unit)}" if score is not None else "")
+    )
+
+
+@app.command("list")
+def list_campaigns(store: StorePath = None, as_json: AsJson = False) -> None:
+    """List the campaigns of the store."""
+    from frugaltwin.store import Store
+
+    opened = Store(store or STORE)
+    records, counts = opened.campaigns(), opened.counts()
+    rows = [
+        {"name": r.name, "trials": counts.get(r.name, 0), "driver": r.body["driver"]["name"], "goal": r.body["goal"]}
+        | {"strategy": r.body["strategy"]["name"], "seed": r.body["seed"], "started": r.created_at}
+        for r in records
+    ]
+    if not rows and not as_json:
+        say(f"no campaigns in {opened.path} yet; begin one with: frugaltwin run")
+    show_rows(rows, as_json)
+
+
+@app.command()
+def show(name: CampaignName, store: StorePath = None, as_json: AsJson = False) -> None:
+    """Show the trials of a campaign and what it recommends."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from frugaltwin.cli import run_display
+
+    record = stored_campaign(name, store).record()
+    unseen = replace(record, trials=())
+    display = run_display.JsonDisplay(unseen) if as_json else run_display.TableDisplay(unseen, Console())
+    with display:
+        for trial in record.trials:
+            display.show(trial)
+    display.end(record, None)
+
+
+@contextmanager
+def _stopped_by_ctrl_c(campaign: Campaign) -> Iterator[list[int]]:
+    """Stop the campaign on Ctrl-C, after its trial is stored; a second Ctrl-C ends at once."""
+    caught: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        campaign.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _store_flag(store: Path | None) -> str:
+    return f" --store {store}" if store else ""

@@ -1,0 +1,66 @@
+"""Options that several commands share, and their texts as values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from frugaltwin.errors import InvalidInput
+
+STORE = Path("frugaltwin.db")
+
+File = Annotated[Path | None, typer.Argument(metavar="FILE", help="A campaign file (TOML); options override it.")]
+DriverName = Annotated[
+    str | None,
+    typer.Option(
+        "--driver",
+        metavar="NAME",
+        help="Driver that performs the experiments: see `frugaltwin catalog`; or a service's http://…/rigs/NAME.",
+    ),
+]
+Options = Annotated[list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the driver; may be repeated.")]
+GoalText = Annotated[
+    str | None, typer.Option("--goal", metavar="GOAL", help="match-color:#8fb04a, match-color:coral, minimize:COLUMN, maximize:COLUMN …")
+]
+StrategyName = Annotated[
+    str | None, typer.Option("--strategy", metavar="NAME", help="Strategy that chooses the next settings; see `frugaltwin catalog`.")
+]
+BudgetText = Annotated[
+    str | None,
+    typer.Option("--budget", metavar="N|KEY=N,…", help="Runs in all, or any of runs=12,seconds=900,money=1.5,volume=300."),
+]
+StopScore = Annotated[float | None, typer.Option("--stop", metavar="SCORE", help="End as soon as a reading is this good or better.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Random seed; 0 by default.")]
+Name = Annotated[str | None, typer.Option("--name", help="Name of the campaign; one that exists goes on where it stopped.")]
+StorePath = Annotated[Path | None, typer.Option("--store", metavar="FILE", help="The SQLite file; frugaltwin.db by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else.")]
+Truth = Annotated[bool, typer.Option("--truth", help="Draw the truth of the twin over a map, and print how much of the map is right.")]
+CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of the store.")]
+
+
+def driver_options(pairs: list[str] | None) -> dict[str, str]:
+    """The options of a driver from ``KEY=VALUE``, one each.
+
+    Raises:
+        InvalidInput: One is not of that form.
+    """
+    options = {}
+    for pair in pairs or []:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise InvalidInput(f"--option {pair}: write KEY=VALUE")
+        options[key.strip()] = text
+    return options
+
+
+def budget_fields(text: str | None) -> dict[str, Any] | None:
+    """The fields of a budget from ``12`` or ``runs=12,seconds=900``."""
+    from frugaltwin.tables import pairs
+
+    if text is None:
+        return None
+    budget: dict[str, Any] = pairs("--budget", text if "=" in text else f"runs={text}")
+    runs = budget.get("runs")
+    return budget | ({"runs": int(runs)} if isinstance(runs, float) and runs.is_integer() else {})

@@ -1,0 +1,138 @@
+"""Commands that read and write tables: predictions, exports, simulated outcomes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from frugaltwin.cli.console import FAILED, progress, say
+from frugaltwin.cli.open_campaign import stored_campaign
+from frugaltwin.cli.options import CampaignName, Options, Seed, StorePath, driver_options
+from frugaltwin.errors import InvalidInput
+from frugaltwin.files import check_writable, write_text
+
+if TYPE_CHECKING:
+    from frugaltwin.plugins import Driver
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def predict(
+    name: CampaignName,
+    settings: Annotated[Path, typer.Option(metavar="IN.csv", help="A table of settings: columns by name.")],
+    out: Annotated[Path, typer.Option(metavar="OUT.csv", help="The settings and the predictions, in the same order.")],
+    store: StorePath = None,
+) -> None:
+    """Predict the outcomes at other settings by a campaign's model: label and chances of a map, else mean and standard deviation."""
+    from frugaltwin.tables import read_settings, write_rows
+
+    campaign = stored_campaign(name, store)
+    rows = read_settings(settings, campaign.driver.experiment)
+    _check_output(out, settings)
+    write_rows(out, [row | dict(more) for row, more in zip(rows, campaign.predict(rows).rows(), strict=True)])
+    say(f"{len(rows)} rows written to {out}")
+
+
+@app.command()
+def export(
+    name: CampaignName,
+    form: Annotated[str, typer.Option("--format", metavar="csv|json", help="csv has one row per trial, json has everything.")] = "csv",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Standard output by default.")] = None,
+    store: StorePath = None,
+) -> None:
+    """Write a campaign as a table (csv) or with raw readings and provenance (json)."""
+    from dataclasses import asdict
+
+    from frugaltwin.experiment import total_cost
+    from frugaltwin.tables import format_rows, trial_columns, trial_rows
+
+    if form not in ("csv", "json"):
+        raise InvalidInput(f"--format {form}: it is csv or json")
+    campaign = stored_campaign(name, store)
+    rows = trial_rows(campaign.driver.experiment, campaign.trials, campaign.score)
+    if form == "csv":
+        text = format_rows(trial_columns(campaign.driver.experiment), rows)
+    else:
+        record = campaign.store.find(name)
+        body: dict[str, Any] = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}
+        raws = [dict(t.measurement.raw) if t.measurement else {} for t in campaign.trials]
+        body["trials"] = [row | {"raw": raw} for row, raw in zip(rows, raws, strict=True)]
+        body["spent"] = asdict(total_cost(campaign.trials))
+        text = json.dumps(body, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+        return
+    check_writable(out)
+    write_text(out, text)
+
+
+@app.command()
+def simulate(
+    driver: Annotated[str, typer.Argument(metavar="DRIVER", help="Driver that performs the settings; see `frugaltwin catalog`.")],
+    settings: Annotated[Path, typer.Option(metavar="IN.csv", help="A table of settings: columns by name.")],
+    out: Annotated[Path, typer.Option(metavar="OUT.csv", help="The settings and their outcomes, in the same order.")],
+    noise_free: Annotated[bool, typer.Option("--noise-free", help="The truth of a twin instead of readings.")] = False,
+    seed: Seed = None,
+    option: Options = None,
+) -> int:
+    """Perform every row of a table of settings on a driver and write the outcomes."""
+    from frugaltwin import catalog as known
+    from frugaltwin.errors import DriverError
+    from frugaltwin.plugins import KnowsTruth
+    from frugaltwin.tables import color_of, read_settings, write_rows
+
+    performer = known.make_driver(driver, driver_options(option), seed=0 if seed is None else seed)
+    if noise_free and not isinstance(performer, KnowsTruth):
+        raise InvalidInput(f"{driver} has no noise-free form; leave --noise-free out")
+    experiment = performer.experiment
+    rows = read_settings(settings, experiment)
+    _check_output(out, settings)
+    empty = dict.fromkeys([o.name for o in experiment.outcomes] + (["L", "a", "b"] if experiment.color else []))
+    written: list[dict[str, Any]] = []
+    failures = 0
+    with progress("simulating", len(rows)) as step:
+        for number, outcomes in enumerate(_outcomes(performer, rows, noise_free), start=1):
+            if isinstance(outcomes, DriverError):
+                failures += 1
+                say(f"row {number} failed: {outcomes}")
+                written.append(dict(rows[number - 1]) | empty)
+            else:
+                written.append(dict(rows[number - 1]) | dict(outcomes) | color_of(experiment, rows[number - 1], outcomes))
+            step(number, len(rows))
+    write_rows(out, written)
+    say(f"{len(written)} rows written to {out}" + (f", {failures} of them without outcomes" if failures else ""))
+    return FAILED if failures else 0
+
+
+def _outcomes(performer: Driver, rows: list[dict[str, float | str]], noise_free: bool) -> Iterator[Any]:
+    """The outcomes of every row, or the error that it fails with."""
+    from frugaltwin.errors import DriverError
+    from frugaltwin.plugins import KnowsTruth, KnowsTruths
+
+    is_asked_for_truth = noise_free and isinstance(performer, KnowsTruth)
+    if is_asked_for_truth and isinstance(performer, KnowsTruths):
+        try:
+            yield from performer.truths(rows)
+        except DriverError:  # of one of them: asked one by one, below, they say which
+            pass
+        else:
+            return
+    with nullcontext() if is_asked_for_truth else performer:
+        for row in rows:
+            try:
+                yield performer.truth(row) if is_asked_for_truth else performer.perform(row).outcomes  # type: ignore[attr-defined]
+            except DriverError as error:
+                yield error
+
+
+def _check_output(out: Path, settings: Path) -> None:
+    check_writable(out)
+    if out.exists() and out.samefile(settings):
+        raise InvalidInput(f"--out {out} would overwrite the settings; name another file")

@@ -1,0 +1,88 @@
+"""The record of a campaign: all that its pictures, its report and its displays show, as plain values that no longer change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
+
+from frugaltwin.budget import Budget, StopRule
+from frugaltwin.experiment import Experiment, Settings, Trial
+from frugaltwin.goals import Goal
+from frugaltwin.plugins import Driver, Recommends, Strategy
+from frugaltwin.state import Prediction, State
+
+Predict = Callable[[Sequence[Settings], Sequence[Trial]], Prediction]
+"""The prediction at some settings by a model that knows only these trials."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A campaign at one moment; made by `Campaign.record`."""
+
+    name: str
+    experiment: Experiment
+    goal: Goal
+    trials: Sequence[Trial]
+    """All trials up to that moment, in order."""
+    strategy: Strategy
+    predict: Predict
+    twin: Callable[[], Driver]
+    """Return the driver, for the truth that it may know. Raises a FrugalTwinError where it cannot be made any more."""
+    budget: Budget
+    stop_rule: StopRule | None
+    stopped_because: str | None
+    """The reason why the campaign ended; None while it has not."""
+    specification: Mapping[str, Any]
+    """Driver, goal, strategy and seed of the campaign, and where they are known its id and the versions it was started with."""
+    store: str
+    """The path of the store."""
+    started: str | None
+    """The time when the campaign was stored; None while it is not."""
+
+    @property
+    def strategy_name(self) -> str:
+        """The strategy's name in the catalog."""
+        return str(self.specification["strategy"]["name"])
+
+    def score(self, trial: Trial) -> float | None:
+        """The goal's score of a trial; None when it failed."""
+        return self.goal.score_of_trial(trial)
+
+    @property
+    def best(self) -> tuple[Trial, float] | None:
+        """The trial with the best reading and its score; None when there is none."""
+        return self.goal.best(self.trials)
+
+    @cached_property
+    def suggestion(self) -> Settings:
+        """The settings that the strategy would try next."""
+        return self.experiment.check(self.strategy.suggest(self._state)[0].settings)
+
+    @property
+    def is_recommended_by_model(self) -> bool:
+        """Whether a model makes the recommendation."""
+        return isinstance(self.strategy, Recommends)
+
+    @cached_property
+    def recommendation(self) -> Settings | None:
+        """The settings to use from now on: by the model where the strategy has one, else those of the best trial; None without readings."""
+        if self.best is None:
+            return None
+        if isinstance(self.strategy, Recommends):
+            return self.experiment.check(self.strategy.recommend(self._state))
+        return self.best[0].settings
+
+    @property
+    def _state(self) -> State:
+        return State(self.goal, self.trials)
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """Something that has a record: a campaign."""
+
+    def record(self) -> Record:
+        """The record as it is now."""
+        ...

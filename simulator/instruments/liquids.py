@@ -1,0 +1,56 @@
+"""Liquids of a mixer: bottles with their pumps, and the action of the liquids on light."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Pump:
+    """A calibrated peristaltic pump: asked for V mL it delivers slope·V + offset, with random errors."""
+
+    slope: float
+    """Relative error of the slope that the calibration leaves."""
+    offset: float
+    """mL. Uncalibrated pumps of the PumpBot rig deliver 0.11–0.30 mL too much; a calibration leaves some µL."""
+    dead_volume: float
+    """mL of tube that the first dose after connecting has to fill."""
+    rate: float
+    """mL/s. PumpBot's pumps: 1.9–2.7 mL/s."""
+
+
+@dataclass(frozen=True)
+class Bottle:
+    """A liquid at its pump. Prices are assumptions of this project, to be replaced by yours."""
+
+    pump: Pump
+    price: float
+    """USD per mL."""
+    strength: float = 0.0
+    """Amount of what acts on light in a mL; 0 for water, which only thins."""
+    drying: float = 0.005
+    """Relative rise of the strength in an open bottle, per hour."""
+
+
+@dataclass(frozen=True)
+class Liquids:
+    """The liquids in the bottles, and their action on light in the cell."""
+
+    bottles: Mapping[str, Bottle]
+    """Bottles by name, in the order in which they are dosed. ``water`` is among them: it rinses."""
+    light: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    """Fraction of the lamp's light that reaches the sensor, [..., 81], for the amount of each liquid with a strength in a mL of the
+    cell, [..., k]. An empty cell holds nothing: zeros."""
+    waste: float = 0.001
+    """USD per mL, disposal."""
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """Strengths of the k liquids that act on light."""
+        return {name: bottle.strength for name, bottle in self.bottles.items() if bottle.strength}
+
+    def money(self, volumes: Mapping[str, float]) -> float:
+        """USD that `volumes` of the bottles cost, mL, their disposal included."""
+        return sum(volume * (self.bottles[name].price + self.waste) for name, volume in volumes.items())
