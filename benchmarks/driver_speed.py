@@ -20,6 +20,7 @@ from frugaltwin.errors import DriverError
 from frugaltwin.experiment import Settings
 from frugaltwin.goals import Goal
 from frugaltwin.plugins import Driver, KnowsTruth, KnowsTruths
+from frugaltwin.state import State
 from frugaltwin.testing import Plugin
 
 HOME = Path(__file__).parents[1]
@@ -32,7 +33,7 @@ def drawn(driver: Driver) -> list[Settings]:
     first = driver.experiment.outcomes[0]
     goal: Goal = catalog.make_goal(f"map:{first.name}" if first.labels else f"minimize:{first.name}", driver)
     count = min(SETTINGS, len(driver.experiment.candidates) or SETTINGS)
-    return catalog.make_strategy("random", seed=1).suggest(driver.experiment, goal, [], count=count)
+    return [s.settings for s in catalog.make_strategy("random", seed=1).suggest(State(goal), count)]
 
 
 def performs(driver: Driver, settings: list[Settings]) -> float:

@@ -28,6 +28,7 @@ from frugaltwin import catalog
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
 from frugaltwin.goals import Map
 from frugaltwin.plugins import Predicts, Strategy
+from frugaltwin.state import State
 from simulator.table import Table
 
 DATA = Path(__file__).parent / "data"
@@ -92,8 +93,8 @@ def ours(name: str, goal: Map, seed: int) -> Step:
     candidates = goal.experiment.candidates
 
     def step(history: Sequence[Trial]) -> tuple[list[str], Settings]:
-        labels = model.predict(goal.experiment, goal, history, candidates).labels
-        (settings,) = chooser.suggest(goal.experiment, goal, history)
+        labels = model.predict(State(goal, history), candidates).labels
+        (settings,) = [s.settings for s in chooser.suggest(State(goal, history))]
         return labels, settings
 
     return step
@@ -171,7 +172,7 @@ def seconds(method: str, repeats: int = 5) -> float:
         else:
             strategy = catalog.make_strategy(method, seed=seed)
             begin = perf_counter()
-            strategy.suggest(experiment, goal, history)
+            [s.settings for s in strategy.suggest(State(goal, history))]
         times.append(perf_counter() - begin)
     return statistics.median(times[1:])  # the first one warms up
 

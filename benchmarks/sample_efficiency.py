@@ -29,6 +29,7 @@ from frugaltwin.color import cie_table
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import MatchColor
 from frugaltwin.plugins import Recommends, Strategy
+from frugaltwin.state import State
 from frugaltwin.tables import color_of
 from simulator.color_mixing import ColorMixing, color_mixing
 from simulator.instruments.dyed_water import PATH, STOCKS, absorptivities
@@ -101,7 +102,7 @@ def run(name: str, seed: int, runs: int, twin: Any) -> dict[str, Any]:
             begin = time.perf_counter()
             settings: Settings
             if ours is not None:
-                (settings,) = ours.suggest(twin.experiment, goal, history)
+                (settings,) = [s.settings for s in ours.suggest(State(goal, history))]
             else:
                 settings = recipe(x := peer.ask())
             result["seconds"].append(time.perf_counter() - begin)
@@ -114,7 +115,7 @@ def run(name: str, seed: int, runs: int, twin: Any) -> dict[str, Any]:
                 assert best is not None
                 asked = best[0].settings
                 if isinstance(ours, Recommends):
-                    asked = ours.recommend(twin.experiment, goal, history)
+                    asked = ours.recommend(State(goal, history))
                 elif peer is not None and (known := peer.best()) is not None:
                     asked = recipe(known)
                 result["recommended"][str(number)] = goal.score_of(asked, twin.truth(asked))

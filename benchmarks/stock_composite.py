@@ -4,14 +4,14 @@
 """
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from frugaltwin.experiment import Experiment, Settings, Trial, measured
-from frugaltwin.goals import Goal, scored
+from frugaltwin.experiment import measured
+from frugaltwin.goals import scored
+from frugaltwin.state import State, Suggestion
 from frugaltwin.tables import outcomes_array
 
 TOTAL = 4.0
@@ -25,10 +25,8 @@ class StockComposite:
 
     seed: int = 0
 
-    def suggest(
-        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
-    ) -> list[Settings]:
-        goal = scored(goal, "stock-composite")
+    def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        experiment, goal, history = state.experiment, scored(state.goal, "stock-composite"), state.trials
         from botorch.acquisition.logei import qLogNoisyExpectedImprovement
         from botorch.acquisition.objective import GenericMCObjective
         from botorch.fit import fit_gpytorch_mll
@@ -70,4 +68,4 @@ class StockComposite:
                 found, _ = optimize_acqf(acquisition, box, q=1, num_restarts=4, raw_samples=128, options=options)
             x = np.clip(found[0].numpy(), 0.0, 1.0)
         doses = dict(zip(names, x.tolist(), strict=True))
-        return [{**doses, "water": TOTAL - sum(doses.values())}]
+        return [Suggestion({**doses, "water": TOTAL - sum(doses.values())})]

@@ -20,6 +20,7 @@ from benchmarks.stock_composite import StockComposite
 from frugaltwin import catalog
 from frugaltwin.experiment import Trial
 from frugaltwin.goals import MatchColor
+from frugaltwin.state import State
 from simulator.color_mixing import color_mixing
 
 OURS = ("composite", "stock-composite", "bayesian")
@@ -33,7 +34,7 @@ def history(n: int, seed: int) -> tuple[MatchColor, list[Trial]]:
     twin = color_mixing(seed=seed)
     goal = MatchColor(twin.experiment, (60.0, 15.0, 25.0))
     with twin:
-        drawn = catalog.make_strategy("random", seed=seed).suggest(twin.experiment, goal, [], count=n)
+        drawn = [s.settings for s in catalog.make_strategy("random", seed=seed).suggest(State(goal), n)]
         return goal, [Trial(i + 1, s, twin.perform(s)) for i, s in enumerate(drawn)]
 
 
@@ -42,7 +43,7 @@ def seconds(name: str, n: int, seed: int) -> float:
     if name in OURS:
         strategy = StockComposite(seed) if name == "stock-composite" else catalog.make_strategy(name, seed=seed)
         begin = perf_counter()
-        strategy.suggest(goal.experiment, goal, trials)
+        strategy.suggest(State(goal, trials))
         return perf_counter() - begin
     peer = PEERS[name](3, seed)
     for number, trial in enumerate(trials):

@@ -58,9 +58,9 @@ from .plugins import (
     Resumes,
     Strategy,
 )
-from .prediction import Prediction
 from .procedure import Dispense, Drain, Measure, Mix, Move, ProbeProcedure, Procedure, Read, Rinse, Scan
 from .spec import CampaignSpec
+from .state import Prediction, Rejection, State, Suggestion
 from .store import Store
 
 __all__ = [
@@ -128,6 +128,7 @@ __all__ = [
     "Reading",
     "Recommends",
     "Refused",
+    "Rejection",
     "RemoteDriver",
     "Resumes",
     "RigFault",
@@ -137,11 +138,13 @@ __all__ = [
     "Section",
     "Settings",
     "ShadowedPackage",
+    "State",
     "StopRule",
     "Stopped",
     "Store",
     "StoreError",
     "Strategy",
+    "Suggestion",
     "Trial",
     "UnknownName",
     "make_driver",

@@ -27,6 +27,7 @@ from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError, InvalidInput, Stopped, UnknownName
 from frugaltwin.experiment import Categorical, Measurement, MixtureSum, Outcome, Parameter, Settings
 from frugaltwin.plugins import Driver, Resumes
+from frugaltwin.state import Suggestion
 from frugaltwin.tables import color_of
 
 Fields = dict[str, Any]
@@ -434,7 +435,7 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
     about = {"plan_name": "campaign_plan", "detectors": [rig.name], "motors": [rig.recipe.name]}
     about |= {"campaign": campaign.name, "goal": campaign.goal.text, "strategy": campaign.specification["strategy"]["name"], **(md or {})}
 
-    def decided(n_before: int) -> Settings | None:
+    def decided(n_before: int) -> Suggestion | None:
         # What is measured must be stored afterwards, so whether it can be is found out before.
         with campaign.store.locked(campaign.name):
             campaign.store.check_writable()
@@ -445,7 +446,8 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
     def adaptive() -> Generator[Any, Any, None]:
         n_before = len(campaign.trials)
         failure: FailedStatus | None = None
-        while (settings := decided(n_before)) is not None:
+        while (suggestion := decided(n_before)) is not None:
+            settings = suggestion.settings
             yield from bps.checkpoint()
             yield from bps.abs_set(rig.recipe, settings, wait=True)
             try:

@@ -21,8 +21,8 @@ from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, Inval
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
 from frugaltwin.goals import Goal, ScoredGoal
 from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Resumes, Strategy
-from frugaltwin.prediction import Prediction
 from frugaltwin.record import Record
+from frugaltwin.state import Prediction, Rejection, State, Suggestion
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
 if TYPE_CHECKING:
@@ -165,17 +165,17 @@ class Campaign:
             self._n_before = len(trials)
             if trials and isinstance(self.driver, Resumes):
                 self.driver.resume(trials)
-            settings = self._next(trials)
-            if settings is None:
+            suggestion = self._next(trials)
+            if suggestion is None:
                 return
             try:
                 with self.driver:
-                    while settings is not None and not self._stop.is_set():
-                        trial = self._attempt(len(trials) + 1, settings)
+                    while suggestion is not None and not self._stop.is_set():
+                        trial = self._attempt(len(trials) + 1, suggestion.settings)
                         self._keep(trial)
                         trials.append(trial)
                         yield trial
-                        settings = self._next(trials)
+                        suggestion = self._next(trials)
                         if trial.source == "stopped" and not self._stop.is_set():
                             # Somebody at the rig did it (the emergency switch, say): it takes a person to go on.
                             self.stopped_because = self._failures = trial.error
@@ -191,26 +191,34 @@ class Campaign:
         self._stop.set()
         self.driver.stop()
 
-    def decide(self, n_before: int = 0, pending: Sequence[Settings] = ()) -> Settings | None:
+    def decide(self, n_before: int = 0, rejections: Sequence[Rejection] = ()) -> Suggestion | None:
         """One step of `run` for somebody else to perform; None when the campaign has ended, and `stopped_because` says why.
 
         Args:
             n_before: Trials of earlier sessions, whose failures do not count.
-            pending: Settings to keep away from.
+            rejections: Suggestions that a person turned down since the last trial.
         """
         self._n_before = n_before
-        return self._next(self.trials, pending)
+        return self._next(self.trials, rejections)
 
-    def suggest(self, count: int = 1) -> list[Settings]:
+    def state(self, trials: Sequence[Trial] | None = None, rejections: Sequence[Rejection] = ()) -> State:
+        """The state that a decision depends on.
+
+        Args:
+            trials: Those that it may know; all of the campaign without it.
+            rejections: Suggestions that a person turned down since the last trial.
+        """
+        return State(self.goal, tuple(self.trials if trials is None else trials), rejections=tuple(rejections))
+
+    def suggest(self, count: int = 1) -> list[Suggestion]:
         """Suggest what to try next, for a person to perform and `tell`. The same trials give the same suggestion.
 
         Raises:
             CampaignError: Another process has this campaign open.
         """
-        experiment = self.driver.experiment
         with self._locked():
             self._begin()
-            return [experiment.check(s) for s in self.strategy.suggest(experiment, self.goal, self.trials, count)]
+            return [self._checked(s) for s in self.strategy.suggest(self.state(), count)]
 
     def tell(
         self,
@@ -308,7 +316,7 @@ class Campaign:
         if not any(t.measurement for t in trials):
             raise CampaignError(f"campaign {self.name!r} has measured nothing yet, so nothing can be predicted")
         experiment = self.driver.experiment
-        return self.model.predict(experiment, self.goal, trials, [experiment.check(s) for s in settings])
+        return self.model.predict(self.state(trials), [experiment.check(s) for s in settings])
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a trial: number, settings, outcomes, derived color, score and cost.
@@ -356,19 +364,21 @@ class Campaign:
             self._begin()
         self.store.append(self.name, trial)
 
-    def _next(self, trials: list[Trial], pending: Sequence[Settings] = ()) -> Settings | None:
-        """The settings to perform next; None when the campaign has ended, and `stopped_because` says why."""
+    def _next(self, trials: list[Trial], rejections: Sequence[Rejection] = ()) -> Suggestion | None:
+        """The suggestion to perform next; None when the campaign has ended, and `stopped_because` says why."""
         self._failures = _failing(trials[self._n_before :])
         self.stopped_because = (
             (self.stop_rule.reason(self.goal, trials) if self.stop_rule else None) or self.budget.exhausted(trials) or self._failures
         )
         if self.stopped_because or self._stop.is_set():
             return None
-        (settings,) = self.strategy.suggest(self.driver.experiment, self.goal, trials, pending=pending)
-        settings = self.driver.experiment.check(settings)
+        (suggestion,) = map(self._checked, self.strategy.suggest(self.state(trials, rejections)))
         if isinstance(self.driver, Estimates):
-            self.stopped_because = self.budget.exhausted(trials, self.driver.estimate(settings))
-        return None if self.stopped_because else settings
+            self.stopped_because = self.budget.exhausted(trials, self.driver.estimate(suggestion.settings))
+        return None if self.stopped_because else suggestion
+
+    def _checked(self, suggestion: Suggestion) -> Suggestion:
+        return replace(suggestion, settings=self.driver.experiment.check(suggestion.settings))
 
     def _attempt(self, number: int, settings: Settings) -> Trial:
         cost = Cost()

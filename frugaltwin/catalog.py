@@ -24,6 +24,7 @@ from frugaltwin.experiment import Settings
 from frugaltwin.goals import Goal, MatchColor
 from frugaltwin.instruments import Mixer
 from frugaltwin.plugins import Driver, KnowsTruth, Strategy
+from frugaltwin.state import State
 from frugaltwin.tables import color_of
 
 # Values are "module:callable", imported on first use, so that listing costs nothing.
@@ -472,7 +473,7 @@ def _converted(name: str, option: str, value: object, hint: Any) -> object:
 def random_settings(driver: Driver, count: int, seed: int = 0) -> list[Settings]:
     """Different settings that a driver of colors allows, uniformly random."""
     gray = MatchColor(driver.experiment, (50.0, 0.0, 0.0))
-    return make_strategy("random", seed=seed).suggest(driver.experiment, gray, [], count=count)
+    return [s.settings for s in make_strategy("random", seed=seed).suggest(State(gray), count)]
 
 
 def _reachable_color(driver: Driver, seed: int) -> Lab:

@@ -42,7 +42,7 @@ def cie_table() -> dict[str, NDArray[np.float64]]:
     ``wavelength_nm``, ``x_bar y_bar z_bar`` (1931 2° observer), ``d65`` and ``led_b4`` (illuminants, arbitrary units).
     Source: CIE 018:2019, doi:10.25039/TR.018.2019; CIE 015:2018, doi:10.25039/TR.015.2018.
     """
-    text = files("frugaltwin").joinpath("cie.csv").read_text().splitlines()
+    text = files("frugaltwin").joinpath("cie", "observer_and_illuminants.csv").read_text().splitlines()
     values = np.array([[float(cell) for cell in line.split(",")] for line in text[1:]])
     return {name: values[:, j].copy() for j, name in enumerate(text[0].split(","))}
 

@@ -10,8 +10,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from frugaltwin.costs import Cost
 from frugaltwin.diagram import Diagram
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
-from frugaltwin.goals import Goal
-from frugaltwin.prediction import Prediction
+from frugaltwin.state import Prediction, State, Suggestion
 
 
 @runtime_checkable
@@ -46,22 +45,15 @@ class Driver(Protocol):
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Chooses what to try next. Keeps no memory: all it knows is its arguments."""
+    """Chooses what to try next. Keeps no memory: all it knows is the state that it is given."""
 
-    def suggest(
-        self,
-        experiment: Experiment,
-        goal: Goal,
-        history: Sequence[Trial],
-        count: int = 1,
-        pending: Sequence[Settings] = (),
-    ) -> list[Settings]:
-        """Return `count` settings that the experiment allows, best first.
+    def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        """Return `count` suggestions that the experiment allows, best first.
 
         The same arguments always give the same answer, so that a campaign can be resumed.
 
-        Args:
-            pending: Settings that somebody is performing now; their outcomes are not known yet.
+        Raises:
+            InvalidInput: The goal is not one that the strategy works for.
         """
         ...
 
@@ -70,7 +62,7 @@ class Strategy(Protocol):
 class Recommends(Protocol):
     """A strategy with a model of the outcomes, which can say what it believes is best, tried or not."""
 
-    def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
+    def recommend(self, state: State) -> Settings:
         """The settings with the best expected score."""
         ...
 
@@ -79,8 +71,8 @@ class Recommends(Protocol):
 class Predicts(Protocol):
     """A strategy with a model that can say what it expects at any settings."""
 
-    def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
-        """What the model expects at settings that have been checked, after a history in which something was measured.
+    def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
+        """What the model expects at settings that have been checked, in a state in which something was measured.
 
         Raises:
             InvalidInput: The goal is not one that the strategy works for.

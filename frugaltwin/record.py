@@ -11,7 +11,7 @@ from frugaltwin.budget import Budget, StopRule
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
 from frugaltwin.plugins import Driver, Recommends, Strategy
-from frugaltwin.prediction import Prediction
+from frugaltwin.state import Prediction, State
 
 Predict = Callable[[Sequence[Settings], Sequence[Trial]], Prediction]
 """The prediction at some settings by a model that knows only these trials."""
@@ -58,7 +58,7 @@ class Record:
     @cached_property
     def suggestion(self) -> Settings:
         """The settings that the strategy would try next."""
-        return self.experiment.check(self.strategy.suggest(self.experiment, self.goal, self.trials)[0])
+        return self.experiment.check(self.strategy.suggest(self._state)[0].settings)
 
     @property
     def is_recommended_by_model(self) -> bool:
@@ -71,8 +71,12 @@ class Record:
         if self.best is None:
             return None
         if isinstance(self.strategy, Recommends):
-            return self.experiment.check(self.strategy.recommend(self.experiment, self.goal, self.trials))
+            return self.experiment.check(self.strategy.recommend(self._state))
         return self.best[0].settings
+
+    @property
+    def _state(self) -> State:
+        return State(self.goal, self.trials)
 
 
 @runtime_checkable

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Experiment, Settings, Trial
-from frugaltwin.goals import Goal, ScoredGoal, scored
-from frugaltwin.prediction import Prediction
+from frugaltwin.experiment import Settings, Trial
+from frugaltwin.goals import ScoredGoal, scored
+from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
+from optimizers.models.reasons import EVEN, IMPROVEMENT
 from optimizers.space.search import Acquisition, best_points
 from optimizers.space.space import Floats, Space
 
@@ -63,36 +64,37 @@ class Bayesian:
         if not 1 <= self.starts <= 1000:
             raise InvalidInput(f"starts = {self.starts} is outside [1, 1000]")
 
-    def suggest(
-        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
-    ) -> list[Settings]:
-        goal, space = scored(goal, "bayesian"), Space.of(experiment)
-        known = _scored(space, goal, history)
+    def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        goal, space = scored(state.goal, "bayesian"), Space.of(state.experiment)
+        known = _scored(space, goal, state.trials)
         X, model = known.X, _fitted(known.X, known.values) if known.X.size else None
-        chance = log_feasibility(space, history)
+        chance = log_feasibility(space, state.trials)
         chosen: list[Settings] = []
+        whys: list[str] = []
         while len(chosen) < count:
-            busy = [*pending, *chosen]
-            turn = len(history) + len(busy)
+            busy = [*state.unavailable, *chosen]
+            turn = len(state.trials) + len(busy)
             if model is None or len(X) + len(busy) < self.starts:
                 found = space.sample(turn + _AHEAD, self.seed)[turn:]
+                whys.append(EVEN)
             else:
                 improvement = _improvement(model, X, space.encode(busy), self.seed + turn)
                 found = best_points(lambda x, f=improvement: f(x) + chance(x), space, self.seed + turn, X[:_NEAR])  # type: ignore[misc]
-            chosen += space.untried(found, 1, history, pending, chosen)
-        return chosen
+                whys.append(IMPROVEMENT)
+            chosen += space.untried(found, 1, state, chosen)
+        return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]
 
-    def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
-        goal, space = scored(goal, "bayesian"), Space.of(experiment)
-        known = _scored(space, goal, history)
+    def recommend(self, state: State) -> Settings:
+        goal, space = scored(state.goal, "bayesian"), Space.of(state.experiment)
+        known = _scored(space, goal, state.trials)
         if not known.X.size:
             return space.decode(space.sample(1, self.seed)[0])
-        model, chance = _fitted(known.X, known.values), log_feasibility(space, history)
+        model, chance = _fitted(known.X, known.values), log_feasibility(space, state.trials)
         return space.decode(best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, known.X[:_NEAR])[0])
 
-    def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
-        goal, space = scored(goal, "bayesian"), Space.of(experiment)
-        known = _scored(space, goal, history)
+    def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
+        goal, space = scored(state.goal, "bayesian"), Space.of(state.experiment)
+        known = _scored(space, goal, state.trials)
         X = torch.from_numpy(space.encode(settings))
         if not space.size:  # the only settings there are
             return Prediction(means={"score": np.full(len(X), known.center)}, deviations={"score": np.zeros(len(X))})

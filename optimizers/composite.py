@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Experiment, Settings, Trial, measured
+from frugaltwin.experiment import Settings, Trial, measured
 from frugaltwin.goals import Goal, ScoredGoal, scored
-from frugaltwin.prediction import Prediction
+from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
 from optimizers.models.outcome_model import OutcomeModel, Paths, natural
+from optimizers.models.reasons import IMPROVEMENT
 from optimizers.space.search import Acquisition, best_points
 from optimizers.space.space import Floats, Space
 
@@ -54,45 +55,46 @@ class Composite:
         if self.starts is not None and not 1 <= self.starts <= 1000:
             raise InvalidInput(f"starts = {self.starts} is outside [1, 1000]")
 
-    def suggest(
-        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
-    ) -> list[Settings]:
-        goal, space = scored(goal, "composite"), Space.of(experiment)
-        model = OutcomeModel.of(space, needed_outcomes(experiment, goal))
-        turn = self.seed + len(history) + len(pending)
-        known = measured(history)
+    def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        goal, space = scored(state.goal, "composite"), Space.of(state.experiment)
+        model = OutcomeModel.of(space, needed_outcomes(goal))
+        turn = self.seed + len(state.trials) + len(state.unavailable)
+        known = measured(state.trials)
         # The same paths serve all suggestions of one call: each improves on what the paths say of those before it.
-        score = _score(model, goal, history, turn) if known else None
+        score = _score(model, goal, state.trials, turn) if known else None
         chosen: list[Settings] = []
+        whys: list[str] = []
         while len(chosen) < count:
-            busy = [*pending, *chosen]
+            busy = [*state.unavailable, *chosen]
             done = space.encode([*(s for s, _ in known), *busy])
             if score is None or len(done) < (self.starts or model.n_starts):
                 value, near = model.information(done, turn), done[:0]
+                whys.append("most information about the " + ("coefficients of the law" if model.has_law else "outcomes"))
             else:
                 value, near = _improvement(score, done)
-            chance = log_feasibility(space, history)
+                whys.append(IMPROVEMENT)
+            chance = log_feasibility(space, state.trials)
             X = best_points(lambda X, value=value, chance=chance: value(X) + chance(X), space, turn + len(chosen), near)  # type: ignore[misc]
-            chosen += space.untried(X, 1, history, pending, chosen)
-        return chosen
+            chosen += space.untried(X, 1, state, chosen)
+        return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]
 
-    def recommend(self, experiment: Experiment, goal: Goal, history: Sequence[Trial]) -> Settings:
-        goal, space = scored(goal, "composite"), Space.of(experiment)
-        model = OutcomeModel.of(space, needed_outcomes(experiment, goal))
-        known = space.encode([s for s, _ in measured(history)])
+    def recommend(self, state: State) -> Settings:
+        goal, space = scored(state.goal, "composite"), Space.of(state.experiment)
+        model = OutcomeModel.of(space, needed_outcomes(goal))
+        known = space.encode([s for s, _ in measured(state.trials)])
         if not len(known):
             return space.decode(space.sample(1, self.seed)[0])
-        score = _score(model, goal, history, self.seed)
-        chance = log_feasibility(space, history)
+        score = _score(model, goal, state.trials, self.seed)
+        chance = log_feasibility(space, state.trials)
         with torch.no_grad():
             order = score(torch.from_numpy(known)).mean(0).argsort(descending=True)
         X = best_points(lambda X: score(X).mean(0) + chance(X), space, self.seed, known[order[:_NEAR].numpy()])
         return space.decode(X[0])
 
-    def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
-        goal, space = scored(goal, "composite"), Space.of(experiment)
-        needed = needed_outcomes(experiment, goal)
-        paths = OutcomeModel.of(space, needed).paths(measured(history), _MANY_PATHS, self.seed)
+    def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
+        goal, space = scored(state.goal, "composite"), Space.of(state.experiment)
+        needed = needed_outcomes(goal)
+        paths = OutcomeModel.of(space, needed).paths(measured(state.trials), _MANY_PATHS, self.seed)
         parts = []
         for X in torch.split(torch.from_numpy(space.encode(settings)), _CHUNK):
             with torch.no_grad():
@@ -101,18 +103,19 @@ class Composite:
             values = torch.cat([outcomes[..., needed], score[..., None]], dim=-1)
             parts.append(torch.stack([values.mean(0), values.std(0)]))
         mean, deviation = torch.cat(parts, dim=1).numpy()
-        names = [*(experiment.outcomes[j].name for j in needed), "score"]
+        names = [*(state.experiment.outcomes[j].name for j in needed), "score"]
         return Prediction(means=dict(zip(names, mean.T, strict=True)), deviations=dict(zip(names, deviation.T, strict=True)))
 
 
-def needed_outcomes(experiment: Experiment, goal: Goal) -> list[int]:
+def needed_outcomes(goal: Goal) -> list[int]:
     """The numbers of the outcomes that the score depends on.
 
     Raises:
         InvalidInput: One of them is a label.
     """
-    needed = [j for j, o in enumerate(experiment.outcomes) if o.name in goal.outcomes]
-    if labels := [experiment.outcomes[j].name for j in needed if experiment.outcomes[j].labels]:
+    outcomes = goal.experiment.outcomes
+    needed = [j for j, o in enumerate(outcomes) if o.name in goal.outcomes]
+    if labels := [outcomes[j].name for j in needed if outcomes[j].labels]:
         text = f"composite models numbers, but {goal.text} needs the label {labels[0]}; try the strategy bayesian"
         raise InvalidInput(text, field="strategy")
     return needed

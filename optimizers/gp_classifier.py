@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from frugaltwin.experiment import Experiment, Settings, Trial
-from frugaltwin.goals import Goal, mapped
-from frugaltwin.prediction import Prediction
+from frugaltwin.experiment import Settings
+from frugaltwin.goals import mapped
+from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.classifier import Classifier
 from optimizers.models.mapping import borders, check_starts, chosen_settings, distance_penalty, known_labels, map_prediction
+from optimizers.models.reasons import UNCERTAIN_LABEL
 from optimizers.space.search import Acquisition
 from optimizers.space.space import Floats, Space
 
@@ -43,13 +44,11 @@ class GPClassifier:
     def __post_init__(self) -> None:
         check_starts(self.starts)
 
-    def suggest(
-        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
-    ) -> list[Settings]:
-        goal, space = mapped(goal, "gp-classifier"), Space.of(experiment)
-        X, labels = known_labels(space, goal, history)
+    def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        goal, space = mapped(state.goal, "gp-classifier"), Space.of(state.experiment)
+        X, labels = known_labels(space, goal, state.trials)
         if len(set(labels.tolist())) < 2:
-            return chosen_settings(space, history, pending, count, self.seed, self.starts, None, X)
+            return chosen_settings(space, state, count, self.seed, self.starts, None, X)
         model = Classifier(X, labels, len(goal.labels))
 
         def worth(busy: Floats) -> Acquisition:
@@ -58,8 +57,8 @@ class GPClassifier:
             gap = distance_penalty(X[:0] if space.listed else X, _ENOUGH)
             return lambda Z: model.doubt(Z) + room(Z) + gap(Z)
 
-        return chosen_settings(space, history, pending, count, self.seed, self.starts, worth, borders(X, labels))
+        return chosen_settings(space, state, count, self.seed, self.starts, worth, borders(X, labels), UNCERTAIN_LABEL)
 
-    def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
-        goal, space = mapped(goal, "gp-classifier"), Space.of(experiment)
-        return map_prediction(goal, space, settings, Classifier(*known_labels(space, goal, history), len(goal.labels)).chances)
+    def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
+        goal, space = mapped(state.goal, "gp-classifier"), Space.of(state.experiment)
+        return map_prediction(goal, space, settings, Classifier(*known_labels(space, goal, state.trials), len(goal.labels)).chances)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from frugaltwin.experiment import Experiment, Settings, Trial
-from frugaltwin.goals import Goal, mapped
-from frugaltwin.prediction import Prediction
+from frugaltwin.experiment import Settings
+from frugaltwin.goals import mapped
+from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.label_spreading import NODES, LabelSpreading
 from optimizers.models.mapping import (
     borders,
@@ -15,6 +15,7 @@ from optimizers.models.mapping import (
     known_labels,
     map_prediction,
 )
+from optimizers.models.reasons import UNCERTAIN_LABEL
 from optimizers.space.search import Acquisition
 from optimizers.space.space import Floats, Space
 
@@ -47,13 +48,11 @@ class LabelPropagation:
     def __post_init__(self) -> None:
         check_starts(self.starts)
 
-    def suggest(
-        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
-    ) -> list[Settings]:
-        goal, space = mapped(goal, "label-propagation"), Space.of(experiment)
-        X, labels = known_labels(space, goal, history)
+    def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        goal, space = mapped(state.goal, "label-propagation"), Space.of(state.experiment)
+        X, labels = known_labels(space, goal, state.trials)
         if len(set(labels.tolist())) < 2:
-            return chosen_settings(space, history, pending, count, self.seed, self.starts, None, X)
+            return chosen_settings(space, state, count, self.seed, self.starts, None, X)
         spread = LabelSpreading(space, X, labels, len(goal.labels), self.seed)
 
         # Between nodes nothing is told: without a list of places, it would halve one gap in a border for ever.
@@ -63,9 +62,9 @@ class LabelPropagation:
             room = distance_penalty(busy)
             return lambda X: (1 - spread.chances(X).amax(1) + _LEAST).log() + room(X) + gap(X)
 
-        return chosen_settings(space, history, pending, count, self.seed, self.starts, worth, borders(X, labels))
+        return chosen_settings(space, state, count, self.seed, self.starts, worth, borders(X, labels), UNCERTAIN_LABEL)
 
-    def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
-        goal, space = mapped(goal, "label-propagation"), Space.of(experiment)
-        spread = LabelSpreading(space, *known_labels(space, goal, history), len(goal.labels), self.seed)
+    def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
+        goal, space = mapped(state.goal, "label-propagation"), Space.of(state.experiment)
+        spread = LabelSpreading(space, *known_labels(space, goal, state.trials), len(goal.labels), self.seed)
         return map_prediction(goal, space, settings, spread.chances)

@@ -1,10 +1,8 @@
 """Uniformly random settings: the baseline for every other strategy."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from frugaltwin.experiment import Experiment, Settings, Trial
-from frugaltwin.goals import Goal
+from frugaltwin.state import State, Suggestion
 from optimizers.space.space import Space
 
 
@@ -14,9 +12,7 @@ class RandomSearch:
 
     seed: int = 0
 
-    def suggest(
-        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
-    ) -> list[Settings]:
-        space = Space.of(experiment)
-        X = space.sample(4 * count + 16, [self.seed, len(history) + len(pending)], is_even=False)
-        return space.untried(X, count, history, pending)
+    def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        space = Space.of(state.experiment)
+        X = space.sample(4 * count + 16, [self.seed, len(state.trials) + len(state.unavailable)], is_even=False)
+        return [Suggestion(s) for s in space.untried(X, count, state)]

@@ -1,10 +1,8 @@
 """A quasi-random sequence: evenly spread settings, whatever was measured."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from frugaltwin.experiment import Experiment, Settings, Trial
-from frugaltwin.goals import Goal
+from frugaltwin.state import State, Suggestion
 from optimizers.space.space import Space
 
 
@@ -17,10 +15,8 @@ class Sobol:
 
     seed: int = 0
 
-    def suggest(
-        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
-    ) -> list[Settings]:
-        space = Space.of(experiment)
-        done = len(history) + len(pending)
+    def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        space = Space.of(state.experiment)
+        done = len(state.trials) + len(state.unavailable)
         X = space.sample(done + 4 * count + 16, self.seed)[done:]
-        return space.untried(X, count, history, pending)
+        return [Suggestion(s) for s in space.untried(X, count, state)]

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Experiment, Settings, Trial
+from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import Goal, Map, mapped
-from frugaltwin.prediction import Prediction
+from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.mapping import borders, check_starts, chosen_settings, known_labels
+from optimizers.models.reasons import UNCERTAIN_SIDE
 from optimizers.models.regression import Regression
 from optimizers.space.search import Acquisition
 from optimizers.space.space import Floats, Space
@@ -43,14 +44,12 @@ class Straddle:
     def __post_init__(self) -> None:
         check_starts(self.starts)
 
-    def suggest(
-        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
-    ) -> list[Settings]:
-        goal, threshold = _divided(goal)
-        space = Space.of(experiment)
-        X, readings = _readings(space, goal, history)
+    def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        goal, threshold = _divided(state.goal)
+        space = Space.of(state.experiment)
+        X, readings = _readings(space, goal, state.trials)
         if not len(X):
-            return chosen_settings(space, history, pending, count, self.seed, self.starts, None, X)
+            return chosen_settings(space, state, count, self.seed, self.starts, None, X)
         model = Regression(X, readings)
 
         def worth(busy: Floats) -> Acquisition:
@@ -62,13 +61,13 @@ class Straddle:
 
             return straddle
 
-        near = borders(X, known_labels(space, goal, history)[1])
-        return chosen_settings(space, history, pending, count, self.seed, self.starts, worth, near)
+        near = borders(X, known_labels(space, goal, state.trials)[1])
+        return chosen_settings(space, state, count, self.seed, self.starts, worth, near, UNCERTAIN_SIDE)
 
-    def predict(self, experiment: Experiment, goal: Goal, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
-        goal, threshold = _divided(goal)
-        space = Space.of(experiment)
-        model = Regression(*_readings(space, goal, history))
+    def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
+        goal, threshold = _divided(state.goal)
+        space = Space.of(state.experiment)
+        model = Regression(*_readings(space, goal, state.trials))
         with torch.no_grad():
             moments = [model.expected(X) for X in torch.split(torch.from_numpy(space.encode(settings)), _CHUNK)]
         mean, deviation = (torch.cat(part) for part in zip(*moments, strict=True))

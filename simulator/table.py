@@ -41,7 +41,7 @@ class Table:
     """
 
     example_options: ClassVar[Mapping[str, object]] = {
-        "path": Path(color.__file__).with_name("cie.csv"),
+        "path": Path(color.__file__).parent / "cie" / "observer_and_illuminants.csv",
         "outcomes": "x_bar,y_bar,z_bar",
         "settings": "wavelength_nm",
     }

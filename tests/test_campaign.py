@@ -9,12 +9,13 @@ from typing import Any, Self
 
 import pytest
 
-from frugaltwin import Campaign, Continuous, Cost, DriverError, Experiment, Measurement, Outcome, Settings, Trial, catalog
+from frugaltwin import Campaign, Continuous, Cost, DriverError, Experiment, Measurement, Outcome, Settings, catalog
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.campaign import FAILURES_IN_A_ROW
 from frugaltwin.errors import CampaignError, InvalidInput, OutOfBounds, Stopped, UnknownName
-from frugaltwin.goals import Goal, MatchColor, Minimize
+from frugaltwin.goals import MatchColor, Minimize
 from frugaltwin.plugins import Driver, Strategy
+from frugaltwin.state import State, Suggestion
 from frugaltwin.store import Store
 
 
@@ -53,10 +54,8 @@ class Parabola:
 class Walk:
     """Tries 0.0, 0.1, 0.2 …"""
 
-    def suggest(
-        self, experiment: Experiment, goal: Goal, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
-    ) -> list[Settings]:
-        return [{"x": (len(history) + k) % 11 / 10} for k in range(count)]
+    def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        return [Suggestion({"x": (len(state.trials) + k) % 11 / 10}) for k in range(count)]
 
 
 def campaign(
@@ -124,8 +123,8 @@ def test_a_rig_that_only_fails_ends_the_campaign() -> None:
 
 def test_a_suggestion_outside_the_bounds_never_reaches_the_rig() -> None:
     class Bold(Walk):
-        def suggest(self, *arguments: Any, **named: Any) -> list[Settings]:
-            return [{"x": 7.0}]
+        def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+            return [Suggestion({"x": 7.0})]
 
     driver = Parabola()
     with pytest.raises(OutOfBounds, match=r"x = 7 is outside \[0, 1\]"):
@@ -174,19 +173,19 @@ def test_stop_ends_a_run_and_keeps_what_was_under_way_as_a_failed_trial() -> Non
 
 def test_ask_and_tell_mix_with_run(tmp_path: Path) -> None:
     that = opened(name="bench", store=tmp_path / "s.db", budget=3)
-    (settings,) = that.suggest()
+    settings = that.suggest()[0].settings
     told = that.tell(settings, dict(that.driver.truth(settings)), Cost(60, 0.1, 8))  # type: ignore[attr-defined]
     assert (told.number, told.source) == (1, "told")
     failed = that.tell(settings, None, error="spilled")
     assert (failed.number, failed.measurement, failed.error) == (2, None, "spilled")
     list(that.run())
     assert [(t.number, t.source) for t in that.trials] == [(1, "told"), (2, "told"), (3, "driver")]
-    assert len({tuple(s.values()) for s in that.suggest(4)}) == 4
+    assert len({tuple(s.settings.values()) for s in that.suggest(4)}) == 4
 
 
 def test_told_outcomes_are_checked(tmp_path: Path) -> None:
     that = opened()
-    (settings,) = that.suggest()
+    settings = that.suggest()[0].settings
     with pytest.raises(OutOfBounds, match=r"t_445, .*t_630 missing"):
         that.tell(settings, {"t_415": 1.0, "t_680": 0.5})
     with pytest.raises(OutOfBounds, match="red = 9 mL is outside"):
@@ -308,8 +307,8 @@ def test_a_model_recommends_after_one_reading_already(strategy: str, runs: int) 
 def test_failed_trials_of_earlier_sessions_or_told_by_a_person_do_not_end_a_campaign(tmp_path: Path) -> None:
     fields: dict[str, Any] = {"name": "c", "store": tmp_path / "s.db", "budget": 8}
     that = opened(**fields)
-    for settings in that.suggest(6):
-        that.tell(settings, None, error="spilled")
+    for suggestion in that.suggest(6):
+        that.tell(suggestion.settings, None, error="spilled")
     assert len(list(opened(**fields).run())) == 2
 
 
@@ -394,9 +393,9 @@ def test_a_campaign_of_parts_made_by_hand_can_be_read_from_its_store(tmp_path: P
 
 def test_after_a_stop_nothing_is_dosed_whenever_it_comes() -> None:
     class StopsWhileChoosing(Walk):
-        def suggest(self, *arguments: Any, **named: Any) -> list[Settings]:
+        def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
             that.stop()
-            return super().suggest(*arguments, **named)
+            return super().suggest(state, count)
 
     class StopsWhileConnecting(Parabola):
         def __enter__(self) -> Self:
@@ -414,6 +413,6 @@ def test_after_a_stop_nothing_is_dosed_whenever_it_comes() -> None:
 
 def test_trials_told_without_a_cost_do_not_end_a_budget_of_time() -> None:
     that = opened(budget={"seconds": 300.0})
-    for settings in that.suggest(12):
-        that.tell(settings, None, error="spilled")
+    for suggestion in that.suggest(12):
+        that.tell(suggestion.settings, None, error="spilled")
     assert len(list(that.run())) > 2

@@ -28,6 +28,7 @@ from api.settings import Settings
 from frugaltwin import catalog
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Trial
+from frugaltwin.state import State
 from tests.service_database import report_one
 
 RIG = "color-1"
@@ -187,7 +188,7 @@ def on_the_desk(strategy: str, seed: int, n: int) -> list[Json]:
     goal = catalog.make_goal("match-color:coral", driver)
     trials: list[Trial] = []
     for number in range(1, n + 1):
-        (settings,) = catalog.make_strategy(strategy, seed=seed).suggest(driver.experiment, goal, trials)
+        (settings,) = [s.settings for s in catalog.make_strategy(strategy, seed=seed).suggest(State(goal, trials))]
         trials.append(Trial(number, driver.experiment.check(settings), None))
     return [dict(t.settings) for t in trials]
 

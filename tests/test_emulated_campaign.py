@@ -13,6 +13,7 @@ from frugaltwin import catalog, testing
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped, UnknownName
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import MatchColor
+from frugaltwin.state import State
 from frugaltwin.testing import drivers
 from hardware.arduino_mixer import ArduinoMixer
 from hardware.emulator.emulated_board import FACTORY_ID
@@ -70,7 +71,7 @@ def experiments_until_matched(mixer: str, seed: int, limit: float = 2.3, most: i
     history: list[Trial] = []
     with twin:
         for number in range(1, most + 1):
-            (settings,) = strategy.suggest(twin.experiment, goal, history)
+            (settings,) = [s.settings for s in strategy.suggest(State(goal, history))]
             settings = twin.experiment.check(settings)
             history.append(Trial(number, settings, twin.perform(settings)))
             if goal.score_of(settings, twin.truth(settings)) <= limit:

@@ -14,7 +14,7 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Continuous, Experiment, Measurement, MixtureSum, Outcome, Settings, Trial
 from frugaltwin.goals import Map, Minimize
 from frugaltwin.plugins import Predicts
-from frugaltwin.prediction import Prediction
+from frugaltwin.state import Prediction, State
 from optimizers.models.classifier import Classifier
 from optimizers.models.label_spreading import spread_labels
 from optimizers.models.mapping import borders, distance, distance_penalty
@@ -51,7 +51,7 @@ def trials(settings: Sequence[Settings], reads: Callable[[Settings], Measurement
 def campaign(name: str, n: int, reads: Callable[[Settings], Measurement | None] = read, seed: int = 0) -> list[Trial]:
     strategy, history = catalog.make_strategy(name, seed=seed), list[Trial]()
     for number in range(n):
-        (settings,) = strategy.suggest(SQUARE, goal_of(name), history)
+        (settings,) = [s.settings for s in strategy.suggest(State(goal_of(name), history))]
         history.append(Trial(number, SQUARE.check(settings), reads(settings)))
     return history
 
@@ -59,7 +59,7 @@ def campaign(name: str, n: int, reads: Callable[[Settings], Measurement | None] 
 def predict(name: str, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
     strategy = catalog.make_strategy(name)
     assert isinstance(strategy, Predicts)
-    return strategy.predict(SQUARE, goal_of(name), history, settings)
+    return strategy.predict(State(goal_of(name), history), settings)
 
 
 def accuracy(name: str, history: Sequence[Trial]) -> float:
@@ -79,11 +79,11 @@ def test_a_recorded_dome_is_mapped_with_few_points(name: str, goal: str, n: int,
     history: list[Trial] = []
     with table:
         for number in range(n):
-            (settings,) = strategy.suggest(table.experiment, parsed, history)
+            (settings,) = [s.settings for s in strategy.suggest(State(parsed, history))]
             history.append(Trial(number, settings, table.perform(settings)))
         candidates = table.experiment.candidates
         right = [parsed.label_of(table.perform(c).outcomes) for c in candidates]
-    labels = strategy.predict(table.experiment, parsed, history, candidates).labels
+    labels = strategy.predict(State(parsed, history), candidates).labels
     assert np.mean([a == b for a, b in zip(labels, right, strict=True)]) >= least
 
 
@@ -115,7 +115,7 @@ def test_chances_are_sure_far_from_the_border_and_even_on_it(name: str) -> None:
 @pytest.mark.parametrize("name", MAPPERS)
 def test_as_long_as_all_labels_are_alike_it_looks_far_away(name: str) -> None:
     history = trials([{"x": x, "y": y} for x in (0.5, 1.0, 1.5) for y in (310.0, 330.0)])
-    (settings,) = catalog.make_strategy(name).suggest(SQUARE, goal_of(name), history)
+    (settings,) = [s.settings for s in catalog.make_strategy(name).suggest(State(goal_of(name), history))]
     assert math.hypot(float(settings["x"]) / 10 - 0.1, (float(settings["y"]) - 320) / 400) > 0.4
 
 
@@ -126,7 +126,7 @@ def test_a_label_never_seen_before_joins_the_map(name: str) -> None:
     assert predict(name, history, place).probabilities["top"][0] == 0
     history.append(Trial(9, place[0], read(place[0])))
     assert predict(name, history, place).labels == ["top"]
-    assert SQUARE.check(*catalog.make_strategy(name).suggest(SQUARE, LABELS, history))
+    assert SQUARE.check(*[s.settings for s in catalog.make_strategy(name).suggest(State(LABELS, history))])
 
 
 def test_with_one_label_seen_the_classifier_leaves_room_for_the_others() -> None:
@@ -161,7 +161,7 @@ def test_labels_that_contradict_each_other_near_the_border_do_no_harm(name: str)
         blurred = {"x": float(settings["x"]) + 0.4 * random.standard_normal(), "y": float(settings["y"])}
         return read(blurred)
 
-    drawn = catalog.make_strategy("sobol").suggest(SQUARE, LABELS, [], count=60)
+    drawn = [s.settings for s in catalog.make_strategy("sobol").suggest(State(LABELS), 60)]
     assert accuracy(name, trials([*drawn, *drawn[:20]], misread)) > 0.88
 
 
@@ -173,11 +173,11 @@ def test_two_labels_at_the_same_settings_are_both_possible() -> None:
     assert abs(left - right) < 0.1
     assert top == 0
     for name in CLASSIFIERS:
-        assert SQUARE.check(*catalog.make_strategy(name).suggest(SQUARE, LABELS, history))
+        assert SQUARE.check(*[s.settings for s in catalog.make_strategy(name).suggest(State(LABELS, history))])
 
 
 def test_one_wrong_label_deep_inside_a_field_does_not_spoil_the_field() -> None:
-    drawn = catalog.make_strategy("sobol").suggest(SQUARE, LABELS, [], count=40)
+    drawn = [s.settings for s in catalog.make_strategy("sobol").suggest(State(LABELS), 40)]
     wrong = [*trials(drawn), Trial(40, {"x": 9.0, "y": 400.0}, Measurement({"phase": "left", "signal": 0.0}))]
     assert accuracy("gp-classifier", wrong) > accuracy("gp-classifier", wrong[:-1]) - 0.05
 
@@ -186,8 +186,8 @@ def test_one_wrong_label_deep_inside_a_field_does_not_spoil_the_field() -> None:
 def test_a_batch_is_spread_out_and_keeps_away_from_what_is_pending(name: str) -> None:
     history = campaign(name, 12)
     strategy = catalog.make_strategy(name)
-    batch = strategy.suggest(SQUARE, goal_of(name), history, count=4)
-    (after,) = strategy.suggest(SQUARE, goal_of(name), history, pending=batch[:3])
+    batch = [s.settings for s in strategy.suggest(State(goal_of(name), history), 4)]
+    (after,) = [s.settings for s in strategy.suggest(State(goal_of(name), history, pending=batch[:3]))]
     x = np.array([[float(s["x"]) / 10, (float(s["y"]) - 300) / 400] for s in [*batch, after]])
     for some in (x[:4], x[[0, 1, 2, 4]]):
         apart = np.sqrt(((some[:, None] - some) ** 2).sum(-1)) + np.eye(4)
@@ -197,13 +197,13 @@ def test_a_batch_is_spread_out_and_keeps_away_from_what_is_pending(name: str) ->
 def test_mappers_refuse_what_they_cannot_do() -> None:
     for name in MAPPERS:
         with pytest.raises(InvalidInput, match=f"{name} draws maps and cannot work towards minimize:signal; try the strategy bayesian"):
-            catalog.make_strategy(name).suggest(SQUARE, Minimize(SQUARE, "signal"), [])
+            catalog.make_strategy(name).suggest(State(Minimize(SQUARE, "signal")))
     with pytest.raises(
         InvalidInput, match="straddle maps where a number passes a value, but map:phase maps labels; try the strategy gp-classifier"
     ):
-        catalog.make_strategy("straddle").suggest(SQUARE, LABELS, [])
+        catalog.make_strategy("straddle").suggest(State(LABELS))
     with pytest.raises(InvalidInput, match=r"map:phase has no score for bayesian to improve; try the strategy gp-classifier"):
-        catalog.make_strategy("bayesian").suggest(SQUARE, LABELS, [])
+        catalog.make_strategy("bayesian").suggest(State(LABELS))
 
 
 def test_classifiers_map_a_number_that_passes_a_value_too() -> None:
@@ -211,7 +211,7 @@ def test_classifiers_map_a_number_that_passes_a_value_too() -> None:
     for name in CLASSIFIERS:
         strategy = catalog.make_strategy(name)
         assert isinstance(strategy, Predicts)
-        prediction = strategy.predict(SQUARE, DIVIDED, history, [{"x": 1.0, "y": 500.0}, {"x": 9.0, "y": 500.0}])
+        prediction = strategy.predict(State(DIVIDED, history), [{"x": 1.0, "y": 500.0}, {"x": 9.0, "y": 500.0}])
         assert prediction.labels == ["signal < 2 V", "signal ≥ 2 V"]
 
 
@@ -231,11 +231,11 @@ def test_a_small_field_is_found_where_labels_meet_on_a_simplex() -> None:
     strategy = catalog.make_strategy("gp-classifier")
     assert isinstance(strategy, Predicts)
     for number in range(18):
-        (settings,) = strategy.suggest(experiment, goal, history)
+        (settings,) = [s.settings for s in strategy.suggest(State(goal, history))]
         most = max("abc", key=lambda name: float(settings[name]))
         history.append(Trial(number, settings, Measurement({"phase": most.upper()})))
-    asked = catalog.make_strategy("random").suggest(experiment, goal, [], count=300)
-    labels = strategy.predict(experiment, goal, history, asked).labels
+    asked = [s.settings for s in catalog.make_strategy("random").suggest(State(goal), 300)]
+    labels = strategy.predict(State(goal, history), asked).labels
     right = [max("abc", key=lambda name: float(s[name])).upper() for s in asked]
     assert np.mean([a == b for a, b in zip(labels, right, strict=True)]) > 0.9
 

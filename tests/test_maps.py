@@ -35,7 +35,7 @@ from frugaltwin.pictures.plane import Plane
 from frugaltwin.pictures.report import html
 from frugaltwin.pictures.truth import diagram_figure
 from frugaltwin.plugins import KnowsTruth
-from frugaltwin.prediction import Prediction
+from frugaltwin.state import Prediction
 from frugaltwin.store import Store
 from tests.conftest import Cli, events
 

@@ -31,7 +31,7 @@ def test_the_wheel_holds_exactly_our_packages(wheel: Path) -> None:
     assert {n.split("/")[0] for n in names} == PACKAGES
     for needed in (
         "frugaltwin/py.typed",
-        "frugaltwin/cie.csv",
+        "frugaltwin/cie/observer_and_illuminants.csv",
         "frugaltwin/templates/report.html",
         "frugaltwin/__init__.pyi",
         "simulator/structures.csv",

@@ -13,6 +13,7 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import BeerLambert, Continuous, Experiment, Measurement, Outcome, Trial
 from frugaltwin.goals import Map, MatchColor, Maximize, Minimize
 from frugaltwin.plugins import Predicts, Recommends, Strategy
+from frugaltwin.state import State
 from frugaltwin.tables import color_of
 from frugaltwin.testing.strategies import goals_of, serves
 from simulator.color_mixing import ColorMixingTwin, color_mixing
@@ -57,7 +58,7 @@ def test_a_prediction_keeps_what_was_measured_and_doubts_what_was_not(name: str)
     if not isinstance(strategy, Predicts):
         return
     for goal in [g for g in goals if serves(make(name), g)]:
-        prediction = strategy.predict(experiment, goal, history, [{"a": 0.25}, {"a": 1.0}])
+        prediction = strategy.predict(State(goal, history), [{"a": 0.25}, {"a": 1.0}])
         for outcome, (near, far) in prediction.means.items():
             sure, unsure = prediction.deviations[outcome]
             assert abs(near - (100 - 20 * math.sin(0.75))) < 1
@@ -86,30 +87,30 @@ def test_composite_matches_a_color_of_the_perfect_twin_within_nine_experiments(s
     strategy = make("composite", seed)
     with twin:
         for number in range(9):
-            (settings,) = strategy.suggest(twin.experiment, goal, history)
+            (settings,) = [s.settings for s in strategy.suggest(State(goal, history))]
             history.append(Trial(number, settings, twin.perform(settings)))
     assert min(goal.score_of(t.settings, twin.truth(t.settings)) for t in history) < 1.0
     assert isinstance(strategy, Recommends)
-    recommended = strategy.recommend(twin.experiment, goal, history)
+    recommended = strategy.recommend(State(goal, history))
     assert goal.score_of(recommended, twin.truth(recommended)) < 1.0
 
 
 def test_recommendations_mind_the_sign_of_the_goal() -> None:
     twin = make_twin(imperfections=0.0)
     with twin:
-        drawn = make("sobol").suggest(twin.experiment, Minimize(twin.experiment, "t_630"), [], count=5)
+        drawn = [s.settings for s in make("sobol").suggest(State(Minimize(twin.experiment, "t_630")), 5)]
         history = [Trial(i, s, twin.perform(s)) for i, s in enumerate(drawn)]
     for name, most in (("bayesian", 0.6), ("composite", 0.95)):
         strategy = make(name)
         assert isinstance(strategy, Recommends)
-        assert float(strategy.recommend(twin.experiment, Minimize(twin.experiment, "t_630"), history)["blue"]) > most
-        assert float(strategy.recommend(twin.experiment, Maximize(twin.experiment, "t_630"), history)["blue"]) < 1 - most
+        assert float(strategy.recommend(State(Minimize(twin.experiment, "t_630"), history))["blue"]) > most
+        assert float(strategy.recommend(State(Maximize(twin.experiment, "t_630"), history))["blue"]) < 1 - most
 
 
 def test_composite_refuses_a_goal_that_needs_labels() -> None:
     experiment = testing.experiments()["simplex"]
     with pytest.raises(InvalidInput, match="needs the label phase"):
-        make("composite").suggest(experiment, Minimize(experiment, "phase"), [])
+        make("composite").suggest(State(Minimize(experiment, "phase")))
 
 
 def test_a_law_for_a_dark_sample_survives_negative_readings() -> None:
@@ -120,6 +121,6 @@ def test_a_law_for_a_dark_sample_survives_negative_readings() -> None:
         for i, (a, b) in enumerate([(0.9, 0.1), (0.1, 0.8), (0.5, 0.5), (1.0, 1.0)])
     ]
     strategy = make("composite")
-    experiment.check(*strategy.suggest(experiment, Maximize(experiment, "y"), history))
+    experiment.check(*[s.settings for s in strategy.suggest(State(Maximize(experiment, "y"), history))])
     assert isinstance(strategy, Recommends)
-    assert float(strategy.recommend(experiment, Maximize(experiment, "y"), history)["a"]) < 0.05
+    assert float(strategy.recommend(State(Maximize(experiment, "y"), history))["a"]) < 0.05

@@ -13,6 +13,7 @@ from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.experiment import Measurement
 from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
+from frugaltwin.state import State
 from simulator.wafer import (
     CHANNELS,
     HALF,
@@ -433,6 +434,6 @@ def test_instructions_that_the_probe_cannot_follow_are_refused_and_cost_nothing(
 def test_a_look_has_the_settings_that_it_needs(look: str, names: list[str]) -> None:
     driver = make_driver("wafer", {"look": look})
     assert [p.name for p in driver.experiment.parameters] == names
-    (settings,) = make_strategy("sobol").suggest(driver.experiment, make_goal("map:phase", driver), [])
+    (settings,) = [s.settings for s in make_strategy("sobol").suggest(State(make_goal("map:phase", driver)))]
     with driver:
         driver.experiment.check_outcomes(driver.perform(driver.experiment.check(settings)).outcomes)

@@ -168,12 +168,13 @@ def understood(rig: RigDescription, goal: str | None, strategy: Mapping[str, Any
         FrugalTwinError: One has another name or an impossible option, or they do not fit each other.
     """
     from frugaltwin import catalog
+    from frugaltwin.state import State
 
     words = understood_goal(rig, goal, seed)
     made = catalog.make_goal(words["goal"], _driver(rig), seed)
     name, options = (strategy["name"], strategy["options"]) if strategy else (made.default_strategy, {})
     options = catalog.resolved_options("strategy", name, options)
-    catalog.make_strategy(name, options, seed=seed).suggest(_experiment(rig), made, [])  # refuses a goal that it cannot work for
+    catalog.make_strategy(name, options, seed=seed).suggest(State(made))  # refuses a goal that it cannot work for
     return words | {"strategy": {"name": name, "options": options}}
 
 
@@ -196,9 +197,11 @@ def decide(question: Question, n_before: int, rejected: Sequence[Settings]) -> D
         n_before: Trials whose failures a person has seen.
         rejected: Suggestions that a person did not want: what is suggested keeps away from them.
     """
+    from frugaltwin.state import Rejection
+
     campaign = _campaign(question)
-    settings = campaign.decide(n_before, rejected)
-    return Decision(settings, campaign.stopped_because, campaign.is_failing)
+    suggestion = campaign.decide(n_before, [Rejection(settings) for settings in rejected])
+    return Decision(suggestion.settings if suggestion else None, campaign.stopped_because, campaign.is_failing)
 
 
 def recommend(question: Question) -> tuple[Settings | None, bool]:

@@ -96,11 +96,14 @@ def suggest(
 ) -> None:
     """Suggest what to try next, for an experiment done by hand; `tell` stores its result."""
     campaign = open_campaign(specification(None, driver, option, goal, strategy, None, None, seed, name, store))
-    for settings in campaign.suggest(count):
+    for suggestion in campaign.suggest(count):
+        settings, why = suggestion.settings, suggestion.why
         if as_json:
-            show_line(json.dumps({"event": "suggestion", "settings": dict(settings)}, ensure_ascii=False))
+            show_line(json.dumps({"event": "suggestion", "settings": dict(settings)} | ({"why": why} if why else {}), ensure_ascii=False))
         else:
             show_line(",".join(f"{k}={v!r}" if isinstance(v, float) else f"{k}={v}" for k, v in settings.items()))
+            if why:
+                say(f"  {why}")
 
 
 @app.command()

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
 from frugaltwin import catalog
-from frugaltwin.experiment import Experiment, Settings, Trial
+from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import Goal
 from frugaltwin.plugins import Strategy
+from frugaltwin.state import State
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,9 @@ def suggested(
     trials: Sequence[Trial] = (),
     count: int = 1,
     pending: Sequence[Settings] = (),
-    experiment: Experiment | None = None,
 ) -> list[Settings]:
     """What a strategy suggests for a goal."""
-    return strategy.suggest(experiment or goal.experiment, goal, list(trials), count, pending)
+    return [s.settings for s in strategy.suggest(State(goal, list(trials), pending), count)]
 
 
 def drawn(goal: Goal, count: int, seed: int, trials: Sequence[Trial] = ()) -> list[Settings]:

@@ -27,6 +27,7 @@ from frugaltwin.experiment import (
 )
 from frugaltwin.goals import Goal, Map, MatchColor, Maximize, ScoredGoal
 from frugaltwin.plugins import Predicts, Recommends, Strategy
+from frugaltwin.state import State
 from frugaltwin.tables import settings_array
 from frugaltwin.testing.plugin import Plugin, Promise, drawn, suggested
 
@@ -153,7 +154,7 @@ def a_model_predicts_numbers_in_units_and_chances_that_add_up(plugin: Plugin, ex
         return
     goal, asked = goal_of(plugin, experiment), [t.settings for t in trials(experiment, 12)]
     for n in (1, 2, 8):
-        prediction = strategy.predict(experiment, goal, trials(experiment, n), asked)
+        prediction = strategy.predict(State(goal, trials(experiment, n)), asked)
         if isinstance(goal, Map):
             plugin.require(tuple(prediction.probabilities) == goal.labels, f"it predicts chances of {list(prediction.probabilities)}")
             chances = np.array(list(prediction.probabilities.values()))
@@ -189,7 +190,7 @@ def a_recommendation_is_allowed_with_and_without_history(plugin: Plugin, experim
         return
     goal = goal_of(plugin, experiment)
     for history in ([], trials(experiment, 1, failed=(0,)), trials(experiment, 8, failed=(1,))):
-        experiment.check(strategy.recommend(experiment, goal, history))
+        experiment.check(strategy.recommend(State(goal, history)))
 
 
 def its_mixtures_add_up_exactly(plugin: Plugin) -> None:
@@ -249,7 +250,7 @@ def thousands_of_candidates_of_any_scale_are_searched(plugin: Plugin) -> None:
     (settings,) = suggested(strategy, goal_of(plugin, experiment), history)
     experiment.check(settings)
     if isinstance(strategy, Recommends):
-        found = float(strategy.recommend(experiment, Maximize(experiment, "y"), history)["b"])
+        found = float(strategy.recommend(State(Maximize(experiment, "y"), history))["b"])
         plugin.require(found > 0.95e4, f"of outcomes up to 1e4 that follow one parameter, it recommends {found:g}")
 
 

@@ -11,8 +11,9 @@ from torch import Tensor
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import Map
-from frugaltwin.prediction import Prediction
+from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
+from optimizers.models.reasons import EVEN, FAR_AWAY
 from optimizers.space.search import Acquisition, best_points
 from optimizers.space.space import Floats, Space
 
@@ -54,35 +55,40 @@ def borders(X: Floats, labels: Integers) -> Floats:
 
 def chosen_settings(
     space: Space,
-    history: Sequence[Trial],
-    pending: Sequence[Settings],
+    state: State,
     count: int,
     seed: int,
     starts: int,
     worth: Callable[[Floats], Acquisition] | None,
     near: Floats,
-) -> list[Settings]:
+    why: str = "",
+) -> list[Suggestion]:
     """The next settings: evenly spread ones first, then those with the most to learn, and few failures to fear.
 
     Args:
         worth: Makes, of the points that are busy [p, D], what a measurement is worth, as a logarithm or in units of one. None where
             nothing tells one place from another (all labels alike, or none): then as far as can be from all that was tried.
         near: Points [k, D] where the border is believed.
+        why: The reason for a suggestion that `worth` chose.
     """
-    chance = log_feasibility(space, history)
-    n_known = sum(t.measurement is not None for t in history)
+    trials = state.trials
+    chance = log_feasibility(space, trials)
+    n_known = sum(t.measurement is not None for t in trials)
     chosen: list[Settings] = []
+    whys: list[str] = []
     while len(chosen) < count:
-        busy = [*pending, *chosen]
-        turn = len(history) + len(busy)
+        busy = [*state.unavailable, *chosen]
+        turn = len(trials) + len(busy)
         if n_known + len(busy) < starts:
             X = space.sample(turn + _AHEAD, seed)[turn:]
+            whys.append(EVEN)
         else:
-            taken = space.encode([*(t.settings for t in history), *busy])
+            taken = space.encode([*(t.settings for t in trials), *busy])
             value = worth(space.encode(busy)) if worth else distance(taken)
             X = best_points(lambda X, value=value: value(X) + chance(X), space, seed + turn, near)  # type: ignore[misc]
-        chosen += space.untried(X, 1, history, pending, chosen)
-    return chosen
+            whys.append(why if worth else FAR_AWAY)
+        chosen += space.untried(X, 1, state, chosen)
+    return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]
 
 
 def distance(taken: Floats) -> Acquisition:

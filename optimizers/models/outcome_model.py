@@ -228,6 +228,11 @@ class OutcomeModel:
         return cls(space, (*((Inputs(space, law), group) for law, group in lawful.items()), *alone))
 
     @property
+    def has_law(self) -> bool:
+        """Whether a law stands behind any of the outcomes."""
+        return any(inputs.law is not None for inputs, _ in self.groups)
+
+    @property
     def n_starts(self) -> int:
         """The number of measurements that it takes to know anything of the outcomes everywhere."""
         return max((inputs.n_starts for inputs, _ in self.groups), default=1)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Categorical, Continuous, Discrete, Experiment, MixtureSum, Settings, Trial
+from frugaltwin.experiment import Categorical, Continuous, Discrete, Experiment, MixtureSum, Settings
+from frugaltwin.state import State
 from frugaltwin.tables import settings_array
 
 Floats = NDArray[np.float64]
@@ -221,9 +222,7 @@ class Space:
         X = np.array(moved).reshape(-1, self.size)
         return X[self.is_allowed(X)]
 
-    def untried(
-        self, X: Floats, n: int, history: Sequence[Trial], pending: Sequence[Settings], chosen: Sequence[Settings] = ()
-    ) -> list[Settings]:
+    def untried(self, X: Floats, n: int, state: State, chosen: Sequence[Settings] = ()) -> list[Settings]:
         """The first n settings among points X [b, D] (all others of a listed space behind them) that nobody tried or chose before.
 
         Where everything has been tried: what worked comes before what only failed, and that before what is being tried now.
@@ -231,9 +230,9 @@ class Space:
         Raises:
             InvalidInput: There are no n settings besides those chosen.
         """
-        tried = self.encode([t.settings for t in history])
-        worked = self.encode([t.settings for t in history if t.measurement is not None])
-        busy = self.encode(pending)
+        tried = self.encode([t.settings for t in state.trials])
+        worked = self.encode([t.settings for t in state.trials if t.measurement is not None])
+        busy = self.encode(state.unavailable)
         if self.listed:
             X = np.concatenate([*(self.points[[self._nearest(x)]] for x in X), self.points])
         taken = list(self.encode(chosen))

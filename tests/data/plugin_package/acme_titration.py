@@ -1,6 +1,6 @@
 """Somebody else's package: a driver, a strategy and a goal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,8 +16,9 @@ from frugaltwin import (
     Outcomes,
     ScoredGoal,
     Settings,
+    State,
     Stopped,
-    Trial,
+    Suggestion,
     make_strategy,
 )
 
@@ -68,12 +69,10 @@ class MiddleOut:
 
     seed: int = 0
 
-    def suggest(
-        self, experiment: Experiment, goal: Any, history: Sequence[Trial], count: int = 1, pending: Sequence[Settings] = ()
-    ) -> list[Settings]:
-        drawn = make_strategy("random", seed=self.seed).suggest(experiment, goal, history, count, pending)
-        middle = {p.name: (p.low + p.high) / 2 for p in experiment.parameters if isinstance(p, Continuous)}
-        return sorted(drawn, key=lambda s: sum(abs(float(s[name]) - m) for name, m in middle.items()))
+    def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        drawn = make_strategy("random", seed=self.seed).suggest(state, count)
+        middle = {p.name: (p.low + p.high) / 2 for p in state.experiment.parameters if isinstance(p, Continuous)}
+        return sorted(drawn, key=lambda s: sum(abs(float(s.settings[name]) - m) for name, m in middle.items()))
 
 
 @dataclass(frozen=True)

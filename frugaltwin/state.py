@@ -1,4 +1,4 @@
-"""Prediction of outcomes at settings that were not tried."""
+"""The state of a decision: all that a strategy may depend on, as plain data that can be pickled, and what it answers with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,6 +6,40 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from frugaltwin.experiment import Experiment, Settings, Trial
+from frugaltwin.goals import Goal
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A suggestion that a person turned down."""
+
+    settings: Settings
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a decision may depend on. A campaign makes it (`Campaign.state`), or a person at a notebook."""
+
+    goal: Goal
+    trials: Sequence[Trial] = ()
+    """In the order of their numbers, failed ones included."""
+    pending: Sequence[Settings] = ()
+    """Settings that are being performed; their outcomes are not known yet."""
+    rejections: Sequence[Rejection] = ()
+    """Suggestions that were turned down since the last trial."""
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment that the goal belongs to."""
+        return self.goal.experiment
+
+    @property
+    def unavailable(self) -> list[Settings]:
+        """Settings that no suggestion may repeat: the pending and the rejected ones."""
+        return [*self.pending, *(r.settings for r in self.rejections)]
 
 
 @dataclass(frozen=True)
@@ -51,3 +85,16 @@ class Prediction:
     @property
     def _table(self) -> NDArray[np.float64]:
         return np.stack(list(self.probabilities.values()))
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Settings that a strategy suggests, and what it knows about them; a strategy without a model leaves the rest empty."""
+
+    settings: Settings
+    why: str = ""
+    """The reason, in words for people."""
+    expected: Prediction | None = None
+    """The measurement that the model expects."""
+    worth: float | None = None
+    """The improvement that the strategy expects of it, in the unit of the goal."""
