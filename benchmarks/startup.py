@@ -1,4 +1,4 @@
-"""How long it takes until something happens: `import frugaltwin` and `frugaltwin --help`, as whole processes, beside a bare `python`.
+"""How long it takes until something happens: importing, helping and listing as whole processes, beside a bare `python`.
 
 python benchmarks/startup.py
 """
@@ -13,6 +13,7 @@ COMMANDS = {
     "import frugaltwin": ([sys.executable, "-c", "import frugaltwin"], 0.3),
     "import frugaltwin, first use of Campaign": ([sys.executable, "-c", "import frugaltwin; frugaltwin.Campaign"], None),
     "frugaltwin --help": ([sys.executable, "-m", "frugaltwin", "--help"], 0.5),
+    "frugaltwin catalog": ([sys.executable, "-m", "frugaltwin", "catalog"], None),
 }
 
 
