@@ -5,11 +5,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
-
 IS_LONG = os.environ.get("FRUGALTWIN_LONG", "0") not in ("", "0")
-
-only_long = pytest.mark.skipif(not IS_LONG, reason="of the long form: FRUGALTWIN_LONG=1")
 
 
 def times(short: int, long: int) -> int:
