@@ -106,16 +106,17 @@ def test_when_it_is_one_s_turn_is_foretold_on_an_open_real_rig_only(service: Run
 def test_a_rig_known_anew_on_another_processor_keeps_its_experiment(service: Running, admin: httpx.Client) -> None:
     """There the last digits of the color's matrix are others, and its campaigns go on."""
     here = make_driver("color-mixing").experiment
-    assert here.color is not None
+    known = here.color
+    assert known is not None
 
     def known_anew(factor: float) -> Any:
-        color = replace(here.color, to_xyz=tuple(tuple(v * factor for v in row) for row in here.color.to_xyz))
+        color = replace(known, to_xyz=tuple(tuple(v * factor for v in row) for row in known.to_xyz))
         there = replace(here, color=color)
         service.database.write_now(lambda c, now: rigs.register(c, now, REAL, "color-mixing", {}, True, there))
         return experiment_from_json(admin.get(f"/v1/rigs/{REAL}").json()["experiment"])
 
     assert known_anew(1 + 1e-12) == here
-    assert known_anew(1 + 1e-6).color != here.color
+    assert known_anew(1 + 1e-6).color != known
     assert known_anew(1.0) == here
 
 

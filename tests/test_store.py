@@ -273,7 +273,8 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the store, and of the table that a campaign in it was measured on."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(KEPT / "store_v2_records.csv", tmp_path / "records.csv")
-    path = shutil.copy(KEPT / "store_v2.db", tmp_path / "store.db")
+    path = tmp_path / "store.db"
+    shutil.copy(KEPT / "store_v2.db", path)
     with sqlite3.connect(path) as db:  # the lab that it was is here now
         db.execute("update campaign set body = replace(body, '/lab/', ?)", (f"{tmp_path}/",))
     db.close()

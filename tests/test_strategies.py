@@ -34,6 +34,7 @@ from frugaltwin.tables import color_of, settings_array
 from optimizers.random_search import RandomSearch
 from optimizers.sobol import Sobol
 from simulator.color_mixing import ColorMixingTwin, color_mixing
+from tests.forms import combinations
 
 
 def make_twin(**options: Any) -> ColorMixingTwin:
@@ -152,11 +153,20 @@ def test_it_is_a_pure_function_of_its_arguments(strategy: Strategy, experiment: 
     assert strategy.suggest(experiment, goal_of(strategy, experiment), history, count=2) == first
 
 
-@pytest.mark.parametrize("n_and_failed", [(0, ()), (1, ()), (1, (0,)), (6, range(6))])
-def test_it_suggests_something_whatever_happened_before(
-    strategy: Strategy, experiment: Experiment, n_and_failed: tuple[int, Sequence[int]]
-) -> None:
-    history = trials(experiment, *n_and_failed)
+def meeting(name: str, *values: str) -> pytest.MarkDecorator:
+    """Strategies, experiments and something else that meet, by their names."""
+    combined = combinations(STRATEGIES, EXPERIMENTS, values)
+    return pytest.mark.parametrize(
+        f"strategy,experiment,{name}", combined, indirect=["strategy", "experiment"], ids=["-".join(words) for words in combined]
+    )
+
+
+HISTORIES: dict[str, tuple[int, Sequence[int]]] = {"none": (0, ()), "one": (1, ()), "a failure": (1, (0,)), "failures": (6, range(6))}
+
+
+@meeting("before", *HISTORIES)
+def test_it_suggests_something_whatever_happened_before(strategy: Strategy, experiment: Experiment, before: str) -> None:
+    history = trials(experiment, *HISTORIES[before])
     (settings,) = strategy.suggest(experiment, goal_of(strategy, experiment), history)
     experiment.check(settings)
     assert experiment.key(settings) not in {experiment.key(t.settings) for t in history}
@@ -170,13 +180,13 @@ def test_every_strategy_serves_a_goal_and_every_goal_a_strategy(name: str) -> No
     assert all(serves(make(goal.default_strategy), goal) for experiment in EXPERIMENTS.values() for goal in goals_of(experiment))
 
 
-@pytest.mark.parametrize("n", [1, 2, 8])
-def test_a_model_predicts_numbers_in_units_and_chances_that_add_up(strategy: Strategy, experiment: Experiment, n: int) -> None:
+@meeting("n", "1", "2", "8")
+def test_a_model_predicts_numbers_in_units_and_chances_that_add_up(strategy: Strategy, experiment: Experiment, n: str) -> None:
     if not isinstance(strategy, Predicts):
         assert isinstance(strategy, RandomSearch | Sobol)
         return
     goal, asked = goal_of(strategy, experiment), [t.settings for t in trials(experiment, 12)]
-    prediction = strategy.predict(experiment, goal, trials(experiment, n), asked)
+    prediction = strategy.predict(experiment, goal, trials(experiment, int(n)), asked)
     if isinstance(goal, Map):
         assert tuple(prediction.probabilities) == goal.labels
         table = np.array(list(prediction.probabilities.values()))
