@@ -34,7 +34,7 @@ from hardware.emulator.engine import missing
 
 RECIPE: Settings = {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}
 LIGHT: Settings = {"red": 60.0, "green": 40.0, "blue": 50.0, "atime": 50.0, "astep": 500.0, "gain": 64.0}
-WAIT = 20.0  # s until a thread that hangs is a failure
+WAIT = 60.0  # s until a thread that hangs is a failure
 
 # What stands behind the same device: name, options, a recipe, the balance, and a parameter with three values of it.
 LABS: dict[str, tuple[str, dict[str, object], Settings, str | None, str, tuple[float, ...]]] = {

@@ -18,6 +18,7 @@ import pytest
 from frugaltwin.color import delta_e
 from tests.conftest import Cli, command, events
 from tests.forms import times
+from tests.service_database import until
 
 RANDOM = ("--strategy", "random")
 RECIPE = "red=0.1,yellow=0.2,blue=0.3,water=3.4"
@@ -406,11 +407,17 @@ def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: 
         first.stdout.readline()
         start = perf_counter() - begin  # until the first trial is acknowledged: machines differ, and are busy
     kills = times(6, 100)
+
+    def done() -> int:
+        return (tmp_path / "out").read_bytes().count(b"\n")
+
     for round_ in range(kills):
         with (tmp_path / "out").open("wb") as out:
             run = subprocess.Popen(command("run", "--json", "--name", "k", "--budget", 10**6, *RANDOM), cwd=tmp_path, stdout=out)
-            with pytest.raises(subprocess.TimeoutExpired):  # from before the store is made to some hundred trials
-                run.wait(start * (0.4 + 1.4 * (round_ * 0.618 % 1)))
+            n_before = (0, 3, 30, 100)[round_ % 4]  # from before the store is made to some hundred trials
+            until(lambda n_before=n_before, run=run: done() >= n_before or run.poll() is not None)  # type: ignore[misc]
+            with pytest.raises(subprocess.TimeoutExpired):
+                run.wait((0.05 if n_before else start) * (round_ * 0.618 % 1))
             run.kill()
             run.wait()
         for line in (tmp_path / "out").read_bytes().splitlines(keepends=True):

@@ -1,11 +1,11 @@
 """The fault matrix of the rig: whatever happens to a line, to the board or to the host, no wrong dose is ever reported as right.
 
-Every fault meets every instruction in both directions, once and for good, in virtual time. What really happened is told by the plant of
-the emulated board, which sees the pins and nothing of the line.
+Every fault meets every instruction, in both directions, once and for good (all of these together in the long form), in virtual time.
+What really happened is told by the plant of the emulated board, which sees the pins and nothing of the line.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from hardware.serial.link import framed
 from simulator.instruments.dyed_water import DYED_WATER
 from simulator.instruments.sensors import make_sensor
 from tests.faulty_port import ALWAYS, EXACT, FAULTS, FaultyPort, LineFault
+from tests.forms import combinations
+from tests.forms import times as often
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
 
@@ -137,9 +139,15 @@ INSTRUCTIONS: dict[str, tuple[Callable[[Rig], object], Callable[[Rig], None], tu
     "rinse": (lambda rig: rig.mixer.rinse(DOSE), one_dose(3, "water"), ("DISPENSE", "STAT?")),
     "drain": (lambda rig: rig.mixer.drain(), one_drain, ("DRAIN", "STAT?")),
 }
-MEETINGS = [(instruction, word) for instruction, (_, _, words) in INSTRUCTIONS.items() for word in words]
-both_ways = pytest.mark.parametrize("is_to_board", [True, False], ids=["to the board", "to the host"])
-once_and_for_good = pytest.mark.parametrize("times", [1, ALWAYS], ids=["once", "for good"])
+MEETINGS = {f"{instruction} {word}": (instruction, word) for instruction, (_, _, words) in INSTRUCTIONS.items() for word in words}
+WAYS = {"to the board": True, "to the host": False}
+HOW_OFTEN = {"once": 1, "for good": ALWAYS}
+
+
+def meeting(names: str, *factors: Iterable[str]) -> pytest.MarkDecorator:
+    """Tests of things that meet, by their names."""
+    combined = combinations(*factors)
+    return pytest.mark.parametrize(names, combined, ids=["-".join(words) for words in combined])
 
 
 def attempt(rig: Rig, act: Callable[[Rig], object], seconds: float) -> DriverError | None:
@@ -156,13 +164,9 @@ def attempt(rig: Rig, act: Callable[[Rig], object], seconds: float) -> DriverErr
     return error
 
 
-@once_and_for_good
-@both_ways
-@pytest.mark.parametrize("what", FAULTS)
-@pytest.mark.parametrize(("instruction", "word"), MEETINGS, ids=["-".join(meeting) for meeting in MEETINGS])
-def test_no_fault_of_the_line_makes_an_instruction_lie(
-    rig: Rig, instruction: str, word: str, what: str, is_to_board: bool, times: int
-) -> None:
+@meeting("request_,what,way,how_often", MEETINGS, FAULTS, WAYS, HOW_OFTEN)
+def test_no_fault_of_the_line_makes_an_instruction_lie(rig: Rig, request_: str, what: str, way: str, how_often: str) -> None:
+    (instruction, word), is_to_board, times = MEETINGS[request_], WAYS[way], HOW_OFTEN[how_often]
     act, check, _ = INSTRUCTIONS[instruction]
     with rig.mixer:
         rig.begin()
@@ -185,11 +189,9 @@ def test_no_fault_of_the_line_makes_an_instruction_lie(
         rig.check_a_dose()
 
 
-@once_and_for_good
-@both_ways
-@pytest.mark.parametrize("what", FAULTS)
-@pytest.mark.parametrize("word", ["*IDN?", "STAT?", "CAL?", "STOP", "CLEAR", "SENS", "LED", "DRAIN"])
-def test_no_fault_of_the_line_makes_connecting_lie(rig: Rig, word: str, what: str, is_to_board: bool, times: int) -> None:
+@meeting("word,what,way,how_often", ["*IDN?", "STAT?", "CAL?", "STOP", "CLEAR", "SENS", "LED", "DRAIN"], FAULTS, WAYS, HOW_OFTEN)
+def test_no_fault_of_the_line_makes_connecting_lie(rig: Rig, word: str, what: str, way: str, how_often: str) -> None:
+    is_to_board, times = WAYS[way], HOW_OFTEN[how_often]
     rig.port.fault = fault = LineFault(what, word, is_to_board, times)
     error = attempt(rig, lambda rig: rig.mixer.__enter__(), 20.0)
     assert fault.n_hits
@@ -204,10 +206,9 @@ def test_no_fault_of_the_line_makes_connecting_lie(rig: Rig, word: str, what: st
         rig.check_a_dose()
 
 
-@once_and_for_good
-@both_ways
-@pytest.mark.parametrize("what", FAULTS)
-def test_a_stop_stops_whatever_happens_to_its_lines(rig: Rig, what: str, is_to_board: bool, times: int) -> None:
+@meeting("what,way,how_often", FAULTS, WAYS, HOW_OFTEN)
+def test_a_stop_stops_whatever_happens_to_its_lines(rig: Rig, what: str, way: str, how_often: str) -> None:
+    is_to_board, times = WAYS[way], HOW_OFTEN[how_often]
     with rig.mixer:
         rig.begin()
         rig.mixer.link.request("DISPENSE 0 1400")
@@ -245,9 +246,7 @@ BREAKS: dict[str, Callable[[FaultyPort], None]] = {
 }
 
 
-@pytest.mark.parametrize("instruction", INSTRUCTIONS)
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("what", BREAKS)
+@meeting("what,moment,instruction", BREAKS, MOMENTS, INSTRUCTIONS)
 def test_no_fault_of_the_board_makes_an_instruction_lie(rig: Rig, what: str, moment: str, instruction: str) -> None:
     act, check, _ = INSTRUCTIONS[instruction]
     with rig.mixer:
@@ -507,19 +506,20 @@ def test_after_the_switch_a_campaign_moves_nothing_though_it_is_closed_again(tmp
     assert sum(trials[n].cost.volume for n in later) == 0
 
 
-def test_a_thousand_doses_account_exactly_on_a_line_as_bad_as_lines_get() -> None:
+def test_many_doses_account_exactly_on_a_line_as_bad_as_lines_get() -> None:
+    n_doses = often(200, 1000)
     board = EmulatedBoard(make_sensor("as7341", {}), EXACT, 7, DYED_WATER, parse_faults("serial-noise"))
     mixer = ArduinoMixer(lambda: (board.open(), board), "the rig", make_sensor("as7341", {}), DYED_WATER)
     with mixer:
         n_drains = board.plant.n_runs[4]
-        for n in range(1, 1001):
+        for n in range(1, n_doses + 1):
             mixer.dispense("red", 0.025)
-            if n % 250 == 0:
+            if n % 100 == 0:
                 mixer.drain()
                 n_drains += 1
                 assert board.plant.cell.volume == 0
-        print(f"1,000 doses took {mixer.link.resent} resends")
-        assert mixer.link.resent > 300
-    assert board.plant.n_runs == [1000, 0, 0, 0, n_drains]
-    assert board.plant.asked["red"] == pytest.approx(25.0, abs=1000 * GRAIN)
+        print(f"{n_doses} doses took {mixer.link.resent} resends")
+        assert mixer.link.resent > 0.3 * n_doses
+    assert board.plant.n_runs == [n_doses, 0, 0, 0, n_drains]
+    assert board.plant.asked["red"] == pytest.approx(0.025 * n_doses, abs=n_doses * GRAIN)
     board.power_off()

@@ -17,6 +17,7 @@ from frugaltwin.state import State
 from frugaltwin.tables import color_of
 from frugaltwin.testing.strategies import goals_of, serves
 from simulator.color_mixing import ColorMixingTwin, color_mixing
+from tests.forms import combinations
 
 STRATEGIES = catalog.names("strategy")
 A, B = (Continuous(name, 0.0, 1.0) for name in "ab")
@@ -32,11 +33,12 @@ def make_twin(**options: Any) -> ColorMixingTwin:
     return twin
 
 
-@pytest.mark.parametrize("experiment", testing.experiments())
-@pytest.mark.parametrize("name", STRATEGIES)
-@pytest.mark.parametrize("promise", testing.EXPERIMENT_PROMISES)
-def test_a_strategy_keeps_a_promise_over_every_experiment(name: str, promise: testing.ExperimentPromise, experiment: str) -> None:
-    promise(testing.Plugin.of("strategy", name), testing.experiments()[experiment])
+PROMISES = {promise.__name__: promise for promise in testing.EXPERIMENT_PROMISES}
+
+
+@pytest.mark.parametrize(("name", "promise", "experiment"), combinations(STRATEGIES, PROMISES, testing.experiments()))
+def test_a_strategy_keeps_a_promise_over_every_experiment(name: str, promise: str, experiment: str) -> None:
+    PROMISES[promise](testing.Plugin.of("strategy", name), testing.experiments()[experiment])
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
