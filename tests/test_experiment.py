@@ -80,7 +80,7 @@ def test_a_color_that_another_processor_rounded_otherwise_makes_no_other_experim
     def measuring(one: float, white: float = 1.0) -> Experiment:
         matrix = ((one, 0.5), (0.25, 0.5), (0.125, 0.5))
         return Experiment(
-            "color", (Continuous("a", 0, 1),), (Outcome("t"), Outcome("u")), color=Colorimetry(("t", "u"), matrix, (white,) * 3)
+            "color", (Continuous("x", 0, 1),), (Outcome("t"), Outcome("u")), color=Colorimetry(("t", "u"), matrix, (white,) * 3)
         )
 
     known = measuring(0.1)
