@@ -13,7 +13,7 @@ UNITS = {"runs": "runs", "seconds": "s of lab time", "money": "USD", "volume": "
 
 @dataclass(frozen=True)
 class Settings:
-    """How a service runs."""
+    """The settings of a running service."""
 
     url: str = "sqlite:///frugaltwin-service.db"
     """The database."""

@@ -232,7 +232,7 @@ def make_goal(text: str, driver: Driver, seed: int = 0) -> Goal:
 
 
 def default_goal(driver: Driver) -> str:
-    """What a driver is used for when nobody says.
+    """The goal of a driver for which no goal is named.
 
     Raises:
         InvalidInput: There is no such thing.
@@ -419,7 +419,7 @@ def _make(kind: str, name: str, options: Options, defaults: Options) -> object:
 
 
 def made(kind: str, name: str, factory: Callable[..., Any], options: Options, defaults: Options) -> Any:
-    """What a plug-in's callable makes of options, whether it is in the catalog or not.
+    """Make a plug-in by its callable and options, whether it is in the catalog or not.
 
     Args:
         options: As for `make_driver`.

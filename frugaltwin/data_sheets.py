@@ -32,7 +32,7 @@ def _parsed(module: str) -> ast.Module | None:
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """Where a module is. `importlib.util.find_spec` alone would import the packages around it."""
+    """The file of a module. `importlib.util.find_spec` alone would import the packages around it."""
     package, *inner = module.split(".")
     try:
         spec = importlib.util.find_spec(package)

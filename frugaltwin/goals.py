@@ -1,4 +1,4 @@
-"""What is wanted of the outcomes. A goal is a known function of them: strategies model the outcomes and push them through it.
+"""Goals: known functions of the outcomes. Strategies model the outcomes and apply the goal to what the model expects.
 
 A new goal is one class here and one line in the catalog.
 """
@@ -22,7 +22,7 @@ from frugaltwin.tables import color_array, outcomes_array, settings_array
 
 @dataclass(frozen=True)
 class Goal(ABC):
-    """What is wanted of the outcomes of `experiment`: a good score, or a map."""
+    """The aim of a campaign on `experiment`: a good score, or a map."""
 
     experiment: Experiment
 
@@ -298,7 +298,7 @@ class Map(Goal):
         return None if trial.measurement is None else self.label_of(trial.measurement.outcomes)
 
     def seen(self, trials: Sequence[Trial]) -> dict[str, int]:
-        """How often every label was measured, in the order of the labels; those that never were are left out."""
+        """The number of times that every label was measured, in the order of the labels; those that never were are left out."""
         found = [self.label_of_trial(t) for t in trials]
         return {label: n for label in self.labels if (n := found.count(label))}
 

@@ -19,7 +19,7 @@ class Driver(Protocol):
 
     @property
     def experiment(self) -> Experiment:
-        """What this driver can be asked to do."""
+        """The settings that this driver takes, and the outcomes that it measures."""
         ...
 
     def __enter__(self) -> Self:
@@ -72,7 +72,7 @@ class Predicts(Protocol):
     """A strategy with a model that can say what it expects at any settings."""
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
-        """What the model expects at settings that have been checked, in a state in which something was measured.
+        """The measurement that the model expects at settings that have been checked, in a state in which something was measured.
 
         Raises:
             InvalidInput: The goal is not one that the strategy works for.
@@ -140,7 +140,7 @@ class Attempt:
     number: int
     """Of the trial, from 1."""
     words: Mapping[str, Any]
-    """What the campaign is: its ``name``, ``goal``, ``strategy``, ``seed``, ``budget`` and ``stop`` (a score, or None)."""
+    """The campaign's specification: its ``name``, ``goal``, ``strategy``, ``seed``, ``budget`` and ``stop`` (a score, or None)."""
 
 
 @runtime_checkable
@@ -148,7 +148,7 @@ class PerformsOnce(Protocol):
     """A driver on the far side of a network, which may have performed an attempt although its answer never came."""
 
     def announce(self, attempt: Attempt) -> Settings | None:
-        """What the next `perform` is. One that was begun before, in whichever process, is not performed again.
+        """Announce the next `perform`. One that was begun before, in any process, is not performed again.
 
         Returns:
             The settings that it was begun with, if it was: they are to be performed.
@@ -174,5 +174,5 @@ class Estimates(Protocol):
     """A driver that can price settings before it performs them."""
 
     def estimate(self, settings: Settings) -> Cost:
-        """What `perform` is expected to take."""
+        """The cost that `perform` is expected to have."""
         ...

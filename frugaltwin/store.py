@@ -21,7 +21,7 @@ APPLICATION_ID = 0x46547769  # "FTwi": says that a SQLite file is ours
 SCHEMA_VERSION = 2
 CALIBRATION = "create table calibration (id text primary key, created_at text not null, body text not null) strict;"
 UPGRADES = {1: CALIBRATION}
-"""What brings a store from a version to the next one."""
+"""The statements that bring a store from a version to the next one."""
 SCHEMA = f"""
 create table campaign (name text primary key, created_at text not null, body text not null) strict;
 create table trial (
@@ -50,7 +50,7 @@ class CalibrationRecord:
     id: str
     created_at: str
     body: Mapping[str, Any]
-    """What was calibrated (``kind``), of which ``rig``, and what was found: values, residuals, scatter, the readings, a plot."""
+    """The ``kind`` of the calibration, its ``rig``, and what was found: values, residuals, scatter, the readings, a plot."""
 
 
 def experiment_to_json(experiment: Experiment) -> Any:

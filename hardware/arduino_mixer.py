@@ -58,7 +58,7 @@ class BoardRefused(RigFault):
     number: int = 0
 
 
-class State(NamedTuple):
+class BoardState(NamedTuple):
     """Reply to `STAT?`."""
 
     state: str
@@ -183,8 +183,8 @@ class ArduinoMixer:
         """Name of the sensor that the board found on its bus; ``none`` when there is none."""
         return self._ask("*IDN?")[0].split(",")[2]
 
-    def state(self) -> State:
-        """What the board is doing.
+    def state(self) -> BoardState:
+        """Ask the board for its state.
 
         Raises:
             LinkError: It does not say.
@@ -192,7 +192,7 @@ class ArduinoMixer:
         words = self._ask("STAT?")
         try:
             state, cause, cell, last, run, asked, moved, up, reset = words
-            return State(state, int(cause), float(cell), int(last), int(run), float(asked), float(moved), int(up), int(reset))
+            return BoardState(state, int(cause), float(cell), int(last), int(run), float(asked), float(moved), int(up), int(reset))
         except ValueError as error:
             raise LinkError(f"{self._name} answers STAT? with {' '.join(words)!r}, which cannot be understood") from error
 
@@ -315,7 +315,7 @@ class ArduinoMixer:
             self._before += clock.monotonic() - self._since
             self._clock = None
 
-    def _reconnected_state(self) -> State:
+    def _reconnected_state(self) -> BoardState:
         """State of the board, over a new connection where the old one is gone: a port that was unplugged stays dead."""
         if self._link is not None:
             try:
@@ -343,7 +343,7 @@ class ArduinoMixer:
         self._lamp = True
         self._is_lost = False
 
-    def _number_next(self, now: State) -> None:
+    def _number_next(self, now: BoardState) -> None:
         """Number the next action after the last one that the board knows, from any program. Numbers are not used again."""
         if (now.last - self.link.next_seq) % 65536 < 32768:
             self.link.next_seq = now.last % 65535 + 1

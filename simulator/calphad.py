@@ -26,7 +26,7 @@ from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Constraint, Continuous, MixtureSum, Outcome, Parameter
 from simulator.instruments.phase_instruments import BINS, LINE_WIDTH, Diffractometer, liquid_pattern, spread
-from simulator.instruments.phase_lab import Labeling, PhaseLab, State
+from simulator.instruments.phase_lab import Labeling, PhaseLab, PhaseState
 
 Floats = NDArray[np.float64]
 
@@ -75,8 +75,8 @@ class PhaseAnalysis(Diffractometer):
     def patterns(self) -> Floats:
         return np.array([pattern_of(name) for name in self.lattices])
 
-    def signal(self, states: Sequence[State]) -> Floats:
-        shares = [State("", _by_structure(s)) for s in states]
+    def signal(self, states: Sequence[PhaseState]) -> Floats:
+        shares = [PhaseState("", _by_structure(s)) for s in states]
         contrast = np.array([[s.properties["contrast"]] for s in states]).reshape(-1, 1)
         return np.concatenate([super().signal(shares), contrast], axis=1)
 
@@ -87,7 +87,7 @@ class PhaseAnalysis(Diffractometer):
         return twice if reading[-1] > self.visible and twice in self.labels else label
 
 
-def _by_structure(state: State) -> dict[str, float]:
+def _by_structure(state: PhaseState) -> dict[str, float]:
     shares: dict[str, float] = defaultdict(float)
     for name, share in state.fractions.items():
         shares[name.partition("#")[0]] += share
@@ -338,7 +338,7 @@ class Calphad(PhaseLab):
             labeling=labeling,
         )
 
-    def states(self, X: Floats) -> list[State]:
+    def states(self, X: Floats) -> list[PhaseState]:
         """The equilibrium states.
 
         Raises:
@@ -377,7 +377,7 @@ class Calphad(PhaseLab):
         return ", ".join([*shown, f"{row[-1]:g} K"])
 
 
-def _state(found: Found) -> State:
+def _state(found: Found) -> PhaseState:
     many = Counter(found.phases)
     number: Counter[str] = Counter()
     fractions = {}
@@ -385,7 +385,7 @@ def _state(found: Found) -> State:
         number[name] += 1
         fractions[name if many[name] == 1 else f"{name}#{number[name]}"] = amount
     contrast = math.sqrt(max(float(spread(found.amounts, found.compositions)), 0.0))
-    return State(found.label, fractions, {"contrast": contrast})
+    return PhaseState(found.label, fractions, {"contrast": contrast})
 
 
 def _sentence(error: Exception) -> str:

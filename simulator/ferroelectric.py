@@ -16,7 +16,7 @@ from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Continuous, Outcome
 from simulator.equations.landau import energy_along, squared_polarization, transition
-from simulator.instruments.phase_lab import Constant, Labeling, PhaseLab, State, constants_of
+from simulator.instruments.phase_lab import Constant, Labeling, PhaseLab, PhaseState, constants_of
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -142,7 +142,7 @@ class StrainAndResponse:
     least = 3.0
     """A distortion smaller than this many times the noise is not seen."""
 
-    def signal(self, states: Sequence[State]) -> Floats:
+    def signal(self, states: Sequence[PhaseState]) -> Floats:
         return np.array([[s.properties[o.name] for o in self.outcomes] for s in states]).reshape(len(states), len(self.outcomes))
 
     def inferred(self, reading: Floats) -> str:
@@ -292,11 +292,11 @@ class Ferroelectric(PhaseLab):
             labeling=labeling,
         )
 
-    def states(self, X: Floats) -> list[State]:
+    def states(self, X: Floats) -> list[PhaseState]:
         found = self.solution.equilibrium(X[:, 0], X[:, 1])
         labels = [LABELS[int(k)] for k in found.pop("phase").tolist()]
         rows = zip(*(values.tolist() for values in found.values()), strict=True)
-        return [State(label, {label: 1.0}, dict(zip(found, row, strict=True))) for label, row in zip(labels, rows, strict=True)]
+        return [PhaseState(label, {label: 1.0}, dict(zip(found, row, strict=True))) for label, row in zip(labels, rows, strict=True)]
 
     def diagram(self, at: float | None = None) -> Diagram:
         """The boundaries, the points where they meet or change their order, and the free energies at the temperature `at`."""

@@ -16,7 +16,7 @@ from frugaltwin.plugins import Fingerprints, KnowsTruths
 from simulator.calphad import Calphad, Found, System, pattern_of, system_of
 from simulator.equations.binary_equilibrium import Compound, Solution, binary_equilibrium
 from simulator.equations.ternary_equilibrium import Mixing, phase_map
-from simulator.instruments.phase_lab import State
+from simulator.instruments.phase_lab import PhaseState
 
 Floats = NDArray[np.float64]
 
@@ -186,7 +186,7 @@ def test_contrast_is_the_spread_over_the_phases(eutectic: Calphad) -> None:
     outcomes = eutectic.truth({"x_cd": 0.5, "temperature": 370.0})
     assert outcomes["contrast"] == pytest.approx(math.sqrt(0.5))  # pure grains, each half: the distance is √2 in two mole fractions
     (state,) = eutectic.states(np.array([[0.5, 370.0]]))
-    assert state == State("HCP_CD + RHOMBO_BI", state.fractions, state.properties)
+    assert state == PhaseState("HCP_CD + RHOMBO_BI", state.fractions, state.properties)
     assert sum(state.fractions.values()) == pytest.approx(1, abs=1e-12)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simulator.instruments.phase_instruments import BINS, Calorimeter, Diffractometer, Turbidimeter, liquid_pattern, powder_pattern, spread
-from simulator.instruments.phase_lab import Instrument, State
+from simulator.instruments.phase_lab import Instrument, PhaseState
 
 FIELDS = {
     "liquid": ("liquid",),
@@ -17,19 +17,19 @@ FIELDS = {
 DIFFRACTOMETER = Diffractometer({"liquid": None, "A": 0.40, "B": 0.47}, FIELDS)
 
 
-def melted(heat_capacity: float, enthalpy: float) -> State:
-    return State("", {}, {"heat_capacity": heat_capacity, "enthalpy": enthalpy})
+def melted(heat_capacity: float, enthalpy: float) -> PhaseState:
+    return PhaseState("", {}, {"heat_capacity": heat_capacity, "enthalpy": enthalpy})
 
 
-def two(label: str, share: float) -> State:
+def two(label: str, share: float) -> PhaseState:
     """A sample with this share of the second phase of its label."""
     first, second = FIELDS[label]
-    return State(label, {first: 1 - share, second: share})
+    return PhaseState(label, {first: 1 - share, second: share})
 
 
 @pytest.mark.parametrize("instrument", [Turbidimeter(), DIFFRACTOMETER, Calorimeter()])
 def test_an_instrument_reads_as_many_numbers_as_it_says(instrument: Instrument) -> None:
-    state = State("A", {"A": 1.0}, {"spread": 0.1, "heat_capacity": 25.0, "enthalpy": 0.0})
+    state = PhaseState("A", {"A": 1.0}, {"spread": 0.1, "heat_capacity": 25.0, "enthalpy": 0.0})
     assert instrument.signal([state, state, state]).shape == (3, len(instrument.outcomes))
     assert instrument.noise.shape == (len(instrument.outcomes),)
     assert instrument.cost.seconds > 0
@@ -45,7 +45,7 @@ def test_spread_is_the_variance_of_the_composition_over_the_phases() -> None:
 
 def test_one_liquid_is_clear_and_two_alike_are_nearly_so() -> None:
     instrument = Turbidimeter()
-    clear, faint, cloudy = instrument.signal([State("", {}, {"spread": s}) for s in (0.0, 1e-5, 0.1)])[:, 0]
+    clear, faint, cloudy = instrument.signal([PhaseState("", {}, {"spread": s}) for s in (0.0, 1e-5, 0.1)])[:, 0]
     assert clear == 0
     assert 0 < faint < instrument.limit < cloudy < 1
     assert [instrument.inferred(np.array([v])) for v in (clear, faint, cloudy)] == ["mixed", "mixed", "demixed"]
@@ -58,13 +58,13 @@ def test_a_line_stands_where_bragg_says() -> None:
 
 
 def test_a_pattern_is_that_of_the_phases_mixed_by_their_fractions() -> None:
-    mixed, A, B = DIFFRACTOMETER.signal([two("A + B", 0.25), State("A", {"A": 1.0}), State("B", {"B": 1.0})])
+    mixed, A, B = DIFFRACTOMETER.signal([two("A + B", 0.25), PhaseState("A", {"A": 1.0}), PhaseState("B", {"B": 1.0})])
     np.testing.assert_allclose(mixed, 0.75 * A + 0.25 * B, atol=1e-15)
 
 
 @pytest.mark.parametrize("label", FIELDS)
 def test_a_pattern_without_noise_gives_back_phases_and_fractions(label: str) -> None:
-    state = State(label, {FIELDS[label][0]: 1.0}) if len(FIELDS[label]) == 1 else two(label, 0.3)
+    state = PhaseState(label, {FIELDS[label][0]: 1.0}) if len(FIELDS[label]) == 1 else two(label, 0.3)
     (reading,) = DIFFRACTOMETER.signal([state])
     assert DIFFRACTOMETER.inferred(reading) == label
     assert DIFFRACTOMETER.shares(reading, label) == pytest.approx(dict(state.fractions), abs=1e-9)
@@ -90,7 +90,7 @@ def test_a_phase_that_no_label_has_alone_is_read_as_the_label_given_for_it() -> 
     labels = {label: phases for label, phases in FIELDS.items() if label not in "AB"}
     instrument = Diffractometer({"liquid": None, "A": 0.40, "B": 0.47}, labels, {"A": "A + B", "B": "A + B"})
     for solid in "AB":
-        (reading,) = instrument.signal([State("", {solid: 1.0})])
+        (reading,) = instrument.signal([PhaseState("", {solid: 1.0})])
         assert instrument.inferred(reading) == "A + B"
     (reading,) = instrument.signal([two("liquid + A", 0.5)])
     assert instrument.inferred(reading) == "liquid + A"

@@ -21,7 +21,7 @@ from simulator.equations.ternary_equilibrium import (
     stability,
 )
 from simulator.flory_huggins import FloryHuggins
-from simulator.instruments.phase_lab import State
+from simulator.instruments.phase_lab import PhaseState
 from simulator.instruments.settled_layers import LABELS, LAYERS, LayerCamera
 from simulator.ternary_solution import TernarySolution
 
@@ -325,7 +325,7 @@ def test_the_heaviest_layer_is_the_lowest() -> None:
 
 def test_a_camera_counts_the_layers_that_it_can_see() -> None:
     camera = LayerCamera()
-    thin = camera.signal([State("three phases", {"layer_1": 0.79, "layer_2": 0.2, "layer_3": 0.01})])[0]
+    thin = camera.signal([PhaseState("three phases", {"layer_1": 0.79, "layer_2": 0.2, "layer_3": 0.01})])[0]
     assert thin.tolist() == [0.79, 0.2, 0.01]
     assert camera.inferred(thin) == "two phases"
     assert camera.inferred(np.array([0.001, 0.0, -0.01])) == "one phase"

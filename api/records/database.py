@@ -63,7 +63,7 @@ _CANNOT_BE_KEPT_WORDS = "a number is too large, or a text has a character that c
 
 
 class Tally:
-    """How long groups of changes took to be on disk, for the metrics."""
+    """The times that groups of changes took to be on disk, for the metrics."""
 
     LIMITS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
     """Upper limits of the classes, s; one more class has all that took longer."""

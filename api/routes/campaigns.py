@@ -27,7 +27,7 @@ from frugaltwin.spec import BudgetSpec, Choice, StopSpec
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 
-State = Literal["running", "waiting", "paused", "ended"]
+CampaignState = Literal["running", "waiting", "paused", "ended"]
 Mode = Literal["server", "client"]
 Values = dict[Annotated[str, Field(max_length=80)], float | Annotated[str, Field(max_length=80)]]
 Identity = Annotated[str, Path(max_length=40, description="the campaign's id")]
@@ -155,7 +155,7 @@ async def page(
     caller: TheCaller,
     limit: Limit = 50,
     cursor: Annotated[int | None, Query(ge=1, lt=2**62, description="`next` of the page before")] = None,
-    state: Annotated[State | None, Query(description="only those in this state")] = None,
+    state: Annotated[CampaignState | None, Query(description="only those in this state")] = None,
 ) -> Response:
     """Your campaigns, newest first; an instructor sees everybody's."""
     caller.check("read")

@@ -31,7 +31,7 @@ Wait = Annotated[
     str | None,
     Header(alias="Prefer", max_length=200, description="`wait=20`: answer as soon as it has ended, after 20 s in any case; 60 at most"),
 ]
-State = Literal["queued", "leased", "running", "succeeded", "failed", "aborted", "unknown"]
+ExperimentState = Literal["queued", "leased", "running", "succeeded", "failed", "aborted", "unknown"]
 
 
 class NewExperiment(BaseModel):
@@ -112,7 +112,7 @@ async def page(
     limit: Limit = 50,
     cursor: Annotated[int | None, Query(ge=1, description="`next` of the page before")] = None,
     campaign: Annotated[str | None, Query(max_length=40, description="only the trials of this campaign, by its id")] = None,
-    state: Annotated[State | None, Query(description="only those in this state")] = None,
+    state: Annotated[ExperimentState | None, Query(description="only those in this state")] = None,
 ) -> Response:
     """Your experiments, newest first; an instructor sees everybody's."""
     caller.check("read")

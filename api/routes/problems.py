@@ -36,7 +36,7 @@ class Mistake(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a request was not answered as asked (RFC 9457)."""
+    """A problem document: the reason why a request was not answered as asked (RFC 9457)."""
 
     type: str = Field(description="the last word is the stable name of the kind of problem, such as budget-exhausted")
     title: str = Field(description="the kind in words")

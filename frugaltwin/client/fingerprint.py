@@ -35,7 +35,7 @@ def digest(words: object) -> str:
 
 
 def _counting(value: Any, body: Any) -> Any:
-    """What counts of a value's JSON."""
+    """The part of a value's JSON that counts."""
     if is_dataclass(value):
         always = ALWAYS.get(type(value).__name__, frozenset())
         counts = [f.name for f in fields(value) if f.name in always or getattr(value, f.name) != _default(f)]

@@ -32,7 +32,7 @@ def understood(plugin: Plugin, experiment: Experiment) -> list[Goal]:
 
 
 def some(plugin: Plugin) -> list[Goal]:
-    """What it makes of every kind of experiment: at least one goal."""
+    """The goals that it makes of every kind of experiment: at least one."""
     found = [goal for experiment in experiments().values() for goal in understood(plugin, experiment)]
     plugin.require(bool(found), "it understands neither an outcome nor OUTCOME:VALUE; name words in its attribute example_arguments")
     return found

@@ -78,7 +78,7 @@ def suggested(
     count: int = 1,
     pending: Sequence[Settings] = (),
 ) -> list[Settings]:
-    """What a strategy suggests for a goal."""
+    """The settings that a strategy suggests for a goal."""
     return [s.settings for s in strategy.suggest(State(goal, list(trials), pending), count)]
 
 

@@ -37,7 +37,7 @@ Y = (Outcome("y"), Outcome("phase", labels=("one", "two")))
 A, B, C = (Continuous(name, 0.0, 1.0) for name in "abc")
 SOLVENTS = Categorical("solvent", ("water", "ethanol", "hexane"))
 ROUNDING = 1e-12
-"""How far a mixture may be from its total."""
+"""The largest distance of a mixture from its total."""
 N_CANDIDATES = 3000
 
 
@@ -255,7 +255,7 @@ def thousands_of_candidates_of_any_scale_are_searched(plugin: Plugin) -> None:
 
 
 def it_does_not_ask_for_the_same_failure_for_ever(plugin: Plugin) -> None:
-    """Where a corner always fails, it looks elsewhere after some failures."""
+    """After some failures in a corner that always fails, it looks elsewhere."""
     experiment = Experiment("corner", (A, B), (Outcome("y"),))
     goal, strategy, history = goal_of(plugin, experiment), plugin.make(), list[Trial]()
     for number in range(14):

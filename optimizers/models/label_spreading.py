@@ -30,7 +30,7 @@ class LabelSpreading:
         self._table = torch.cat([told, spread_labels(self._shares(self._nodes), told)])
 
     def _shares(self, X: Tensor) -> Tensor:
-        """What standardized points X [b, D] take from every node, [b, N]; rows add up to 1."""
+        """The shares [b, N] that standardized points X [b, D] take from every node; rows add up to 1."""
         return (-_GAMMA * (X[:, None] - self._nodes).square().sum(-1)).softmax(1)
 
     def chances(self, X: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from simulator.equations.binary_equilibrium import (
     spinodal_temperature,
     tie_lines,
 )
-from simulator.instruments.phase_lab import Constant, Instrument, Labeling, PhaseLab, State
+from simulator.instruments.phase_lab import Constant, Instrument, Labeling, PhaseLab, PhaseState
 
 ONE = -1  # the second phase of a sample that has one only
 
@@ -95,7 +95,7 @@ class BinaryLab(PhaseLab):
         )
         self._phases, self._fields, self.window = phases, fields, window
 
-    def states(self, X: Floats) -> list[State]:
+    def states(self, X: Floats) -> list[PhaseState]:
         x, T = X[:, 0], X[:, 1]
         if len(X) == 1:
             found = located(self._phases, _lines_at(self._phases, float(T[0])), x, np.zeros(1, dtype=np.intp))
@@ -108,7 +108,7 @@ class BinaryLab(PhaseLab):
         states = []
         for (first, second), share, row in zip(found.phases.tolist(), found.fractions.tolist(), rows, strict=True):
             field = self._fields[first, second]
-            states.append(State(field.label, dict(zip(field.phases, share, strict=False)), dict(zip(names, row, strict=True))))
+            states.append(PhaseState(field.label, dict(zip(field.phases, share, strict=False)), dict(zip(names, row, strict=True))))
         return states
 
     def _as_fields(self, found: Equilibrium, T: Floats) -> Equilibrium:

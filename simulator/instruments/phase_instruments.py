@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from frugaltwin.costs import Cost
 from frugaltwin.experiment import Outcome
-from simulator.instruments.phase_lab import State
+from simulator.instruments.phase_lab import PhaseState
 
 Floats = NDArray[np.float64]
 
@@ -89,7 +89,7 @@ class Turbidimeter:
     def noise(self) -> Floats:
         return np.array([0.01])
 
-    def signal(self, states: Sequence[State]) -> Floats:
+    def signal(self, states: Sequence[PhaseState]) -> Floats:
         return -np.expm1(-self.strength * np.array([[s.properties["spread"]] for s in states]).reshape(-1, 1))
 
     def inferred(self, reading: Floats) -> str:
@@ -161,7 +161,7 @@ class Diffractometer:
         fitted = fits[labels.index(label)] @ reading
         return {name: float(share) for name, share in zip(self.lattices, fitted, strict=True) if name in self.labels[label]}
 
-    def signal(self, states: Sequence[State]) -> Floats:
+    def signal(self, states: Sequence[PhaseState]) -> Floats:
         fractions = np.array([[s.fractions.get(name, 0.0) for name in self.lattices] for s in states])
         return self.background + fractions.reshape(-1, len(self.lattices)) @ self.patterns
 
@@ -204,7 +204,7 @@ class Calorimeter:
     def noise(self) -> Floats:
         return np.array([2.0, 100.0])
 
-    def signal(self, states: Sequence[State]) -> Floats:
+    def signal(self, states: Sequence[PhaseState]) -> Floats:
         return np.array([[s.properties["heat_capacity"], s.properties["enthalpy"]] for s in states]).reshape(-1, 2)
 
     def inferred(self, reading: Floats) -> str:

@@ -27,7 +27,7 @@ BASE_LINE_MEMORY = 8 * 3600.0  # s: how fast a base line comes back to zero
 
 
 @dataclass(frozen=True)
-class State:
+class PhaseState:
     """Equilibrium state of a sample."""
 
     label: str
@@ -61,7 +61,7 @@ class Instrument(Protocol):
         in the long run."""
         ...
 
-    def signal(self, states: Sequence[State]) -> Floats:
+    def signal(self, states: Sequence[PhaseState]) -> Floats:
         """The noise-free readings [n, m] of n states."""
         ...
 
@@ -147,7 +147,7 @@ class PhaseLab(ABC):
         self._begin((seed,))
 
     @abstractmethod
-    def states(self, X: Floats) -> list[State]:
+    def states(self, X: Floats) -> list[PhaseState]:
         """The equilibrium states at settings X [n, d], natural units, in the order of the parameters."""
 
     def _begin(self, seed: tuple[int, ...]) -> None:

@@ -12,7 +12,7 @@ from frugaltwin.diagram import Diagram, Line, Mark
 from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Continuous, MixtureSum, Outcome
 from simulator.equations.ternary_equilibrium import Family, Mixing, PhaseMap, phase_map, spinodal
-from simulator.instruments.phase_lab import Labeling, PhaseLab, State
+from simulator.instruments.phase_lab import Labeling, PhaseLab, PhaseState
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class LayerCamera:
     def noise(self) -> Floats:
         return np.full(3, 0.0075)
 
-    def signal(self, states: Sequence[State]) -> Floats:
+    def signal(self, states: Sequence[PhaseState]) -> Floats:
         return np.array([[s.fractions.get(name, 0.0) for name in LAYERS] for s in states]).reshape(-1, 3)
 
     def inferred(self, reading: Floats) -> str:
@@ -89,7 +89,7 @@ class SettledMixture(PhaseLab):
         """The whole true diagram."""
         return phase_map(self.mixing)
 
-    def states(self, X: Floats) -> list[State]:
+    def states(self, X: Floats) -> list[PhaseState]:
         """The equilibrium states.
 
         Raises:
@@ -102,7 +102,7 @@ class SettledMixture(PhaseLab):
         order = np.argsort(-(found.compositions @ self._densities), axis=1, kind="stable")  # those that are not there come last
         heights = found.amounts[np.arange(len(X))[:, None], order].tolist()
         counts = found.count.tolist()
-        return [State(LABELS[n - 1], dict(zip(LAYERS[:n], row, strict=False))) for n, row in zip(counts, heights, strict=True)]
+        return [PhaseState(LABELS[n - 1], dict(zip(LAYERS[:n], row, strict=False))) for n, row in zip(counts, heights, strict=True)]
 
     def diagram(self, at: float | None = None) -> Diagram:
         """Binodals, triangles, tie lines, the spinodal and plait points.

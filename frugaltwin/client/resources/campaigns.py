@@ -43,7 +43,7 @@ Proposal = Annotated[
 ]
 CampaignSpent = Annotated[
     Mapping[str, int | float],
-    amounts("The campaign's own clock and purse: what its trials took, on a twin as the rig would take it.", _NUMBER, _WHOLE),
+    amounts("What the campaign's trials took, on a twin as the rig would take it.", _NUMBER, _WHOLE),
 ]
 
 
@@ -111,7 +111,7 @@ class CampaignStatus(ListedCampaign):
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """What to use from now on."""
+    """The settings to use from now on."""
 
     __pydantic_config__ = CONFIG
 

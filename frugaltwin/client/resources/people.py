@@ -40,7 +40,7 @@ AccountMapping = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Me:
-    """Who a token belongs to."""
+    """The person that a token belongs to."""
 
     __pydantic_config__ = CONFIG
 
