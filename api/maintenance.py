@@ -15,9 +15,8 @@ from api.migrations import newest, reading, revision
 from api.records import event_log, fair_queue
 from api.records.ledger import KINDS, SUMS
 from api.records.tables import account, event, experiment, ledger
+from frugaltwin.checks import SOUND_SQLITE, Finding, check_writable
 from frugaltwin.errors import InvalidInput, MissingPart, StoreError
-from frugaltwin.files import check_writable
-from frugaltwin.findings import SOUND_SQLITE, Finding
 
 ROUNDING = 1e-6
 """Of sums of a class's reservations, in s, USD and mL."""

@@ -26,8 +26,8 @@ from api.service import Service
 from api.settings import CodeTerms, Settings
 from api.workers.local_desk import LocalDesk
 from api.workers.worker import RigWords, Worker, is_dead, worker_name
+from frugaltwin.checks import check_writable
 from frugaltwin.errors import InvalidInput, StoreError
-from frugaltwin.files import check_writable
 
 SWEEP = 2.0  # s between two queries for leases that ran out
 CONNECTIONS = 8192

@@ -21,17 +21,12 @@ from .errors import (
     UnknownName,
 )
 from .experiment import (
-    Additive,
-    BeerLambert,
     Categorical,
     Colorimetry,
     Constraint,
     Continuous,
     Discrete,
     Experiment,
-    Exposure,
-    KubelkaMunk,
-    Law,
     LinearConstraint,
     Measurement,
     MixtureSum,
@@ -43,6 +38,7 @@ from .experiment import (
 )
 from .goals import Goal, Map, MatchColor, Maximize, Minimize, ScoredGoal
 from .instruments import Image, Mixer, Probe, Reading
+from .laws import Additive, BeerLambert, Exposure, KubelkaMunk, Law
 from .pictures.picture import Picture, picture
 from .plugins import (
     Attempt,

@@ -13,6 +13,7 @@ from typing import Literal, Self, TypeAlias
 
 from frugaltwin.costs import Cost
 from frugaltwin.errors import OutOfBounds
+from frugaltwin.laws import Exposure, KnownLaw
 
 Settings: TypeAlias = Mapping[str, float | str]
 """One value per parameter name, in that parameter's unit: ``{"red": 0.2, "blue": 0.8}``."""
@@ -204,46 +205,6 @@ Constraint: TypeAlias = LinearConstraint | MixtureSum
 
 
 @dataclass(frozen=True)
-class Exposure:
-    """Exposure of a sensor, the light that it collects: the product of (parameter + offset) over its registers."""
-
-    registers: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True)
-class BeerLambert:
-    """The outcome is a transmitted fraction: 1 without absorbers, and -log10 of it is nearly linear in their amounts.
-
-    Source: Swinehart, J. Chem. Educ. 39 (1962) 333, doi:10.1021/ed039p333.
-    """
-
-    absorbers: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Additive:
-    """The outcome is a signal: 0 without sources, nearly linear in them, and proportional to the exposure."""
-
-    sources: tuple[str, ...]
-    exposure: Exposure | None = None
-
-
-@dataclass(frozen=True)
-class KubelkaMunk:
-    """The outcome is the reflectance R of an opaque layer, against a white base's: 1 without pastes, and absorption over scattering,
-    (1-R)²/2R, is nearly linear in their amounts.
-
-    Source: Kubelka & Munk, Z. Tech. Phys. 12 (1931) 593; Duncan, Proc. Phys. Soc. 52 (1940) 390 (what pastes add).
-    """
-
-    pastes: tuple[str, ...]
-
-
-Law: TypeAlias = BeerLambert | Additive | KubelkaMunk
-"""Physical law that an outcome follows approximately. Strategies may use it."""
-
-
-@dataclass(frozen=True)
 class Outcome:
     """A quantity (or a label) that an experiment measures."""
 
@@ -252,7 +213,7 @@ class Outcome:
     description: str = ""
     labels: tuple[str, ...] = ()
     """The names it can take, when it is a class (for example a phase) and not a number."""
-    law: Law | None = None
+    law: KnownLaw | None = None
 
     def check(self, value: object) -> float | str:
         """The value as a float, or the label.

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from frugaltwin.color import Array, reading_lab
 from frugaltwin.errors import InvalidInput, OutOfBounds
-from frugaltwin.experiment import Categorical, Experiment, Exposure, Outcomes, Settings, Trial
+from frugaltwin.experiment import Categorical, Experiment, Outcomes, Settings, Trial
+from frugaltwin.laws import Exposure
 
 
 def settings_array(experiment: Experiment, settings: Sequence[Settings]) -> NDArray[np.float64]:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from frugaltwin.catalog import is_twin, make_mixer
 from frugaltwin.color import lab, transmitted_weights
-from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
+from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
 from frugaltwin.instruments import Mixer
+from frugaltwin.laws import BeerLambert
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
 from simulator.instruments.dyed_water import DYED_WATER, DYES, PUMPS, STOCKS, transmittance

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
-from frugaltwin.experiment import Additive, Colorimetry, Discrete, Experiment, Exposure, Measurement, Outcome, Settings, Trial
+from frugaltwin.experiment import Colorimetry, Discrete, Experiment, Measurement, Outcome, Settings, Trial
+from frugaltwin.laws import Additive, Exposure
 from simulator.instruments.sensors import AS7341_GAINS, AS7341_PASSES, AS7341_STEP_SECONDS, COUNTER
 
 CHANNELS = ("ch410", "ch440", "ch470", "ch510", "ch550", "ch583", "ch620", "ch670")

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from frugaltwin.color import cie_table, transmitted_weights
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Colorimetry, Continuous, Experiment, KubelkaMunk, MixtureSum, Outcome, Outcomes, Settings, Trial
+from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
 from frugaltwin.instruments import Mixer
+from frugaltwin.laws import KubelkaMunk
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
 from simulator.equations.gaussian_bands import Bands, gaussian_bands

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from frugaltwin.color import SRGB_TO_XYZ
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import BeerLambert, Colorimetry, Continuous, Experiment, MixtureSum, Outcome
+from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome
+from frugaltwin.laws import BeerLambert
 
 Floats = NDArray[np.float64]
 

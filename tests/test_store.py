@@ -13,20 +13,18 @@ from frugaltwin.campaign import Campaign
 from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, StoreError
 from frugaltwin.experiment import (
-    Additive,
-    BeerLambert,
     Categorical,
     Colorimetry,
     Continuous,
     Discrete,
     Experiment,
-    Exposure,
     LinearConstraint,
     Measurement,
     MixtureSum,
     Outcome,
     Trial,
 )
+from frugaltwin.laws import Additive, BeerLambert, Exposure
 from frugaltwin.store import (
     APPLICATION_ID,
     CalibrationRecord,

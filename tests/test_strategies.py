@@ -10,8 +10,9 @@ import pytest
 
 from frugaltwin import catalog, testing
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import BeerLambert, Continuous, Experiment, Measurement, Outcome, Trial
+from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Trial
 from frugaltwin.goals import Map, MatchColor, Maximize, Minimize
+from frugaltwin.laws import BeerLambert
 from frugaltwin.plugins import Predicts, Recommends, Strategy
 from frugaltwin.state import State
 from frugaltwin.tables import color_of

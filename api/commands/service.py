@@ -13,10 +13,10 @@ import typer
 
 from api.commands.serve import HERE, AsJson, Server, Token, amounts
 from api.settings import UNITS
+from frugaltwin.checks import check_writable
 from frugaltwin.cli.console import say, show_line, show_rows
 from frugaltwin.client.token_file import TOKEN_FILE
 from frugaltwin.errors import InvalidInput
-from frugaltwin.files import check_writable
 
 if TYPE_CHECKING:
     from frugaltwin.client.client import Client

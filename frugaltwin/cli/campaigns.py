@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from frugaltwin.checks import check_writable
 from frugaltwin.cli.console import FAILED, INTERRUPTED, progress, say, show_line, show_rows
 from frugaltwin.cli.open_campaign import open_campaign, specification, stored_campaign
 from frugaltwin.cli.options import (
@@ -29,7 +30,6 @@ from frugaltwin.cli.options import (
     StrategyName,
 )
 from frugaltwin.errors import InvalidInput
-from frugaltwin.files import check_writable
 
 if TYPE_CHECKING:
     from frugaltwin.campaign import Campaign

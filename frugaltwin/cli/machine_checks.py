@@ -10,9 +10,9 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from frugaltwin.catalog import check_packages
+from frugaltwin.checks import SOUND_SQLITE, Finding
 from frugaltwin.cli.console import sentence
 from frugaltwin.errors import ShadowedPackage, StoreError
-from frugaltwin.findings import SOUND_SQLITE, Finding
 from frugaltwin.store import Store
 
 REQUIRED = ("numpy", "scipy", "pydantic", "typer", "rich", "matplotlib", "mpltern", "pandas", "torch", "botorch", "gpytorch", "pyserial")

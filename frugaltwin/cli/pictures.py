@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from frugaltwin.checks import check_writable
 from frugaltwin.cli.console import progress, show_line
 from frugaltwin.cli.open_campaign import stored_campaign
 from frugaltwin.cli.options import STORE, CampaignName, Options, StorePath, Truth, driver_options
 from frugaltwin.errors import InvalidInput
-from frugaltwin.files import check_writable
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from frugaltwin.checks import check_writable, write_text
 from frugaltwin.cli.console import FAILED, progress, say
 from frugaltwin.cli.open_campaign import stored_campaign
 from frugaltwin.cli.options import CampaignName, Options, Seed, StorePath, driver_options
 from frugaltwin.errors import InvalidInput
-from frugaltwin.files import check_writable, write_text
 
 if TYPE_CHECKING:
     from frugaltwin.plugins import Driver

@@ -10,10 +10,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frugaltwin.checks import write_text
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Outcome, Parameter, Trial, describe, quantity, total_cost
-from frugaltwin.files import write_text
 from frugaltwin.goals import Map, MatchColor
 from frugaltwin.pictures import picture, progress
 from frugaltwin.pictures.belief import MapView

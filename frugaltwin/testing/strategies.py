@@ -11,13 +11,10 @@ import numpy as np
 from frugaltwin import catalog
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import (
-    Additive,
     Categorical,
     Continuous,
     Discrete,
     Experiment,
-    Exposure,
-    KubelkaMunk,
     LinearConstraint,
     Measurement,
     MixtureSum,
@@ -26,6 +23,7 @@ from frugaltwin.experiment import (
     Trial,
 )
 from frugaltwin.goals import Goal, Map, MatchColor, Maximize, ScoredGoal
+from frugaltwin.laws import Additive, Exposure, KubelkaMunk
 from frugaltwin.plugins import Predicts, Recommends, Strategy
 from frugaltwin.state import State
 from frugaltwin.tables import settings_array

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from frugaltwin.checks import check_writable
 from frugaltwin.cli.console import say, show_line, show_rows
 from frugaltwin.errors import InvalidInput
-from frugaltwin.files import check_writable
 from hardware.commands.options import STORE, AsJson, StorePath
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from typing import Self, TypeAlias
 import torch
 from torch import Tensor
 
-from frugaltwin.experiment import Additive, BeerLambert, KubelkaMunk, Law, Measurement, Settings
+from frugaltwin.experiment import Measurement, Settings
+from frugaltwin.laws import Law
 from frugaltwin.tables import exposure, outcomes_array
 from optimizers.space.descent import lowest_point
 from optimizers.space.search import Acquisition
@@ -26,12 +27,6 @@ from optimizers.space.space import Floats, Space
 
 Paths: TypeAlias = Callable[[Tensor], Tensor]
 """S equally probable functions: values [S, b] or [S, b, m] at points X [b, D] of the unit box."""
-
-DARKEST = 3e-3
-"""The smallest transmittance or reflectance that is believed: a reading below it is mostly noise, and may be negative."""
-
-PALEST = 0.95
-"""The largest reflectance whose slope is believed: at 1, absorption over scattering would hide every error."""
 
 WEIGHT = 3.0  # prior standard deviation of a law's coefficients
 _WAVES = 256  # random Fourier features of a prior path
@@ -53,11 +48,7 @@ class Inputs:
     @property
     def sources(self) -> tuple[str, ...]:
         """The parameters that the law is linear in."""
-        if self.law is None:
-            return ()
-        if isinstance(self.law, BeerLambert):
-            return self.law.absorbers
-        return self.law.pastes if isinstance(self.law, KubelkaMunk) else self.law.sources
+        return self.law.linear_in if self.law else ()
 
     @property
     def n_starts(self) -> int:
@@ -85,8 +76,7 @@ class Inputs:
 
     def exposure(self, X: Tensor) -> Tensor:
         """The exposure at points X [b, D], [b]; 1 where that has no meaning."""
-        registers = self.law.exposure if isinstance(self.law, Additive) else None
-        collected = exposure(self.space.experiment, registers, natural(self.space, X))
+        collected = exposure(self.space.experiment, self.law.collected if self.law else None, natural(self.space, X))
         return torch.as_tensor(collected, dtype=X.dtype).expand(len(X))
 
 
@@ -99,12 +89,6 @@ def kernel(X1: Tensor, u1: Tensor, X2: Tensor, u2: Tensor, amplitude: Tensor | f
 def _total(u: Tensor) -> Tensor:
     """|u|, [n], root mean square over the amounts u [n, k]."""
     return (u.square().mean(-1) + 1e-12).sqrt()
-
-
-def _reflectance(ratio: Tensor) -> Tensor:
-    """R of an opaque layer of that absorption over scattering; smooth at 0."""
-    k = ratio.clamp_min(0.0)
-    return 1 + k - (k.square() + 2 * k + _JITTER).sqrt()
 
 
 class LawModel:
@@ -122,19 +106,14 @@ class LawModel:
         self._fit()
 
     def _latent(self, X: Tensor, Y: Tensor) -> Tensor:
-        if isinstance(self._inputs.law, BeerLambert):
-            return -Y.clamp_min(DARKEST).log10()
-        if isinstance(self._inputs.law, KubelkaMunk):
-            R = Y.clamp(DARKEST, 1.0)
-            return (1 - R).square() / (2 * R)
-        return Y / self._inputs.exposure(X)[:, None]
+        law = self._inputs.law
+        latent: Tensor = law.latent(Y, self._inputs.exposure(X)[:, None]) if law else Y
+        return latent
 
     def _outcomes(self, X: Tensor, latent: Tensor) -> Tensor:
-        if isinstance(self._inputs.law, BeerLambert):
-            return 10.0**-latent
-        if isinstance(self._inputs.law, KubelkaMunk):
-            return _reflectance(latent)
-        return latent * self._inputs.exposure(X)[:, None]
+        law = self._inputs.law
+        outcomes: Tensor = law.outcomes(latent, self._inputs.exposure(X)[:, None]) if law else latent
+        return outcomes
 
     def _error_shapes(self) -> tuple[Tensor, Tensor]:
         """Variances [m, n] of z per unit variance of the amounts (relative) and of a reading (delta method)."""
@@ -144,14 +123,8 @@ class LawModel:
         ridge = 1e-3 * torch.eye(u.shape[1], dtype=u.dtype)
         w = torch.linalg.solve(u.T @ u + ridge, u.T @ self._z.T)  # [k, m]
         dose = (u[:, :, None] * w).square().sum(1).T
-        if isinstance(law, BeerLambert):
-            light = (10.0 ** -((u @ w) * self._scale)).clamp(DARKEST, 1.0)
-            return dose, (light * math.log(10) * self._scale).T ** -2.0
-        if isinstance(law, KubelkaMunk):
-            R = _reflectance((u @ w) * self._scale).clamp(DARKEST, PALEST)
-            return dose, ((1 - R.square()) / (2 * R.square() * self._scale)).T.square()
-        collected = self._inputs.exposure(self._X)
-        return dose, (collected.median() / collected).square().expand(len(self._z), -1)
+        variance: Tensor = law.reading_variance((u @ w) * self._scale, self._inputs.exposure(self._X)[:, None], self._scale)
+        return dose, variance.T.expand(len(self._z), -1)
 
     def _fit(self) -> None:
         priors = torch.tensor(self._inputs.priors, dtype=torch.double)

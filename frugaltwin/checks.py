@@ -1,9 +1,24 @@
-"""Files that results are written to: refused before the work begins, not after it."""
+"""Checks before the work begins: of files that results are written to, of this machine, of the service's database."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from frugaltwin.errors import InvalidInput
+
+SOUND_SQLITE = (3, 51, 3)
+"""The oldest sound version: older ones can lose data when several connections write while the write-ahead log is reset."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check."""
+
+    status: str
+    """``ok``, ``warning``, ``problem`` or ``absent`` (an optional part)."""
+    about: str
+    """The part that was checked."""
+    text: str
 
 
 def check_writable(path: Path) -> None:
