@@ -280,7 +280,7 @@ class Calphad(PhaseLab):
     """
 
     example_options: ClassVar[Mapping[str, object]] = {
-        "path": Path(__file__).with_name("eutectic.tdb"),
+        "path": Path(__file__).parent / "published" / "eutectic.tdb",
         "temperature_low": 350.0,
         "temperature_high": 650.0,
     }

@@ -1,6 +1,6 @@
 """Crystal structure of compounds AB over two numbers of their elements: the map of Mooser and Pearson, on real compounds.
 
-The data are in `elements.csv` and `structures.csv` beside this file, every row with its source (`SOURCES`).
+The data are in `published/elements.csv` and `published/structures.csv`, every row with its source (`SOURCES`).
 """
 
 import threading
@@ -96,7 +96,7 @@ def elements() -> dict[str, Element]:
     >>> elements()["Na"]
     Element(electronegativity=0.93, quantum_number=3)
     """
-    rows = read_rows(Path(__file__).with_name("elements.csv"))
+    rows = read_rows(Path(__file__).parent / "published" / "elements.csv")
     return {r["element"]: Element(float(r["electronegativity"]), int(r["principal_quantum_number"])) for r in rows}
 
 
@@ -107,7 +107,7 @@ def compounds() -> tuple[Compound, ...]:
     >>> next(c for c in compounds() if c.formula == "NaCl").place
     (2.23, 3.0)
     """
-    rows = read_rows(Path(__file__).with_name("structures.csv"))
+    rows = read_rows(Path(__file__).parent / "published" / "structures.csv")
     return tuple(Compound(r["cation"], r["anion"], r["structure"], r["source"]) for r in rows)
 
 
@@ -118,7 +118,7 @@ class StructureMap:
     n = (n_A + n_B) / 2, the mean principal quantum number of the valence shells. The larger both are, the less directed the bonds,
     and the more neighbors an atom has: zinc blende and wurtzite (4), rock salt and nickel arsenide (6), cesium chloride (8).
     Source: Mooser & Pearson, Acta Cryst. 12 (1959) 1015, doi:10.1107/S0365110X59002857. Electronegativities: CRC Handbook (2005);
-    structures: Wyckoff (1963), Madelung (2004) and others, named row by row in `simulator/structures.csv`.
+    structures: Wyckoff (1963), Madelung (2004) and others, named row by row in `simulator/published/structures.csv`.
 
     =========================== ============== ====== =================================================================
     parameter                   limits         unit   meaning

@@ -17,7 +17,7 @@ from frugaltwin.store import Store
 from simulator.structure_map import COORDINATION, NOBLE_GAS, SOURCES, Compound, StructureMap, compounds, elements
 
 SYMBOL = "[A-Z][a-z]?"
-FOLDER = Path(str(simulator.__file__)).parent
+FOLDER = Path(str(simulator.__file__)).parent / "published"
 
 
 def rows(name: str) -> list[dict[str, str]]:

@@ -38,4 +38,4 @@ def reference_mixtures() -> NDArray[np.float64]:
 
     `scipy.stats.qmc.Sobol(3, seed=0)`, kept in a file: a service that only names prices would else load 70 MB of SciPy for it.
     """
-    return np.loadtxt(Path(__file__).with_name("reference_mixtures.csv"), delimiter=",", skiprows=1)
+    return np.loadtxt(Path(__file__).parents[1] / "published" / "reference_mixtures.csv", delimiter=",", skiprows=1)
