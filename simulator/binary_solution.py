@@ -7,7 +7,8 @@ import numpy as np
 from simulator.equations.binary_equilibrium import Equilibrium, Floats, Solution, critical_points
 from simulator.instruments.binary_lab import ONE, BinaryLab, Field, checked_window
 from simulator.instruments.phase_instruments import Turbidimeter, spread
-from simulator.instruments.phase_lab import Constant, Labeling, constants_of
+from simulator.instruments.phase_lab import Labeling
+from simulator.instruments.system_constants import Constant, constants_of
 
 CONSTANTS = {
     "L0": Constant(6000, (5000, 7000), (-50_000, 50_000), "J/mol", "symmetric part of the interaction"),

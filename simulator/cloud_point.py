@@ -23,9 +23,10 @@ from frugaltwin.tables import settings_array
 from simulator.instruments.dyed_water import PATH
 from simulator.instruments.liquids import Bottle, Liquids, Pump
 from simulator.instruments.mixer import RESIDUE, Imperfections, Seed, dosed
-from simulator.instruments.phase_lab import Constant, Labeling, constants_of
+from simulator.instruments.phase_lab import Labeling
 from simulator.instruments.photometry import Photometer, Workflow
 from simulator.instruments.sensors import Sensor, make_sensor
+from simulator.instruments.system_constants import Constant, constants_of
 
 Floats = NDArray[np.float64]
 

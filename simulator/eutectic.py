@@ -10,7 +10,8 @@ from frugaltwin.errors import InvalidInput
 from simulator.equations.binary_equilibrium import Compound, Equilibrium, Floats, Phase, Solution, invariants
 from simulator.instruments.binary_lab import ONE, BinaryLab, Field, checked_window
 from simulator.instruments.phase_instruments import Diffractometer
-from simulator.instruments.phase_lab import Constant, Labeling, constants_of
+from simulator.instruments.phase_lab import Labeling
+from simulator.instruments.system_constants import Constant, constants_of
 
 CONSTANTS = {
     "melting_A": Constant(540, (450, 580), (60, 4500), "K", "melting point of pure A"),

@@ -16,7 +16,8 @@ from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Continuous, Outcome
 from simulator.equations.landau import energy_along, squared_polarization, transition
-from simulator.instruments.phase_lab import Constant, Labeling, PhaseLab, PhaseState, constants_of
+from simulator.instruments.phase_lab import Labeling, PhaseLab, PhaseState
+from simulator.instruments.system_constants import Constant, constants_of
 
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -4,8 +4,9 @@ from types import MappingProxyType
 
 from frugaltwin.errors import InvalidInput
 from simulator.equations.ternary_equilibrium import Mixing
-from simulator.instruments.phase_lab import Constant, Labeling, constants_of
+from simulator.instruments.phase_lab import Labeling
 from simulator.instruments.settled_layers import SettledMixture
+from simulator.instruments.system_constants import Constant, constants_of
 
 STRONGEST = 20.0  # χ either way: far beyond what polymers have
 

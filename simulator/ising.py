@@ -17,7 +17,8 @@ from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
 from simulator.equations.ising_lattice import CRITICAL, Bytes, Floats, Lattices, Start, chance_up, needed_table, run
-from simulator.instruments.phase_lab import Constant, Labeling, check_lab, constants_of
+from simulator.instruments.phase_lab import Labeling, check_lab
+from simulator.instruments.system_constants import Constant, constants_of
 
 REPLICAS, GROUPS = 8, 8
 """The truth is the mean of 8 runs, or of 16, 24, … 64 where fewer do not determine the magnetization to `PRECISE`."""

@@ -6,7 +6,8 @@ from frugaltwin.diagram import Mark
 from simulator.equations.binary_equilibrium import Equilibrium, Floats, Solution, heat
 from simulator.instruments.binary_lab import ONE, BinaryLab, Field, checked_window, refuse_gaps
 from simulator.instruments.phase_instruments import LATTICE_HEAT_CAPACITY, Calorimeter
-from simulator.instruments.phase_lab import Constant, Labeling, constants_of
+from simulator.instruments.phase_lab import Labeling
+from simulator.instruments.system_constants import Constant, constants_of
 
 CONSTANTS = {
     "melting_A": Constant(1211, (900, 1220), (60, 4500), "K", "melting point of pure A"),

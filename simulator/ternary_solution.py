@@ -4,8 +4,9 @@ from types import MappingProxyType
 
 from frugaltwin.errors import InvalidInput
 from simulator.equations.ternary_equilibrium import Mixing
-from simulator.instruments.phase_lab import Constant, Labeling, constants_of
+from simulator.instruments.phase_lab import Labeling
 from simulator.instruments.settled_layers import SettledMixture
+from simulator.instruments.system_constants import Constant, constants_of
 
 R = 8.314462618  # J/(mol K)
 STRONGEST = 100.0  # RT: stronger interactions leave less than one molecule in a mole

@@ -22,7 +22,8 @@ from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, 
 from frugaltwin.instruments import Image, Probe
 from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
 from frugaltwin.tables import settings_array
-from simulator.instruments.phase_lab import Constant, Labeling, check_lab, constants_of
+from simulator.instruments.phase_lab import Labeling, check_lab
+from simulator.instruments.system_constants import Constant, constants_of
 
 Floats = NDArray[np.float64]
 Look = Literal["spectrum", "zoom", "overview"]

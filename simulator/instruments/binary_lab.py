@@ -26,7 +26,8 @@ from simulator.equations.binary_equilibrium import (
     spinodal_temperature,
     tie_lines,
 )
-from simulator.instruments.phase_lab import Constant, Instrument, Labeling, PhaseLab, PhaseState
+from simulator.instruments.phase_lab import Instrument, Labeling, PhaseLab, PhaseState
+from simulator.instruments.system_constants import Constant
 
 ONE = -1  # the second phase of a sample that has one only
 

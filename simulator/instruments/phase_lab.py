@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
-from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial, quantity
+from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial
 from frugaltwin.tables import settings_array
+from simulator.instruments.furnace import Furnace
+from simulator.instruments.system_constants import checked_seed
 
 Floats = NDArray[np.float64]
 Labeling = Literal["inferred", "direct"]
 
-ROOM_TEMPERATURE = 298.15  # K
 BASE_LINE_MEMORY = 8 * 3600.0  # s: how fast a base line comes back to zero
 
 
@@ -68,42 +69,6 @@ class Instrument(Protocol):
     def inferred(self, reading: Floats) -> str:
         """The label that a reading [m] indicates."""
         ...
-
-
-@dataclass
-class Furnace:
-    """Heats and cools at a limited rate, and waits until the sample is at equilibrium.
-
-    A new sample takes its time too; a sample of the same composition stays in. So the order of experiments matters.
-    """
-
-    heating: float = 0.5
-    """K/s."""
-    cooling: float = 0.2
-    """K/s: it only loses heat."""
-    soak: float = 600.0
-    """s at temperature before the reading."""
-    exchange: Cost = Cost(seconds=120.0, money=0.40)
-    """Cost of making and loading a new sample."""
-    power: float = 0.3 / 3600
-    """USD/s while it is on."""
-    temperature: float = ROOM_TEMPERATURE
-    """K, now."""
-    sample: tuple[float, ...] | None = None
-    """Composition of the sample in it."""
-
-    def price(self, sample: tuple[float, ...], temperature: float) -> Cost:
-        """Cost of bringing this sample to equilibrium at this temperature."""
-        step = temperature - self.temperature
-        seconds = self.soak + (step / self.heating if step > 0 else -step / self.cooling)
-        cost = Cost(seconds, seconds * self.power)
-        return cost if sample == self.sample else cost + self.exchange
-
-    def go(self, sample: tuple[float, ...], temperature: float) -> Cost:
-        """Load this sample and bring it to this temperature."""
-        cost = self.price(sample, temperature)
-        self.sample, self.temperature = sample, temperature
-        return cost
 
 
 class PhaseLab(ABC):
@@ -222,17 +187,6 @@ class PhaseLab(ABC):
         return {"phase": label} | dict(zip((o.name for o in self._instrument.outcomes), signal.tolist(), strict=True))
 
 
-def checked_seed(name: str, seed: object) -> int:
-    """A seed, as a whole number.
-
-    Raises:
-        InvalidInput: It is none, or negative.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidInput(f"{name} = {seed!r}: it is a whole number from 0 up")
-    return seed
-
-
 def check_lab(seed: object, imperfections: float, labeling: str) -> None:
     """Refuse options, of those that every lab has, that mean nothing.
 
@@ -244,33 +198,3 @@ def check_lab(seed: object, imperfections: float, labeling: str) -> None:
         raise InvalidInput(f"imperfections = {imperfections:g} is no scale: 0 is none, 1 as on a rig, 10 the most")
     if labeling not in get_args(Labeling):
         raise InvalidInput(f"labeling = {labeling!r}: it is {' or '.join(get_args(Labeling))}")
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A parameter of a system that an instructor may set, or draw."""
-
-    default: float
-    drawn: tuple[float, float]
-    """The range that `system=N` draws it from, uniformly."""
-    allowed: tuple[float, float]
-    """Limits of physical meaning, the ends included."""
-    unit: str
-    meaning: str
-
-
-def constants_of(known: Mapping[str, Constant], given: Mapping[str, float | None], system: int | None) -> dict[str, float]:
-    """The constants of a system: those given, the others drawn with the seed `system`, or the defaults without one.
-
-    Raises:
-        InvalidInput: One has no physical meaning, or the seed is negative.
-    """
-    random = np.random.default_rng((71, checked_seed("system", system))) if system is not None else None
-    drawn = {name: float(random.uniform(*c.drawn)) if random else c.default for name, c in known.items()}
-    chosen = drawn | {name: value for name, value in given.items() if value is not None}
-    for name, value in chosen.items():
-        low, high = known[name].allowed
-        if not low <= value <= high:
-            shown, limits = quantity(value, known[name].unit), f"{low:g} to {quantity(high, known[name].unit)}"
-            raise InvalidInput(f"{name} = {shown} has no physical meaning here ({known[name].meaning}): it is {limits}")
-    return chosen
