@@ -532,7 +532,7 @@ class Wafer:
 
 
 class WaferTwin(Wafer):
-    """Composition-spread wafer: three co-sputtered elements, a moving probe; images are cheap and blurred, spectra resolve more.
+    """Composition-spread wafer of three elements and a moving probe: images are cheap and blurred, spectra resolve more.
 
     **Equation.** Position is composition: the flux of each of three sources at 120° falls off as exp(-distance / length) and is
     normalized, c_i = w_i exp(-|p - s_i| / length_i) / Σ, with powers w_i that give the center equal parts. Composition is phases:

@@ -12,7 +12,7 @@ from frugaltwin.cli.console import sentence
 from frugaltwin.errors import DriverError, InvalidInput, OutOfBounds, StoreError
 
 HOME = Path(__file__).parents[1]
-OF_THE_COMMAND_LINE = ("frugaltwin/cli/", "hardware/commands.py", "hardware/firmware/", "api/commands/")
+OF_THE_COMMAND_LINE = ("frugaltwin/cli/", "hardware/commands/", "hardware/firmware/", "api/commands/")
 
 
 def raised(path: Path) -> Iterator[str]:

@@ -28,7 +28,8 @@ def opened(port: str) -> Iterator[ArduinoMixer]:
     from simulator.instruments.mixer import Imperfections
     from simulator.instruments.sensors import SENSORS, make_sensor
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated command leaves the rig at rest too
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it in the background, which ignores Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     sensor = make_sensor("as7341", {})  # until the board has said which it has
     if port == "emulated":
         from hardware.emulator.emulated_board import EmulatedBoard

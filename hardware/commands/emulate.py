@@ -33,7 +33,7 @@ def emulate(
     ] = None,
     uncalibrated: Annotated[bool, typer.Option("--uncalibrated", help="Start without a calibration, as a new rig.")] = False,
     speed: Annotated[float, typer.Option("--speed", metavar="X", min=1.0, max=5.0, help="Seconds of the board per real second.")] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Random seed.")] = 0,
 ) -> int:
     """Run the rig's firmware on an emulated board behind a port, in real time, until Ctrl-C."""
     from hardware.emulator.emulated_board import EmulatedBoard
@@ -47,10 +47,7 @@ def emulate(
     faults = parse_faults(",".join(fault or []), DYED_WATER.bottles)
     board = EmulatedBoard(_sensor(sensor), Imperfections(), seed, DYED_WATER, faults, not uncalibrated)
     try:
-        try:
-            server: BoardServer = TcpServer(board, speed, tcp) if tcp is not None else PtyServer(board, speed, link)
-        except InvalidInput as error:
-            raise InvalidInput(f"{'--tcp' if tcp is not None else '--link'} {error}") from error
+        server: BoardServer = TcpServer(board, speed, tcp) if tcp is not None else PtyServer(board, speed, link)
         with server:
             end = threading.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
