@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import hypothesis
 import pytest
 
 from tests import lifeline
+from tests.forms import IS_LONG
 
 if TYPE_CHECKING:
     from api.records.database import Database
@@ -24,6 +26,8 @@ hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=Tr
 hypothesis.settings.load_profile("repeatable")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run side by side
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of the hundreds of processes compiles the project anew
+sys.dont_write_bytecode = False
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -42,9 +46,31 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         held.end()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores: many tests wait for a process of theirs."""
+    return (os.cpu_count() or 1) + 1
+
+
+ABOUT_A_DATABASE = ("test_clocks", "test_database", "test_events_api", "test_fair_queue", "test_promises", "test_queue")
+"""The files whose tests run on both databases in both forms. In the short form those of the others run on one of the two, in turn."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes longest and cannot be divided comes first, so that no worker is left with it at the end."""
     items.sort(key=lambda item: not item.nodeid.startswith("tests/test_checks.py"))
+    if not IS_LONG:
+        left_out = [item for item in items if _is_left_out(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    """Whether the same test runs on the other database."""
+    database = item.callspec.params.get("fresh_url") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    if database is None or item.path.stem in ABOUT_A_DATABASE:
+        return False
+    is_odd = zlib.crc32(item.nodeid.replace(str(database), "").encode()) % 2
+    return bool(database == "postgresql") != bool(is_odd)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -28,8 +28,8 @@ def table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
-def test_run_without_arguments_matches_a_color_and_recommends_a_recipe(cli: Cli, tmp_path: Path) -> None:
-    done = cli("run")
+def test_run_without_arguments_matches_a_color_and_recommends_a_recipe(cli_here: Cli, tmp_path: Path) -> None:
+    done = cli_here("run")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     trials = [line for line in lines if re.match(r" *\d+ ", line)]
@@ -39,10 +39,10 @@ def test_run_without_arguments_matches_a_color_and_recommends_a_recipe(cli: Cli,
     assert "report: color-mixing-1.html" in done.stdout
     assert "\x1b" not in done.stdout
     settings = tmp_path / "recommended.csv"
-    shown = events(cli("show", "color-mixing-1", "--json"))[-1]
+    shown = events(cli_here("show", "color-mixing-1", "--json"))[-1]
     names = list(shown["recommended"])
     settings.write_text(",".join(names) + "\n" + ",".join(str(shown["recommended"][n]) for n in names) + "\n")
-    assert cli("simulate", "color-mixing", "--settings", settings, "--out", tmp_path / "truth.csv", "--noise-free").returncode == 0
+    assert cli_here("simulate", "color-mixing", "--settings", settings, "--out", tmp_path / "truth.csv", "--noise-free").returncode == 0
     (truth,) = table(tmp_path / "truth.csv")
     found = np.array([float(truth[k]) for k in "Lab"])
     assert float(delta_e(found, np.array(list(shown["target"].values())))) < 1.0

@@ -85,15 +85,15 @@ def test_the_default_campaign_needs_as_many_experiments_on_the_emulated_board_as
     assert abs(medians["emulated"] - medians["simulated"]) <= 2, needed
 
 
-def test_the_same_file_runs_on_the_twin_and_on_the_board(cli: Cli, tmp_path: Path) -> None:
+def test_the_same_file_runs_on_the_twin_and_on_the_board(cli_here: Cli, tmp_path: Path) -> None:
     (tmp_path / "sea.toml").write_text(
         'goal = "match-color:teal"\nseed = 3\nstore = "sea.db"\nstrategy = "sobol"\nbudget = 3\n'
         '[driver]\nname = "color-mixing"\noptions = { sensor = "tcs34725", pump_error = 0.5 }\n'
     )
     board = ("--option", "mixer=emulated", "--name", "board")
-    twin = events(cli("run", "sea.toml", "--json"))
-    begun = events(cli("run", "sea.toml", "--json", *board, "--budget", 2))
-    resumed = events(cli("run", "sea.toml", "--json", *board))
+    twin = events(cli_here("run", "sea.toml", "--json"))
+    begun = events(cli_here("run", "sea.toml", "--json", *board, "--budget", 2))
+    resumed = events(cli_here("run", "sea.toml", "--json", *board))
     assert [row["number"] for row in begun[:-1] + resumed[:-1]] == [1, 2, 3]
     for one, other in zip(twin[:-1], begun[:-1] + resumed[:-1], strict=True):
         assert one["settings"] == other["settings"]
@@ -102,9 +102,9 @@ def test_the_same_file_runs_on_the_twin_and_on_the_board(cli: Cli, tmp_path: Pat
         assert other["outcomes"] == pytest.approx(one["outcomes"], abs=0.05)
         assert 40 < other["cost"]["seconds"] < 120
     assert "board" in (tmp_path / "board.html").read_text()
-    stored = json.loads(cli("export", "board", "--format", "json", "--store", "sea.db").stdout)
+    stored = json.loads(cli_here("export", "board", "--format", "json", "--store", "sea.db").stdout)
     assert [trial["raw"]["calibration"] for trial in stored["trials"]] == [FACTORY_ID] * 3
-    stored = json.loads(cli("export", "sea", "--format", "json", "--store", "sea.db").stdout)
+    stored = json.loads(cli_here("export", "sea", "--format", "json", "--store", "sea.db").stdout)
     assert not any("calibration" in trial["raw"] for trial in stored["trials"])
 
 
@@ -249,9 +249,9 @@ def test_faults_that_cannot_be_are_refused_by_name() -> None:
         flawless("reset:red@3")
 
 
-def test_a_campaign_on_the_command_line_goes_through_its_faults(cli: Cli) -> None:
+def test_a_campaign_on_the_command_line_goes_through_its_faults(cli_here: Cli) -> None:
     words = ("--option", "mixer=emulated:empty-bottle:red@180,reset@60", "--option", "imperfections=0", "--strategy", "sobol")
-    rows = events(cli("run", "--json", "--budget", 4, *words))[:-1]
+    rows = events(cli_here("run", "--json", "--budget", 4, *words))[:-1]
     assert [row["error"] is None for row in rows] == [False, True, True, True]
     assert "the board was reset" in rows[0]["error"]
     twin = flawless()

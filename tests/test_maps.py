@@ -209,10 +209,10 @@ def test_a_notebook_shows_the_map_and_what_was_measured() -> None:
         assert f"{label} {n}" in shown
 
 
-def test_the_truth_of_a_table_of_settings_is_that_of_each_row(cli: Cli, tmp_path: Path) -> None:
+def test_the_truth_of_a_table_of_settings_is_that_of_each_row(cli_here: Cli, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("composition,temperature\n0.1,300\n0.5,300\n0.9,480\n")
     arguments = ("binary-solution", "--settings", "in.csv", "--out", "out.csv", "--noise-free", "--option", "system=3")
-    assert cli("simulate", *arguments).returncode == 0
+    assert cli_here("simulate", *arguments).returncode == 0
     twin = catalog.make_driver("binary-solution", {"system": 3})
     assert isinstance(twin, KnowsTruth)
     for row in csv.DictReader((tmp_path / "out.csv").read_text().splitlines()):
@@ -255,23 +255,23 @@ def test_a_number_over_two_parameters_is_drawn_as_the_model_expects_it(tmp_path:
         picture(mapping, with_truth=True)
 
 
-def test_a_story_from_the_catalog_to_the_map(cli: Cli, tmp_path: Path) -> None:
-    assert "Redlich" in cli("catalog", "binary-solution").stdout
-    drawn = cli("plot", "binary-solution", "--option", "system=3", "--out", "truth.png")
+def test_a_story_from_the_catalog_to_the_map(cli_here: Cli, tmp_path: Path) -> None:
+    assert "Redlich" in cli_here("catalog", "binary-solution").stdout
+    drawn = cli_here("plot", "binary-solution", "--option", "system=3", "--out", "truth.png")
     assert drawn.returncode == 0, drawn.stderr
-    ran = cli("run", "--driver", "binary-solution", "--option", "system=3", "--goal", "map:phase", "--budget", "8", "--name", "gap")
+    ran = cli_here("run", "--driver", "binary-solution", "--option", "system=3", "--goal", "map:phase", "--budget", "8", "--name", "gap")
     assert ran.returncode == 0, ran.stderr
     assert "labels measured: " in ran.stdout
     assert "recommended" not in ran.stdout
-    *trials, summary = events(cli("show", "gap", "--json"))
+    *trials, summary = events(cli_here("show", "gap", "--json"))
     assert len(trials) == 8
     assert all(t["label"] == t["outcomes"]["phase"] and t["score"] is None for t in trials)
     assert sum(summary["labels"].values()) == 8
     assert summary["best"] is None
-    assert cli("plot", "gap", "--truth").returncode == 0
-    assert cli("report", "gap", "--truth", "--out", "judged.html").returncode == 0
+    assert cli_here("plot", "gap", "--truth").returncode == 0
+    assert cli_here("report", "gap", "--truth", "--out", "judged.html").returncode == 0
     (tmp_path / "grid.csv").write_text("composition,temperature\n0.1,300\n0.5,300\n0.9,480\n")
-    predicted = cli("predict", "gap", "--settings", "grid.csv", "--out", "map.csv")
+    predicted = cli_here("predict", "gap", "--settings", "grid.csv", "--out", "map.csv")
     assert predicted.returncode == 0, predicted.stderr
     rows = list(csv.DictReader((tmp_path / "map.csv").read_text().splitlines()))
     assert len(rows) == 3
@@ -298,8 +298,8 @@ def test_a_story_from_the_catalog_to_the_map(cli: Cli, tmp_path: Path) -> None:
         (("run", "--driver", "eutectic", "--option", "enthalpy_A=-5"), "has no physical meaning"),
     ],
 )
-def test_bad_input_gets_one_clear_sentence(cli: Cli, arguments: tuple[str, ...], sentence: str) -> None:
-    done = cli(*arguments)
+def test_bad_input_gets_one_clear_sentence(cli_here: Cli, arguments: tuple[str, ...], sentence: str) -> None:
+    done = cli_here(*arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
