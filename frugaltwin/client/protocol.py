@@ -10,16 +10,20 @@ from __future__ import annotations
 import json
 import random
 import re
+import threading
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 from frugaltwin.client.resources import Event
 from frugaltwin.client.token_file import checked_token, kept_token
 from frugaltwin.errors import FrugalTwinError, InvalidInput, LinkError, MissingPart, Refused, StoreError, UnknownName
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 SILENCE = 45.0
 """The silence, s, after which a stream of events counts as broken; the service sends something every 15 s."""
@@ -250,15 +254,29 @@ def understood(kind: type[T], body: Any, url: str) -> T:
     Raises:
         LinkError: The value does not fit the class.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_python(body)
+        return cast(T, _adapter(kind).validate_python(body))
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise LinkError(
             f"{url} gave an answer without a sensible {where or 'body'}; is it a service of Frugal Twin, of this version?"
         ) from error
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Pydantic's adapter of a class, made once: it parses sources for descriptions, which Python 3.11 cannot do in two threads at once."""
+    from pydantic import TypeAdapter
+
+    with _making_adapters:
+        if kind not in _adapters:
+            _adapters[kind] = TypeAdapter(kind)
+        return _adapters[kind]
+
+
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}
+_making_adapters = threading.Lock()
 
 
 def error_of(reply: Reply, url: str) -> FrugalTwinError:
