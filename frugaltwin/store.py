@@ -3,6 +3,8 @@
 A trial is acknowledged when `append` returns: by then it is on disk (`synchronous=FULL`), whatever is killed next.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import math
@@ -10,12 +12,16 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, StoreError
 from frugaltwin.experiment import Experiment, Measurement, Trial
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 APPLICATION_ID = 0x46547769  # "FTwi": says that a SQLite file is ours
 SCHEMA_VERSION = 2
@@ -55,7 +61,6 @@ class CalibrationRecord:
 
 def experiment_to_json(experiment: Experiment) -> Any:
     """An experiment as JSON values."""
-    from pydantic import TypeAdapter
 
     def finite(value: Any) -> Any:  # JSON has no infinity: a constraint without a limit says "inf"
         if isinstance(value, dict):
@@ -64,14 +69,19 @@ def experiment_to_json(experiment: Experiment) -> Any:
             return [finite(v) for v in value]
         return str(value) if isinstance(value, float) and math.isinf(value) else value
 
-    return finite(TypeAdapter(Experiment).dump_python(experiment, mode="json"))
+    return finite(_adapter().dump_python(experiment, mode="json"))
 
 
 def experiment_from_json(body: Any) -> Experiment:
     """The inverse of `experiment_to_json`."""
+    return _adapter().validate_python(body)
+
+
+@cache
+def _adapter() -> TypeAdapter[Experiment]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Experiment).validate_python(body)
+    return TypeAdapter(Experiment)
 
 
 def trial_json(trial: Trial) -> str:
