@@ -89,12 +89,8 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Settings that a strategy suggests, and what it knows about them; a strategy without a model leaves the rest empty."""
+    """Settings that a strategy suggests, and why; a strategy without a model gives no reason."""
 
     settings: Settings
     why: str = ""
     """The reason, in words for people."""
-    expected: Prediction | None = None
-    """The measurement that the model expects."""
-    worth: float | None = None
-    """The improvement that the strategy expects of it, in the unit of the goal."""
