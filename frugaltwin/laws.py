@@ -18,6 +18,7 @@ DARKEST = 3e-3
 """The smallest transmittance or reflectance that is believed: a reading below it is mostly noise, and may be negative."""
 PALEST = 0.95
 """The largest reflectance whose slope is believed: at 1, absorption over scattering would hide every error."""
+_LN10 = math.log(10)
 _SMOOTH = 1e-8  # keeps the root of an opaque layer's reflectance differentiable at 0
 
 
@@ -76,11 +77,11 @@ class BeerLambert(Law):
         return -xp.log10(xp.clip(outcomes, DARKEST, None))
 
     def outcomes(self, latent: Array, exposure: Array | float = 1.0) -> Array:
-        return 10.0**-latent
+        return _namespace(latent).exp(-_LN10 * latent)
 
     def reading_variance(self, latent: Array, exposure: Array, scale: Array) -> Array:
-        light = _namespace(latent).clip(10.0**-latent, DARKEST, 1.0)
-        return (light * math.log(10) * scale) ** -2.0
+        light = _namespace(latent).clip(self.outcomes(latent), DARKEST, 1.0)
+        return (light * _LN10 * scale) ** -2.0
 
 
 @dataclass(frozen=True)

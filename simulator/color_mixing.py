@@ -15,10 +15,9 @@ from frugaltwin.catalog import is_twin, make_mixer
 from frugaltwin.color import lab, transmitted_weights
 from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
 from frugaltwin.instruments import Mixer
-from frugaltwin.laws import BeerLambert
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
-from simulator.instruments.dyed_water import DYED_WATER, DYES, PUMPS, STOCKS, transmittance
+from simulator.instruments.dyed_water import DYED_WATER, DYES, LAW, PUMPS, STOCKS, transmittance
 from simulator.instruments.mixer import RESIDUE, Imperfections, Seed, dosed
 from simulator.instruments.photometry import Photometer, Workflow
 from simulator.instruments.sensors import Sensor, make_sensor
@@ -74,7 +73,6 @@ def calibration(name: str) -> Colorimetry:
 
 def experiment(sensor: Sensor) -> Experiment:
     """The experiment of a color mixer with this sensor."""
-    law = BeerLambert(absorbers=tuple(DYES))
     return Experiment(
         name="color-mixing",
         parameters=(
@@ -82,7 +80,7 @@ def experiment(sensor: Sensor) -> Experiment:
             Continuous("water", TOTAL - DOSE * len(DYES), TOTAL, "mL", "water"),
         ),
         outcomes=tuple(
-            Outcome(f"t_{c}", "1", f"light left in the channel at {c}{' nm' if c.isdigit() else ''}; clean water is 1", law=law)
+            Outcome(f"t_{c}", "1", f"light left in the channel at {c}{' nm' if c.isdigit() else ''}; clean water is 1", law=LAW)
             for c in sensor.color_channels
         ),
         constraints=(MixtureSum((*DYES, "water"), TOTAL, "mL"),),

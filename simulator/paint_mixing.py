@@ -43,6 +43,7 @@ PIGMENTS: dict[str, tuple[float, Bands]] = {
 }
 WHITE: tuple[float, Bands] = (1.0, ((370.0, 18.0, 0.9), (450.0, 300.0, 0.002)))
 PAINTS = (*PIGMENTS, "white")
+LAW = KubelkaMunk(pastes=tuple(PIGMENTS))
 
 RINSE = (Rinse(TOTAL), Mix(8.0), Drain())
 PRIME = Procedure((*(Dispense(paint, TUBE) for paint in PAINTS), Drain(), *RINSE))
@@ -136,7 +137,6 @@ def calibration(name: str, surface: Surface = Surface()) -> Colorimetry:
 
 def experiment(sensor: Sensor, surface: Surface = Surface()) -> Experiment:
     """The experiment of a paint mixer with this sensor."""
-    law = KubelkaMunk(pastes=tuple(PIGMENTS))
     return Experiment(
         name="paint-mixing",
         parameters=(
@@ -145,7 +145,7 @@ def experiment(sensor: Sensor, surface: Surface = Surface()) -> Experiment:
         ),
         outcomes=tuple(
             Outcome(
-                f"r_{c}", "1", f"light that comes back in the channel at {c}{' nm' if c.isdigit() else ''}; the white base is 1", law=law
+                f"r_{c}", "1", f"light that comes back in the channel at {c}{' nm' if c.isdigit() else ''}; the white base is 1", law=LAW
             )
             for c in sensor.color_channels
         ),

@@ -71,6 +71,9 @@ class Pump:
         return max(0.0, (seconds - self.offset) / self.slope) if seconds > 0 else 0.0
 
 
+LAW = BeerLambert(absorbers=LIQUIDS)
+"""The parts add up, so that log(reading) is linear in all five: water counts as an absorber that absorbs less than none."""
+
 PUMPS = {
     "red": Pump(2, 0.4076, -0.0442),
     "green": Pump(3, 0.5330, -0.1605),
@@ -102,7 +105,7 @@ class Imperfections:
 @cache
 def absorbances() -> Floats:
     """-log10 of the light that a cell full of one liquid lets through, [5, 3]: liquid, channel."""
-    table: Floats = -np.log10(np.array([PURE[name] for name in LIQUIDS]) / FULL_SCALE)
+    table: Floats = LAW.latent(np.array([PURE[name] for name in LIQUIDS]) / FULL_SCALE)
     return table
 
 
@@ -125,19 +128,17 @@ def counts(volumes: Floats, residue: float = 0.0) -> Floats:
     [141.7, 41.6, 60.5]
     """
     total = np.maximum(volumes.sum(axis=-1, keepdims=True), 1e-9)  # an empty cell absorbs nothing
-    result: Floats = FULL_SCALE * 10.0 ** -((1 + residue / CELL) * (volumes / total) @ absorbances())
+    result: Floats = FULL_SCALE * LAW.outcomes((1 + residue / CELL) * (volumes / total) @ absorbances())
     return result
 
 
 def experiment() -> Experiment:
     """The experiment of PumpBot."""
-    # The parts add up, so that log(reading) is linear in all five: water counts as an absorber that absorbs less than none.
-    law = BeerLambert(absorbers=LIQUIDS)
     return Experiment(
         name="pumpbot",
         parameters=tuple(Continuous(name, 0.0, CELL, "mL", name if name == "water" else f"{name} dye") for name in LIQUIDS),
         outcomes=tuple(
-            Outcome(name, "counts", f"{color} over clear, as the firmware replies: 0 … {FULL_SCALE}", law=law)
+            Outcome(name, "counts", f"{color} over clear, as the firmware replies: 0 … {FULL_SCALE}", law=LAW)
             for name, color in zip(OUTCOMES, ("red", "green", "blue"), strict=True)
         ),
         constraints=(MixtureSum(LIQUIDS, CELL, "mL"),),

@@ -11,9 +11,8 @@ from frugaltwin.color import delta_e, reading_lab
 from frugaltwin.errors import DriverError, InvalidInput, RigFault, Stopped
 from frugaltwin.experiment import Settings
 from simulator.color_mixing import TOTAL, ColorMixingTwin, calibration, channels, color_mixing, spectral_lab
-from simulator.equations import dyes
 from simulator.instruments.color_channels import reference_mixtures
-from simulator.instruments.dyed_water import DYES, STOCKS, absorptivities, transmittance
+from simulator.instruments.dyed_water import DYES, LAW, STOCKS, absorptivities, transmittance
 from simulator.instruments.mixer import Imperfections, SimulatedMixer
 from simulator.instruments.sensors import SENSORS, as7341, make_sensor
 
@@ -50,7 +49,7 @@ def test_dyes_absorb_where_the_literature_says(dye: str, low: float, high: float
 def test_absorbances_of_dyes_add_up() -> None:
     one, two = np.array([0.02, 0.0, 0.01]), np.array([0.0, 0.03, 0.01])
     assert np.allclose(transmittance(one) * transmittance(two), transmittance(one + two))
-    assert np.allclose(dyes.transmittance(one, absorptivities(), path=2.0), transmittance(one) ** 2)
+    assert np.allclose(LAW.latent(transmittance(one)), one @ absorptivities())
 
 
 def test_clean_water_is_white_and_more_dye_is_never_brighter() -> None:

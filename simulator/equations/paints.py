@@ -21,6 +21,7 @@ def ratio_of_mixture(parts: Floats, absorption: Floats, scattering: Floats) -> F
 def reflectance(ratio: Floats) -> Floats:
     """Reflectance of an opaque layer, [...], for K/S [...] = `ratio`: R = 1 + K/S - sqrt((K/S)² + 2 K/S).
 
+    `frugaltwin.laws.KubelkaMunk` has the inverse, and this with a root that is smooth at 0, for gradients.
     Source: Kubelka & Munk, Z. Tech. Phys. 12 (1931) 593.
 
     >>> reflectance(np.array([0.0, 0.25, np.inf])).tolist()
@@ -29,18 +30,6 @@ def reflectance(ratio: Floats) -> Floats:
     # The printed form loses all digits of dark paints; R · 1/R = 1 turns the difference into a sum.
     reflected: Floats = 1 / (1 + ratio + np.sqrt(ratio * ratio + 2 * ratio))
     return reflected
-
-
-def ratio(reflectance: Floats) -> Floats:
-    """K/S [...] of an opaque layer that reflects `reflectance` [...]: (1 - R)² / 2R.
-
-    Source: Kubelka & Munk, Z. Tech. Phys. 12 (1931) 593.
-
-    >>> float(ratio(np.array(0.5)))
-    0.25
-    """
-    result: Floats = (1 - reflectance) ** 2 / (2 * reflectance)
-    return result
 
 
 def behind_a_surface(reflectance: Floats, outside: float, inside: float) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.color import cie_table
-from simulator.equations import dyes
+from frugaltwin.laws import BeerLambert
 from simulator.equations.gaussian_bands import Bands, gaussian_bands
 from simulator.instruments.liquids import Bottle, Liquids, Pump
 
@@ -23,6 +23,8 @@ DYES: dict[str, Bands] = {
 
 # µL of food color per mL of stock solution: full doses reach an absorbance of about 1.5 at their peak.
 STOCKS = {"red": 0.26, "yellow": 0.30, "blue": 0.13}
+
+LAW = BeerLambert(absorbers=tuple(DYES))
 
 PUMPS = {
     "red": Pump(slope=1.012, offset=0.006, dead_volume=0.25, rate=1.55),
@@ -46,7 +48,8 @@ def transmittance(concentrations: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> float(transmittance(np.zeros(3)).min())
     1.0
     """
-    return dyes.transmittance(concentrations, absorptivities(), PATH)
+    left: NDArray[np.float64] = LAW.outcomes(PATH * concentrations @ absorptivities())
+    return left
 
 
 DYED_WATER = Liquids(
