@@ -25,6 +25,7 @@ from .experiment import (
     Colorimetry,
     Constraint,
     Continuous,
+    Correction,
     Discrete,
     Experiment,
     LinearConstraint,
@@ -39,6 +40,7 @@ from .experiment import (
 from .goals import Goal, Map, MatchColor, Maximize, Minimize, ScoredGoal
 from .instruments import Image, Mixer, Probe, Reading
 from .laws import Additive, BeerLambert, Exposure, KubelkaMunk, Law
+from .log import Amendment, Approval, Log, Preference, Proposal, Rejection, Retraction
 from .pictures.picture import Picture, picture
 from .plugins import (
     Attempt,
@@ -56,11 +58,13 @@ from .plugins import (
 )
 from .procedure import Dispense, Drain, Measure, Mix, Move, ProbeProcedure, Procedure, Read, Rinse, Scan
 from .spec import CampaignSpec
-from .state import Prediction, Rejection, State, Suggestion
+from .state import Prediction, State, Suggestion
 from .store import Store
 
 __all__ = [
     "Additive",
+    "Amendment",
+    "Approval",
     "AsyncClient",
     "Attempt",
     "BeerLambert",
@@ -73,6 +77,7 @@ __all__ = [
     "Colorimetry",
     "Constraint",
     "Continuous",
+    "Correction",
     "Cost",
     "Curve",
     "Diagram",
@@ -97,6 +102,7 @@ __all__ = [
     "Line",
     "LinearConstraint",
     "LinkError",
+    "Log",
     "Map",
     "Mark",
     "MatchColor",
@@ -117,9 +123,11 @@ __all__ = [
     "Picture",
     "Prediction",
     "Predicts",
+    "Preference",
     "Probe",
     "ProbeProcedure",
     "Procedure",
+    "Proposal",
     "Read",
     "Reading",
     "Recommends",
@@ -127,6 +135,7 @@ __all__ = [
     "Rejection",
     "RemoteDriver",
     "Resumes",
+    "Retraction",
     "RigFault",
     "Rinse",
     "Scan",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import platform
@@ -20,9 +21,10 @@ from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, OutOfBounds, Stopped, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
 from frugaltwin.goals import Goal, ScoredGoal
+from frugaltwin.log import Amendment, Entry, Log, Logged, Preference, Proposal, Rejection, Retraction
 from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Resumes, Strategy
 from frugaltwin.record import Record
-from frugaltwin.state import Prediction, Rejection, State, Suggestion
+from frugaltwin.state import Prediction, State, Suggestion
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
 if TYPE_CHECKING:
@@ -146,8 +148,13 @@ class Campaign:
 
     @property
     def trials(self) -> list[Trial]:
-        """All trials so far, in order."""
-        return self.store.trials(self.name)
+        """All trials so far, in order, as they stand: corrected ones are marked by their `correction`."""
+        return self.log.trials
+
+    @property
+    def log(self) -> Log:
+        """The log: the trials as they were performed, and what people said about them and about suggestions."""
+        return self.store.log(self.name)
 
     def run(self) -> Generator[Trial]:
         """Yield each trial as soon as it is stored, until the budget is used, the goal is reached, or `stop` is called.
@@ -161,11 +168,12 @@ class Campaign:
         """
         self._stop.clear()
         with self._locked():
-            trials = self.trials
+            log = self.log
+            trials = list(log.performed)
             self._n_before = len(trials)
             if trials and isinstance(self.driver, Resumes):
                 self.driver.resume(trials)
-            suggestion = self._next(trials)
+            suggestion = self._next(log)
             if suggestion is None:
                 return
             try:
@@ -175,7 +183,7 @@ class Campaign:
                         self._keep(trial)
                         trials.append(trial)
                         yield trial
-                        suggestion = self._next(trials)
+                        suggestion = self._next(Log(trials, log.entries))
                         if trial.source == "stopped" and not self._stop.is_set():
                             # Somebody at the rig did it (the emergency switch, say): it takes a person to go on.
                             self.stopped_because = self._failures = trial.error
@@ -191,34 +199,34 @@ class Campaign:
         self._stop.set()
         self.driver.stop()
 
-    def decide(self, n_before: int = 0, rejections: Sequence[Rejection] = ()) -> Suggestion | None:
+    def decide(self, n_before: int = 0) -> Suggestion | None:
         """One step of `run` for somebody else to perform; None when the campaign has ended, and `stopped_because` says why.
 
         Args:
             n_before: Trials of earlier sessions, whose failures do not count.
-            rejections: Suggestions that a person turned down since the last trial.
         """
         self._n_before = n_before
-        return self._next(self.trials, rejections)
+        return self._next(self.log)
 
-    def state(self, trials: Sequence[Trial] | None = None, rejections: Sequence[Rejection] = ()) -> State:
-        """The state that a decision depends on.
-
-        Args:
-            trials: Those that it may know; all of the campaign without it.
-            rejections: Suggestions that a person turned down since the last trial.
-        """
-        return State(self.goal, tuple(self.trials if trials is None else trials), rejections=tuple(rejections))
+    def state(self) -> State:
+        """The state that a decision depends on."""
+        return self._state(self.log)
 
     def suggest(self, count: int = 1) -> list[Suggestion]:
-        """Suggest what to try next, for a person to perform and `tell`. The same trials give the same suggestion.
+        """Suggest what to try next, for a person to perform and `tell`. Asked again without news, it suggests the same.
+
+        The suggestions are under way from then on, until their settings are told or rejected: the next ones differ from them.
 
         Raises:
             CampaignError: Another process has this campaign open.
         """
         with self._locked():
             self._begin()
-            return [self._checked(s) for s in self.strategy.suggest(self.state(), count)]
+            log = self.log
+            suggestions = self._suggestions(log, count)
+            for new in suggestions[len(self._proposed(log)) :]:
+                self._note(log, Proposal(new.settings, new.why))
+            return suggestions
 
     def tell(
         self,
@@ -243,9 +251,58 @@ class Campaign:
         checked = experiment.check(settings)
         measurement = None if outcomes is None else sensible(self.goal, checked, Measurement(outcomes, cost, raw or {}))  # type: ignore[arg-type]
         with self._locked():
-            trial = Trial(len(self.trials) + 1, checked, measurement, error, cost, source, _now())
+            trial = Trial(self.log.last + 1, checked, measurement, error, cost, source, _now())
             self._keep(trial)
         return trial
+
+    def retract(self, number: int, why: str) -> Trial:
+        """Say that a trial's measurement does not count, and why; the trial as it stands then. It is final.
+
+        The trial keeps its number, its settings and its cost, and its measurement stays in the log.
+
+        Raises:
+            InvalidInput: There is no such trial, it was retracted before, or there is no reason.
+            CampaignError: Another process has this campaign open.
+        """
+        return self._correct(Retraction(number, why))
+
+    def amend(self, number: int, outcomes: Mapping[str, object], why: str) -> Trial:
+        """Say what a trial's outcomes should have been, and why; the trial as it stands then. The last amendment counts.
+
+        Args:
+            outcomes: All of them. To undo an amendment, amend it to the outcomes of before.
+
+        Raises:
+            InvalidInput: There is no such trial, it was retracted, or there is no reason.
+            OutOfBounds: The outcomes are not this experiment's.
+            CampaignError: Another process has this campaign open.
+        """
+        return self._correct(Amendment(number, self.driver.experiment.check_outcomes(outcomes), why))
+
+    def prefer(self, better: int, worse: int, why: str = "") -> Preference:
+        """Say that one trial is better than another.
+
+        Raises:
+            InvalidInput: One of them has no reading.
+            CampaignError: Another process has this campaign open.
+        """
+        preference = Preference(better, worse, why)
+        with self._locked():
+            self._note(self.log, preference)
+        return preference
+
+    def reject(self, settings: Mapping[str, object], why: str = "") -> Rejection:
+        """Turn a suggestion down: until the next trial, nothing suggests it again.
+
+        Raises:
+            OutOfBounds: The settings are not this experiment's.
+            CampaignError: Another process has this campaign open.
+        """
+        rejection = Rejection(self.driver.experiment.check(settings), why)
+        with self._locked():
+            self._begin()
+            self._note(self.log, rejection)
+        return rejection
 
     def score(self, trial: Trial) -> float | None:
         """The goal's score of a trial; None when it failed."""
@@ -261,13 +318,16 @@ class Campaign:
 
     def record(self) -> Record:
         """The campaign as it is now, for pictures, reports and displays: it does not change any more."""
-        stored = self.store.find(self.name)
+        stored, log = self.store.find(self.name), self.log
         return Record(
             self.name,
             self.driver.experiment,
             self.goal,
-            tuple(self.trials),
+            tuple(log.trials),
             self.strategy,
+            log,
+            state=self._state(log),
+            suggest=lambda: self._suggestions(log)[0],
             predict=self.predict,
             twin=self.twin,
             budget=self.budget,
@@ -312,11 +372,11 @@ class Campaign:
             OutOfBounds: The experiment does not allow one of the settings.
             CampaignError: Nothing was measured yet.
         """
-        trials = self.trials if trials is None else trials
-        if not any(t.measurement for t in trials):
+        state = self.state() if trials is None else State(self.goal, tuple(trials))
+        if not any(t.measurement for t in state.trials):
             raise CampaignError(f"campaign {self.name!r} has measured nothing yet, so nothing can be predicted")
         experiment = self.driver.experiment
-        return self.model.predict(self.state(trials), [experiment.check(s) for s in settings])
+        return self.model.predict(state, [experiment.check(s) for s in settings])
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a trial: number, settings, outcomes, derived color, score and cost.
@@ -354,9 +414,10 @@ class Campaign:
         """Store the campaign if it is not stored yet; return its id, which no other campaign of any store has."""
         record = self.store.find(self.name)
         identity = str(record.body.get("id", record.created_at)) if record else secrets.token_hex(8)
-        if record is None or not self.trials:
+        if record is None or not self.log.performed:
             body = self.specification | {"id": identity, "experiment": experiment_to_json(self.driver.experiment), "versions": versions()}
-            self.store.create(CampaignRecord(self.name, _now(), body))
+            if record is None or _beginning(body) != _beginning(record.body):  # of other words, other suggestions: nothing was measured
+                self.store.create(CampaignRecord(self.name, _now(), body))
         return identity
 
     def _keep(self, trial: Trial) -> None:
@@ -364,15 +425,45 @@ class Campaign:
             self._begin()
         self.store.append(self.name, trial)
 
-    def _next(self, trials: list[Trial], rejections: Sequence[Rejection] = ()) -> Suggestion | None:
+    def _note(self, log: Log, entry: Entry) -> None:
+        """Store an entry of the log."""
+        log.check(entry)
+        self.store.append_entry(self.name, Logged(entry, log.last, _now()))
+
+    def _correct(self, entry: Retraction | Amendment) -> Trial:
+        with self._locked():
+            log = self.log
+            log.check(entry)
+            settings = log.performed[entry.number - 1].settings
+            if isinstance(entry, Amendment):
+                sensible(self.goal, settings, Measurement(entry.outcomes))
+            self._note(log, entry)
+            return self.trials[entry.number - 1]
+
+    def _proposed(self, log: Log) -> list[Logged]:
+        """The proposals since the last trial that are under way: what to try next is chosen already."""
+        return [x for x in log.proposals(self.driver.experiment) if x.after == log.last]
+
+    def _state(self, log: Log) -> State:
+        pending = [x.entry.settings for x in log.proposals(self.driver.experiment) if isinstance(x.entry, Proposal)]
+        return State(self.goal, tuple(log.trials), tuple(pending), log.rejections, log.preferences)
+
+    def _suggestions(self, log: Log, count: int = 1) -> list[Suggestion]:
+        """The next suggestions: those that were proposed since the last trial, then new ones."""
+        known = [Suggestion(x.entry.settings, x.entry.why) for x in self._proposed(log) if isinstance(x.entry, Proposal)]
+        more = self.strategy.suggest(self._state(log), count - len(known)) if count > len(known) else []
+        return [self._checked(s) for s in (*known[:count], *more)]
+
+    def _next(self, log: Log) -> Suggestion | None:
         """The suggestion to perform next; None when the campaign has ended, and `stopped_because` says why."""
+        trials = log.trials
         self._failures = _failing(trials[self._n_before :])
         self.stopped_because = (
             (self.stop_rule.reason(self.goal, trials) if self.stop_rule else None) or self.budget.exhausted(trials) or self._failures
         )
         if self.stopped_because or self._stop.is_set():
             return None
-        (suggestion,) = map(self._checked, self.strategy.suggest(self.state(trials, rejections)))
+        (suggestion,) = self._suggestions(log)
         if isinstance(self.driver, Estimates):
             self.stopped_because = self.budget.exhausted(trials, self.driver.estimate(suggestion.settings))
         return None if self.stopped_because else suggestion
@@ -459,10 +550,15 @@ def sensible(goal: Goal, settings: Settings, measurement: Measurement) -> Measur
 
 
 def _failing(trials: list[Trial]) -> str | None:
-    last = [t for t in trials if t.source == "driver"][-FAILURES_IN_A_ROW:]
+    last = [t for t in trials if t.source == "driver" and not t.is_retracted][-FAILURES_IN_A_ROW:]
     if len(last) == FAILURES_IN_A_ROW and all(t.measurement is None for t in last):
         return f"{FAILURES_IN_A_ROW} failed trials in a row, the last one: {last[-1].error}"
     return None
+
+
+def _beginning(body: Mapping[str, Any]) -> Any:
+    """The words of a stored campaign, without the versions, as they come back from JSON."""
+    return json.loads(json.dumps({name: word for name, word in body.items() if name != "versions"}))
 
 
 def _now() -> str:

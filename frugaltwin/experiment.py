@@ -360,6 +360,34 @@ class Trial:
     """``driver``, ``told`` when a person performed it, or ``stopped`` when somebody interrupted the driver."""
     finished_at: str = ""
     """UTC, ISO 8601."""
+    correction: Correction | None = None
+    """A person's correction that was taken into account; None for a trial as it was performed."""
+
+    @property
+    def is_retracted(self) -> bool:
+        """Whether a person said that its measurement does not count."""
+        return self.correction is not None and self.measurement is None
+
+    @property
+    def performed(self) -> Trial:
+        """The trial as it was performed, without corrections."""
+        return self.correction.original if self.correction else self
+
+    @property
+    def remark(self) -> str:
+        """``failed: WHY``, ``retracted: WHY`` or ``amended: WHY``; empty for a measurement as it was performed."""
+        if self.correction is None:
+            return "" if self.measurement else f"failed: {self.error}"
+        return f"{'amended' if self.measurement else 'retracted'}: {self.correction.why}"
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A person's correction of a trial: its measurement was retracted, or its outcomes were amended."""
+
+    why: str
+    original: Trial
+    """The trial as it was performed."""
 
 
 def measured(trials: Iterable[Trial]) -> list[tuple[Settings, Measurement]]:

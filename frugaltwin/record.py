@@ -10,8 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
+from frugaltwin.log import Log
 from frugaltwin.plugins import Driver, Recommends, Strategy
-from frugaltwin.state import Prediction, State
+from frugaltwin.state import Prediction, State, Suggestion
 
 Predict = Callable[[Sequence[Settings], Sequence[Trial]], Prediction]
 """The prediction at some settings by a model that knows only these trials."""
@@ -25,8 +26,14 @@ class Record:
     experiment: Experiment
     goal: Goal
     trials: Sequence[Trial]
-    """All trials up to that moment, in order."""
+    """All trials up to that moment, in order, as they stand after corrections."""
     strategy: Strategy
+    log: Log
+    """The trials as they were performed, and what people said."""
+    state: State
+    """The state that a decision depends on."""
+    suggest: Callable[[], Suggestion]
+    """Return what would be tried next."""
     predict: Predict
     twin: Callable[[], Driver]
     """Return the driver, for the truth that it may know. Raises a FrugalTwinError where it cannot be made any more."""
@@ -57,8 +64,8 @@ class Record:
 
     @cached_property
     def suggestion(self) -> Settings:
-        """The settings that the strategy would try next."""
-        return self.experiment.check(self.strategy.suggest(self._state)[0].settings)
+        """The settings that would be tried next."""
+        return self.suggest().settings
 
     @property
     def is_recommended_by_model(self) -> bool:
@@ -71,12 +78,8 @@ class Record:
         if self.best is None:
             return None
         if isinstance(self.strategy, Recommends):
-            return self.experiment.check(self.strategy.recommend(self._state))
+            return self.experiment.check(self.strategy.recommend(self.state))
         return self.best[0].settings
-
-    @property
-    def _state(self) -> State:
-        return State(self.goal, self.trials)
 
 
 @runtime_checkable

@@ -9,14 +9,7 @@ from numpy.typing import NDArray
 
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A suggestion that a person turned down."""
-
-    settings: Settings
-    why: str = ""
+from frugaltwin.log import Preference, Rejection
 
 
 @dataclass(frozen=True)
@@ -25,11 +18,13 @@ class State:
 
     goal: Goal
     trials: Sequence[Trial] = ()
-    """In the order of their numbers, failed ones included."""
+    """As they stand after corrections, in the order of their numbers, failed and retracted ones included."""
     pending: Sequence[Settings] = ()
     """Settings that are being performed; their outcomes are not known yet."""
     rejections: Sequence[Rejection] = ()
     """Suggestions that were turned down since the last trial."""
+    preferences: Sequence[Preference] = ()
+    """Judgments of people between trials, oldest first."""
 
     @property
     def experiment(self) -> Experiment:

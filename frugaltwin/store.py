@@ -1,4 +1,4 @@
-"""Campaigns, their trials and calibrations in one SQLite file, append-only: the only memory of the project.
+"""Campaigns, their logs and calibrations in one SQLite file, append-only: the only memory of the project.
 
 A trial is acknowledged when `append` returns: by then it is on disk (`synchronous=FULL`), whatever is killed next.
 """
@@ -19,14 +19,21 @@ from typing import TYPE_CHECKING, Any
 from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, StoreError
 from frugaltwin.experiment import Experiment, Measurement, Trial
+from frugaltwin.log import Log, Logged, entry_from_json, entry_to_json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 APPLICATION_ID = 0x46547769  # "FTwi": says that a SQLite file is ours
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CALIBRATION = "create table calibration (id text primary key, created_at text not null, body text not null) strict;"
-UPGRADES = {1: CALIBRATION}
+ENTRY = """
+create table entry (
+    campaign text not null references campaign, number integer not null, after integer not null, at text not null, body text not null,
+    primary key (campaign, number)
+) strict;
+"""
+UPGRADES = {1: CALIBRATION, 2: ENTRY}
 """The statements that bring a store from a version to the next one."""
 SCHEMA = f"""
 create table campaign (name text primary key, created_at text not null, body text not null) strict;
@@ -34,6 +41,7 @@ create table trial (
     campaign text not null references campaign, number integer not null, body text not null, primary key (campaign, number)
 ) strict;
 {CALIBRATION}
+{ENTRY}
 """
 
 _log = logging.getLogger(__name__)
@@ -85,8 +93,9 @@ def _adapter() -> TypeAdapter[Experiment]:
 
 
 def trial_json(trial: Trial) -> str:
-    """A trial as one line of JSON."""
-    return json.dumps(asdict(trial), allow_nan=False, ensure_ascii=False)
+    """A trial as it was performed, as one line of JSON."""
+    body = {name: value for name, value in asdict(trial.performed).items() if name != "correction"}
+    return json.dumps(body, allow_nan=False, ensure_ascii=False)
 
 
 def trial_from_json(text: str) -> Trial:
@@ -120,7 +129,7 @@ class Store:
             self._open()
 
     def create(self, record: CampaignRecord) -> None:
-        """Keep a new campaign; one of that name without trials makes way.
+        """Keep a new campaign; one of that name without trials makes way, with what was said about its suggestions.
 
         Raises:
             StoreError: There is one of that name with trials, or the store cannot be written.
@@ -128,10 +137,9 @@ class Store:
         with self._translated("write"):
             db = self._connected()
             with db:
-                db.execute(
-                    "delete from campaign where name = ? and not exists (select 1 from trial where campaign = ?)",
-                    (record.name, record.name),
-                )
+                is_begun = db.execute("select 1 from trial where campaign = ?", (record.name,)).fetchone()
+                for words in () if is_begun else ("entry where campaign", "campaign where name"):
+                    db.execute(f"delete from {words} = ?", (record.name,))  # noqa: S608 - words of ours
                 db.execute(
                     "insert into campaign values (?, ?, ?)",
                     (record.name, record.created_at, json.dumps(dict(record.body), allow_nan=False, ensure_ascii=False)),
@@ -206,7 +214,7 @@ class Store:
             raise lost from error
 
     def trials(self, name: str) -> list[Trial]:
-        """The trials of a campaign in the order of their numbers.
+        """The trials of a campaign as they were performed, in the order of their numbers.
 
         Raises:
             StoreError: The store cannot be read.
@@ -219,6 +227,44 @@ class Store:
             if missing := set(range(1, len(rows) + 1)) - {number for number, _ in rows}:
                 raise StoreError(f"the store {self.path} is damaged: trial {min(missing)} of {name!r} is missing; restore a copy")
             return [trial_from_json(body) for _, body in rows]
+
+    def append_entry(self, name: str, logged: Logged) -> None:
+        """Keep an entry of a campaign's log for ever; it is on disk when this returns.
+
+        Raises:
+            StoreError: It could not be written.
+        """
+        body = json.dumps(entry_to_json(logged.entry), allow_nan=False, ensure_ascii=False)
+        with self._translated("write"):
+            db = self._connected()
+            with db:
+                db.execute(
+                    "insert into entry select ?, coalesce(max(number), 0) + 1, ?, ?, ? from entry where campaign = ?",
+                    (name, logged.after, logged.at, body, name),
+                )
+
+    def entries(self, name: str) -> list[Logged]:
+        """The entries of a campaign's log beside its trials, oldest first.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        if self._db is None:
+            return []
+        with self._translated("read"):
+            if not self._has("entry"):
+                return []
+            rows = self._db.execute("select body, after, at from entry where campaign = ? order by number", (name,)).fetchall()
+        with self._decoded():
+            return [Logged(entry_from_json(json.loads(body)), after, at) for body, after, at in rows]
+
+    def log(self, name: str) -> Log:
+        """The log of a campaign: its trials, and the entries beside them.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return Log(self.trials(name), self.entries(name))
 
     def keep(self, record: CalibrationRecord) -> None:
         """Keep a calibration for ever; an id can be used once.
@@ -241,8 +287,8 @@ class Store:
         if self._db is None:
             return []
         with self._translated("read"):
-            if not self._db.execute("select 1 from sqlite_master where name = 'calibration'").fetchone():
-                return []  # an older store that is not ours to write
+            if not self._has("calibration"):
+                return []
             rows = self._db.execute("select id, created_at, body from calibration order by created_at, rowid").fetchall()
         with self._decoded():
             return [CalibrationRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
@@ -291,6 +337,11 @@ class Store:
             rows = self._db.execute(f"select name, created_at, body from campaign {which}", values).fetchall()  # noqa: S608 - words of ours
         with self._decoded():
             return [CampaignRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
+
+    def _has(self, table: str) -> bool:
+        """Whether there is a table of that name; an older store that is not ours to write may have none."""
+        assert self._db is not None
+        return self._db.execute("select 1 from sqlite_master where name = ?", (table,)).fetchone() is not None
 
     def _connected(self) -> sqlite3.Connection:
         """The database, open, and still the file of that name."""

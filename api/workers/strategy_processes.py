@@ -197,10 +197,12 @@ def decide(question: Question, n_before: int, rejected: Sequence[Settings]) -> D
         n_before: Trials whose failures a person has seen.
         rejected: Suggestions that a person did not want: what is suggested keeps away from them.
     """
-    from frugaltwin.state import Rejection
+    from frugaltwin.log import Logged, Rejection
 
     campaign = _campaign(question)
-    suggestion = campaign.decide(n_before, [Rejection(settings) for settings in rejected])
+    for settings in rejected:
+        campaign.store.append_entry(question.name, Logged(Rejection(settings), len(question.trials)))
+    suggestion = campaign.decide(n_before)
     return Decision(suggestion.settings if suggestion else None, campaign.stopped_because, campaign.is_failing)
 
 

@@ -21,7 +21,7 @@ def log_feasibility(space: Space, history: Sequence[Trial]) -> Acquisition:
     function, it weights improvement by the chance to see it.
     Source: Gelbart, Snoek & Adams, UAI (2014), arXiv:1403.5607 (the weighting).
     """
-    history = [t for t in history if t.source != "stopped"]  # says nothing about the settings
+    history = [t for t in history if t.source != "stopped" and not t.is_retracted]  # these say nothing about the settings
     failed = torch.tensor([t.measurement is None for t in history], dtype=torch.double)
     if not failed.any():
         return lambda X: X.new_zeros(len(X))

@@ -230,7 +230,7 @@ class Space:
         Raises:
             InvalidInput: There are no n settings besides those chosen.
         """
-        tried = self.encode([t.settings for t in state.trials])
+        tried = self.encode([t.settings for t in state.trials if not t.is_retracted])
         worked = self.encode([t.settings for t in state.trials if t.measurement is not None])
         busy = self.encode(state.unavailable)
         if self.listed:
