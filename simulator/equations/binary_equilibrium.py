@@ -17,12 +17,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit, xlogy
+
+from simulator.equations.arrays import Array, as_array, floats, namespace, x_log_x
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -66,10 +68,14 @@ class Solution:
     @cached_property
     def polynomial(self) -> tuple[Floats, Floats]:
         """G less its ideal part as a polynomial in 1-2x: coefficients [6] of T⁰ and of T¹."""
-        return (
-            _polynomial(self.enthalpies, self.excess),
-            _polynomial((-self.entropies[0], -self.entropies[1]), self.excess_slopes),
-        )
+        fixed, linear = self.coefficients
+        return np.array(fixed), np.array(linear)
+
+    @property
+    def coefficients(self) -> tuple[list[Any], list[Any]]:
+        """The same one by one: tensors where constants of the phase are."""
+        h, s = self.enthalpies, self.entropies
+        return _polynomial(h, self.excess), _polynomial((-s[0], -s[1]), self.excess_slopes)
 
     @property
     def mirrored(self) -> "Solution":
@@ -94,6 +100,11 @@ class Compound:
         return self.enthalpy * (POWERS == 0), -self.entropy * (POWERS == 0)
 
     @property
+    def coefficients(self) -> tuple[list[Any], list[Any]]:
+        """The same one by one: tensors where constants of the phase are."""
+        return [self.enthalpy] + [0.0] * (DEGREE - 1), [-self.entropy] + [0.0] * (DEGREE - 1)
+
+    @property
     def mirrored(self) -> "Compound":
         """The same with A and B exchanged."""
         return Compound(self.name, 1 - self.composition, self.enthalpy, self.entropy)
@@ -102,71 +113,80 @@ class Compound:
 Phase: TypeAlias = Solution | Compound
 
 
-def _polynomial(pure: tuple[float, float], excess: Sequence[float]) -> Floats:
+def _polynomial(pure: tuple[float, float], excess: Sequence[float]) -> list[Any]:
     """x (1-x) (1-2x)^k is (z^k - z^(k+2)) / 4 with z = 1-2x."""
-    c = np.zeros(DEGREE)
-    c[:2] = (pure[0] + pure[1]) / 2, (pure[0] - pure[1]) / 2
+    c: list[Any] = [(pure[0] + pure[1]) / 2, (pure[0] - pure[1]) / 2] + [0.0] * (DEGREE - 2)
     for k, value in enumerate(excess):
-        c[k] += value / 4
-        c[k + 2] -= value / 4
+        c[k] = c[k] + value / 4
+        c[k + 2] = c[k + 2] - value / 4
     return c
 
 
-def energy(phase: Phase, x: ArrayLike, T: ArrayLike) -> Floats:
+def energy(phase: Phase, x: Array, T: Array) -> Array:
     """Gibbs energy [...] of a phase at x [...] and T [...]; of a compound whatever x is.
+
+    Here and in the next four, x, T and the constants of the phase may be torch tensors.
 
     >>> float(energy(Solution("liquid", excess=(8000.0,)), 0.5, 300.0)) == 2000 - R * 300 * float(np.log(2))
     True
     """
-    x, T = np.asarray(x, dtype=float), np.asarray(T, dtype=float)
-    ideal = R * T * (xlogy(x, x) + xlogy(1 - x, 1 - x)) if isinstance(phase, Solution) else 0.0
-    total: Floats = ideal + _polynomial_at(phase, x, T, 0)
-    return total
+    _, x, T = floats(x, T)
+    ideal = R * T * (x_log_x(x) + x_log_x(1 - x)) if isinstance(phase, Solution) else 0.0
+    return ideal + _polynomial_at(phase, x, T, 0)
 
 
-def slope(phase: Solution, x: ArrayLike, T: ArrayLike) -> Floats:
+def slope(phase: Solution, x: Array, T: Array) -> Array:
     """∂G/∂x [...] of a solution."""
-    x, T = np.asarray(x, dtype=float), np.asarray(T, dtype=float)
-    total: Floats = R * T * logit(x) + _polynomial_at(phase, x, T, 1)
-    return total
+    xp, x, T = floats(x, T)
+    with np.errstate(divide="ignore"):
+        ideal = R * T * (xp.log(x) - xp.log1p(-x))
+    return ideal + _polynomial_at(phase, x, T, 1)
 
 
-def curvature(phase: Solution, x: ArrayLike, T: ArrayLike) -> Floats:
+def curvature(phase: Solution, x: Array, T: Array) -> Array:
     """∂²G/∂x² [...] of a solution: negative inside the spinodal."""
-    x, T = np.asarray(x, dtype=float), np.asarray(T, dtype=float)
-    total: Floats = R * T / (x * (1 - x)) + _polynomial_at(phase, x, T, 2)
-    return total
+    _, x, T = floats(x, T)
+    return R * T / (x * (1 - x)) + _polynomial_at(phase, x, T, 2)
 
 
-def chemical_potentials(phase: Solution, x: ArrayLike, T: ArrayLike) -> tuple[Floats, Floats]:
+def chemical_potentials(phase: Solution, x: Array, T: Array) -> tuple[Array, Array]:
     """Chemical potentials of A and of B, [...] each: the tangent at x = 0 and at x = 1."""
-    y = np.asarray(x, dtype=float)
-    g, s = energy(phase, y, T), slope(phase, y, T)
-    return g - y * s, g + (1 - y) * s
+    _, x, T = floats(x, T)
+    g, s = energy(phase, x, T), slope(phase, x, T)
+    return g - x * s, g + (1 - x) * s
 
 
-def _polynomial_at(phase: Phase, x: Floats, T: Floats, order: int) -> Floats:
-    fixed, linear = phase.polynomial
-    matrix = DERIVATIVES[order]
-    powers = (1 - 2 * x)[..., None] ** POWERS
-    total: Floats = powers @ (matrix @ fixed) + T * (powers @ (matrix @ linear))
-    return total
+def _polynomial_at(phase: Phase, x: Array, T: Array, order: int) -> Array:
+    fixed, linear = _parts(phase, x, order)
+    return fixed + T * linear
 
 
-def spinodal_temperature(phase: Solution, x: ArrayLike) -> Floats:
+def _parts(phase: Phase, x: Array, order: int) -> tuple[Array, Array]:
+    """The parts of T⁰ and T¹, [...], of a derivative of G less its ideal part."""
+    xp = namespace(x)
+    matrix, exponents = DERIVATIVES[order], POWERS
+    if xp is np:
+        fixed, linear = phase.polynomial
+    else:
+        fixed, linear = (xp.stack([as_array(v, x) for v in c]) for c in phase.coefficients)
+        matrix, exponents = as_array(matrix, x), as_array(exponents, x)
+    powers = (1 - 2 * x)[..., None] ** exponents
+    return powers @ (matrix @ fixed), powers @ (matrix @ linear)
+
+
+def spinodal_temperature(phase: Solution, x: Array) -> Array:
     """T [...] at which a solution of composition x (0 < x < 1) loses its inner stability, G″ = 0; NaN where it never does.
 
     >>> float(spinodal_temperature(Solution("liquid", excess=(2 * R * 400,)), 0.5))
     400.0
     """
-    x = np.asarray(x, dtype=float)
-    powers = (1 - 2 * x)[..., None] ** POWERS
-    fixed, linear = (powers @ (DERIVATIVES[2] @ c) for c in phase.polynomial)
+    xp, x = floats(x)
+    fixed, linear = _parts(phase, x, 2)
     entropic = R / (x * (1 - x)) + linear
     with np.errstate(divide="ignore", invalid="ignore"):
         T = -fixed / entropic
     # Demixed below it, that is: a gap that closes on cooling has a spinodal with another sign, and the same temperature.
-    return np.where(np.isfinite(T) & (T > 0), T, np.nan)
+    return xp.where(xp.isfinite(T) & (T > 0), T, xp.nan)
 
 
 @lru_cache(maxsize=256)

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy.optimize import root
 from scipy.spatial import ConvexHull, QhullError
 
+from simulator.equations.arrays import Array, as_array, namespace, x_log_x
+
 Floats = NDArray[np.float64]
 Triple: TypeAlias = tuple[float, float, float]
 
@@ -49,6 +51,15 @@ class Mixing:
         """The interactions as a matrix [3, 3]."""
         return np.array([[0, self.ab, self.ac], [self.ab, 0, self.bc], [self.ac, self.bc, 0]], dtype=float)
 
+    def as_arrays(self, like: Array) -> tuple[Array, Array]:
+        """The interactions [3, 3] and the sizes [3] in the library of the array `like`; gradients of constants that are tensors go on."""
+        xp = namespace(like)
+        if xp is np:
+            return self.pairs, np.array(self.sizes)
+        zero, ab, ac, bc, *sizes = (as_array(v, like) for v in (0.0, self.ab, self.ac, self.bc, *self.sizes))
+        rows = ((zero, ab, ac), (ab, zero, bc), (ac, bc, zero))
+        return xp.stack([xp.stack(row) for row in rows]), xp.stack(sizes)
+
     def permuted(self, order: tuple[int, int, int]) -> "Mixing":
         """The same mixture with its components in another order."""
         p, n = self.pairs, self.sizes
@@ -56,7 +67,7 @@ class Mixing:
         return Mixing(float(p[i, j]), float(p[i, k]), float(p[j, k]), self.abc, (n[i], n[j], n[k]))
 
 
-def free_energy(mixing: Mixing, x: Floats) -> Floats:
+def free_energy(mixing: Mixing, x: Array) -> Array:
     """g [...] at compositions x [..., 3]; 0 at the corners.
 
     Source: Hildebrand, J. Am. Chem. Soc. 51 (1929) 66, doi:10.1021/ja01376a009 (sizes 1); Flory, J. Chem. Phys. 10 (1942) 51,
@@ -65,23 +76,21 @@ def free_energy(mixing: Mixing, x: Floats) -> Floats:
     >>> round(float(free_energy(Mixing(2.0, 0.0, 0.0), np.array([0.5, 0.5, 0.0]))), 6)  # 0.5 - ln 2
     -0.193147
     """
-    ideal = (np.where(x > 0, x * np.log(np.where(x > 0, x, 1.0)), 0.0) / np.array(mixing.sizes)).sum(axis=-1)
+    ideal = (x_log_x(x) / mixing.as_arrays(x)[1]).sum(axis=-1)
     pairs = mixing.ab * x[..., 0] * x[..., 1] + mixing.ac * x[..., 0] * x[..., 2] + mixing.bc * x[..., 1] * x[..., 2]
-    g: Floats = ideal + pairs + mixing.abc * x.prod(axis=-1)
-    return g
+    return ideal + pairs + mixing.abc * (x[..., 0] * x[..., 1] * x[..., 2])
 
 
-def excess_potentials(mixing: Mixing, x: Floats) -> Floats:
+def excess_potentials(mixing: Mixing, x: Array) -> Array:
     """Chemical potentials per site without their logarithm, h_i = m_i - ln x_i / n_i, [..., 3]; finite on the edges as well."""
-    n, t = 1 / np.array(mixing.sizes), mixing.abc
-    q = x @ mixing.pairs
+    (pairs, sizes), t = mixing.as_arrays(x), mixing.abc
+    n, q = 1 / sizes, x @ pairs
     others = x[..., [1, 0, 0]] * x[..., [2, 2, 1]]
-    common = -(x * n).sum(axis=-1) - (x * q).sum(axis=-1) / 2 - 2 * t * x.prod(axis=-1)
-    h: Floats = n + q + t * others + common[..., None]
-    return h
+    common = -(x * n).sum(axis=-1) - (x * q).sum(axis=-1) / 2 - 2 * t * (x[..., 0] * x[..., 1] * x[..., 2])
+    return n + q + t * others + common[..., None]
 
 
-def potentials(mixing: Mixing, x: Floats) -> Floats:
+def potentials(mixing: Mixing, x: Array) -> Array:
     """Chemical potentials per site over RT, [..., 3]: where the tangent plane at x [..., 3] meets the corners.
 
     That of a chain of n segments is n times as large. Source: as `free_energy`.
@@ -90,23 +99,19 @@ def potentials(mixing: Mixing, x: Floats) -> Floats:
     [-0.1931, -0.1931, -inf]
     """
     with np.errstate(divide="ignore"):
-        m: Floats = np.log(x) / np.array(mixing.sizes) + excess_potentials(mixing, x)
-    return m
+        return namespace(x).log(x) / mixing.as_arrays(x)[1] + excess_potentials(mixing, x)
 
 
-def curvature(mixing: Mixing, x: Floats) -> Floats:
+def curvature(mixing: Mixing, x: Array) -> Array:
     """Second derivatives [..., 3, 3] of g by the three compositions as if they were independent, x inside the triangle."""
-    n, t = 1 / np.array(mixing.sizes), mixing.abc
-    hessian = np.broadcast_to(mixing.pairs, (*x.shape, 3)).copy()
-    for i, j, k in ((0, 1, 2), (0, 2, 1), (1, 2, 0)):
-        hessian[..., i, j] += t * x[..., k]
-        hessian[..., j, i] += t * x[..., k]
-    for i in range(3):
-        hessian[..., i, i] += n[i] / x[..., i]
-    return hessian
+    xp, (na, nb, nc), t = namespace(x), (1 / n for n in mixing.sizes), mixing.abc
+    a, b, c = x[..., 0], x[..., 1], x[..., 2]
+    ab, ac, bc = mixing.ab + t * c, mixing.ac + t * b, mixing.bc + t * a
+    rows = ((na / a, ab, ac), (ab, nb / b, bc), (ac, bc, nc / c))
+    return xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def stability(mixing: Mixing, x: Floats) -> Floats:
+def stability(mixing: Mixing, x: Array) -> Array:
     """x_a x_b x_c · det of the curvature in the plane of compositions, [...]: above 0 where a mixture is stable to small fluctuations.
 
     It is 0 on the spinodal. Source: Meijering, Philips Res. Rep. 5 (1950) 333.
@@ -116,8 +121,7 @@ def stability(mixing: Mixing, x: Floats) -> Floats:
     ab, ac, bc = mixing.ab + t * c, mixing.ac + t * b, mixing.bc + t * a
     ideal = nb * nc * a + na * nc * b + na * nb * c
     mixed = 2 * (nc * a * b * ab + nb * a * c * ac + na * b * c * bc)
-    result: Floats = ideal - mixed + a * b * c * (2 * (ab * ac + ab * bc + ac * bc) - ab**2 - ac**2 - bc**2)
-    return result
+    return ideal - mixed + a * b * c * (2 * (ab * ac + ab * bc + ac * bc) - ab**2 - ac**2 - bc**2)
 
 
 @dataclass(frozen=True)
@@ -251,7 +255,8 @@ class PhaseMap:
 
     @cached_property
     def _energy(self) -> Floats:
-        return free_energy(self.mixing, _GRID)
+        energy: Floats = free_energy(self.mixing, _GRID)
+        return energy
 
 
 @dataclass(frozen=True)
