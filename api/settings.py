@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from frugaltwin.amounts import Amounts
+
 USES = 1000
 """People who may join with one join code."""
 THINKERS = 2
-UNITS = {"runs": "runs", "seconds": "s of lab time", "money": "USD", "volume": "mL"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class CodeTerms:
     @property
     def text(self) -> str:
         """The terms in words."""
-        said = [f"{limit:g} {UNITS[kind]}" for kind, limit in self.limits.items() if limit is not None]
-        what = ", ".join(said) + ("" if len(said) == len(UNITS) else "; nothing else is limited") if said else "without limit"
+        limited = {kind: limit for kind in Amounts.kinds() if (limit := self.limits.get(kind.name)) is not None}
+        said = [f"{limit:g} {kind.unit or kind.name}" for kind, limit in limited.items()]
+        what = ", ".join(said) + ("" if len(said) == len(Amounts.kinds()) else "; nothing else is limited") if said else "without limit"
         return f"{self.uses} people may join with it; each may spend {what}."

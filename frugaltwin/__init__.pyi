@@ -1,9 +1,9 @@
+from .amounts import Amounts
 from .budget import Budget, StopRule
 from .campaign import Campaign
 from .catalog import make_driver, make_goal, make_mixer, make_strategy, register
 from .client.client import AsyncClient, Client
 from .client.remote_driver import RemoteDriver
-from .costs import Cost
 from .diagram import Curve, Diagram, Line, Mark, Section
 from .errors import (
     CampaignError,
@@ -64,6 +64,7 @@ from .store import Store
 __all__ = [
     "Additive",
     "Amendment",
+    "Amounts",
     "Approval",
     "AsyncClient",
     "Attempt",
@@ -78,7 +79,6 @@ __all__ = [
     "Constraint",
     "Continuous",
     "Correction",
-    "Cost",
     "Curve",
     "Diagram",
     "Discrete",

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from frugaltwin.amounts import Amounts
 from frugaltwin.campaign import Campaign
-from frugaltwin.costs import Cost
 from frugaltwin.errors import DriverError, InvalidInput, Stopped, UnknownName
 from frugaltwin.experiment import Categorical, Measurement, MixtureSum, Outcome, Parameter, Settings
 from frugaltwin.plugins import Driver, Resumes
@@ -34,7 +34,7 @@ Fields = dict[str, Any]
 """By the name of a field, its data key of the event model, or its value and timestamp."""
 
 COLOR = {"L": "lightness", "a": "green to red", "b": "blue to yellow"}
-COST = {"seconds": "s", "money": "USD", "volume": "mL"}
+COST = {kind.name: kind.unit for kind in Amounts.cost_kinds()}
 
 
 class Status:
@@ -454,7 +454,7 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
                 yield from bps.trigger_and_read([rig])
             except FailedStatus as failed:
                 failure, error = failed, failed.args[0].exception()
-                cost = error.cost if isinstance(error, DriverError) else Cost()
+                cost = error.cost if isinstance(error, DriverError) else Amounts()
                 source = "stopped" if isinstance(error, Stopped) else "driver"
                 campaign.tell(settings, None, cost, str(error), source=source)
                 if source == "stopped":  # it takes a person to go on

@@ -1,48 +1,65 @@
 """Budget and stop rule: a campaign ends when its budget is used or its goal is reached."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Trial, quantity, total_cost
+from frugaltwin.experiment import Trial, quantity, total
 from frugaltwin.goals import Goal, ScoredGoal
 
 IDLE = 10
 """Number of trials in a row without any limited cost, after which the budget is found to be endless."""
 
 
-@dataclass(frozen=True)
-class Budget:
-    """Limits of a campaign in all, over every session; None is no limit."""
+class Budget(Amounts):
+    """Limits of a campaign in all, over every session.
 
-    runs: int | None = None
-    seconds: float | None = None
-    money: float | None = None
-    volume: float | None = None
+    No limit is infinity, so that what is left is a difference and what is too much a comparison, limited or not.
+    """
 
-    def __post_init__(self) -> None:
-        limits = {name: limit for name, limit in vars(self).items() if limit is not None}
-        if not limits:
-            raise InvalidInput("a budget needs at least one of runs, seconds, money, volume")
-        for name, limit in limits.items():
+    def __init__(self, **limits: float | None) -> None:
+        """Limits by kind; one that is left out, or None, is no limit.
+
+        Raises:
+            InvalidInput: There is no limit, no such kind, or nothing to do.
+        """
+        names = [kind.name for kind in Amounts.kinds()]
+        if unknown := [name for name in limits if name not in names]:
+            raise InvalidInput(f"a budget has no {' and no '.join(unknown)}; there are {', '.join(names)}")
+        given = {name: limit for name, limit in limits.items() if limit is not None}
+        if not given:
+            raise InvalidInput(f"a budget needs at least one of {', '.join(names)}")
+        for name, limit in given.items():
             if not (math.isfinite(limit) and limit > 0):
                 raise InvalidInput(f"budget {name} = {limit:g} leaves nothing to do; it must be above 0")
+        super().__init__(**(dict.fromkeys(names, math.inf) | given))
 
-    def exhausted(self, trials: list[Trial], next_cost: Cost = Cost()) -> str | None:
-        """The reason why no further trial of `next_cost` is affordable, or None when one is."""
-        if self.runs is not None and len(trials) >= self.runs:
-            return f"budget: {len(trials)} of {self.runs} runs"
-        limits = [(name, unit) for name, unit in (("seconds", "s"), ("money", "USD"), ("volume", "mL")) if getattr(self, name) is not None]
-        spent = total_cost(trials)
-        for name, unit in limits:
-            limit, used, more = getattr(self, name), getattr(spent, name), getattr(next_cost, name)
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that there are, by kind."""
+        return {name: limit for name, limit in vars(self).items() if limit < math.inf}
+
+    def left(self, trials: Sequence[Trial]) -> Amounts:
+        """The rest of each kind; below 0 where a trial took more than there was."""
+        return self - total(trials)
+
+    def exhausted(self, trials: Sequence[Trial], price: Amounts = Amounts()) -> str | None:
+        """The reason why no further trial of this price is affordable, or None when one is."""
+        if len(trials) >= self.runs:
+            return f"budget: {len(trials)} of {self.runs:.0f} runs"
+        limited = [kind for kind in Amounts.cost_kinds() if kind.name in self.limits]
+        spent = total(trials)
+        for kind in limited:
+            limit, used, more = (getattr(amounts, kind.name) for amounts in (self, spent, price))
             if used >= limit or used + more > limit:
-                reason = f"budget: {quantity(used, unit)} of {quantity(limit, unit)} used"
-                return f"{reason}, the next trial would take {quantity(more, unit)}" if more else reason
+                reason = f"budget: {quantity(used, kind.unit)} of {quantity(limit, kind.unit)} used"
+                return f"{reason}, the next trial would take {quantity(more, kind.unit)}" if more else reason
         lately = [t for t in trials if t.source == "driver"][-IDLE:]
-        if self.runs is None and len(lately) == IDLE and not any(getattr(total_cost(lately), name) for name, _ in limits):
-            return f"budget: {IDLE} trials used no {' or '.join(name for name, _ in limits)}, so it would never end; limit the runs"
+        if self.runs == math.inf and len(lately) == IDLE and not any(getattr(total(lately), kind.name) for kind in limited):
+            names = " or ".join(kind.name for kind in limited)
+            return f"budget: {IDLE} trials used no {names}, so it would never end; limit the runs"
         return None
 
 

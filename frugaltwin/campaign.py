@@ -16,8 +16,8 @@ from difflib import get_close_matches
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Self
 
+from frugaltwin.amounts import Amounts
 from frugaltwin.budget import Budget, StopRule
-from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, OutOfBounds, Stopped, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
 from frugaltwin.goals import Goal, ScoredGoal
@@ -232,7 +232,7 @@ class Campaign:
         self,
         settings: Mapping[str, object],
         outcomes: Mapping[str, object] | None,
-        cost: Cost = Cost(),
+        cost: Amounts = Amounts(),
         error: str | None = None,
         raw: Mapping[str, float | str] | None = None,
         source: str = "told",
@@ -472,7 +472,7 @@ class Campaign:
         return replace(suggestion, settings=self.driver.experiment.check(suggestion.settings))
 
     def _attempt(self, number: int, settings: Settings) -> Trial:
-        cost = Cost()
+        cost = Amounts()
         if isinstance(self.driver, PerformsOnce):  # under an id that is on disk before anything is performed under it
             begun = self.driver.announce(Attempt(self._begin(), number, self._described()))
             settings = settings if begun is None else self.driver.experiment.check(begun)
@@ -491,9 +491,8 @@ class Campaign:
 
     def _described(self) -> dict[str, Any]:
         """Description of the campaign for the service that performs its trials."""
-        budget = {kind: limit for kind, limit in vars(self.budget).items() if limit is not None}
         stop = self.stop_rule.score if self.stop_rule else None
-        words = {"name": self.name, "goal": self.goal.text, "budget": budget, "stop": stop}
+        words = {"name": self.name, "goal": self.goal.text, "budget": self.budget.limits, "stop": stop}
         return words | {k: self.specification[k] for k in ("strategy", "seed")}
 
 

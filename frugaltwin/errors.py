@@ -18,7 +18,7 @@ FrugalTwinError
 from collections.abc import Mapping
 from typing import Any
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 
 
 class FrugalTwinError(Exception):
@@ -83,7 +83,7 @@ class MissingPart(FrugalTwinError):
 class DriverError(FrugalTwinError):
     """The driver could not perform the settings. The rig is at rest."""
 
-    cost: Cost = Cost()
+    cost: Amounts = Amounts()
     """The cost of the failed attempt."""
 
 

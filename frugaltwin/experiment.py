@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Self, TypeAlias
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import OutOfBounds
 from frugaltwin.laws import Exposure, KnownLaw
 
@@ -340,7 +340,7 @@ class Measurement:
     """Measurement of one set of settings."""
 
     outcomes: Outcomes
-    cost: Cost = Cost()
+    cost: Amounts = Amounts()
     raw: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
     """Raw readings besides the outcomes (counts, references, temperatures)."""
 
@@ -354,7 +354,7 @@ class Trial:
     measurement: Measurement | None
     """None when the attempt failed."""
     error: str | None = None
-    cost: Cost = Cost()
+    cost: Amounts = Amounts()
     """Cost of the attempt, failed or not."""
     source: str = "driver"
     """``driver``, ``told`` when a person performed it, or ``stopped`` when somebody interrupted the driver."""
@@ -395,6 +395,6 @@ def measured(trials: Iterable[Trial]) -> list[tuple[Settings, Measurement]]:
     return [(t.settings, t.measurement) for t in trials if t.measurement is not None]
 
 
-def total_cost(trials: Sequence[Trial]) -> Cost:
-    """The cost of all trials together."""
-    return sum((t.cost for t in trials), Cost())
+def total(trials: Sequence[Trial]) -> Amounts:
+    """The cost of all trials together; each is a run, failed or not."""
+    return sum((t.cost for t in trials), Amounts(runs=len(trials)))

@@ -10,7 +10,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Mixer(Protocol):
     """
 
     @property
-    def spent(self) -> Cost:
+    def spent(self) -> Amounts:
         """Cost of everything that the mixer did since it was made: time, money and liquid."""
         ...
 
@@ -65,7 +65,7 @@ class Mixer(Protocol):
         """Empty the cell, as far as it can be emptied."""
         ...
 
-    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
+    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Amounts:
         """Expected cost of an instruction, within 10 %; `amount` is its volume in mL or its time in s. Nothing moves."""
         ...
 
@@ -103,7 +103,7 @@ class Probe(Protocol):
     """
 
     @property
-    def spent(self) -> Cost:
+    def spent(self) -> Amounts:
         """Cost of everything that the probe did since it was made: time and money."""
         ...
 
@@ -127,7 +127,7 @@ class Probe(Protocol):
         """The spectrum [m] of the spot under the head, collected for `dwell` s."""
         ...
 
-    def price(self, instruction: str, amount: float = 0.0, place: tuple[float, float] = (0.0, 0.0)) -> Cost:
+    def price(self, instruction: str, amount: float = 0.0, place: tuple[float, float] = (0.0, 0.0)) -> Amounts:
         """Expected cost of an instruction from the present place of the head. Nothing moves.
 
         Args:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Diagram
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
 from frugaltwin.state import Prediction, State, Suggestion
@@ -173,6 +173,6 @@ class Fingerprints(Protocol):
 class Estimates(Protocol):
     """A driver that can price settings before it performs them."""
 
-    def estimate(self, settings: Settings) -> Cost:
+    def estimate(self, settings: Settings) -> Amounts:
         """The cost that `perform` is expected to have."""
         ...

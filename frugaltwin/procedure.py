@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Settings
 from frugaltwin.instruments import Image, Mixer, Probe, Reading
 
@@ -24,7 +24,7 @@ class Step(Protocol[Instrument_contra, Result_co]):
         """Perform the instruction; return the reading, if there is one."""
         ...
 
-    def price(self, instrument: Instrument_contra, settings: Settings, /) -> Cost:
+    def price(self, instrument: Instrument_contra, settings: Settings, /) -> Amounts:
         """Expected cost of the instruction."""
         ...
 
@@ -40,8 +40,8 @@ class Dispense:
         if volume := self._volume(settings):
             mixer.dispense(self.pump, volume)
 
-    def price(self, mixer: Mixer, settings: Settings) -> Cost:
-        return mixer.price("dispense", volume, self.pump) if (volume := self._volume(settings)) else Cost()
+    def price(self, mixer: Mixer, settings: Settings) -> Amounts:
+        return mixer.price("dispense", volume, self.pump) if (volume := self._volume(settings)) else Amounts()
 
     def _volume(self, settings: Settings) -> float:
         return float(settings[self.volume]) if isinstance(self.volume, str) else self.volume
@@ -56,7 +56,7 @@ class Mix:
     def perform(self, mixer: Mixer, settings: Settings) -> None:
         mixer.mix(self.seconds)
 
-    def price(self, mixer: Mixer, settings: Settings) -> Cost:
+    def price(self, mixer: Mixer, settings: Settings) -> Amounts:
         return mixer.price("mix", self.seconds)
 
 
@@ -69,7 +69,7 @@ class Read:
     def perform(self, mixer: Mixer, settings: Settings) -> Reading:
         return mixer.read(self.lamp)
 
-    def price(self, mixer: Mixer, settings: Settings) -> Cost:
+    def price(self, mixer: Mixer, settings: Settings) -> Amounts:
         return mixer.price("read")
 
 
@@ -82,7 +82,7 @@ class Rinse:
     def perform(self, mixer: Mixer, settings: Settings) -> None:
         mixer.rinse(self.volume)
 
-    def price(self, mixer: Mixer, settings: Settings) -> Cost:
+    def price(self, mixer: Mixer, settings: Settings) -> Amounts:
         return mixer.price("rinse", self.volume)
 
 
@@ -93,7 +93,7 @@ class Drain:
     def perform(self, mixer: Mixer, settings: Settings) -> None:
         mixer.drain()
 
-    def price(self, mixer: Mixer, settings: Settings) -> Cost:
+    def price(self, mixer: Mixer, settings: Settings) -> Amounts:
         return mixer.price("drain")
 
 
@@ -107,7 +107,7 @@ class Move:
     def perform(self, probe: Probe, settings: Settings) -> None:
         probe.move(*self._place(settings))
 
-    def price(self, probe: Probe, settings: Settings) -> Cost:
+    def price(self, probe: Probe, settings: Settings) -> Amounts:
         return probe.price("move", place=self._place(settings))
 
     def _place(self, settings: Settings) -> tuple[float, float]:
@@ -124,7 +124,7 @@ class Scan:
     def perform(self, probe: Probe, settings: Settings) -> Image:
         return probe.scan(self.width, self.pixels)
 
-    def price(self, probe: Probe, settings: Settings) -> Cost:
+    def price(self, probe: Probe, settings: Settings) -> Amounts:
         return probe.price("scan", self.pixels)
 
 
@@ -137,7 +137,7 @@ class Measure:
     def perform(self, probe: Probe, settings: Settings) -> NDArray[np.float64]:
         return probe.measure(_number(self.dwell, settings))
 
-    def price(self, probe: Probe, settings: Settings) -> Cost:
+    def price(self, probe: Probe, settings: Settings) -> Amounts:
         return probe.price("measure", _number(self.dwell, settings))
 
 
@@ -160,9 +160,9 @@ class Steps(Generic[Instrument, Result]):
         results = [step.perform(instrument, settings) for step in self.steps]
         return [r for r in results if r is not None]
 
-    def estimate(self, instrument: Instrument, settings: Settings) -> Cost:
+    def estimate(self, instrument: Instrument, settings: Settings) -> Amounts:
         """Expected cost of all steps together."""
-        return sum((step.price(instrument, settings) for step in self.steps), Cost())
+        return sum((step.price(instrument, settings) for step in self.steps), Amounts())
 
 
 class Procedure(Steps[Mixer, Reading]):

@@ -3,13 +3,17 @@
 import math
 import re
 import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
+from frugaltwin.amounts import Amounts, Kind
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import InvalidInput, in_words
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Strict(BaseModel):
@@ -23,13 +27,22 @@ class Choice(_Strict):
     options: dict[str, bool | int | float | str] = Field(default={}, description="By name; its own without them.")
 
 
+def with_amounts(kinds: Sequence[Kind], of: object, default: Any, **limits: Any) -> Callable[[type[Model]], type[Model]]:
+    """Decorate a model: it gets a field of the type `of` for each of these kinds, after its own."""
+
+    def extended(model: type[Model]) -> type[Model]:
+        fields: dict[str, Any] = {kind.name: (of, Field(default, description=kind.text, **limits)) for kind in kinds}
+        made: type[Model] = create_model(model.__name__, __base__=model, __module__=model.__module__, __doc__=model.__doc__, **fields)
+        return made
+
+    return extended
+
+
+@with_amounts(Amounts.cost_kinds(), float | None, None, gt=0, le=1e9)
 class BudgetSpec(_Strict):
     """Budget of a campaign in all; a kind that is not named has no limit."""
 
     runs: int | None = Field(None, ge=1, le=1_000_000, description="Trials, failed ones included.")
-    seconds: float | None = Field(None, gt=0, le=1e9, description="Lab time, s (virtual on a twin).")
-    money: float | None = Field(None, gt=0, le=1e9, description="USD.")
-    volume: float | None = Field(None, gt=0, le=1e9, description="Liquid, rinses included, mL.")
 
 
 class StopSpec(_Strict):
@@ -51,7 +64,7 @@ def _named(value: object) -> object:
 
 def _counted(value: object) -> object:
     if isinstance(value, Budget):
-        return {name: limit for name, limit in vars(value).items() if limit is not None}
+        return value.limits
     return {"runs": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 

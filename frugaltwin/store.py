@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import CampaignError, StoreError
 from frugaltwin.experiment import Experiment, Measurement, Trial
 from frugaltwin.log import Log, Logged, entry_from_json, entry_to_json
@@ -94,16 +94,19 @@ def _adapter() -> TypeAdapter[Experiment]:
 
 def trial_json(trial: Trial) -> str:
     """A trial as it was performed, as one line of JSON."""
-    body = {name: value for name, value in asdict(trial.performed).items() if name != "correction"}
+    performed = trial.performed
+    body = {name: value for name, value in asdict(performed).items() if name != "correction"} | {"cost": performed.cost.cost()}
+    if performed.measurement is not None:
+        body["measurement"]["cost"] = performed.measurement.cost.cost()
     return json.dumps(body, allow_nan=False, ensure_ascii=False)
 
 
 def trial_from_json(text: str) -> Trial:
     """The inverse of `trial_json`."""
     body = json.loads(text)
-    body["cost"] = Cost(**body["cost"])
+    body["cost"] = Amounts(**body["cost"])
     if (measurement := body["measurement"]) is not None:
-        body["measurement"] = Measurement(measurement["outcomes"], Cost(**measurement["cost"]), measurement["raw"])
+        body["measurement"] = Measurement(measurement["outcomes"], Amounts(**measurement["cost"]), measurement["raw"])
     return Trial(**body)
 
 

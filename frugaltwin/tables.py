@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frugaltwin.amounts import Amounts
 from frugaltwin.color import Array, reading_lab
 from frugaltwin.errors import InvalidInput, OutOfBounds
 from frugaltwin.experiment import Categorical, Experiment, Outcomes, Settings, Trial
@@ -175,7 +176,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
 
 
-BOOKKEEPING = ("number", "score", "seconds", "money", "volume", "source", "finished_at", "error")
+BOOKKEEPING = ("number", "score", *(kind.name for kind in Amounts.cost_kinds()), "source", "finished_at", "error")
 """The columns that every trial has, whatever the experiment."""
 
 
@@ -192,7 +193,8 @@ def trial_rows(experiment: Experiment, trials: Sequence[Trial], score: Callable[
         {"number": t.number}
         | dict(t.settings)
         | (dict(t.measurement.outcomes) | color_of(experiment, t.settings, t.measurement.outcomes) if t.measurement else empty)
-        | {"score": score(t), "seconds": t.cost.seconds, "money": t.cost.money, "volume": t.cost.volume}
+        | {"score": score(t)}
+        | t.cost.cost()
         | {"source": t.source, "finished_at": t.finished_at, "error": t.error}
         for t in trials
     ]

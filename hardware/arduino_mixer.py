@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.instruments import Reading
 from hardware.serial.link import Reply, SerialLink
@@ -111,9 +111,9 @@ class ArduinoMixer:
         self._was_switched = False  # the emergency switch opened: only a person's `clear` or new connection goes on
 
     @property
-    def spent(self) -> Cost:
+    def spent(self) -> Amounts:
         seconds = self._before + (self._clock.monotonic() - self._since if self._clock else 0.0)
-        return Cost(seconds, self.liquids.money(self._used), sum(self._used.values()))
+        return Amounts(seconds=seconds, money=self.liquids.money(self._used), volume=sum(self._used.values()))
 
     @property
     def link(self) -> SerialLink:
@@ -285,13 +285,13 @@ class ArduinoMixer:
             self._make_ready()
         self._run("DRAIN", None)
 
-    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
+    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Amounts:
         if instruction in ("dispense", "rinse"):
             known = self._flows.get(self._pumps[pump])
             seconds = amount * 1e3 / known.flow + known.dead / 1e6 if known and known.flow else amount / RATE
-            return Cost(max(seconds, 0.0) + SETTLE, self.liquids.money({pump: amount}), amount)
+            return Amounts(seconds=max(seconds, 0.0) + SETTLE, money=self.liquids.money({pump: amount}), volume=amount)
         read = self.sensor.read_seconds + WIRING * self.sensor.passes
-        return Cost({"mix": amount, "read": read, "drain": DRAIN_SECONDS}[instruction])
+        return Amounts(seconds={"mix": amount, "read": read, "drain": DRAIN_SECONDS}[instruction])
 
     def stop(self) -> None:
         if link := self._link:

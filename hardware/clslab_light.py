@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Measurement, Settings, Trial
 from hardware.serial.clslab_light_stand_in import Pico
@@ -131,9 +131,9 @@ class CLSLabLight:
             except LinkError:
                 shown = self._then_light_off(lambda: self._look(settings))
         except DriverError as error:
-            error.cost = Cost(seconds=self._clock.monotonic() - began)
+            error.cost = Amounts(seconds=self._clock.monotonic() - began)
             raise
-        measurement = measured(settings, shown, Cost(seconds=self._clock.monotonic() - began))
+        measurement = measured(settings, shown, Amounts(seconds=self._clock.monotonic() - began))
         return replace(measurement, raw={**measurement.raw, "firmware": self._firmware})
 
     def stop(self) -> None:
@@ -146,7 +146,7 @@ class CLSLabLight:
             self._is_connected, self._is_stopped = False, True
             self._port.close()
 
-    def estimate(self, settings: Settings) -> Cost:
+    def estimate(self, settings: Settings) -> Amounts:
         """Expected cost of `perform`."""
         return expected_cost(settings)
 

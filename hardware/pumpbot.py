@@ -20,7 +20,7 @@ from typing import Self
 
 import numpy as np
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Measurement, Settings, Trial
 from frugaltwin.instruments import Reading
@@ -108,9 +108,9 @@ class PumpBotMixer:
         self._board_time = 0
 
     @property
-    def spent(self) -> Cost:
+    def spent(self) -> Amounts:
         money = sum(volume * (PRICES[name] + WASTE) for name, volume in self._used.items())
-        return Cost(self._seconds, money, sum(self._used.values()))
+        return Amounts(seconds=self._seconds, money=money, volume=sum(self._used.values()))
 
     def __enter__(self) -> Self:
         self._stop.clear()
@@ -156,12 +156,14 @@ class PumpBotMixer:
         self._run("drain", DRAINING)
         self._volume = 0.0
 
-    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
+    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Amounts:
         if instruction in ("dispense", "rinse"):
             seconds = self.pumps[pump].seconds(amount)
             volume = self.pumps[pump].volume(seconds)
-            return Cost(seconds + PAUSE + EXCHANGE, volume * (PRICES[pump] + WASTE), volume) if seconds else Cost()
-        return Cost({"mix": amount, "read": MEASURING + EXCHANGE, "drain": DRAINING + PAUSE + EXCHANGE}[instruction])
+            return (
+                Amounts(seconds=seconds + PAUSE + EXCHANGE, money=volume * (PRICES[pump] + WASTE), volume=volume) if seconds else Amounts()
+            )
+        return Amounts(seconds={"mix": amount, "read": MEASURING + EXCHANGE, "drain": DRAINING + PAUSE + EXCHANGE}[instruction])
 
     def stop(self) -> None:
         self._stop.set()  # a thread that waits for a reply resets the board
@@ -328,7 +330,7 @@ class PumpBot:
             raw[f"dosed_{name}"] = self._dosed(name, settings)
         return Measurement({f"{c}_counts": float(count) for c, count in reading.counts.items()}, self._cost_since_last(), raw)
 
-    def estimate(self, settings: Settings) -> Cost:
+    def estimate(self, settings: Settings) -> Amounts:
         cost = ONE_COLOR.estimate(self._mixer, settings)
         return cost if self._is_clean else CLEAN_UP.estimate(self._mixer, settings) + cost
 
@@ -349,7 +351,7 @@ class PumpBot:
         pump = self._mixer.pumps[liquid]
         return pump.volume(pump.seconds(float(settings[liquid])))
 
-    def _cost_since_last(self) -> Cost:
+    def _cost_since_last(self) -> Amounts:
         now = self._mixer.spent
         cost, self._before = now - self._before, now
         return cost

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Continuous, Outcome
@@ -137,7 +137,7 @@ class StrainAndResponse:
         Outcome("permittivity", "1", "relative permittivity, mean of the three axes"),
         Outcome("piezoelectric", "pm/V", "piezoelectric response"),
     )
-    cost = Cost(seconds=180.0, money=0.05)
+    cost = Amounts(seconds=180.0, money=0.05)
     noise = np.array([0.05, 0.01, 0.005, 10.0, 5.0])
     drift = 0.05 * noise
     least = 3.0

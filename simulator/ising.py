@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
@@ -244,7 +244,7 @@ class Ising:
         constants = constants_of(CONSTANTS, {"coupling": coupling, "stray_field": stray_field}, system)
         self.magnet = Magnet(size, warm_up, sweeps, **constants)
         self._remembers, self._labeling, self._imperfections, self._seed = remember, labeling, imperfections, seed
-        self._cost = Cost(seconds=HANDLING + SWEEP * (warm_up + sweeps))
+        self._cost = Amounts(seconds=HANDLING + SWEEP * (warm_up + sweeps))
         self._stop = threading.Event()
         self._begin((seed,))
 
@@ -290,7 +290,7 @@ class Ising:
         pairs = [(float(s["temperature"]), float(s["field"])) for s in settings]
         return [_named(e.magnetization, e.magnetization, e.energy, e.susceptibility) for e in expected(self.magnet, pairs)]
 
-    def estimate(self, settings: Settings) -> Cost:
+    def estimate(self, settings: Settings) -> Amounts:
         """The cost of `perform`."""
         return self._cost
 

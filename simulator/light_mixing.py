@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.experiment import Colorimetry, Discrete, Experiment, Measurement, Outcome, Settings, Trial
 from frugaltwin.laws import Additive, Exposure
@@ -198,13 +198,13 @@ LIGHT_MIXING = Experiment(
 )
 
 
-def expected_cost(settings: Settings) -> Cost:
+def expected_cost(settings: Settings) -> Amounts:
     """Expected cost of one measurement: two integrations and the overhead."""
     _, _, _, atime, astep, _ = _registers(settings)
-    return Cost(seconds=OVERHEAD + AS7341_PASSES * (atime + 1) * (astep + 1) * AS7341_STEP_SECONDS)
+    return Amounts(seconds=OVERHEAD + AS7341_PASSES * (atime + 1) * (astep + 1) * AS7341_STEP_SECONDS)
 
 
-def measured(settings: Settings, shown: Sequence[float], cost: Cost) -> Measurement:
+def measured(settings: Settings, shown: Sequence[float], cost: Amounts) -> Measurement:
     """The measurement that the counts [8] of a sensor give, simulated or real.
 
     Raises:
@@ -341,7 +341,7 @@ class LightMixing:
         measured(settings, values, self.estimate(settings))  # refuses what a rig could not measure
         return dict(zip(CHANNELS, values, strict=True))
 
-    def estimate(self, settings: Settings) -> Cost:
+    def estimate(self, settings: Settings) -> Amounts:
         """The cost of `perform`: two integrations and the overhead."""
         return expected_cost(settings)
 

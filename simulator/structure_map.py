@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, Stopped, UnknownName
 from frugaltwin.experiment import Discrete, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
@@ -44,7 +44,7 @@ SOURCES = {
 }
 """Sources by their short names in the two tables."""
 
-COST = Cost(seconds=1500.0, money=5.0)
+COST = Amounts(seconds=1500.0, money=5.0)
 SEVERAL = 2  # labels that a map needs at least
 
 
@@ -239,7 +239,7 @@ class StructureMap:
         """The same for many settings."""
         return [self.truth(s) for s in settings]
 
-    def estimate(self, settings: Settings) -> Cost:
+    def estimate(self, settings: Settings) -> Amounts:
         """The same for every sample."""
         return COST
 

@@ -15,7 +15,7 @@ from typing import Literal, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial, quantity
@@ -304,7 +304,7 @@ class SimulatedProbe:
         self._stop.set()  # until somebody connects
 
     @property
-    def spent(self) -> Cost:
+    def spent(self) -> Amounts:
         return self._cost(self.clock)
 
     def __enter__(self) -> Self:
@@ -339,7 +339,7 @@ class SimulatedProbe:
         spectrum: Floats = true + self.optics.deviation(dwell) * self._random.standard_normal(len(true))
         return spectrum
 
-    def price(self, instruction: str, amount: float = 0.0, place: tuple[float, float] = (0.0, 0.0)) -> Cost:
+    def price(self, instruction: str, amount: float = 0.0, place: tuple[float, float] = (0.0, 0.0)) -> Amounts:
         if instruction == "move":
             away = math.dist(place, self.place)
             return self._cost(away / self.optics.speed + self.optics.settle if away else 0.0)
@@ -351,13 +351,13 @@ class SimulatedProbe:
     def __exit__(self, *failure: object) -> None:
         self._stop.set()
 
-    def _begin(self, cost: Cost) -> None:
+    def _begin(self, cost: Amounts) -> None:
         if self._stop.is_set():
             raise Stopped("the probe was stopped, or it is not connected")
         self.clock += cost.seconds
 
-    def _cost(self, seconds: float) -> Cost:
-        return Cost(seconds, seconds * self.optics.price / 3600)
+    def _cost(self, seconds: float) -> Amounts:
+        return Amounts(seconds=seconds, money=seconds * self.optics.price / 3600)
 
 
 def blurred(film: Film, place: tuple[float, float], width: float, pixels: int, blur: float) -> Image:
@@ -510,18 +510,18 @@ class Wafer:
     def _label(self, settings: Settings, reading: Floats, sigma: float) -> str:
         return inferred(reading, max(sigma, 1e-3))  # an option may have turned the noise off
 
-    def _cost_since_last(self) -> Cost:
+    def _cost_since_last(self) -> Amounts:
         now = self._probe.spent
         cost, self._before = now - self._before, now
         return cost
 
-    def estimate(self, settings: Settings) -> Cost:
+    def estimate(self, settings: Settings) -> Amounts:
         """Cost of `perform` from the present place of the head."""
         if self._look == "spectrum":
             return self._spectrum.estimate(self._probe, settings)
         if self._look == "zoom":
             return ZOOM.estimate(self._probe, settings)
-        return Cost() if self._overview else OVERVIEW.estimate(self._probe, {})
+        return Amounts() if self._overview else OVERVIEW.estimate(self._probe, {})
 
     def stop(self) -> None:
         self._probe.stop()

@@ -22,11 +22,11 @@ from api.records import fair_queue, people, rigs, tokens
 from api.records.database import Database
 from api.records.fair_queue import Order
 from api.records.rows import ExperimentRow
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Measurement
 from tests import lifeline
 
-COST = Cost(seconds=10.0, money=0.01, volume=4.0)
+COST = Amounts(seconds=10.0, money=0.01, volume=4.0)
 SETTINGS = {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}
 Reply = tuple[int, dict[str, Any]]
 
@@ -218,12 +218,12 @@ def new_token(database: Database, whose: str) -> str:
     return database.write_now(lambda c, now: tokens.add_token(c, now, whose, scopes))[1]
 
 
-def order(person: str, rig: str = "color-1", cost: Cost = COST) -> Order:
+def order(person: str, rig: str = "color-1", cost: Amounts = COST) -> Order:
     """Something to perform."""
     return Order(person, rig, SETTINGS, cost)
 
 
-def submit(database: Database, person: str, rig: str = "color-1", cost: Cost = COST) -> str:
+def submit(database: Database, person: str, rig: str = "color-1", cost: Amounts = COST) -> str:
     """Submit it; its id."""
     return str(database.write_now(lambda c, now: fair_queue.submit(c, now, order(person, rig, cost))).id)
 
@@ -236,7 +236,7 @@ def client(address: str, token: str) -> Iterator[httpx.Client]:
 
 
 def report_one(
-    connection: Connection, now: float, identity: str, lease: str, measurement: Measurement | None, error: str | None, cost: Cost,
+    connection: Connection, now: float, identity: str, lease: str, measurement: Measurement | None, error: str | None, cost: Amounts,
     provenance: Mapping[str, Any], *, was_stopped: bool = False,
 ) -> ExperimentRow:  # fmt: skip
     """A worker reports one experiment; its row, or the error with which the report is refused."""

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import LinkError, Stopped
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Settings
 
@@ -42,7 +42,7 @@ class SlowDriver:
             if self._stopped.wait(0.01):
                 raise Stopped("the rig was stopped")
         self._write(f"end {x:g}")
-        return Measurement({"y": 2 * x}, Cost(1.0), {"calibration": "cal-1"})
+        return Measurement({"y": 2 * x}, Amounts(seconds=1.0), {"calibration": "cal-1"})
 
     def stop(self) -> None:
         self._write("stop")
@@ -68,7 +68,7 @@ class OddlyPricedDriver:
 
     def perform(self, settings: Settings) -> Measurement:
         x = float(settings["x"])
-        return Measurement({"y": 1.0}, Cost(seconds=float("nan") if x > 1e6 else x), {})
+        return Measurement({"y": 1.0}, Amounts(seconds=float("nan") if x > 1e6 else x), {})
 
     def stop(self) -> None:
         pass
@@ -89,7 +89,7 @@ class GarbledDriver:
     def perform(self, settings: Settings) -> Measurement:
         if float(settings["x"]) > 0.5:
             raise LinkError(f"it says {b'READY?'.replace(b'E', bytes([0xE9])).decode('ascii', 'surrogateescape')}")
-        return Measurement({"y": 1.0}, Cost(1.0), {})
+        return Measurement({"y": 1.0}, Amounts(seconds=1.0), {})
 
     def stop(self) -> None:
         pass

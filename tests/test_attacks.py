@@ -23,7 +23,6 @@ from api.errors import Conflict
 from api.rate_limit import WAITS
 from api.records import campaigns, fair_queue, ledger, rigs, tokens
 from api.records.campaigns import AT_ONCE
-from api.records.ledger import Amount
 from api.records.rows import LeasedRow
 from api.records.tables import campaign, experiment
 from api.request_timeout import TimedProtocol
@@ -31,7 +30,7 @@ from api.routes.experiments import seconds_to_wait
 from api.server import CONNECTIONS
 from api.workers.driver_process import DriverProcess
 from api.workers.strategy_processes import Turns
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError
 from frugaltwin.experiment import Measurement
 from tests.running_service import Running, running
@@ -70,7 +69,7 @@ def begun(service: Running, row: LeasedRow) -> None:
 
 
 def finished(service: Running, row: LeasedRow) -> None:
-    measured = Measurement({"t_415": 0.5}, Cost(seconds=1.0, money=0.001, volume=4.0), {})
+    measured = Measurement({"t_415": 0.5}, Amounts(seconds=1.0, money=0.001, volume=4.0), {})
     service.database.write_now(lambda c, now: report_one(c, now, row.id, row.lease, measured, None, measured.cost, {}))
 
 
@@ -363,7 +362,7 @@ def test_a_lost_budget_is_no_way_around_an_account(service: Running) -> None:
         first = me.post("/v1/experiments", json=ORDER)
         assert first.status_code == 202
         refused(me.post(f"/v1/campaigns/{made}/proposal", json={"trial": 1, "decision": "approve"}), 402, "is left")
-        service.database.write_now(lambda c, now: ledger.grant(c, now, whose, Amount(runs=1.0)))
+        service.database.write_now(lambda c, now: ledger.grant(c, now, whose, Amounts(runs=1.0)))
         assert me.post(f"/v1/campaigns/{made}/proposal", json={"trial": 1, "decision": "approve"}).status_code == 200
         assert (
             service.database.read_now(lambda c: c.execute(select(campaign.c.state).where(campaign.c.id == made)).scalar_one()) == "running"

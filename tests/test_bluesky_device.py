@@ -12,10 +12,10 @@ from bluesky.utils import FailedStatus, RunEngineInterrupted
 from event_model import DocumentNames, schema_validators
 
 from frugaltwin import (
+    Amounts,
     Campaign,
     Categorical,
     Continuous,
-    Cost,
     Driver,
     Experiment,
     Measurement,
@@ -28,7 +28,7 @@ from frugaltwin import (
 from frugaltwin.bluesky import Rig, Status, campaign_plan
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, OutOfBounds, RigFault, Stopped, UnknownName
-from frugaltwin.experiment import total_cost
+from frugaltwin.experiment import total
 from frugaltwin.store import Store
 from hardware.emulator.engine import missing
 
@@ -82,7 +82,7 @@ class Lab:
         self.begun.set()
         self.act(self)
         x = float(settings["x"])
-        return Measurement({"y": 100 * x, "phase": "cloudy" if x > 0.5 else "clear"}, Cost(seconds=2.0), {"calibration": "c7"})
+        return Measurement({"y": 100 * x, "phase": "cloudy" if x > 0.5 else "clear"}, Amounts(seconds=2.0), {"calibration": "c7"})
 
     def stop(self) -> None:
         self.stopped.set()
@@ -406,8 +406,8 @@ def test_a_campaign_under_the_run_engine_keeps_to_its_budget_as_it_does_alone(en
     alone, campaign = Campaign.open(**words), Campaign.open(**words)
     list(alone.run())
     engine(campaign_plan(Rig(campaign.driver), campaign))
-    assert total_cost(campaign.trials) == total_cost(alone.trials)
-    assert total_cost(campaign.trials).volume <= 50
+    assert total(campaign.trials) == total(alone.trials)
+    assert total(campaign.trials).volume <= 50
     assert campaign.stopped_because == alone.stopped_because
     assert "of 50 mL used, the next trial would take" in str(alone.stopped_because)
     assert [t.source for t in campaign.trials] == [t.source for t in alone.trials]
@@ -431,14 +431,14 @@ def test_a_failed_measurement_of_a_campaign_is_a_failed_trial(engine: Engine) ->
     def sometimes(lab: Lab) -> None:
         if sum("perform" in call for call in lab.calls) == 2:
             fault = RigFault("a bubble; prime the pump")
-            fault.cost = Cost(seconds=1.5)
+            fault.cost = Amounts(seconds=1.5)
             raise fault
 
     lab = Lab(sometimes)
     campaign = campaign_on(lab, runs=3)
     engine(campaign_plan(Rig(lab), campaign))
     assert [t.error for t in campaign.trials] == [None, "a bubble; prime the pump", None]
-    assert campaign.trials[1].cost == Cost(seconds=1.5)
+    assert campaign.trials[1].cost == Amounts(seconds=1.5)
 
 
 def test_a_rig_that_always_fails_ends_the_campaign(engine: Engine) -> None:

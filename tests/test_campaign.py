@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import pytest
 
-from frugaltwin import Campaign, Continuous, Cost, DriverError, Experiment, Measurement, Outcome, Settings, catalog
+from frugaltwin import Amounts, Campaign, Continuous, DriverError, Experiment, Measurement, Outcome, Settings, catalog
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.campaign import FAILURES_IN_A_ROW
 from frugaltwin.errors import CampaignError, InvalidInput, OutOfBounds, Stopped, UnknownName
@@ -40,9 +40,9 @@ class Parabola:
             raise Stopped("somebody stopped it")
         if len(self.performed) in self.fails:
             error = DriverError("bubbles")
-            error.cost = Cost(seconds=5)
+            error.cost = Amounts(seconds=5)
             raise error
-        return Measurement({"y": (float(settings["x"]) - 0.3) ** 2}, Cost(1.0, 0.01, 2.0))
+        return Measurement({"y": (float(settings["x"]) - 0.3) ** 2}, Amounts(seconds=1.0, money=0.01, volume=2.0))
 
     def stop(self) -> None:
         self.is_stopped = True
@@ -110,7 +110,7 @@ def test_a_finished_campaign_does_not_touch_the_rig() -> None:
 def test_a_failed_trial_is_stored_with_its_cost_and_passed_over() -> None:
     that = campaign(Parabola(fails=[2]), Store(":memory:"))
     trials = list(that.run())
-    assert (trials[1].measurement, trials[1].error, trials[1].cost) == (None, "bubbles", Cost(seconds=5))
+    assert (trials[1].measurement, trials[1].error, trials[1].cost) == (None, "bubbles", Amounts(seconds=5))
     assert that.score(trials[1]) is None
     assert len(trials) == 6
 
@@ -134,7 +134,7 @@ def test_a_suggestion_outside_the_bounds_never_reaches_the_rig() -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "runs"), [(Budget(seconds=3), 3), (Budget(money=0.045), 5), (Budget(volume=7.9), 4), (Budget(9, 2.5), 3)]
+    ("budget", "runs"), [(Budget(seconds=3), 3), (Budget(money=0.045), 5), (Budget(volume=7.9), 4), (Budget(runs=9, seconds=2.5), 3)]
 )
 def test_every_budget_ends_a_campaign(budget: Budget, runs: int) -> None:
     that = campaign(Parabola(), Store(":memory:"), budget=budget)
@@ -174,7 +174,7 @@ def test_stop_ends_a_run_and_keeps_what_was_under_way_as_a_failed_trial() -> Non
 def test_ask_and_tell_mix_with_run(tmp_path: Path) -> None:
     that = opened(name="bench", store=tmp_path / "s.db", budget=3)
     settings = that.suggest()[0].settings
-    told = that.tell(settings, dict(that.driver.truth(settings)), Cost(60, 0.1, 8))  # type: ignore[attr-defined]
+    told = that.tell(settings, dict(that.driver.truth(settings)), Amounts(seconds=60, money=0.1, volume=8))  # type: ignore[attr-defined]
     assert (told.number, told.source) == (1, "told")
     failed = that.tell(settings, None, error="spilled")
     assert (failed.number, failed.measurement, failed.error) == (2, None, "spilled")
@@ -344,11 +344,11 @@ def test_a_budget_that_nothing_uses_ends_the_campaign() -> None:
 def test_a_reading_that_makes_no_sense_is_a_failed_trial() -> None:
     class Broken(Parabola):
         def perform(self, settings: Settings) -> Measurement:
-            return Measurement({"y": float("nan")}, Cost(seconds=3))
+            return Measurement({"y": float("nan")}, Amounts(seconds=3))
 
     (trial, *_) = campaign(Broken(), Store(":memory:"), runs=1).run()
     assert trial.error == "the reading makes no sense: y = nan is not a finite number"
-    assert trial.cost == Cost(seconds=3)
+    assert trial.cost == Amounts(seconds=3)
 
 
 def test_a_connection_that_fails_binds_no_name(tmp_path: Path) -> None:

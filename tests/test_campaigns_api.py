@@ -22,11 +22,10 @@ from sqlalchemy import func, select, update
 from api.app import create_app
 from api.records import campaigns, event_log, fair_queue, ledger, people, rigs, tables, tokens
 from api.records.database import Database
-from api.records.ledger import Amount
 from api.records.rows import ExperimentRow
 from api.settings import Settings
 from frugaltwin import catalog
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Trial
 from frugaltwin.state import State
 from tests.service_database import report_one
@@ -105,7 +104,7 @@ class Lab:
                     identity, lease = row.id, row.lease
                     write(lambda c, now, i=identity, k=lease: fair_queue.begin(c, now, i, k))  # type: ignore[misc]
                     done = None if error else driver.perform(row.settings)
-                    cost = done.cost if done else Cost(7.0)
+                    cost = done.cost if done else Amounts(seconds=7.0)
                     report = (done, error, cost, {"rig": RIG, "driver": "color-mixing"})
                     write(lambda c, now, i=identity, k=lease, r=report: report_one(c, now, i, k, *r))  # type: ignore[misc]
                 if not rows:
@@ -313,7 +312,7 @@ def test_a_campaign_pauses_when_a_trial_is_aborted_the_account_is_empty_or_the_r
     act(ann, identity, "resume")
     assert "is asked for, 0 is left" in until(lambda: seen(ann, identity)["reason"])
     assert (seen(ann, identity)["state"], seen(ann, identity)["n_trials"]) == ("paused", 3)
-    lab.database.write_now(lambda c, now: ledger.grant(c, now, lab.people["Ann"], Amount(runs=1.0)))
+    lab.database.write_now(lambda c, now: ledger.grant(c, now, lab.people["Ann"], Amounts(runs=1.0)))
     lab.database.write_now(lambda c, now: c.execute(update(tables.rig).values(state="stopped")))
     act(ann, identity, "resume")
     assert "stopped by the instructor" in until(lambda: seen(ann, identity)["reason"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from frugaltwin import catalog
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import Map
@@ -285,7 +285,7 @@ class ScriptedMixer:
 
     counts: list[int]
     told: list[str] = field(default_factory=list)
-    spent: Cost = Cost()
+    spent: Amounts = Amounts()
 
     def __enter__(self) -> Self:
         self.told.append("connect")
@@ -310,8 +310,8 @@ class ScriptedMixer:
     def drain(self) -> None:
         self.told.append("drain")
 
-    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
-        return Cost(1.0)
+    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Amounts:
+        return Amounts(seconds=1.0)
 
     def stop(self) -> None:
         self.told.append("stop")

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from api.records import fair_queue, people, rigs
 from api.records.database import Database
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Measurement
 from tests.forms import times
 from tests.service_database import SETTINGS, report_one
@@ -42,7 +42,9 @@ class Day:
     def submit(self, person: str, seconds: float, n: int = 1, is_urgent: bool = False) -> list[str]:
         made = []
         for _ in range(n):
-            row = fair_queue.submit(self.connection, self.now, fair_queue.Order(person, self.rig, SETTINGS, Cost(seconds), is_urgent))
+            row = fair_queue.submit(
+                self.connection, self.now, fair_queue.Order(person, self.rig, SETTINGS, Amounts(seconds=seconds), is_urgent)
+            )
             self.asked[row.id] = person, self.now, row.tag
             made.append(row.id)
         return made
@@ -57,7 +59,7 @@ class Day:
             fair_queue.begin(self.connection, self.now, identity, lease)
             self.began[identity] = self.now
             self.now += row.seconds
-            cost = Cost(row.seconds)
+            cost = Amounts(seconds=row.seconds)
             report_one(self.connection, self.now, identity, lease, Measurement({"L": 50.0}, cost), None, cost, {})
             self.ended[identity] = self.now
             done.append(identity)

@@ -11,8 +11,8 @@ from typing import Any, Self
 import pytest
 
 from frugaltwin import catalog
+from frugaltwin.amounts import Amounts
 from frugaltwin.campaign import Campaign
-from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, InvalidInput, OutOfBounds, StoreError
 from frugaltwin.experiment import Categorical, Continuous, Correction, Experiment, Measurement, Outcome, Settings, Trial
 from frugaltwin.goals import Maximize
@@ -48,8 +48,8 @@ def of(salt: float, flour: str = "rye") -> dict[str, float | str]:
 
 
 def trial(number: int, salt: float, taste: float | None, source: str = "told") -> Trial:
-    measurement = None if taste is None else Measurement({"taste": taste}, Cost(60.0), {"bites": 3.0})
-    return Trial(number, of(salt), measurement, None if measurement else "burned", Cost(60.0), source)
+    measurement = None if taste is None else Measurement({"taste": taste}, Amounts(seconds=60.0), {"bites": 3.0})
+    return Trial(number, of(salt), measurement, None if measurement else "burned", Amounts(seconds=60.0), source)
 
 
 TRIALS = (trial(1, 2.0, 5.0), trial(2, 3.0, 4.0), trial(3, 4.0, None))
@@ -72,7 +72,7 @@ class Baker:
         return self
 
     def perform(self, settings: Settings) -> Measurement:
-        return Measurement({"taste": float(settings["salt"])}, Cost(60.0))
+        return Measurement({"taste": float(settings["salt"])}, Amounts(seconds=60.0))
 
     def stop(self) -> None: ...
 
@@ -83,7 +83,7 @@ def campaign(store: Store | None = None, strategy: str = "random", n: int = 4) -
     """Trials with a taste that grows with the salt, told by a person."""
     that = Campaign("bread", Baker(), Maximize(BAKING, "taste"), catalog.make_strategy(strategy), store or Store(":memory:"))
     for salt in range(1, n + 1):
-        that.tell(of(float(salt)), {"taste": float(salt)}, Cost(60.0))
+        that.tell(of(float(salt)), {"taste": float(salt)}, Amounts(seconds=60.0))
     return that
 
 
@@ -98,10 +98,12 @@ def test_an_amended_trial_has_its_new_outcomes_and_remembers_what_was_read() -> 
     first, second, third = log(
         (3, Amendment(1, {"taste": 9.0}, "a typing mistake")), (3, Amendment(3, {"taste": 2.0}, "not burned"))
     ).trials
-    assert first == replace(TRIALS[0], measurement=Measurement({"taste": 9.0}, Cost(60.0), {"bites": 3.0}), correction=first.correction)
+    assert first == replace(
+        TRIALS[0], measurement=Measurement({"taste": 9.0}, Amounts(seconds=60.0), {"bites": 3.0}), correction=first.correction
+    )
     assert first.correction == Correction("a typing mistake", TRIALS[0])
     assert (first.remark, second, third.remark) == ("amended: a typing mistake", TRIALS[1], "amended: not burned")
-    assert (third.measurement, third.error) == (Measurement({"taste": 2.0}, Cost(60.0)), None)
+    assert (third.measurement, third.error) == (Measurement({"taste": 2.0}, Amounts(seconds=60.0)), None)
 
 
 def test_the_last_correction_counts_and_the_original_stays() -> None:
@@ -110,7 +112,7 @@ def test_the_last_correction_counts_and_the_original_stays() -> None:
     assert (again.measurement.outcomes, again.performed) == ({"taste": 8.0}, TRIALS[0])
     gone = log((3, Amendment(1, {"taste": 9.0}, "typing")), (3, Retraction(1, "wrong loaf"))).trials[0]
     assert (gone.measurement, gone.is_retracted, gone.remark, gone.performed) == (None, True, "retracted: wrong loaf", TRIALS[0])
-    assert (gone.number, gone.settings, gone.cost, gone.source) == (1, of(2.0), Cost(60.0), "told")
+    assert (gone.number, gone.settings, gone.cost, gone.source) == (1, of(2.0), Amounts(seconds=60.0), "told")
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,8 @@ from api import maintenance
 from api.migrations import newest, upgrade
 from api.records import fair_queue, ledger
 from api.records.database import Database, engine_of
-from api.records.ledger import Amount
 from api.records.tables import tables
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput, MissingPart, StoreError
 from frugaltwin.experiment import Measurement
 from tests.conftest import Cli, command, events
@@ -63,19 +62,19 @@ def lived_in(database: Database) -> str:
     whose = new_person(database, "Ada", runs=100, seconds=5000.5, money=3.3)
     new_token(database, whose)
     new_person(database, "Grace")
-    ids = [submit(database, whose, rig, Cost(seconds=7.1, money=0.013, volume=3.3)) for _ in range(6)]
+    ids = [submit(database, whose, rig, Amounts(seconds=7.1, money=0.013, volume=3.3)) for _ in range(6)]
     submit(database, whose, real)
     (lost,) = database.write_now(lambda c, now: fair_queue.lease(c, now, real, "w", 1))
     database.write_now(lambda c, now: fair_queue.begin(c, now, lost.id, lost.lease))
     database.write_now(lambda c, now: fair_queue.expire(c, now + 3600))
     good, bad, running, held = database.write_now(lambda c, now: fair_queue.lease(c, now, rig, "w", 4))
-    measured = Measurement({"t_415": 0.5}, Cost(seconds=3.0), {})
+    measured = Measurement({"t_415": 0.5}, Amounts(seconds=3.0), {})
 
     def steps(c: Connection, now: float) -> None:
         for row in (good, bad, running):
             fair_queue.begin(c, now, row.id, row.lease)
         report_one(c, now, good.id, good.lease, measured, None, measured.cost, {"rig": rig})
-        report_one(c, now, bad.id, bad.lease, None, "the pump jammed", Cost(seconds=99.0), {})
+        report_one(c, now, bad.id, bad.lease, None, "the pump jammed", Amounts(seconds=99.0), {})
         fair_queue.abort(c, now, ids[-1], "aborted by Ada")
         fair_queue.renew(c, now, rig, "w", {held.id: held.lease})
 
@@ -183,7 +182,7 @@ def test_a_backup_is_the_database_while_it_is_written_and_read_only_by_its_owner
         while not is_over.is_set():
             submit(database, whose)
 
-    database.write_now(lambda c, now: ledger.grant(c, now, whose, Amount(runs=1e6, seconds=1e9, money=1e6)))
+    database.write_now(lambda c, now: ledger.grant(c, now, whose, Amounts(runs=1e6, seconds=1e9, money=1e6)))
     writing = threading.Thread(target=busy)
     writing.start()
     maintenance.backup(database.url, tmp_path / "copy.db")

@@ -16,7 +16,7 @@ from functools import partial
 import pytest
 
 from frugaltwin import catalog
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, FrugalTwinError, RigFault, Stopped
 from frugaltwin.instruments import Mixer, Reading
 from frugaltwin.plugins import Driver
@@ -150,14 +150,14 @@ def light(reading: Reading) -> float:
     return float(sum(reading.counts.values()))
 
 
-def mL_and_money(cost: Cost) -> tuple[float, float]:
+def mL_and_money(cost: Amounts) -> tuple[float, float]:
     return cost.volume, cost.money
 
 
 def test_nothing_moves_and_nothing_is_read_before_it_is_connected(bench: Bench, instruction: Callable[[Bench], object]) -> None:
     with pytest.raises(Stopped):
         instruction(bench)
-    assert bench.mixer.spent == Cost()
+    assert bench.mixer.spent == Amounts()
 
 
 def test_it_says_who_it_is(bench: Bench) -> None:
@@ -311,7 +311,7 @@ def test_a_full_cell_can_be_drained_and_filled_again(bench: Bench) -> None:
 def test_stop_from_another_thread_ends_what_is_under_way_and_the_next_connect_clears_it(bench: Bench) -> None:
     mixer = bench.mixer
     begun, is_over = threading.Event(), threading.Event()
-    ended: list[Cost] = []  # when the last instruction began, and when it ended
+    ended: list[Amounts] = []  # when the last instruction began, and when it ended
 
     def stir() -> None:
         before = mixer.spent

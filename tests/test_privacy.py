@@ -12,7 +12,7 @@ from api.app import create_app
 from api.records import fair_queue
 from api.records.database import Database
 from api.settings import Settings
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Measurement
 from tests.service_database import SETTINGS, ServiceProcess, client, new_person, new_rig, new_token, report_one
 
@@ -58,7 +58,7 @@ def classroom(fresh_url: Callable[[], str], tmp_path_factory: pytest.TempPathFac
         posted = owner.post("/v1/experiments", json=order, headers={"Idempotency-Key": "mine"})
         assert posted.status_code == 202, posted.text
         (row,) = database.write_now(lambda c, now: fair_queue.lease(c, now, "color-1", "w", 1))
-        measured = Measurement({"t_415": 0.123454321}, Cost(seconds=1.0), {})
+        measured = Measurement({"t_415": 0.123454321}, Amounts(seconds=1.0), {})
         database.write_now(lambda c, now: fair_queue.begin(c, now, row.id, row.lease))
         database.write_now(lambda c, now: report_one(c, now, row.id, row.lease, measured, None, measured.cost, {}))
         owned = {"experiments": posted.json()["id"], "campaigns": campaign.json()["id"], "tokens": token_of_ada}

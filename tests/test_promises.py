@@ -29,11 +29,11 @@ from api import maintenance
 from api.errors import BudgetExhausted, Conflict
 from api.records import fair_queue, ledger
 from api.records.database import Database
-from api.records.ledger import KINDS, Amount
+from api.records.ledger import KINDS
 from api.records.rows import ExperimentRow, LeasedRow
 from api.records.tables import event, experiment
 from api.records.tables import ledger as entries
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import FrugalTwinError
 from frugaltwin.experiment import Measurement
 from tests.forms import times
@@ -67,7 +67,7 @@ def drive(url: str, rig: str, name: str, log: str) -> None:
                 with Path(log).open("ab", buffering=0) as file:
                     file.write(f"{row.id} {name} {os.getpid()}\n".encode())
                 time.sleep(dice.uniform(0, 0.08))
-                measured = Measurement({"t_415": 0.5}, Cost(seconds=2.0), {})
+                measured = Measurement({"t_415": 0.5}, Amounts(seconds=2.0), {})
                 is_good = dice.random() < 0.9
                 database.write_now(
                     lambda c, now, row=row, measured=measured, is_good=is_good: report_one(  # type: ignore[misc]
@@ -172,7 +172,12 @@ def test_no_experiment_runs_twice_on_a_real_rig_whatever_happens_to_its_workers(
     database.close()
 
 
-COSTS = (Cost(10.0, 0.01, 4.0), Cost(25.0, 0.12, 1.5), Cost(1.0, 0.3, 9.9), Cost())
+COSTS = (
+    Amounts(seconds=10.0, money=0.01, volume=4.0),
+    Amounts(seconds=25.0, money=0.12, volume=1.5),
+    Amounts(seconds=1.0, money=0.3, volume=9.9),
+    Amounts(),
+)
 LIMITS: tuple[dict[str, float], ...] = ({"runs": 4.0}, {"seconds": 55.5, "money": 0.3}, {"volume": 9.9}, {})
 RIGS = ("color-1", "mixer-1")
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -254,7 +259,7 @@ class Ledgers(RuleBasedStateMachine):
 
     def finish(self, draw: Draw) -> None:
         row, took, end = (draw(st.sampled_from(some)) for some in (self.held, [0.0, 3.0, 60.0], ["succeeded", "failed", "aborted"]))
-        cost = Cost(seconds=took, money=took / 100, volume=took / 10)
+        cost = Amounts(seconds=took, money=took / 100, volume=took / 10)
         measured = Measurement({"t_415": 0.5}, cost, {}) if end == "succeeded" else None
         was = self._row(row.id).state
 
@@ -304,7 +309,7 @@ class Ledgers(RuleBasedStateMachine):
             return
         plus = draw(st.floats(-50, 50))
         try:
-            self.database.write_now(lambda c, now: ledger.grant(c, now, whose, Amount(seconds=plus)))
+            self.database.write_now(lambda c, now: ledger.grant(c, now, whose, Amounts(seconds=plus)))
         except FrugalTwinError:
             assert has is None or has + plus < 1e-9
         else:
@@ -347,10 +352,10 @@ class Ledgers(RuleBasedStateMachine):
         ids = self.database.read_now(lambda c: c.execute(select(event.c.id).order_by(event.c.id)).scalars().all())
         assert list(ids) == list(range(1, len(ids) + 1))
 
-    def _together(self, whose: str, rig: str, orders: list[tuple[Cost, bool]]) -> list[Future[ExperimentRow]]:
+    def _together(self, whose: str, rig: str, orders: list[tuple[Amounts, bool]]) -> list[Future[ExperimentRow]]:
         gate = threading.Event()
 
-        def change(cost: Cost, is_refused: bool) -> Callable[[Connection, float], ExperimentRow]:
+        def change(cost: Amounts, is_refused: bool) -> Callable[[Connection, float], ExperimentRow]:
             def made(c: Connection, now: float) -> ExperimentRow:
                 row = fair_queue.submit(c, now, order(whose, rig, cost))
                 if is_refused:

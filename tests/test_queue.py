@@ -12,15 +12,14 @@ from api.errors import BudgetExhausted, Conflict, NotFound, Unauthorized
 from api.records import event_log, fair_queue, join_codes, ledger, people, tokens
 from api.records.database import Database
 from api.records.fair_queue import Order
-from api.records.ledger import Amount
 from api.records.rows import ExperimentRow, LeasedRow
 from api.records.tables import event, join_code, rig, token
 from api.records.tables import ledger as entries
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Measurement
 from tests.service_database import COST, SETTINGS, new_person, new_rig, new_token, report_one, submit
 
-MEASURED = Measurement({"t_415": 0.5}, Cost(seconds=3.0, money=0.004, volume=4.0), {"n_415": 512})
+MEASURED = Measurement({"t_415": 0.5}, Amounts(seconds=3.0, money=0.004, volume=4.0), {"n_415": 512})
 HOUR = 3600.0
 
 
@@ -58,7 +57,7 @@ def begin(database: Database, row: LeasedRow) -> None:
 
 
 def finish(database: Database, row: LeasedRow, measured: Measurement | None = MEASURED, **more: Any) -> ExperimentRow:
-    cost, error = (measured.cost, None) if measured else (Cost(seconds=1.0), "the pump jammed")
+    cost, error = (measured.cost, None) if measured else (Amounts(seconds=1.0), "the pump jammed")
     return database.write_now(lambda c, now: report_one(c, now, row.id, row.lease, measured, error, cost, {}, **more))
 
 
@@ -102,7 +101,7 @@ def test_a_budget_that_does_not_allow_it_queues_nothing(service: Database) -> No
         submit(service, whose)
     assert service.read_now(lambda c: c.execute(text("select count(*) from experiment")).scalar_one()) == 1
     assert service.read_now(event_log.last) == 1
-    service.write_now(lambda c, now: ledger.grant(c, now, whose, Amount(seconds=5.0)))
+    service.write_now(lambda c, now: ledger.grant(c, now, whose, Amounts(seconds=5.0)))
     submit(service, whose)
 
 
@@ -445,7 +444,7 @@ def test_every_kind_of_budget_is_a_limit_and_nothing_is_booked_beyond_what_was_r
     submit(service, whose)
     (row,) = lease(service)
     begin(service, row)
-    finish(service, row, Measurement({"t_415": 0.5}, Cost(seconds=99.0, money=9.0, volume=1.0), {"n_415": 512}))
+    finish(service, row, Measurement({"t_415": 0.5}, Amounts(seconds=99.0, money=9.0, volume=1.0), {"n_415": 512}))
     assert left(service, whose) == pytest.approx({"runs": None, "seconds": 15.0, "money": None, "volume": 9.0})
     lines = service.read_now(lambda c: c.execute(select(entries).where(entries.c.experiment == row.id).order_by(entries.c.id)).all())
     assert [(line.kind, line.seconds, line.volume) for line in lines] == [

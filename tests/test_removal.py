@@ -14,7 +14,7 @@ from api.errors import BudgetExhausted
 from api.records import fair_queue, ledger, rigs
 from api.records.rows import LeasedRow
 from api.records.tables import account, campaign, experiment, tables
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from tests.running_service import Running, running
 from tests.service_database import SETTINGS, report_one, submit, until
 
@@ -69,7 +69,7 @@ def test_nothing_of_a_removed_person_runs_any_more(service: Running) -> None:
         waiting = submit(service.database, whose)
         first = begun(service)
         assert first.id == done
-        service.database.write_now(lambda c, now: report_one(c, now, done, first.lease, None, "it leaked", Cost(seconds=2.0), {}))
+        service.database.write_now(lambda c, now: report_one(c, now, done, first.lease, None, "it leaked", Amounts(seconds=2.0), {}))
         row = begun(service)
         service.database.write_now(lambda c, now: fair_queue.lease(c, now, "color-1", "w", 1))
 

@@ -14,8 +14,8 @@ from api.records.leases import Report
 from api.records.rows import LeasedRow
 from api.routes.problems import DOCS
 from api.workers.worker import KeptReports, RigWords, is_dead, worker_name
+from frugaltwin.amounts import Amounts
 from frugaltwin.catalog import make_driver
-from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, UnknownName
 from frugaltwin.experiment import Measurement
 from frugaltwin.store import experiment_from_json, experiment_to_json
@@ -251,7 +251,7 @@ def test_a_real_rig_that_began_is_not_given_back(service: Running, admin: httpx.
 def test_a_real_rig_that_somebody_stopped_by_hand_waits_for_the_instructor(service: Running, admin: httpx.Client) -> None:
     identity = admin.post("/v1/experiments", json={"rig": REAL, "settings": SETTINGS}).json()["id"]
     row = begun(service, REAL)
-    report = Report(identity, row.lease, None, "the switch is open", Cost(3.0), {}, was_stopped=True, needs_person=True)
+    report = Report(identity, row.lease, None, "the switch is open", Amounts(seconds=3.0), {}, was_stopped=True, needs_person=True)
     for _ in range(2):
         admin.post(f"/v1/work/{REAL}/finish", json={"reports": [report.to_json()]}).raise_for_status()
     assert admin.get(f"/v1/rigs/{REAL}").json()["state"] == "stopped"
@@ -312,9 +312,14 @@ def test_kept_reports_are_handed_in_once_and_those_that_nobody_wants_are_set_asi
 
     kept, desk = KeptReports(tmp_path / "kept"), Deskful()
     good = Report(
-        "e_1", "a", Measurement({"y": 1.0}, Cost(2.0, 0.5, 3.0), {"t": 4.0, "note": "°"}), None, Cost(2.0, 0.5, 3.0), {"rig": "r"}
+        "e_1",
+        "a",
+        Measurement({"y": 1.0}, Amounts(seconds=2.0, money=0.5, volume=3.0), {"t": 4.0, "note": "°"}),
+        None,
+        Amounts(seconds=2.0, money=0.5, volume=3.0),
+        {"rig": "r"},
     )
-    kept.keep([good, Report("e_2", "b", None, "it leaked", Cost(1.0), {})])
+    kept.keep([good, Report("e_2", "b", None, "it leaked", Amounts(seconds=1.0), {})])
     for _ in range(2):
         KeptReports(tmp_path / "kept").hand_in(desk)  # type: ignore[arg-type]
     assert desk.taken == [good]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from frugaltwin.amounts import Amounts
 from frugaltwin.campaign import Campaign
-from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, StoreError
 from frugaltwin.experiment import (
     Categorical,
@@ -38,9 +38,15 @@ from frugaltwin.store import (
 
 RECORD = CampaignRecord("demo", "2026-11-22T00:00:00+00:00", {"goal": "match-color:teal", "seed": 1})
 TRIAL = Trial(
-    1, {"red": 0.1 + 0.2, "acid": "HCl"}, Measurement({"y": 1e-300}, Cost(1, 2, 3), {"raw": 7}), None, Cost(1, 2, 3), "told", "now"
+    1,
+    {"red": 0.1 + 0.2, "acid": "HCl"},
+    Measurement({"y": 1e-300}, Amounts(seconds=1, money=2, volume=3), {"raw": 7}),
+    None,
+    Amounts(seconds=1, money=2, volume=3),
+    "told",
+    "now",
 )
-FAILED = Trial(2, {"red": 0.5, "acid": "HNO3"}, None, "the pump is silent", Cost(4))
+FAILED = Trial(2, {"red": 0.5, "acid": "HNO3"}, None, "the pump is silent", Amounts(seconds=4))
 
 
 @pytest.fixture(params=[":memory:", "store.db"])
@@ -299,7 +305,8 @@ def test_a_kept_store_shows_what_was_stored_with_its_scores(kept: Path) -> None:
         for trial, row in zip(campaign.trials, rows, strict=True):
             found = trial.measurement and dict(trial.measurement.outcomes)
             assert (trial.number, dict(trial.settings), found) == (row["number"], row["settings"], row["outcomes"])
-            assert (trial.cost, trial.error, trial.source) == (Cost(*row["cost"]), row["error"], row["source"])
+            assert list(trial.cost.cost().values()) == row["cost"]
+            assert (trial.error, trial.source) == (row["error"], row["source"])
             assert trial.finished_at == row["finished_at"]
             assert campaign.score(trial) == (row["score"] and pytest.approx(row["score"], rel=1e-9))  # processors round otherwise
     assert {t.source for t in store.trials("color")} == {"driver", "told", "stopped"}

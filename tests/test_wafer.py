@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from frugaltwin.amounts import Amounts
 from frugaltwin.catalog import make_driver, make_goal, make_strategy
-from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.experiment import Measurement
 from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
@@ -285,7 +285,7 @@ def test_a_phase_counts_as_seen_from_two_standard_deviations() -> None:
 def test_a_move_takes_its_distance_over_the_speed_and_settles() -> None:
     with SimulatedProbe(film(), Optics(speed=5.0, settle=2.0, price=36.0)) as probe:
         probe.move(30.0, 40.0)
-        assert probe.spent == Cost(50 / 5 + 2, 12 * 0.01)
+        assert probe.spent == Amounts(seconds=50 / 5 + 2, money=12 * 0.01)
         probe.move(30.0, 40.0)
         assert probe.spent.seconds == 12
         assert probe.price("move", place=(30.0, 35.0)).seconds == 3
@@ -299,8 +299,8 @@ def test_a_move_takes_its_distance_over_the_speed_and_settles() -> None:
 def test_a_spectrum_costs_its_move_and_its_dwell_and_no_money_by_default() -> None:
     with WaferTwin() as twin:
         there = {"x": 30.0, "y": 0.0, "dwell": 2.0}
-        assert twin.perform(there).cost == Cost(3.5 + 2.0)
-        assert twin.perform(there).cost == Cost(2.0)
+        assert twin.perform(there).cost == Amounts(seconds=3.5 + 2.0)
+        assert twin.perform(there).cost == Amounts(seconds=2.0)
 
 
 def test_the_order_of_experiments_matters() -> None:
@@ -355,7 +355,7 @@ def test_a_stop_between_two_steps_is_paid_for_and_says_so() -> None:
     driver = Wafer(Interrupted(film()), Optics())
     with driver, pytest.raises(Stopped) as stopped:
         driver.perform({"x": 20.0, "y": 0.0, "dwell": 1.0})
-    assert stopped.value.cost == Cost(2.5)
+    assert stopped.value.cost == Amounts(seconds=2.5)
 
 
 def test_the_same_seed_gives_the_same_image_and_another_seed_another() -> None:
@@ -427,7 +427,7 @@ def test_instructions_that_the_probe_cannot_follow_are_refused_and_cost_nothing(
     with SimulatedProbe(film()) as probe:
         with pytest.raises(InvalidInput, match=message):
             getattr(probe, instruction)(*arguments)
-        assert probe.spent == Cost()
+        assert probe.spent == Amounts()
 
 
 @pytest.mark.parametrize(("look", "names"), [("spectrum", ["x", "y", "dwell"]), ("zoom", ["x", "y"]), ("overview", ["x", "y"])])

@@ -23,8 +23,8 @@ from api.records.rows import ExperimentRow
 from api.workers.local_desk import LocalDesk
 from api.workers.remote_desk import RemoteDesk
 from api.workers.worker import RigWords, Worker
+from frugaltwin.amounts import Amounts
 from frugaltwin.catalog import make_driver, random_settings
-from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, StoreError
 from hardware.emulator.engine import missing
 from hardware.emulator.server import TcpServer
@@ -541,7 +541,7 @@ def performed(
     """What a worker made of experiments that were all queued when it began."""
     database.write_now(lambda c, now: rigs.register(c, now, words.name, words.driver, words.options, False))
     whose = database.write_now(lambda c, now: people.add_person(c, now, "Ada", "student", {}))
-    orders = [fair_queue.Order(whose, words.name, s, Cost()) for s in settings]
+    orders = [fair_queue.Order(whose, words.name, s, Amounts()) for s in settings]
     rows = [database.write_now(lambda c, now, o=order: fair_queue.submit(c, now, o)) for order in orders]  # type: ignore[misc]
     worker = Worker(words, desk, "w", folder)
     thread = threading.Thread(target=worker.run)
@@ -579,7 +579,7 @@ def test_a_worker_empties_a_queue_and_every_result_says_where_it_comes_from(data
     database.write_now(lambda c, now: rigs.register(c, now, words.name, words.driver, words.options, False))
     whose = database.write_now(lambda c, now: people.add_person(c, now, "Ada", "student", {"runs": 40.0}))
     driver = make_driver(words.driver, words.options)
-    orders = [fair_queue.Order(whose, "light-1", s, Cost()) for s in random_settings(driver, 40)]
+    orders = [fair_queue.Order(whose, "light-1", s, Amounts()) for s in random_settings(driver, 40)]
     rows = [database.write_now(lambda c, now, o=order: fair_queue.submit(c, now, o)) for order in orders]  # type: ignore[misc]
     worker = Worker(words, LocalDesk(database, "light-1", "w"), "w", tmp_path / "reports")
     thread = threading.Thread(target=worker.run)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.settings import THINKERS, UNITS, USES, CodeTerms, Settings
+from api.settings import THINKERS, USES, CodeTerms, Settings
+from frugaltwin.amounts import Amounts
 from frugaltwin.cli.console import say, show_line
 from frugaltwin.errors import InvalidInput
 
@@ -129,10 +130,11 @@ def amounts(flag: str, text: str) -> dict[str, float | None]:
     """
     from frugaltwin.tables import pairs
 
+    names = [kind.name for kind in Amounts.kinds()]
     found = {k: None if v in ("none", None) else v for k, v in pairs(flag, text if "=" in text else f"runs={text}").items()}
     for kind, amount in found.items():
-        if kind not in UNITS or not (amount is None or (isinstance(amount, float) and math.isfinite(amount))):
-            raise InvalidInput(f"{flag} {kind}={amount}: it takes runs, seconds, money and volume, each a number, or none for no limit")
+        if kind not in names or not (amount is None or (isinstance(amount, float) and math.isfinite(amount))):
+            raise InvalidInput(f"{flag} {kind}={amount}: it takes {', '.join(names)}, each a number, or none for no limit")
     return found
 
 

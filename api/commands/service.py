@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.commands.serve import HERE, AsJson, Server, Token, amounts
-from api.settings import UNITS
+from frugaltwin.amounts import Amounts
 from frugaltwin.checks import check_writable
 from frugaltwin.cli.console import say, show_line, show_rows
 from frugaltwin.client.token_file import TOKEN_FILE
@@ -37,6 +37,7 @@ BudgetWords = Annotated[
     str | None,
     typer.Option("--budget", metavar="N|KEY=N,…", help="What each may spend: runs, or any of runs=200,seconds=7200,money=5,volume=500."),
 ]
+KINDS = [kind.name for kind in Amounts.kinds()]
 NO_LIMIT = "no limit"
 
 
@@ -124,8 +125,8 @@ def people(
         found = client.people(role)
     rows = [
         {"id": one.id, "name": one.name, "role": one.role}
-        | {f"{kind}_left": one.budget.left[kind] for kind in UNITS}
-        | {f"{kind}_spent": one.budget.spent[kind] for kind in UNITS}
+        | {f"{kind}_left": one.budget.left[kind] for kind in KINDS}
+        | {f"{kind}_spent": one.budget.spent[kind] for kind in KINDS}
         for one in found
     ]
     _show(rows, as_json)
@@ -174,7 +175,7 @@ def grant(
     with _client(server, token) as client:
         add = {} if is_set else {kind: _number(kind, n) for kind, n in given.items()}
         account = client.set_left(person, given) if is_set else client.grant(person, add)
-    say(f"{person} has left: " + ", ".join(f"{kind} {_words(account.left[kind])}" for kind in UNITS))
+    say(f"{person} has left: " + ", ".join(f"{kind} {_words(account.left[kind])}" for kind in KINDS))
 
 
 @app.command()
@@ -191,7 +192,7 @@ def codes(server: Server = HERE, token: Token = None, as_json: AsJson = False) -
     with _client(server, token) as client:
         found = client.codes()
     rows = [
-        {"id": one.id, "note": one.note, "uses_left": one.uses_left, **{kind: one.budget[kind] for kind in UNITS}}
+        {"id": one.id, "note": one.note, "uses_left": one.uses_left, **{kind: one.budget[kind] for kind in KINDS}}
         | {"expires_at": one.expires_at, "revoked_at": one.revoked_at}
         for one in found
     ]
@@ -269,7 +270,7 @@ def revoke(
 def _row(one: Submission) -> dict[str, Any]:
     """An experiment as a line of a table: of each rig its own columns, and what only a program reads as JSON."""
     plain = ("id", "person", "rig", "campaign", "trial", "state", "error", "created_at", "started_at", "finished_at")
-    inner = {"settings": one.settings, "outcomes": one.outcomes or {}, "cost": asdict(one.cost) if one.cost else {}}
+    inner = {"settings": one.settings, "outcomes": one.outcomes or {}, "cost": one.cost.cost() if one.cost else {}}
     spread = {f"{kind}.{name}": value for kind, values in inner.items() for name, value in values.items()}
     return {n: getattr(one, n) for n in plain} | spread | {n: json.dumps(getattr(one, n)) for n in ("raw", "provenance")}
 
@@ -300,7 +301,7 @@ def _cell(name: str, value: object) -> str:
         return datetime.fromtimestamp(value).strftime("%Y-%m-%d %H:%M") if isinstance(value, float) else ""  # the reader's own time
     if isinstance(value, list | tuple):
         return " ".join(map(str, value))
-    return _words(value) if name.partition("_")[0] in UNITS else str(value if value is not None else "")
+    return _words(value) if name.partition("_")[0] in KINDS else str(value if value is not None else "")
 
 
 def _words(amount: object) -> str:

@@ -208,7 +208,7 @@ def of_caller(connection: Connection, caller: Caller, identity: str) -> Campaign
 
 def _limits(request: Request, stored: Mapping[str, Any]) -> dict[str, Any]:
     """The words that may be said anew when a campaign goes on: budget, stop rule, approval."""
-    budget = request.budget or stored.get("budget") or vars(Budget(runs=10))
+    budget = request.budget or stored.get("budget") or BudgetSpec(runs=10).model_dump()
     Budget(**budget)  # refuses one without a limit
     stop = request.stop if request.has_stop else stored.get("stop")
     approve = request.approve if request.approve is not None else stored.get("approve", False)

@@ -14,10 +14,10 @@ from sqlalchemy import Connection
 from api.records import campaigns, fair_queue
 from api.records.rows import CampaignRow, ExperimentRow
 from frugaltwin import catalog
+from frugaltwin.amounts import Amounts
 from frugaltwin.campaign import OfflineDriver, sensible
-from frugaltwin.costs import Cost
 from frugaltwin.errors import OutOfBounds
-from frugaltwin.experiment import Experiment, Measurement, Trial, total_cost
+from frugaltwin.experiment import Experiment, Measurement, Trial, total
 from frugaltwin.goals import Goal
 from frugaltwin.store import experiment_from_json
 
@@ -80,8 +80,7 @@ class Summary:
     unit: str
     """Of the score."""
     best: ExperimentRow | None
-    n_ended: int
-    spent: Cost
+    spent: Amounts
 
 
 def summary(connection: Connection, row: CampaignRow) -> Summary:
@@ -90,15 +89,15 @@ def summary(connection: Connection, row: CampaignRow) -> Summary:
     ended = _ended(rows, goal)
     best = goal.best(ended)
     row_of_best = next((x for x in rows if best and x.trial == best[0].number), None)
-    return Summary(goal.title, goal.unit, row_of_best, len(ended), total_cost(ended))
+    return Summary(goal.title, goal.unit, row_of_best, total(ended))
 
 
 def _ended(rows: Sequence[ExperimentRow], goal: Goal) -> list[Trial]:
     return [trial for x in rows if (trial := trial_of(x, goal))]
 
 
-def _cost(row: ExperimentRow, result: Mapping[str, Any]) -> Cost:
+def _cost(row: ExperimentRow, result: Mapping[str, Any]) -> Amounts:
     """The cost: as measured, else the reservation if the rig had begun."""
     if result:
-        return Cost(**result["cost"])
-    return Cost(row.seconds, row.money, row.volume) if row.started_at is not None else Cost()
+        return Amounts(**result["cost"])
+    return row.estimate if row.started_at is not None else Amounts()

@@ -14,7 +14,7 @@ from api.records.people import Caller
 from api.records.rigs import Rigs, status_of
 from api.records.rows import ExperimentRow, fetched
 from api.records.tables import experiment
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
 
 WAITING = 1000
@@ -39,7 +39,7 @@ class Request:
 class Quote:
     """The price of an experiment that was not submitted."""
 
-    estimate: Cost
+    estimate: Amounts
     lacking: tuple[str, ...]
     """The kinds of amount of which the budget has too little left."""
     position: int
@@ -81,7 +81,7 @@ def quote(connection: Connection, known: Rigs, caller: Caller, request: Request)
     """
     order = _order(connection, known, caller, request)
     cost, left = order.estimate, ledger.balance(connection, caller.person)
-    asked = {"runs": 1.0, "seconds": cost.seconds, "money": cost.money, "volume": cost.volume}
+    asked = vars(cost + fair_queue.RUN)
     lacking = tuple(k for k, has in left.items() if has is not None and asked[k] > has)
     return Quote(cost, lacking, fair_queue.next_place(connection, order))
 

@@ -14,7 +14,7 @@ experiment that was aborted before it began leaves no gap in its owner's line, s
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -23,11 +23,10 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, t
 from api.errors import Conflict, NotFound
 from api.records import event_log, ledger
 from api.records.identifiers import new_id
-from api.records.ledger import Amount
 from api.records.prepared_statement import PreparedStatement
 from api.records.rows import ExperimentRow, LeasedRow, RigRow, fetched
 from api.records.tables import experiment, rig, share
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Measurement, Settings
 
 Values = dict[str, Any]
@@ -37,6 +36,8 @@ QUEUED, LEASED, RUNNING = "queued", "leased", "running"
 SUCCEEDED, FAILED, ABORTED, UNKNOWN = "succeeded", "failed", "aborted", "unknown"
 OPEN = (QUEUED, LEASED, RUNNING)
 ENDS = (SUCCEEDED, FAILED, ABORTED, UNKNOWN)
+RUN = Amounts(runs=1.0)
+"""Of an experiment, besides its cost."""
 LEASE = 30.0
 """s that a worker has until it renews."""
 LEAST = 1.0
@@ -51,7 +52,7 @@ class Order:
     rig: str
     settings: Settings
     """Checked."""
-    estimate: Cost
+    estimate: Amounts
     is_urgent: bool = False
     """The instructor's lane."""
     campaign: str | None = None
@@ -66,7 +67,7 @@ class Ended:
     lease: str
     measurement: Measurement | None
     error: str | None
-    cost: Cost
+    cost: Amounts
     provenance: Mapping[str, Any]
     was_stopped: bool = False
 
@@ -99,8 +100,8 @@ _close_up = PreparedStatement(
 _n_waiting = PreparedStatement(text("select count(*) as n from experiment where person = :whose and state = 'queued'"))  # by its index
 _insert = PreparedStatement(
     insert(experiment).returning(experiment.c.number),
-    "id", "person", "rig", "campaign", "trial", "settings_json", "state", "lane", "tag", "seconds", "money", "volume", "attempt",
-    "created_at",
+    "id", "person", "rig", "campaign", "trial", "settings_json", "state", "lane", "tag",
+    *(kind.name for kind in Amounts.cost_kinds()), "attempt", "created_at",
 )  # fmt: skip
 _by_id = PreparedStatement(select(experiment).where(experiment.c.id == bindparam("which")))
 _waiting = (
@@ -150,15 +151,15 @@ def submit(connection: Connection, now: float, order: Order) -> ExperimentRow:
         BudgetExhausted: The person cannot pay for it; nothing is queued.
     """
     identity = new_id("x")
-    cost = order.estimate
-    ledger.reserve(connection, now, order.person, identity, Amount(1.0, cost.seconds, cost.money, cost.volume))
+    price = order.estimate
+    ledger.reserve(connection, now, order.person, identity, price + RUN)
     tag = next_tag(connection, order.rig, order.person)
     if not order.is_urgent:  # which is outside of time
-        _move_share(connection, {"which": order.rig, "whose": order.person, "then": tag + _turn(cost.seconds)})
+        _move_share(connection, {"which": order.rig, "whose": order.person, "then": tag + _turn(price.seconds)})
     values: Values = {
         "id": identity, "person": order.person, "rig": order.rig, "campaign": order.campaign, "trial": order.trial,
         "settings_json": json.dumps(dict(order.settings), allow_nan=False), "state": QUEUED, "lane": int(order.is_urgent), "tag": tag,
-        "seconds": cost.seconds, "money": cost.money, "volume": cost.volume, "attempt": 0, "created_at": now,
+        **price.cost(), "attempt": 0, "created_at": now,
     }  # fmt: skip
     row = ExperimentRow(
         **values, number=_insert(connection, values)[0]["number"], lease=None, lease_until=None, result_json=None, error=None,
@@ -265,8 +266,7 @@ def finish(
                 values = _ended(now, end)
                 ended.append((row, values))
                 if row.state != UNKNOWN:  # which was settled as if all of it had been spent
-                    cost = end.cost
-                    bills.append(_bill(row, Amount(1.0, cost.seconds, cost.money, cost.volume)))
+                    bills.append(_bill(row, end.cost + RUN))
                 row = rows[end.id] = _tell(connection, now, replace(row, **values), values["state"])
             answers.append(row)
         except (NotFound, Conflict) as error:
@@ -282,7 +282,7 @@ def _ended(now: float, end: Ended) -> Values:
     body = {"outcomes": dict(end.measurement.outcomes), "raw": dict(end.measurement.raw)} if end.measurement else {}
     return {
         "state": SUCCEEDED if end.measurement else ABORTED if end.was_stopped else FAILED,
-        "result_json": json.dumps(body | {"cost": asdict(end.cost)}, allow_nan=False), "error": end.error,
+        "result_json": json.dumps(body | {"cost": end.cost.cost()}, allow_nan=False), "error": end.error,
         "finished_at": now, "lease_until": None, "provenance_json": json.dumps(dict(end.provenance), allow_nan=False),
     }  # fmt: skip
 
@@ -331,7 +331,7 @@ def abort(connection: Connection, now: float, identity: str, why: str) -> Experi
         line = {"which": row.rig, "whose": row.person, "turn": _turn(row.seconds)}
         _back(connection, line)
         _close_up(connection, line | {"behind": row.number, "waits": QUEUED, "in_turn": 0})
-    ledger.settle(connection, now, [_bill(row, _reserved(row) if has_begun else Amount())])
+    ledger.settle(connection, now, [_bill(row, _reserved(row) if has_begun else Amounts())])
     return _tell(connection, now, replace(row, **values), ABORTED)
 
 
@@ -412,11 +412,11 @@ def _turn(seconds: float) -> float:
     return max(seconds, LEAST)
 
 
-def _reserved(row: ExperimentRow) -> Amount:
-    return Amount(1.0, row.seconds, row.money, row.volume)
+def _reserved(row: ExperimentRow) -> Amounts:
+    return row.estimate + RUN
 
 
-def _bill(row: ExperimentRow, took: Amount) -> ledger.Bill:
+def _bill(row: ExperimentRow, took: Amounts) -> ledger.Bill:
     return ledger.Bill(row.person, row.id, _reserved(row), took)
 
 

@@ -18,7 +18,7 @@ from api.records.fair_queue import Ended
 from api.records.prepared_statement import PreparedStatement
 from api.records.rows import RigRow, fetched_one
 from api.records.tables import experiment, rig
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import FrugalTwinError
 from frugaltwin.experiment import Experiment, Measurement, Settings
 
@@ -48,14 +48,17 @@ class Report(Ended):
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self)
+        body = asdict(self) | {"cost": self.cost.cost()}
+        if self.measurement is not None:
+            body["measurement"]["cost"] = self.measurement.cost.cost()
+        return body
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Report:
         """The inverse of `to_json`."""
         m = body["measurement"]
-        measurement = Measurement(m["outcomes"], Cost(**m["cost"]), m["raw"]) if m else None
-        return cls(**{**body, "measurement": measurement, "cost": Cost(**body["cost"])})
+        measurement = Measurement(m["outcomes"], Amounts(**m["cost"]), m["raw"]) if m else None
+        return cls(**{**body, "measurement": measurement, "cost": Amounts(**body["cost"])})
 
 
 @dataclass(frozen=True)

@@ -17,32 +17,16 @@ from api.records.prepared_statement import PreparedStatement
 from api.records.rows import LedgerRow, fetched
 from api.records.tables import account as account_table
 from api.records.tables import ledger
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import FrugalTwinError
 
-KINDS = ("runs", "seconds", "money", "volume")
-UNITS = {"runs": "", "seconds": " s", "money": " USD", "volume": " mL"}
+KINDS = tuple(kind.name for kind in Amounts.kinds())
+UNITS = {kind.name: kind.unit for kind in Amounts.kinds()}
 SIGNS = {"grant": 1.0, "refund": 1.0, "reserve": -1.0}
 """Signs of lines by their kind, in the sum that is left; a settlement was reserved before."""
 _sign = case(*((ledger.c.kind == kind, sign) for kind, sign in SIGNS.items()), else_=0.0)
 SUMS = {k: func.coalesce(func.sum(_sign * ledger.c[k]), 0.0) for k in KINDS}
 """Sums of lines by kind of amount: what is left, where there is a limit."""
-
-
-@dataclass(frozen=True)
-class Amount:
-    """An amount of each kind."""
-
-    runs: float = 0.0
-    seconds: float = 0.0
-    money: float = 0.0
-    volume: float = 0.0
-
-    def __sub__(self, other: "Amount") -> "Amount":
-        return Amount(*(getattr(self, k) - getattr(other, k) for k in KINDS))
-
-    def at_most(self, other: "Amount") -> "Amount":
-        """The smaller of the two, one by one."""
-        return Amount(*(min(getattr(self, k), getattr(other, k)) for k in KINDS))
 
 
 _balance = PreparedStatement(select(account_table).where(account_table.c.person == bindparam("whose")))
@@ -73,7 +57,7 @@ def balance(connection: Connection, person: str) -> dict[str, float | None]:
 def open_account(connection: Connection, now: float, person: str, limits: Mapping[str, float | None]) -> None:
     """Open a newcomer's account; a kind that is left out, or None, is without limit."""
     connection.execute(insert(account_table), {"person": person} | {k: limits.get(k) for k in KINDS})
-    _enter(connection, now, person, None, "grant", Amount(**{k: limits.get(k) or 0.0 for k in KINDS}))
+    _enter(connection, now, person, None, "grant", Amounts(**{k: limits.get(k) or 0.0 for k in KINDS}))
 
 
 @dataclass(frozen=True)
@@ -120,7 +104,7 @@ def page(connection: Connection, person: str, limit: int, cursor: int | None) ->
     return rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None
 
 
-def grant(connection: Connection, now: float, person: str, added: Amount) -> None:
+def grant(connection: Connection, now: float, person: str, added: Amounts) -> None:
     """Add to what is left, or take from it what is negative.
 
     Raises:
@@ -142,11 +126,11 @@ def set_left(connection: Connection, now: float, person: str, limits: Mapping[st
     """Set what is left from now on; None is no limit, and a kind that is not named stays as it is."""
     before, sums = balance(connection, person), _sums(connection, person)
     plus = {k: left - (sums[k] if (has := before[k]) is None else has) for k, left in limits.items() if left is not None}
-    _enter(connection, now, person, None, "grant", Amount(**plus))
+    _enter(connection, now, person, None, "grant", Amounts(**plus))
     connection.execute(update(account_table).where(account_table.c.person == person).values(before | dict(limits)))
 
 
-def reserve(connection: Connection, now: float, person: str, experiment: str, amount: Amount) -> None:
+def reserve(connection: Connection, now: float, person: str, experiment: str, amount: Amounts) -> None:
     """Set an estimate aside.
 
     Raises:
@@ -166,8 +150,8 @@ class Bill:
 
     person: str
     experiment: str
-    reserved: Amount
-    took: Amount
+    reserved: Amounts
+    took: Amounts
 
 
 def settle(connection: Connection, now: float, bills: Sequence[Bill]) -> None:
@@ -182,12 +166,12 @@ def settle(connection: Connection, now: float, bills: Sequence[Bill]) -> None:
     _move.many(connection, rests)
 
 
-def _enter(connection: Connection, now: float, person: str, experiment: str | None, kind: str, amount: Amount) -> None:
+def _enter(connection: Connection, now: float, person: str, experiment: str | None, kind: str, amount: Amounts) -> None:
     row = {"person": person, "experiment": experiment, "kind": kind, "at": now} | {k: getattr(amount, k) for k in KINDS}
     append_buffer.of(connection).add(_write, row)
 
 
-def _moved(person: str, plus: Amount) -> dict[str, Any]:
+def _moved(person: str, plus: Amounts) -> dict[str, Any]:
     return {"whose": person} | {f"plus_{k}": getattr(plus, k) for k in KINDS}
 
 
@@ -199,4 +183,4 @@ def _sums(connection: Connection, person: str) -> dict[str, float]:
 
 
 def _words(kind: str, amount: float) -> str:
-    return f"{amount:.4g}{UNITS[kind]}"
+    return f"{amount:.4g} {UNITS[kind]}".rstrip()

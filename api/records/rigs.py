@@ -17,8 +17,8 @@ from api.records.prepared_statement import PreparedStatement
 from api.records.rows import RigRow, fetched
 from api.records.tables import approval, experiment, rig
 from frugaltwin import catalog
+from frugaltwin.amounts import Amounts
 from frugaltwin.campaign import unconnected
-from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings
 from frugaltwin.plugins import Driver, Estimates
@@ -45,9 +45,9 @@ class Rig:
     model: Driver
     """Made like the rig's driver and never connected: it names prices, where its parts are installed here."""
 
-    def estimate(self, settings: Settings) -> Cost:
+    def estimate(self, settings: Settings) -> Amounts:
         """The expected cost of checked settings; nothing where the driver names no prices."""
-        return self.model.estimate(settings) if isinstance(self.model, Estimates) else Cost()
+        return self.model.estimate(settings) if isinstance(self.model, Estimates) else Amounts()
 
 
 class Rigs:

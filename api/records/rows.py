@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from frugaltwin.amounts import Amounts
+
 T = TypeVar("T")
 
 
@@ -64,7 +66,7 @@ class CodeRow:
     @property
     def limits(self) -> dict[str, float | None]:
         """The budget of each newcomer; None is no limit."""
-        return {"runs": self.runs, "seconds": self.seconds, "money": self.money, "volume": self.volume}
+        return {kind.name: getattr(self, kind.name) for kind in Amounts.kinds()}
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,11 @@ class ExperimentRow:
     created_at: float
     started_at: float | None
     finished_at: float | None
+
+    @property
+    def estimate(self) -> Amounts:
+        """The price that was reserved."""
+        return Amounts(**{kind.name: getattr(self, kind.name) for kind in Amounts.cost_kinds()})
 
     @property
     def settings(self) -> dict[str, float | str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
+
+from frugaltwin.amounts import Amounts
+from frugaltwin.spec import with_amounts
 
 MOST = 1e9
 """The largest amount of any kind, at once."""
 
 
+@with_amounts(Amounts.kinds(), float | None, None, ge=0, le=MOST)
 class Limits(BaseModel):
     """A budget for each person. A kind that is left out, or null, has no limit."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    runs: float | None = Field(default=None, ge=0, le=MOST, description="experiments")
-    seconds: float | None = Field(default=None, ge=0, le=MOST, description="lab time, s")
-    money: float | None = Field(default=None, ge=0, le=MOST, description="USD")
-    volume: float | None = Field(default=None, ge=0, le=MOST, description="mL of liquid")

@@ -271,9 +271,8 @@ def _fields(connection: Connection, row: CampaignRow) -> dict[str, Any]:
 
 def _status(connection: Connection, row: CampaignRow) -> CampaignStatus:
     found = campaign_trials.summary(connection, row)
-    spent = {"runs": found.n_ended, "seconds": found.spent.seconds, "money": found.spent.money, "volume": found.spent.volume}
     best = _trial(row, found.best) if found.best else None
-    return CampaignStatus(**_fields(connection, row), title=found.title, unit=found.unit, best=best, spent=spent)
+    return CampaignStatus(**_fields(connection, row), title=found.title, unit=found.unit, best=best, spent=vars(found.spent))
 
 
 def _trial(row: CampaignRow, of: ExperimentRow) -> CampaignTrial:

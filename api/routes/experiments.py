@@ -20,8 +20,8 @@ from api.routes.dependencies import Key, Made, TheCaller, TheService, once, show
 from api.routes.pagination import Limit
 from api.routes.problems import responses
 from api.service import Service
+from frugaltwin.amounts import Amounts
 from frugaltwin.client.resources import Quote, Submission
-from frugaltwin.costs import Cost
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 
@@ -147,8 +147,8 @@ def view(look: Look) -> Submission:
     row, result = look.row, look.row.result
     return Submission(
         id=row.id, person=row.person, rig=row.rig, campaign=row.campaign, trial=row.trial, state=row.state, settings=row.settings,
-        estimate=Cost(row.seconds, row.money, row.volume), outcomes=result.get("outcomes"), raw=result.get("raw"),
-        cost=Cost(**result["cost"]) if result.get("cost") else None, error=row.error, provenance=row.provenance,
+        estimate=row.estimate, outcomes=result.get("outcomes"), raw=result.get("raw"),
+        cost=Amounts(**result["cost"]) if result.get("cost") else None, error=row.error, provenance=row.provenance,
         created_at=row.created_at, started_at=row.started_at, finished_at=row.finished_at, position=look.position, eta_s=look.eta,
         waiting_because=look.waiting_because,
     )  # fmt: skip

@@ -48,10 +48,6 @@ async def my_ledger(service: TheService, caller: TheCaller, limit: Limit = 50, c
 def lines(rows: Sequence[LedgerRow], following: str | None) -> Response:
     """A page of a person's ledger."""
     items = [
-        Entry(
-            id=row.id, kind=row.kind, experiment=row.experiment, runs=row.runs, seconds=row.seconds, money=row.money, volume=row.volume,
-            at=row.at,
-        )
-        for row in rows
-    ]  # fmt: skip
+        Entry(id=row.id, kind=row.kind, experiment=row.experiment, at=row.at, **{k: getattr(row, k) for k in ledger.KINDS}) for row in rows
+    ]
     return shown(EntryPage.model_construct(items=items, next=following))

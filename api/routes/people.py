@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from api.records import join_codes, ledger, people, removal
-from api.records.ledger import Amount
 from api.records.rows import LedgerRow, PersonRow
 from api.routes.budgets import MOST, Limits
 from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
@@ -19,7 +18,9 @@ from api.routes.me import EntryPage, lines
 from api.routes.pagination import Cursor, Limit, Place
 from api.routes.plain_text import Name
 from api.routes.problems import responses
+from frugaltwin.amounts import Amounts
 from frugaltwin.client.resources import Account, Joined, Person
+from frugaltwin.spec import with_amounts
 
 router = APIRouter(prefix="/v1", tags=["people"])
 
@@ -44,18 +45,11 @@ class PersonPage(BaseModel):
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
-Plus = Annotated[float, Field(ge=-MOST, le=MOST)]
-
-
+@with_amounts(Amounts.kinds(), float, 0.0, ge=-MOST, le=MOST)
 class Grant(BaseModel):
     """An addition to a budget; a negative amount is taken from it, as far as it is left."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"runs": 50, "volume": -100.0}]})
-
-    runs: Plus = Field(default=0.0, description="experiments")
-    seconds: Plus = Field(default=0.0, description="lab time, s")
-    money: Plus = Field(default=0.0, description="USD")
-    volume: Plus = Field(default=0.0, description="mL of liquid")
 
 
 class Left(Limits):
@@ -125,7 +119,7 @@ async def grant(identity: PersonId, body: Grant, service: TheService, caller: Th
     caller.check("admin")
 
     def change(connection: Connection, now: float) -> Made:
-        then = people.grant(connection, now, identity, Amount(**body.model_dump()))
+        then = people.grant(connection, now, identity, Amounts(**body.model_dump()))
         return 201, Account(**vars(then)), f"/v1/people/{identity}"
 
     return await once(service, caller, key, _GrantTo(person=identity, added=body), change)

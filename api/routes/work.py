@@ -15,9 +15,11 @@ from api.records.leases import Job, Report
 from api.routes.dependencies import TheCaller, TheService
 from api.routes.experiments import seconds_to_wait
 from api.routes.problems import responses
+from frugaltwin.amounts import Amounts
 from frugaltwin.client.resources.experiment_schema import EXPERIMENT
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment
+from frugaltwin.spec import with_amounts
 from frugaltwin.store import experiment_from_json
 
 router = APIRouter(prefix="/v1/work", tags=["work"])
@@ -102,12 +104,9 @@ class OrdersView(BaseModel):
     lost: list[str] = Field(description="what it holds no more: the rig has to stop if it works on nothing else")
 
 
+@with_amounts(Amounts.cost_kinds(), float, ..., ge=0)
 class CostView(Strict):
     """A cost."""
-
-    seconds: float = Field(ge=0, description="lab time, s")
-    money: float = Field(ge=0, description="USD")
-    volume: float = Field(ge=0, description="mL of liquid")
 
 
 class MeasurementView(Strict):

@@ -122,21 +122,24 @@ def tell(
     as_json: AsJson = False,
 ) -> None:
     """Add an experiment that was done by hand."""
+    from frugaltwin.amounts import Amounts
     from frugaltwin.cli.run_display import trial_event
-    from frugaltwin.costs import Cost
     from frugaltwin.experiment import quantity
     from frugaltwin.tables import pairs
 
     if (outcomes is None) == (failed is None) or (failed is not None and not failed.strip()):
         raise InvalidInput("tell needs --outcomes, or --failed and why")
     spent = pairs("--cost", cost) if cost else {}
+    kinds = [kind.name for kind in Amounts.cost_kinds()]
     for key, amount in spent.items():
-        if key not in ("seconds", "money", "volume") or not isinstance(amount, float) or not 0 <= amount < float("inf"):
-            raise InvalidInput(f"--cost {key}={amount}: it takes seconds, money and volume, each a number from 0 up")
+        if key not in kinds or not isinstance(amount, float) or not 0 <= amount < float("inf"):
+            raise InvalidInput(f"--cost {key}={amount}: it takes {', '.join(kinds)}, each a number from 0 up")
     if all(word is None for word in (driver, option, goal, strategy, seed)):
         stored_campaign(name, store)  # a misspelled name begins no campaign
     campaign = open_campaign(specification(None, driver, option, goal, strategy, None, None, seed, name, store))
-    trial = campaign.tell(pairs("--settings", settings), None if outcomes is None else pairs("--outcomes", outcomes), Cost(**spent), failed)
+    trial = campaign.tell(
+        pairs("--settings", settings), None if outcomes is None else pairs("--outcomes", outcomes), Amounts(**spent), failed
+    )
     if as_json:
         record = campaign.record()
         show_line(json.dumps(trial_event(record, trial, record.trials), allow_nan=False, ensure_ascii=False))

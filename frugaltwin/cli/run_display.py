@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from frugaltwin.amounts import Amounts
 from frugaltwin.color import hex_code
-from frugaltwin.experiment import Trial, describe, quantity, total_cost
+from frugaltwin.experiment import Trial, describe, quantity, total
 from frugaltwin.goals import Map, MatchColor
 from frugaltwin.record import Record
 from frugaltwin.tables import color_of
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_ADDED = [kind for kind in Amounts.cost_kinds() if kind.name != "seconds"]
+"""Kinds that the table shows besides the lab time, each as the sum so far."""
 
 
 def trial_event(record: Record, trial: Trial, trials: Sequence[Trial]) -> dict[str, Any]:
@@ -32,8 +35,8 @@ def trial_event(record: Record, trial: Trial, trials: Sequence[Trial]) -> dict[s
         "label": record.goal.label_of_trial(trial) if isinstance(record.goal, Map) else None,
         "score": record.score(trial),
         "best": best and best[1],
-        "cost": asdict(trial.cost),
-        "spent": asdict(total_cost(trials)),
+        "cost": trial.cost.cost(),
+        "spent": total(trials).cost(),
         "source": trial.source,
         "error": trial.error,
     }
@@ -52,7 +55,7 @@ def summary_event(record: Record, report: Path | None) -> dict[str, Any]:
         "labels": goal.seen(trials) if isinstance(goal, Map) else None,
         "runs": len(trials),
         "failed": sum(t.measurement is None for t in trials),
-        "spent": asdict(total_cost(trials)),
+        "spent": total(trials).cost(),
         "stopped_because": record.stopped_because,
         "store": record.store,
         "report": str(report) if report else None,
@@ -109,7 +112,7 @@ class TableDisplay(Display):
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             console=console, transient=True, disable=not self._is_terminal,
         )  # fmt: skip
-        self._task = self._progress.add_task("experimenting", total=record.budget.runs, completed=len(self.trials))
+        self._task = self._progress.add_task("experimenting", total=record.budget.limits.get("runs"), completed=len(self.trials))
         self._has_headline = False
         unit = record.goal.unit if record.goal.unit not in ("", "1") else "score"
         self._settings = {p.name: max(6, min(len(p.name), 12)) for p in record.experiment.parameters}
@@ -117,7 +120,7 @@ class TableDisplay(Display):
         self._scores = {unit: 6, "best": 6}
         if isinstance(goal := record.goal, Map):
             self._scores = {goal.outcome: max(len(goal.outcome), *(min(len(label), 24) for label in goal.labels)), "seen": 5}
-        self._costs = {"lab time": 8, "USD": 5, "mL": 5}
+        self._costs = {"lab time": 8} | {kind.unit: 5 for kind in _ADDED}
         room = console.width if self._is_terminal else 10**6
         if self._swatches and len(self._row(self._names())) + 4 > room:
             self._swatches = {"got": 4, "goal": 4}
@@ -134,9 +137,10 @@ class TableDisplay(Display):
     def _line(self, trial: Trial) -> None:
         self._headline()
         goal = self.record.goal
-        score, best, spent = self.record.score(trial), goal.best(self.trials), total_cost(self.trials)
+        score, best, spent = self.record.score(trial), goal.best(self.trials), total(self.trials)
         cells = {name: _cell(trial.settings[name]) for name in self._settings}
-        cells |= {"lab time": clock(spent.seconds), "USD": f"{spent.money:.2f}", "mL": f"{spent.volume:.0f}"}
+        cells |= {"lab time": clock(spent.seconds)}
+        cells |= {kind.unit: f"{getattr(spent, kind.name):.{max(kind.decimals - 1, 0)}f}" for kind in _ADDED}
         if trial.measurement is None:
             self._print(f"{trial.number:>3} {self._row(cells, self._settings)} failed: {trial.error}")
         elif isinstance(goal, Map):

@@ -48,9 +48,8 @@ def export(
     store: StorePath = None,
 ) -> None:
     """Write a campaign as a table (csv) or with raw readings and provenance (json)."""
-    from dataclasses import asdict
 
-    from frugaltwin.experiment import total_cost
+    from frugaltwin.experiment import total
     from frugaltwin.tables import format_rows, trial_columns, trial_rows
 
     if form not in ("csv", "json"):
@@ -64,7 +63,7 @@ def export(
         body: dict[str, Any] = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}
         raws = [dict(t.measurement.raw) if t.measurement else {} for t in campaign.trials]
         body["trials"] = [row | {"raw": raw} for row, raw in zip(rows, raws, strict=True)]
-        body["spent"] = asdict(total_cost(campaign.trials))
+        body["spent"] = total(campaign.trials).cost()
         text = json.dumps(body, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     if out is None:
         sys.stdout.write(text)

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
+from frugaltwin.amounts import Amounts
 from frugaltwin.client.fingerprint import digest, fingerprint
-from frugaltwin.costs import Cost
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, LinkError, Refused, RigFault, Stopped
 from frugaltwin.experiment import Experiment, Measurement, Settings
 
@@ -126,7 +126,7 @@ class RemoteDriver:
         self._is_entered = True
         return self
 
-    def estimate(self, settings: Settings) -> Cost:
+    def estimate(self, settings: Settings) -> Amounts:
         """The cost that the service expects; nothing is spent and nothing moves."""
         with nullcontext(self._client) if self._is_entered else self._other_client(self.outage) as client:
             return client.price(self.name, settings).estimate
@@ -235,7 +235,7 @@ class RemoteDriver:
         """Abort an experiment and raise the error; return the experiment if it had ended before that."""
         found = self._taken_back(submission.id)
         if found.state == "aborted":
-            error.cost = found.cost or Cost()
+            error.cost = found.cost or Amounts()
             raise error
         return found
 
@@ -277,11 +277,11 @@ def _measurement(done: Submission) -> Measurement:
         DriverError: It failed.
     """
     if done.state == "succeeded" and done.outcomes is not None:
-        return Measurement(dict(done.outcomes), done.cost or Cost(), dict(done.raw or {}) | {"experiment": done.id})
+        return Measurement(dict(done.outcomes), done.cost or Amounts(), dict(done.raw or {}) | {"experiment": done.id})
     why = done.error or f"it ended as {done.state}"
     kind: type[DriverError] = Stopped if done.state == "aborted" else RigFault
     error = kind(f"{why}; look at the rig before you go on" if done.state == "unknown" and "look at the rig" not in why else why)
-    error.cost = done.cost or (Cost() if done.started_at is None else done.estimate)
+    error.cost = done.cost or (Amounts() if done.started_at is None else done.estimate)
     raise error
 
 

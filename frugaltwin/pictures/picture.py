@@ -12,7 +12,7 @@ import numpy as np
 
 from frugaltwin.catalog import random_settings
 from frugaltwin.errors import DriverError, InvalidInput
-from frugaltwin.experiment import total_cost
+from frugaltwin.experiment import total
 from frugaltwin.goals import Map
 from frugaltwin.pictures import belief, progress, truth
 from frugaltwin.pictures.style import svg
@@ -98,7 +98,7 @@ def draws_for(record: Record) -> list[progress.Draw]:
     if isinstance(record.goal, Map):
         return channels
     color = [progress.draw_ab_plane] if record.experiment.color else []
-    spent = total_cost(record.trials)
+    spent = total(record.trials)
     cost = [progress.draw_best_against_cost] if spent.seconds or spent.money else []
     expected = [belief.draw_expected] if belief.can_draw_expected(record) else []
     return [progress.draw_best_against_runs, *cost, *color, *expected, *channels]

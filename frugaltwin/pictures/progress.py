@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.color import hex_code
-from frugaltwin.experiment import Categorical, total_cost
+from frugaltwin.experiment import Categorical, total
 from frugaltwin.goals import MatchColor, ScoredGoal
 from frugaltwin.pictures.style import ACCENT, INK, QUIET
 from frugaltwin.record import Record
@@ -43,7 +43,7 @@ def draw_best_against_runs(axes: Axes, record: Record) -> None:
 
 def draw_best_against_cost(axes: Axes, record: Record) -> None:
     """Draw every reading and the best so far against lab time, or against money where no time was counted."""
-    spent = [total_cost(record.trials[: k + 1]) for k in range(len(record.trials))]
+    spent = [total(record.trials[: k + 1]) for k in range(len(record.trials))]
     if any(c.seconds for c in spent):
         money = f" ({spent[-1].money:.2f} USD in all)" if spent[-1].money else ""
         _draw_best(axes, record, [c.seconds / 60 for c in spent], f"lab time, min{money}")

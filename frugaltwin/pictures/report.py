@@ -10,10 +10,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frugaltwin.amounts import Amounts
 from frugaltwin.checks import write_text
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Outcome, Parameter, Trial, describe, quantity, total_cost
+from frugaltwin.experiment import Outcome, Parameter, Trial, describe, quantity, total
 from frugaltwin.goals import Map, MatchColor
 from frugaltwin.pictures import picture, progress
 from frugaltwin.pictures.belief import MapView
@@ -80,7 +81,8 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
         outcomes=[_column(o) for o in experiment.outcomes],
         score_unit="" if goal.unit == "1" else goal.unit,
         rows=[_row(record, t) for t in trials],
-        cost=total_cost(trials),
+        kinds=Amounts.cost_kinds(),
+        cost=_costs(total(trials)),
         provenance=_provenance(record),
     )
 
@@ -152,7 +154,7 @@ def _row(record: Record, trial: Trial) -> dict[str, Any]:
         "outcomes": [_cell(outcomes.get(o.name, "")) for o in experiment.outcomes],
         "hex": _hex(record, trial),
         "score": record.score(trial),
-        "cost": trial.cost,
+        "cost": _costs(trial.cost),
         "note": trial.error or ("told by a person" if trial.source == "told" else ""),
     }
 
@@ -165,6 +167,10 @@ def _cell(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.4g}"
 
 
+def _costs(cost: Amounts) -> list[str]:
+    return [f"{getattr(cost, kind.name):.{kind.decimals}f}" for kind in Amounts.cost_kinds()]
+
+
 def _provenance(record: Record) -> list[tuple[str, str]]:
     rows = [("store", record.store)] + ([("started", record.started)] if record.started is not None else [])
     for key, value in record.specification.items():
@@ -175,7 +181,7 @@ def _provenance(record: Record) -> list[tuple[str, str]]:
             rows.append((key, f"{value['name']} ({options})"))
         else:
             rows.append((key, str(value)))
-    budget = ", ".join(f"{k} {v:g}" for k, v in vars(record.budget).items() if v is not None)
+    budget = ", ".join(f"{k} {v:g}" for k, v in record.budget.limits.items())
     stop = [("stop rule", f"score {record.stop_rule.score:g}")] if record.stop_rule else []
     versions = record.specification.get("versions", {})
     return [*rows, ("budget", budget), *stop, *((f"version of {k}", v) for k, v in versions.items())]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 
 ROOM_TEMPERATURE = 298.15  # K
 
@@ -20,7 +20,7 @@ class Furnace:
     """K/s: it only loses heat."""
     soak: float = 600.0
     """s at temperature before the reading."""
-    exchange: Cost = Cost(seconds=120.0, money=0.40)
+    exchange: Amounts = Amounts(seconds=120.0, money=0.40)
     """Cost of making and loading a new sample."""
     power: float = 0.3 / 3600
     """USD/s while it is on."""
@@ -29,14 +29,14 @@ class Furnace:
     sample: tuple[float, ...] | None = None
     """Composition of the sample in it."""
 
-    def price(self, sample: tuple[float, ...], temperature: float) -> Cost:
+    def price(self, sample: tuple[float, ...], temperature: float) -> Amounts:
         """Cost of bringing this sample to equilibrium at this temperature."""
         step = temperature - self.temperature
         seconds = self.soak + (step / self.heating if step > 0 else -step / self.cooling)
-        cost = Cost(seconds, seconds * self.power)
+        cost = Amounts(seconds=seconds, money=seconds * self.power)
         return cost if sample == self.sample else cost + self.exchange
 
-    def go(self, sample: tuple[float, ...], temperature: float) -> Cost:
+    def go(self, sample: tuple[float, ...], temperature: float) -> Amounts:
         """Load this sample and bring it to this temperature."""
         cost = self.price(sample, temperature)
         self.sample, self.temperature = sample, temperature

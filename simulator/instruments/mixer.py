@@ -12,8 +12,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from frugaltwin.amounts import Amounts
 from frugaltwin.color import cie_table
-from frugaltwin.costs import Cost
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.instruments import Reading
 from simulator.instruments.dyed_water import DYED_WATER
@@ -165,8 +165,8 @@ class SimulatedMixer:
         self.used = dict.fromkeys(self.liquids.bottles, 0.0)
 
     @property
-    def spent(self) -> Cost:
-        return Cost(self.clock, self.liquids.money(self.used), sum(self.used.values()))
+    def spent(self) -> Amounts:
+        return Amounts(seconds=self.clock, money=self.liquids.money(self.used), volume=sum(self.used.values()))
 
     def __enter__(self) -> Self:
         self._stop.clear()
@@ -203,11 +203,11 @@ class SimulatedMixer:
         self.clock += DRAIN_SECONDS
         self._cell.drain()
 
-    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Cost:
+    def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Amounts:
         if instruction in ("dispense", "rinse"):
-            return Cost(amount / RATE + 0.3, self.liquids.money({pump: amount}), amount)
+            return Amounts(seconds=amount / RATE + 0.3, money=self.liquids.money({pump: amount}), volume=amount)
         seconds = {"mix": amount, "read": self.sensor.read_seconds, "drain": DRAIN_SECONDS}
-        return Cost(seconds[instruction])
+        return Amounts(seconds=seconds[instruction])
 
     def stop(self) -> None:
         self._stop.set()

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Outcome
 from simulator.instruments.phase_lab import PhaseState
 
@@ -78,7 +78,7 @@ class Turbidimeter:
     """Optical depth at a spread of 1."""
     limit: float = 0.04
     """The least turbidity that counts: four standard deviations of a reading."""
-    cost: Cost = Cost(seconds=5.0)
+    cost: Amounts = Amounts(seconds=5.0)
     drift: float = 0.001
 
     @cached_property
@@ -113,7 +113,7 @@ class Diffractometer:
     limit: float = 0.03
     """The least share of a phase that is seen."""
     background: float = 0.05
-    cost: Cost = Cost(seconds=300.0, money=0.10)
+    cost: Amounts = Amounts(seconds=300.0, money=0.10)
     drift: float = 0.002
 
     @cached_property
@@ -190,7 +190,7 @@ class Calorimeter:
     """J/mol."""
     limit: float = 8.0
     """J/(mol K)."""
-    cost: Cost = Cost(seconds=60.0, money=0.05)
+    cost: Amounts = Amounts(seconds=60.0, money=0.05)
     drift: float = 0.2
 
     @cached_property

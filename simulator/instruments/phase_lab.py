@@ -14,7 +14,7 @@ from typing import Literal, Protocol, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial
 from frugaltwin.tables import settings_array
@@ -47,7 +47,7 @@ class Instrument(Protocol):
         ...
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Amounts:
         """Cost of one reading."""
         ...
 
@@ -167,7 +167,7 @@ class PhaseLab(ABC):
         signals = self._instrument.signal(states)
         return [self._named(state.label, signal) for state, signal in zip(states, signals, strict=True)]
 
-    def estimate(self, settings: Settings) -> Cost:
+    def estimate(self, settings: Settings) -> Amounts:
         """Cost of `perform` from the present state of the furnace."""
         return self._furnace.price(*self._sample(settings)) + self._instrument.cost
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, RigFault
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings
 from frugaltwin.instruments import Mixer, Reading
@@ -68,7 +68,7 @@ class Photometer(ABC):
             raise
         return Measurement(outcomes, self._cost_since_last(), raw)
 
-    def estimate(self, settings: Settings) -> Cost:
+    def estimate(self, settings: Settings) -> Amounts:
         workflow = self._workflow
         cost = workflow.sample.estimate(self._mixer, settings)
         if not self._is_connected:
@@ -110,7 +110,7 @@ class Photometer(ABC):
             raw["calibration"] = reading.calibration
         return self._outcomes(settings, light), raw
 
-    def _cost_since_last(self) -> Cost:
+    def _cost_since_last(self) -> Amounts:
         now = self._mixer.spent
         cost, self._before = now - self._before, now
         return cost

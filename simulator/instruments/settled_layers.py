@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Diagram, Line, Mark
 from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Continuous, MixtureSum, Outcome
@@ -30,7 +30,7 @@ class LayerCamera:
 
     limit: float = 0.03
     """The least height that counts: four standard deviations of a reading."""
-    cost: Cost = Cost(seconds=30.0, money=0.01)
+    cost: Amounts = Amounts(seconds=30.0, money=0.01)
     drift: float = 0.0005
 
     @property

@@ -19,7 +19,7 @@ _VALUES: Mapping[str, Any] = {"type": "object", "additionalProperties": {"anyOf"
 
 Budget = Annotated[
     Mapping[str, int | float | None],
-    amounts("How much a campaign may use in all; null is no limit.", _MAYBE, {"anyOf": [_WHOLE, {"type": "null"}]}),
+    amounts("How much a campaign may use in all; null is no limit.", _MAYBE, runs={"anyOf": [_WHOLE, {"type": "null"}]}),
 ]
 Strategy = Annotated[
     Mapping[str, Any],
@@ -43,7 +43,7 @@ Proposal = Annotated[
 ]
 CampaignSpent = Annotated[
     Mapping[str, int | float],
-    amounts("What the campaign's trials took, on a twin as the rig would take it.", _NUMBER, _WHOLE),
+    amounts("What the campaign's trials took, on a twin as the rig would take it.", _NUMBER, runs=_WHOLE),
 ]
 
 

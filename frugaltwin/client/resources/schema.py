@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from frugaltwin.costs import Cost
+from frugaltwin.amounts import Amounts, Kind
 
 CONFIG = ConfigDict(use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
 """Of every resource: the docstring of a field is its description, and the service sends every field."""
-
-_ABOUT = {"runs": "experiments", "seconds": "lab time, s", "money": "USD", "volume": "mL of liquid"}
 
 
 def described(about: str, **fields: Mapping[str, Any]) -> WithJsonSchema:
@@ -20,14 +18,14 @@ def described(about: str, **fields: Mapping[str, Any]) -> WithJsonSchema:
     return WithJsonSchema({"type": "object", "description": about, "properties": dict(fields), "required": list(fields)})
 
 
-def amounts(about: str, kind: Mapping[str, Any], runs: Mapping[str, Any] | None = None) -> WithJsonSchema:
+def amounts(about: str, each: Mapping[str, Any], kinds: Sequence[Kind] = Amounts.kinds(), **other: Mapping[str, Any]) -> WithJsonSchema:
     """The schema of an amount of each kind.
 
     Args:
-        kind: The schema of each.
-        runs: The schema of the number of runs, where it is another.
+        each: The schema of each.
+        other: The schema of a kind whose schema is another.
     """
-    return described(about, **{k: {**(runs if runs and k == "runs" else kind), "description": words} for k, words in _ABOUT.items()})
+    return described(about, **{kind.name: {**other.get(kind.name, each), "description": kind.text} for kind in kinds})
 
 
 def one_of(*names: str) -> Any:
@@ -41,13 +39,14 @@ LEFT = amounts("What may be spent; null is no limit.", _MAYBE)
 SPENT = amounts("What was spent, or is set aside.", _NUMBER)
 
 Left = Annotated[Mapping[str, int | float | None], LEFT]
-"""runs, seconds (lab time), money (USD) and volume (mL) that may be spent; None is no limit."""
+"""By kind of amount, what may be spent; None is no limit."""
 Spent = Annotated[Mapping[str, int | float], SPENT]
-"""runs, seconds (lab time), money (USD) and volume (mL) that were spent."""
+"""By kind of amount, what was spent."""
 Price = Annotated[
-    Cost,
-    described("An expected or real cost.", **{k: {**_NUMBER, "description": words} for k, words in _ABOUT.items() if k != "runs"}),
+    Amounts,
+    PlainSerializer(Amounts.cost),
+    amounts("An expected or real cost.", _NUMBER, Amounts.cost_kinds()),
 ]
-"""The expected or the real cost of something, on the wire an object of three numbers."""
+"""The expected or the real cost of something."""
 Values = Mapping[str, float | str]
 """By parameter or outcome, in its unit."""

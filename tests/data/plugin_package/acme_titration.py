@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 
 from frugaltwin import (
+    Amounts,
     Continuous,
-    Cost,
     Experiment,
     InvalidInput,
     Measurement,
@@ -53,8 +53,8 @@ class Titration:
         base = float(settings["base"])
         return {"pH": self._pka + float(np.log10(base / (1 - base)))}
 
-    def estimate(self, settings: Settings) -> Cost:
-        return Cost(seconds=30.0 + 60.0 * float(settings["base"]), volume=10.0 * float(settings["base"]))
+    def estimate(self, settings: Settings) -> Amounts:
+        return Amounts(seconds=30.0 + 60.0 * float(settings["base"]), volume=10.0 * float(settings["base"]))
 
     def stop(self) -> None:
         self._is_ready = False
