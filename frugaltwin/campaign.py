@@ -8,7 +8,7 @@ import math
 import platform
 import secrets
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -264,20 +264,20 @@ class Campaign:
             InvalidInput: There is no such trial, it was retracted before, or there is no reason.
             CampaignError: Another process has this campaign open.
         """
-        return self._correct(Retraction(number, why))
+        return self._correct(lambda log: Retraction(number, why))
 
     def amend(self, number: int, outcomes: Mapping[str, object], why: str) -> Trial:
         """Say what a trial's outcomes should have been, and why; the trial as it stands then. The last amendment counts.
 
         Args:
-            outcomes: All of them. To undo an amendment, amend it to the outcomes of before.
+            outcomes: Those that were wrong; the others stay. To undo an amendment, amend it to the outcomes of before.
 
         Raises:
             InvalidInput: There is no such trial, it was retracted, or there is no reason.
             OutOfBounds: The outcomes are not this experiment's.
             CampaignError: Another process has this campaign open.
         """
-        return self._correct(Amendment(number, self.driver.experiment.check_outcomes(outcomes), why))
+        return self._correct(lambda log: log.amendment(self.driver.experiment, number, outcomes, why))
 
     def prefer(self, better: int, worse: int, why: str = "") -> Preference:
         """Say that one trial is better than another.
@@ -430,13 +430,13 @@ class Campaign:
         log.check(entry)
         self.store.append_entry(self.name, Logged(entry, log.last, _now()))
 
-    def _correct(self, entry: Retraction | Amendment) -> Trial:
+    def _correct(self, made: Callable[[Log], Retraction | Amendment]) -> Trial:
         with self._locked():
             log = self.log
+            entry = made(log)
             log.check(entry)
-            settings = log.performed[entry.number - 1].settings
             if isinstance(entry, Amendment):
-                sensible(self.goal, settings, Measurement(entry.outcomes))
+                sensible(self.goal, log.performed[entry.number - 1].settings, Measurement(entry.outcomes))
             self._note(log, entry)
             return self.trials[entry.number - 1]
 

@@ -164,6 +164,18 @@ class Log:
             _end(found, experiment, trial.settings, is_near_enough=trial.source == "told")
         return found
 
+    def amendment(self, experiment: Experiment, number: int, outcomes: Mapping[str, object], why: str) -> Amendment:
+        """The amendment of some outcomes of a trial; the others stay as they are.
+
+        Raises:
+            InvalidInput: There is no such trial, or no outcome is named.
+            OutOfBounds: The outcomes are not this experiment's.
+        """
+        if not outcomes:
+            raise InvalidInput(f"say which outcomes of trial {number} were wrong, and what they should be", field="outcomes")
+        measurement = self._known(number).measurement
+        return Amendment(number, experiment.check_outcomes({**(measurement.outcomes if measurement else {}), **outcomes}), why)
+
     def check(self, entry: Entry) -> None:
         """Refuse an entry that makes no sense after those that are there. Settings and outcomes are checked by the caller.
 

@@ -176,7 +176,10 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
 
 
-BOOKKEEPING = ("number", "score", *(kind.name for kind in Amounts.cost_kinds()), "source", "finished_at", "error")
+BOOKKEEPING = (
+    *("number", "score", *(kind.name for kind in Amounts.cost_kinds())),
+    *("source", "finished_at", "error", "correction", "original"),
+)
 """The columns that every trial has, whatever the experiment."""
 
 
@@ -187,7 +190,10 @@ def trial_columns(experiment: Experiment) -> list[str]:
 
 
 def trial_rows(experiment: Experiment, trials: Sequence[Trial], score: Callable[[Trial], float | None]) -> list[dict[str, Any]]:
-    """One flat row a trial: number, settings, outcomes, derived color, score, cost, source, time and error; None where there is none."""
+    """One flat row a trial: number, settings, outcomes, derived color, score, cost, source, time and error; None where there is none.
+
+    A corrected trial says why in `correction`, and has what was measured as JSON in `original`.
+    """
     empty = dict.fromkeys([o.name for o in experiment.outcomes] + (["L", "a", "b"] if experiment.color else []))
     return [
         {"number": t.number}
@@ -196,5 +202,11 @@ def trial_rows(experiment: Experiment, trials: Sequence[Trial], score: Callable[
         | {"score": score(t)}
         | t.cost.cost()
         | {"source": t.source, "finished_at": t.finished_at, "error": t.error}
+        | {"correction": t.remark if t.correction else None, "original": _original(t)}
         for t in trials
     ]
+
+
+def _original(trial: Trial) -> str | None:
+    measured = trial.performed.measurement
+    return json.dumps(dict(measured.outcomes), ensure_ascii=False) if trial.correction and measured else None

@@ -463,3 +463,45 @@ def test_the_import_is_light_and_help_needs_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     code = "import sys, frugaltwin as f; f.Campaign; f.make_driver('color-mixing'); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_a_person_corrects_and_judges_and_every_display_respects_it(cli_here: Cli) -> None:
+    outcomes = ("t_415", "t_445", "t_480", "t_515", "t_555", "t_590", "t_630", "t_680")
+    for value in (0.5, 0.6, 0.7):
+        told = ",".join(f"{name}={value}" for name in outcomes)
+        assert cli_here("tell", "bench", *RANDOM, "--settings", RECIPE, "--outcomes", told).returncode == 0
+    suggested = cli_here("suggest", "bench").stdout.strip()
+    assert cli_here("suggest", "bench").stdout.strip() == suggested
+    assert cli_here("reject", "bench", "--settings", suggested, "--why", "we have no blue").returncode == 0
+    assert cli_here("suggest", "bench").stdout.strip() != suggested
+    retracted = cli_here("retract", "bench", "2", "--why", "a bubble")
+    assert "experiment 2 of bench is retracted: a bubble (measured: " in retracted.stdout
+    (amended,) = events(cli_here("amend", "bench", "3", "--outcomes", "t_415=0.9", "--why", "a typing mistake", "--json"))
+    assert amended["outcomes"] == dict.fromkeys(outcomes, 0.7) | {"t_415": 0.9}
+    assert amended["correction"] == {"kind": "amended", "why": "a typing mistake", "measured": dict.fromkeys(outcomes, 0.7)}
+    assert "1 is better than 3" in cli_here("prefer", "bench", "1", "3", "--why", "clearer").stdout
+    *trials, summary = events(cli_here("show", "bench", "--json"))
+    assert [t["correction"] and t["correction"]["kind"] for t in trials] == [None, "retracted", "amended"]
+    assert (trials[1]["outcomes"], trials[1]["score"], summary["failed"], summary["retracted"]) == (None, None, 0, 1)
+    assert summary["preferences"] == [{"better": 1, "worse": 3, "why": "clearer"}]
+    assert [r["why"] for r in summary["rejections"]] == ["we have no blue"]
+    shown = cli_here("show", "bench").stdout
+    assert all(words in shown for words in ("retracted: a bubble", "amended: a typing mistake", "preferred: 1 to 3 (clearer)"))
+    assert "failed" not in shown
+    rows = list(csv.DictReader(cli_here("export", "bench").stdout.splitlines()))
+    assert [row["correction"] for row in rows] == ["", "retracted: a bubble", "amended: a typing mistake"]
+    assert json.loads(rows[1]["original"]) == dict.fromkeys(outcomes, 0.6)
+    whole = json.loads(cli_here("export", "bench", "--format", "json").stdout)
+    assert [t["original"] and t["original"]["t_415"] for t in whole["trials"]] == [None, 0.6, 0.7]
+    kinds = [entry["kind"] for entry in whole["entries"]]
+    assert kinds == ["proposal", "rejection", "proposal", "retraction", "amendment", "preference"]
+    report = cli_here("report", "bench", "--out", "bench.html")
+    assert report.returncode == 0, report.stderr
+    for words, sentence in (
+        (("retract", "bench", "2", "--why", "x"), "trial 2 was retracted (a bubble), which is final"),
+        (("amend", "bench", "9", "--outcomes", "t_415=1", "--why", "x"), "there is no trial 9: they go from 1 to 3"),
+        (("retract", "nothing", "1", "--why", "x"), "there is no campaign 'nothing'"),
+    ):
+        refused = cli_here(*words)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert sentence in refused.stderr

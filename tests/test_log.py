@@ -356,8 +356,10 @@ def test_suggestions_of_a_campaign_without_trials_are_noted_once_and_make_way_wi
 
 def test_corrections_are_checked_like_measurements() -> None:
     that = campaign()
-    with pytest.raises(OutOfBounds, match="taste missing"):
+    with pytest.raises(InvalidInput, match="say which outcomes of trial 1 were wrong"):
         that.amend(1, {}, "x")
+    with pytest.raises(OutOfBounds, match="smell unknown"):
+        that.amend(1, {"smell": 1.0}, "x")
     with pytest.raises(OutOfBounds, match="not a finite number"):
         that.amend(1, {"taste": float("nan")}, "x")
     with pytest.raises(InvalidInput, match="there is no trial 5"):

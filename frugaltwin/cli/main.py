@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import typer
 
-from frugaltwin.cli import campaigns, catalog, doctor, pictures, tables
+from frugaltwin.cli import campaigns, catalog, corrections, doctor, pictures, tables
 from frugaltwin.cli.console import BAD_INPUT, FAILED, INTERRUPTED, say, sentence
 from frugaltwin.errors import FrugalTwinError, InvalidInput
 
@@ -31,7 +31,7 @@ app = typer.Typer(
     "A self-driving lab on a desk, and its faithful simulator. Begin with: frugaltwin run"
 )  # fmt: skip
 
-for part in (campaigns, pictures, tables, catalog, doctor):
+for part in (campaigns, corrections, pictures, tables, catalog, doctor):
     app.add_typer(part.app)
 for group, entry in GROUPS.items():
     with suppress(ImportError):  # a file of the user's hides the package: `check_packages` says so

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -39,7 +40,17 @@ def trial_event(record: Record, trial: Trial, trials: Sequence[Trial]) -> dict[s
         "spent": total(trials).cost(),
         "source": trial.source,
         "error": trial.error,
+        "correction": correction_event(trial),
     }
+
+
+def correction_event(trial: Trial) -> dict[str, Any] | None:
+    """The correction of a trial as a JSON object, with the outcomes as they were measured; None for a trial as it was performed."""
+    if trial.correction is None:
+        return None
+    measured = trial.performed.measurement
+    kind = "retracted" if trial.is_retracted else "amended"
+    return {"kind": kind, "why": trial.correction.why, "measured": dict(measured.outcomes) if measured else None}
 
 
 def summary_event(record: Record, report: Path | None) -> dict[str, Any]:
@@ -54,7 +65,11 @@ def summary_event(record: Record, report: Path | None) -> dict[str, Any]:
         "best": best and {"number": best[0].number, "score": best[1], "settings": dict(best[0].settings)},
         "labels": goal.seen(trials) if isinstance(goal, Map) else None,
         "runs": len(trials),
-        "failed": sum(t.measurement is None for t in trials),
+        "failed": sum(t.measurement is None and not t.is_retracted for t in trials),
+        "retracted": sum(t.is_retracted for t in trials),
+        "under_way": [dict(s) for s in record.state.pending],
+        "preferences": [asdict(p) for p in record.state.preferences],
+        "rejections": [{"settings": dict(r.settings), "why": r.why} for r in record.state.rejections],
         "spent": total(trials).cost(),
         "stopped_because": record.stopped_because,
         "store": record.store,
@@ -142,18 +157,18 @@ class TableDisplay(Display):
         cells |= {"lab time": clock(spent.seconds)}
         cells |= {kind.unit: f"{getattr(spent, kind.name):.{max(kind.decimals - 1, 0)}f}" for kind in _ADDED}
         if trial.measurement is None:
-            self._print(f"{trial.number:>3} {self._row(cells, self._settings)} failed: {trial.error}")
+            self._print(f"{trial.number:>3} {self._row(cells, self._settings)} {trial.remark}")
         elif isinstance(goal, Map):
             seen = f"{len(goal.seen(self.trials))}/{len(goal.labels)}"
             cells |= dict(zip(self._scores, (goal.label_of(trial.measurement.outcomes), seen), strict=True))
-            self._print(f"{trial.number:>3} {self._row(cells)}")
+            self._print(f"{trial.number:>3} {self._row(cells)} {trial.remark}".rstrip())
         else:
             color = _color(self.record, trial)
             if isinstance(goal, MatchColor):
                 codes = hex_code((color["L"], color["a"], color["b"])), goal.hex_code
                 cells |= dict(zip(self._swatches, codes, strict=True))
             cells |= dict(zip(self._scores, (f"{score:.3g}" if score is not None else "", f"{best[1]:.3g}" if best else ""), strict=True))
-            self._print(f"{trial.number:>3} {self._row(cells)}")
+            self._print(f"{trial.number:>3} {self._row(cells)} {trial.remark}".rstrip())
         self._progress.update(self._task, completed=trial.number)
 
     def end(self, record: Record, report: Path | None) -> None:
@@ -169,6 +184,12 @@ class TableDisplay(Display):
         if recommended:
             by = "by the model, not the luckiest reading" if record.is_recommended_by_model else "the best reading"
             self._print(f"{self._bold('recommended recipe')} ({by}): {describe(recommended)}")
+        for preference in record.state.preferences:
+            self._print(f"preferred: {preference.better} to {preference.worse}{_because(preference.why)}")
+        for rejection in record.state.rejections:
+            self._print(f"rejected: {describe(rejection.settings)}{_because(rejection.why)}")
+        for settings in record.state.pending:
+            self._print(f"under way: {describe(settings)}")
         if report:
             self._print(f"report: {report}")
 
@@ -212,6 +233,10 @@ class TableDisplay(Display):
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self._is_terminal else text
+
+
+def _because(why: str) -> str:
+    return f" ({why})" if why else ""
 
 
 def clock(seconds: float) -> str:

@@ -50,6 +50,7 @@ def export(
     """Write a campaign as a table (csv) or with raw readings and provenance (json)."""
 
     from frugaltwin.experiment import total
+    from frugaltwin.log import entry_to_json
     from frugaltwin.tables import format_rows, trial_columns, trial_rows
 
     if form not in ("csv", "json"):
@@ -61,8 +62,12 @@ def export(
     else:
         record = campaign.store.find(name)
         body: dict[str, Any] = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}
-        raws = [dict(t.measurement.raw) if t.measurement else {} for t in campaign.trials]
-        body["trials"] = [row | {"raw": raw} for row, raw in zip(rows, raws, strict=True)]
+        log = campaign.log
+        raws = [dict(t.measurement.raw) if t.measurement else {} for t in log.performed]
+        body["trials"] = [
+            row | {"original": row["original"] and json.loads(row["original"]), "raw": raw} for row, raw in zip(rows, raws, strict=True)
+        ]
+        body["entries"] = [entry_to_json(x.entry) | {"after": x.after, "at": x.at} for x in log.entries]
         body["spent"] = total(campaign.trials).cost()
         text = json.dumps(body, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     if out is None:

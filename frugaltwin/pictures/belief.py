@@ -138,7 +138,7 @@ class MapView:
         write_head(left, self.plane, title)
         right.set_title("uncertainty", fontsize=10, color=INK)
         is_ringed = truth is not None and self._is_scattered
-        left.legend(handles=_legend(labels, any(t.measurement is None for t in self.record.trials), is_ringed), **BELOW)
+        left.legend(handles=_legend(labels, self.record.trials, is_ringed), **BELOW)
         return figure
 
     def _scatter(self, axes: Axes, trials: Sequence[Trial], **look: Any) -> None:
@@ -162,11 +162,12 @@ class MapView:
         return "dashed"
 
     def _draw_trials(self, axes: Axes, trials: Sequence[Trial], labels: Sequence[str], has_numbers: bool) -> None:
-        """Draw the measured labels, each with its color and marker; a cross for a failed trial."""
+        """Draw the measured labels, each with its color and marker; a cross for a failed trial, a plus for a retracted one."""
         for k, label in enumerate(labels):
             look = {"marker": MARKERS[k % len(MARKERS)], "facecolor": colors(len(labels))[k], "edgecolor": INK, "linewidth": 0.7}
             self._scatter(axes, [t for t in trials if self.goal.label_of_trial(t) == label], s=34, **look)
-        self._scatter(axes, [t for t in trials if t.measurement is None], marker="x", s=30, color=INK)
+        self._scatter(axes, [t for t in trials if _has_failed(t)], marker="x", s=30, color=INK)
+        self._scatter(axes, [t for t in trials if t.is_retracted], marker="+", s=40, color=INK)
         if has_numbers:
             number_trials(axes, self.plane, trials)
 
@@ -191,13 +192,18 @@ def can_draw_expected(record: Record) -> bool:
     return isinstance(record.goal, ScoredGoal) and is_flat and not experiment.constraints and any(t.measurement for t in record.trials)
 
 
-def _legend(labels: Sequence[str], has_failures: bool, is_ringed: bool) -> list[Any]:
+def _has_failed(trial: Trial) -> bool:
+    return trial.measurement is None and not trial.is_retracted
+
+
+def _legend(labels: Sequence[str], trials: Sequence[Trial], is_ringed: bool) -> list[Any]:
     """Legend of the markers: the same for every map of a campaign."""
     from matplotlib.lines import Line2D
 
     look: dict[str, Any] = {"linestyle": "none", "markeredgecolor": INK}
     paints = colors(len(labels))
     known = [Line2D([], [], marker=MARKERS[k % len(MARKERS)], color=paints[k], label=label, **look) for k, label in enumerate(labels)]
-    failed = [Line2D([], [], marker="x", label="failed", **look)] if has_failures else []
+    failed = [Line2D([], [], marker="x", label="failed", **look)] if any(map(_has_failed, trials)) else []
+    failed += [Line2D([], [], marker="+", label="retracted", **look)] if any(t.is_retracted for t in trials) else []
     wrong = [Line2D([], [], marker="o", markersize=11, color="none", label="wrong", **look)] if is_ringed else []
     return [*known, *failed, Line2D([], [], marker="*", markersize=13, color="white", label="next", **look), *wrong]

@@ -125,7 +125,7 @@ def _maps(record: Record, with_truth: bool, step: Step | None) -> list[dict[str,
     truth = view.truth() if with_truth else None
     numbers, shown = view.steps(), []
     for k, (n, drawn) in enumerate(view.frames(truth), start=1):
-        last = record.goal.label_of_trial(record.trials[n - 1]) or "failed"
+        last = record.goal.label_of_trial(record.trials[n - 1]) or record.trials[n - 1].remark
         words = f"After {n} experiments; the last one, {describe(record.trials[n - 1].settings)}, gave: {last}"
         shown.append({"n": n, "words": words, "url": picture.Picture(drawn).png_url()})
         if step:
@@ -155,7 +155,8 @@ def _row(record: Record, trial: Trial) -> dict[str, Any]:
         "hex": _hex(record, trial),
         "score": record.score(trial),
         "cost": _costs(trial.cost),
-        "note": trial.error or ("told by a person" if trial.source == "told" else ""),
+        "note": trial.remark or ("told by a person" if trial.source == "told" else ""),
+        "is_retracted": trial.is_retracted,
     }
 
 
