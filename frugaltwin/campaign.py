@@ -22,7 +22,7 @@ from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, Inval
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
 from frugaltwin.goals import Goal, ScoredGoal
 from frugaltwin.log import Amendment, Entry, Log, Logged, Preference, Proposal, Rejection, Retraction
-from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Resumes, Strategy
+from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Prices, Resumes, Strategy
 from frugaltwin.record import Record
 from frugaltwin.state import Prediction, State, Suggestion
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
@@ -446,7 +446,8 @@ class Campaign:
 
     def _state(self, log: Log) -> State:
         pending = [x.entry.settings for x in log.proposals(self.driver.experiment) if isinstance(x.entry, Proposal)]
-        return State(self.goal, tuple(log.trials), tuple(pending), log.rejections, log.preferences)
+        left, price = self.budget.left(log.performed), self.driver.price() if isinstance(self.driver, Prices) else None
+        return State(self.goal, tuple(log.trials), tuple(pending), log.rejections, log.preferences, left, price)
 
     def _suggestions(self, log: Log, count: int = 1) -> list[Suggestion]:
         """The next suggestions: those that were proposed since the last trial, then new ones."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
+from frugaltwin.prices import Dose, Travel
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,10 @@ class Mixer(Protocol):
 
     def drain(self) -> None:
         """Empty the cell, as far as it can be emptied."""
+        ...
+
+    def dose(self, pump: str, volume: float | str) -> Dose:
+        """The price of a dose, within 10 %: mL, or the name of the parameter that holds it. Nothing moves."""
         ...
 
     def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Amounts:
@@ -125,6 +130,10 @@ class Probe(Protocol):
 
     def measure(self, dwell: float) -> NDArray[np.float64]:
         """The spectrum [m] of the spot under the head, collected for `dwell` s."""
+        ...
+
+    def travel(self, x: float | str, y: float | str) -> Travel:
+        """The price of a move to a place: mm, or the names of the parameters that hold it. Nothing moves."""
         ...
 
     def price(self, instruction: str, amount: float = 0.0, place: tuple[float, float] = (0.0, 0.0)) -> Amounts:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Diagram
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
+from frugaltwin.prices import Price
 from frugaltwin.state import Prediction, State, Suggestion
 
 
@@ -166,6 +167,15 @@ class Fingerprints(Protocol):
     @property
     def fingerprint(self) -> str:
         """Changes when that changes."""
+        ...
+
+
+@runtime_checkable
+class Prices(Protocol):
+    """A driver that can say how it prices settings, without being connected, to somebody who has hundreds of them."""
+
+    def price(self) -> Price | None:
+        """The price of its experiments; None for a remote rig that names none."""
         ...
 
 

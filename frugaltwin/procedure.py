@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Settings
 from frugaltwin.instruments import Image, Mixer, Probe, Reading
+from frugaltwin.prices import Fixed, PerUnit, Term
 
 Instrument = TypeVar("Instrument")
 Result = TypeVar("Result")
@@ -25,7 +26,11 @@ class Step(Protocol[Instrument_contra, Result_co]):
         ...
 
     def price(self, instrument: Instrument_contra, settings: Settings, /) -> Amounts:
-        """Expected cost of the instruction."""
+        """Expected cost of the instruction, now."""
+        ...
+
+    def term(self, instrument: Instrument_contra, /) -> Term:
+        """Its price in an experiment, whatever the settings."""
         ...
 
 
@@ -43,6 +48,9 @@ class Dispense:
     def price(self, mixer: Mixer, settings: Settings) -> Amounts:
         return mixer.price("dispense", volume, self.pump) if (volume := self._volume(settings)) else Amounts()
 
+    def term(self, mixer: Mixer) -> Term:
+        return mixer.dose(self.pump, self.volume)
+
     def _volume(self, settings: Settings) -> float:
         return float(settings[self.volume]) if isinstance(self.volume, str) else self.volume
 
@@ -59,6 +67,9 @@ class Mix:
     def price(self, mixer: Mixer, settings: Settings) -> Amounts:
         return mixer.price("mix", self.seconds)
 
+    def term(self, mixer: Mixer) -> Term:
+        return Fixed(mixer.price("mix", self.seconds))
+
 
 @dataclass(frozen=True)
 class Read:
@@ -71,6 +82,9 @@ class Read:
 
     def price(self, mixer: Mixer, settings: Settings) -> Amounts:
         return mixer.price("read")
+
+    def term(self, mixer: Mixer) -> Term:
+        return Fixed(mixer.price("read"))
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,9 @@ class Rinse:
     def price(self, mixer: Mixer, settings: Settings) -> Amounts:
         return mixer.price("rinse", self.volume)
 
+    def term(self, mixer: Mixer) -> Term:
+        return Fixed(mixer.price("rinse", self.volume))
+
 
 @dataclass(frozen=True)
 class Drain:
@@ -95,6 +112,9 @@ class Drain:
 
     def price(self, mixer: Mixer, settings: Settings) -> Amounts:
         return mixer.price("drain")
+
+    def term(self, mixer: Mixer) -> Term:
+        return Fixed(mixer.price("drain"))
 
 
 @dataclass(frozen=True)
@@ -109,6 +129,9 @@ class Move:
 
     def price(self, probe: Probe, settings: Settings) -> Amounts:
         return probe.price("move", place=self._place(settings))
+
+    def term(self, probe: Probe) -> Term:
+        return probe.travel(self.x, self.y)
 
     def _place(self, settings: Settings) -> tuple[float, float]:
         return _number(self.x, settings), _number(self.y, settings)
@@ -127,6 +150,9 @@ class Scan:
     def price(self, probe: Probe, settings: Settings) -> Amounts:
         return probe.price("scan", self.pixels)
 
+    def term(self, probe: Probe) -> Term:
+        return Fixed(probe.price("scan", self.pixels))
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -139,6 +165,11 @@ class Measure:
 
     def price(self, probe: Probe, settings: Settings) -> Amounts:
         return probe.price("measure", _number(self.dwell, settings))
+
+    def term(self, probe: Probe) -> Term:
+        if isinstance(self.dwell, str):
+            return PerUnit((self.dwell,), probe.price("measure", 1.0))
+        return Fixed(probe.price("measure", self.dwell))
 
 
 def _number(given: float | str, settings: Settings) -> float:
@@ -160,8 +191,12 @@ class Steps(Generic[Instrument, Result]):
         results = [step.perform(instrument, settings) for step in self.steps]
         return [r for r in results if r is not None]
 
+    def terms(self, instrument: Instrument) -> list[Term]:
+        """The terms of the price of all steps together."""
+        return [step.term(instrument) for step in self.steps]
+
     def estimate(self, instrument: Instrument, settings: Settings) -> Amounts:
-        """Expected cost of all steps together."""
+        """Expected cost of all steps together, now."""
         return sum((step.price(instrument, settings) for step in self.steps), Amounts())
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
 from frugaltwin.log import Preference, Rejection
+from frugaltwin.prices import Price
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class State:
     """Suggestions that were turned down since the last trial."""
     preferences: Sequence[Preference] = ()
     """Judgments of people between trials, oldest first."""
+    left: Amounts | None = None
+    """The rest of the budget, infinity where there is no limit; None where nobody said it."""
+    price: Price | None = None
+    """The price of settings as the next experiment; None where nobody can say it."""
 
     @property
     def experiment(self) -> Experiment:

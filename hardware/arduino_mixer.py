@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.instruments import Reading
+from frugaltwin.prices import Dose
 from hardware.serial.link import Reply, SerialLink
 from hardware.serial.ports import Clock, Port
 from simulator.instruments.liquids import Liquids
@@ -285,11 +286,14 @@ class ArduinoMixer:
             self._make_ready()
         self._run("DRAIN", None)
 
+    def dose(self, pump: str, volume: float | str) -> Dose:
+        known = self._flows.get(self._pumps[pump])
+        slope, offset = (1e3 / known.flow, known.dead / 1e6) if known and known.flow else (1 / RATE, 0.0)
+        return Dose(volume, slope, self.liquids.money({pump: 1.0}), offset, besides=SETTLE)
+
     def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Amounts:
         if instruction in ("dispense", "rinse"):
-            known = self._flows.get(self._pumps[pump])
-            seconds = amount * 1e3 / known.flow + known.dead / 1e6 if known and known.flow else amount / RATE
-            return Amounts(seconds=max(seconds, 0.0) + SETTLE, money=self.liquids.money({pump: amount}), volume=amount)
+            return self.dose(pump, amount).amounts
         read = self.sensor.read_seconds + WIRING * self.sensor.passes
         return Amounts(seconds={"mix": amount, "read": read, "drain": DRAIN_SECONDS}[instruction])
 

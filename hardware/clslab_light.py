@@ -9,10 +9,11 @@ from typing import Self
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Measurement, Settings, Trial
+from frugaltwin.prices import Price
 from hardware.serial.clslab_light_stand_in import Pico
 from hardware.serial.ports import Clock, Port, RealClock, VirtualPort, open_port
 from simulator.instruments.sensors import COUNTER
-from simulator.light_mixing import CHANNELS, LEDS, LIGHT_MIXING, LightMixing, expected_cost, measured
+from simulator.light_mixing import CHANNELS, LEDS, LIGHT_MIXING, PRICE, LightMixing, measured
 
 CLSLAB_LIGHT = replace(LIGHT_MIXING, name="clslab-light")
 
@@ -146,9 +147,13 @@ class CLSLabLight:
             self._is_connected, self._is_stopped = False, True
             self._port.close()
 
+    def price(self) -> Price:
+        """Price of two integrations and the overhead."""
+        return PRICE
+
     def estimate(self, settings: Settings) -> Amounts:
         """Expected cost of `perform`."""
-        return expected_cost(settings)
+        return PRICE.of(settings)
 
     def _look(self, settings: Settings) -> list[float]:
         red, green, blue = (int(float(settings[led])) for led in LEDS)
@@ -203,7 +208,7 @@ class CLSLabLight:
             raise LinkError(f"{self._name} answered {text[:80]!r} to {line}, where nothing was expected; put the program of {PAGE} on it")
 
     def _read_sensor(self, astep: float, atime: float, gain: float) -> list[float]:
-        expected = expected_cost({**dict.fromkeys(LEDS, 0.0), "astep": astep, "atime": atime, "gain": gain}).seconds
+        expected = PRICE.of({**dict.fromkeys(LEDS, 0.0), "astep": astep, "atime": atime, "gain": gain}).seconds
         text = self._ask(f"read_sensor({astep:g}, {atime:g}, {gain:g})", 2 * expected + 3)
         return counts_in(text, min((atime + 1) * (astep + 1), COUNTER))
 

@@ -25,6 +25,7 @@ from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, St
 from frugaltwin.experiment import Measurement, Settings, Trial
 from frugaltwin.instruments import Reading
 from frugaltwin.plugins import Driver
+from frugaltwin.prices import Dose, Fixed, Price
 from frugaltwin.procedure import Dispense, Drain, Procedure, Read, Rinse
 from hardware.serial.ports import POLL_INTERVAL, Clock, Port, RealClock, open_port
 from hardware.serial.pumpbot_stand_in import PumpBotStandIn
@@ -35,6 +36,7 @@ from simulator.pumpbot_mixing import (
     OUTCOMES,
     PUMPS,
     RESIDUE,
+    SHORTEST,
     Imperfections,
     Pump,
     SimulatedCell,
@@ -156,13 +158,13 @@ class PumpBotMixer:
         self._run("drain", DRAINING)
         self._volume = 0.0
 
+    def dose(self, pump: str, volume: float | str) -> Dose:
+        that = self.pumps[pump]
+        return Dose(volume, that.slope, PRICES[pump] + WASTE, that.offset, PAUSE + EXCHANGE, SHORTEST, decimals=3)
+
     def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Amounts:
         if instruction in ("dispense", "rinse"):
-            seconds = self.pumps[pump].seconds(amount)
-            volume = self.pumps[pump].volume(seconds)
-            return (
-                Amounts(seconds=seconds + PAUSE + EXCHANGE, money=volume * (PRICES[pump] + WASTE), volume=volume) if seconds else Amounts()
-            )
+            return self.dose(pump, amount).amounts
         return Amounts(seconds={"mix": amount, "read": MEASURING + EXCHANGE, "drain": DRAINING + PAUSE + EXCHANGE}[instruction])
 
     def stop(self) -> None:
@@ -330,9 +332,12 @@ class PumpBot:
             raw[f"dosed_{name}"] = self._dosed(name, settings)
         return Measurement({f"{c}_counts": float(count) for c, count in reading.counts.items()}, self._cost_since_last(), raw)
 
+    def price(self) -> Price:
+        clean_up = Fixed(CLEAN_UP.estimate(self._mixer, {}), "first")
+        return Price.of_terms([clean_up, *ONE_COLOR.terms(self._mixer)])
+
     def estimate(self, settings: Settings) -> Amounts:
-        cost = ONE_COLOR.estimate(self._mixer, settings)
-        return cost if self._is_clean else CLEAN_UP.estimate(self._mixer, settings) + cost
+        return self.price().of(settings, performed=int(self._is_clean))
 
     def stop(self) -> None:
         self._mixer.stop()

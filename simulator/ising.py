@@ -16,6 +16,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
+from frugaltwin.prices import Fixed, Price
 from simulator.equations.ising_lattice import CRITICAL, Bytes, Floats, Lattices, Start, chance_up, needed_table, run
 from simulator.instruments.phase_lab import Labeling, check_lab
 from simulator.instruments.system_constants import Constant, constants_of
@@ -289,6 +290,10 @@ class Ising:
         """The same for many settings at once."""
         pairs = [(float(s["temperature"]), float(s["field"])) for s in settings]
         return [_named(e.magnetization, e.magnetization, e.energy, e.susceptibility) for e in expected(self.magnet, pairs)]
+
+    def price(self) -> Price:
+        """Price of the sweeps, the same everywhere."""
+        return Price((Fixed(self._cost),))
 
     def estimate(self, settings: Settings) -> Amounts:
         """The cost of `perform`."""

@@ -16,6 +16,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.experiment import Colorimetry, Discrete, Experiment, Measurement, Outcome, Settings, Trial
 from frugaltwin.laws import Additive, Exposure
+from frugaltwin.prices import Fixed, PerUnit, Price
 from simulator.instruments.sensors import AS7341_GAINS, AS7341_PASSES, AS7341_STEP_SECONDS, COUNTER
 
 CHANNELS = ("ch410", "ch440", "ch470", "ch510", "ch550", "ch583", "ch620", "ch670")
@@ -198,10 +199,13 @@ LIGHT_MIXING = Experiment(
 )
 
 
-def expected_cost(settings: Settings) -> Amounts:
-    """Expected cost of one measurement: two integrations and the overhead."""
-    _, _, _, atime, astep, _ = _registers(settings)
-    return Amounts(seconds=OVERHEAD + AS7341_PASSES * (atime + 1) * (astep + 1) * AS7341_STEP_SECONDS)
+PRICE = Price(
+    (
+        Fixed(Amounts(seconds=OVERHEAD)),
+        PerUnit(("atime", "astep"), Amounts(seconds=AS7341_PASSES * AS7341_STEP_SECONDS), offset=1.0),
+    )
+)
+"""Price of one measurement: the overhead and two integrations."""
 
 
 def measured(settings: Settings, shown: Sequence[float], cost: Amounts) -> Measurement:
@@ -341,9 +345,13 @@ class LightMixing:
         measured(settings, values, self.estimate(settings))  # refuses what a rig could not measure
         return dict(zip(CHANNELS, values, strict=True))
 
+    def price(self) -> Price:
+        """Price of two integrations and the overhead."""
+        return PRICE
+
     def estimate(self, settings: Settings) -> Amounts:
         """The cost of `perform`: two integrations and the overhead."""
-        return expected_cost(settings)
+        return PRICE.of(settings)
 
     def _errors(self, read: NDArray[np.float64], steps: float, gain: float) -> NDArray[np.float64]:
         draws = self._random.standard_normal((4, 8))

@@ -17,6 +17,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, Stopped, UnknownName
 from frugaltwin.experiment import Discrete, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
+from frugaltwin.prices import Fixed, Price
 from frugaltwin.tables import read_rows
 
 COORDINATION = {
@@ -238,6 +239,10 @@ class StructureMap:
     def truths(self, settings: Sequence[Settings]) -> list[Outcomes]:
         """The same for many settings."""
         return [self.truth(s) for s in settings]
+
+    def price(self) -> Price:
+        """Price of a sample, the same for all."""
+        return Price((Fixed(COST),))
 
     def estimate(self, settings: Settings) -> Amounts:
         """The same for every sample."""

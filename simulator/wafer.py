@@ -20,6 +20,7 @@ from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial, quantity
 from frugaltwin.instruments import Image, Probe
+from frugaltwin.prices import Fixed, Price, Travel
 from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
 from frugaltwin.tables import settings_array
 from simulator.instruments.phase_lab import Labeling, check_lab
@@ -339,10 +340,12 @@ class SimulatedProbe:
         spectrum: Floats = true + self.optics.deviation(dwell) * self._random.standard_normal(len(true))
         return spectrum
 
+    def travel(self, x: float | str, y: float | str) -> Travel:
+        return Travel(x, y, self.optics.speed, self.optics.settle, self._cost(1.0))
+
     def price(self, instruction: str, amount: float = 0.0, place: tuple[float, float] = (0.0, 0.0)) -> Amounts:
         if instruction == "move":
-            away = math.dist(place, self.place)
-            return self._cost(away / self.optics.speed + self.optics.settle if away else 0.0)
+            return Price((replace(self.travel(*place), start=self.place),)).of({})
         return self._cost({"scan": amount**2 * self.optics.pixel_seconds, "measure": amount}[instruction])
 
     def stop(self) -> None:
@@ -425,7 +428,7 @@ def inferred(spectrum: Floats, sigma: float) -> str:
 
 
 class Wafer:
-    """Maps a composition-spread wafer with any `Probe`. Satisfies `Driver` and `Estimates`."""
+    """Maps a composition-spread wafer with any `Probe`. Satisfies `Driver`, `Prices` and `Estimates`."""
 
     def __init__(self, probe: Probe, optics: Optics, look: Look = "spectrum", dwell: float | None = None) -> None:
         """The driver of a probe.
@@ -514,6 +517,12 @@ class Wafer:
         now = self._probe.spent
         cost, self._before = now - self._before, now
         return cost
+
+    def price(self) -> Price:
+        """Price of a look from where the head was left; the first overview takes the image, from where the head starts."""
+        if self._look == "overview":
+            return Price((Fixed(OVERVIEW.estimate(self._probe, {}), "first"),))
+        return Price.of_terms((self._spectrum if self._look == "spectrum" else ZOOM).terms(self._probe))
 
     def estimate(self, settings: Settings) -> Amounts:
         """Cost of `perform` from the present place of the head."""

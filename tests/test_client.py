@@ -39,7 +39,7 @@ from frugaltwin.errors import (
     StoreError,
     UnknownName,
 )
-from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, KnowsTruth, PerformsOnce, Resumes
+from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, KnowsTruth, PerformsOnce, Prices, Resumes
 from frugaltwin.store import CampaignRecord, Store, experiment_to_json
 from tests.conftest import command, events
 from tests.service_database import until
@@ -444,7 +444,7 @@ def remote(shared: ServeProcess) -> RemoteDriver:
 
 def test_a_rig_of_a_service_is_a_driver_that_knows_no_truth(shared: ServeProcess) -> None:
     driver = remote(shared)
-    for protocol in (Driver, Estimates, PerformsOnce, Fingerprints):
+    for protocol in (Driver, Prices, Estimates, PerformsOnce, Fingerprints):
         assert isinstance(driver, protocol)
     assert not isinstance(driver, KnowsTruth | Resumes)
     assert driver.experiment == catalog.make_driver("color-mixing").experiment
@@ -454,6 +454,9 @@ def test_a_rig_of_a_service_is_a_driver_that_knows_no_truth(shared: ServeProcess
         measurement = driver.perform(SETTINGS)
         assert list(driver.experiment.check_outcomes(measurement.outcomes)) == [o.name for o in driver.experiment.outcomes]
         assert 0 < measurement.cost.seconds <= driver.estimate(SETTINGS).seconds
+        price = driver.price()
+        assert price is not None
+        assert price([SETTINGS] * 441)["seconds"] == pytest.approx(driver.estimate(SETTINGS).seconds)
         driver.stop()
         with pytest.raises(Stopped):
             driver.perform(SETTINGS)

@@ -13,6 +13,7 @@ from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import Map
 from frugaltwin.instruments import Mixer, Reading
 from frugaltwin.plugins import KnowsDiagram
+from frugaltwin.prices import Dose
 from simulator.cloud_point import BOTTLES, TOTAL, CloudPoint, CloudPointTwin, cloud_point, dispersed, passed, scattering_efficiency, soluble
 from simulator.instruments.mixer import Imperfections, SimulatedMixer
 from simulator.instruments.sensors import make_sensor
@@ -309,6 +310,9 @@ class ScriptedMixer:
 
     def drain(self) -> None:
         self.told.append("drain")
+
+    def dose(self, pump: str, volume: float | str) -> Dose:
+        return Dose(volume, slope=0.5, money=0.01)
 
     def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Amounts:
         return Amounts(seconds=1.0)

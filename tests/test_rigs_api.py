@@ -18,6 +18,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.catalog import make_driver
 from frugaltwin.errors import InvalidInput, UnknownName
 from frugaltwin.experiment import Measurement
+from frugaltwin.prices import price_from_json
 from frugaltwin.store import experiment_from_json, experiment_to_json
 from tests.running_service import Running, running
 
@@ -60,6 +61,7 @@ def test_a_rig_says_what_it_can_be_asked_to_do(service: Running, admin: httpx.Cl
     experiment = experiment_from_json(found["experiment"])
     assert experiment == make_driver("color-mixing").experiment
     assert {p["name"]: (p["low"], p["high"], p["unit"]) for p in found["experiment"]["parameters"]}["red"] == (0.0, 1.0, "mL")
+    assert price_from_json(found["price"]) == make_driver("color-mixing").price()  # type: ignore[attr-defined]
     assert [rig["name"] for rig in admin.get("/v1/rigs").json()["items"]] == ["color-1", REAL]
     assert "mistyped" in refusal(admin.get("/v1/rigs/mistyped"), 404, "not-found")
 

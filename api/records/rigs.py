@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -21,7 +22,8 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.campaign import unconnected
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings
-from frugaltwin.plugins import Driver, Estimates
+from frugaltwin.plugins import Driver, Estimates, Prices
+from frugaltwin.prices import Price
 from frugaltwin.store import experiment_from_json, experiment_to_json
 
 _by_name = PreparedStatement(select(rig).where(rig.c.name == bindparam("which")))
@@ -45,8 +47,15 @@ class Rig:
     model: Driver
     """Made like the rig's driver and never connected: it names prices, where its parts are installed here."""
 
+    @cached_property
+    def price(self) -> Price | None:
+        """The price of its experiments; None where the driver names none."""
+        return self.model.price() if isinstance(self.model, Prices) else None
+
     def estimate(self, settings: Settings) -> Amounts:
         """The expected cost of checked settings; nothing where the driver names no prices."""
+        if self.price is not None:
+            return self.price.of(settings)
         return self.model.estimate(settings) if isinstance(self.model, Estimates) else Amounts()
 
 

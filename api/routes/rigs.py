@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -50,7 +51,12 @@ async def one(name: RigName, service: TheService, caller: TheCaller) -> Response
     """One rig: what it can be asked to do, its state, its queue, who is on it."""
     caller.check("read")
     now = service.database.now()
-    return shown(await service.database.read(lambda c: _view(c, now, caller, rigs.find(c, name))))
+
+    def found(connection: Connection) -> Rig:
+        rig, row = service.rigs.get(connection, name)
+        return replace(_view(connection, now, caller, row), price=rig.price)
+
+    return shown(await service.database.read(found))
 
 
 @router.post("/{name}/stop", responses=responses(403, 404, 503), response_model=Rig)

@@ -15,10 +15,11 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.client.fingerprint import digest, fingerprint
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, LinkError, Refused, RigFault, Stopped
 from frugaltwin.experiment import Experiment, Measurement, Settings
+from frugaltwin.prices import Price
 
 if TYPE_CHECKING:
     from frugaltwin.client.client import Client
-    from frugaltwin.client.resources import Submission
+    from frugaltwin.client.resources import Rig, Submission
     from frugaltwin.plugins import Attempt
 
 LOOK = 20.0
@@ -76,14 +77,26 @@ class RemoteDriver:
         return f"<RemoteDriver {self._client.url}/rigs/{self.name}>"
 
     @cached_property
+    def _rig(self) -> Rig:
+        with self._other_client(min(FIRST, self.outage)) as client:
+            return client.rig(self.name)
+
+    @property
     def experiment(self) -> Experiment:
-        """The rig's experiment; the service is asked once.
+        """The rig's experiment; the service is asked once, for this and for `price`.
 
         Raises:
             FrugalTwinError: The service did not answer.
         """
-        with self._other_client(min(FIRST, self.outage)) as client:
-            return client.rig(self.name).experiment
+        return self._rig.experiment
+
+    def price(self) -> Price | None:
+        """The price of the rig's experiments; None where its driver names none, or the service is of an older version.
+
+        Raises:
+            FrugalTwinError: The service did not answer.
+        """
+        return self._rig.price
 
     @property
     def fingerprint(self) -> str:

@@ -3,7 +3,7 @@
 import re
 
 from hardware.serial.ports import StandIn
-from simulator.light_mixing import LEDS, LightMixing, expected_cost
+from simulator.light_mixing import LEDS, PRICE, LightMixing
 
 PROMPT = ">>> "
 BANNER = 'MicroPython v1.19.1 on 2022-06-18; Raspberry Pi Pico W with RP2040\r\nType "help()" for more information.\r\n'
@@ -68,7 +68,7 @@ class Pico(StandIn):
         if found := READ_SENSOR.fullmatch(line):
             astep, atime, gain = map(float, found.groups())
             settings = dict(zip(LEDS, map(float, self.color), strict=True)) | {"atime": atime, "astep": astep, "gain": gain}
-            return expected_cost(settings).seconds, f"{[int(count) for count in self._twin.look(settings)]}\r\n"
+            return PRICE.of(settings).seconds, f"{[int(count) for count in self._twin.look(settings)]}\r\n"
         return USB, _traceback(f"NameError: name '{line.partition('(')[0]}' isn't defined") if line else ""
 
     @property

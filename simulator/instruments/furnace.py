@@ -1,13 +1,14 @@
-"""A furnace: ramps, soaking, and the prices of its experiments."""
+"""A furnace: ramps, soaking, and new samples, as terms of a price."""
 
 from dataclasses import dataclass
 
 from frugaltwin.amounts import Amounts
+from frugaltwin.prices import Change, Ramp
 
 ROOM_TEMPERATURE = 298.15  # K
 
 
-@dataclass
+@dataclass(frozen=True)
 class Furnace:
     """Heats and cools at a limited rate, and waits until the sample is at equilibrium.
 
@@ -24,20 +25,8 @@ class Furnace:
     """Cost of making and loading a new sample."""
     power: float = 0.3 / 3600
     """USD/s while it is on."""
-    temperature: float = ROOM_TEMPERATURE
-    """K, now."""
-    sample: tuple[float, ...] | None = None
-    """Composition of the sample in it."""
 
-    def price(self, sample: tuple[float, ...], temperature: float) -> Amounts:
-        """Cost of bringing this sample to equilibrium at this temperature."""
-        step = temperature - self.temperature
-        seconds = self.soak + (step / self.heating if step > 0 else -step / self.cooling)
-        cost = Amounts(seconds=seconds, money=seconds * self.power)
-        return cost if sample == self.sample else cost + self.exchange
-
-    def go(self, sample: tuple[float, ...], temperature: float) -> Amounts:
-        """Load this sample and bring it to this temperature."""
-        cost = self.price(sample, temperature)
-        self.sample, self.temperature = sample, temperature
-        return cost
+    def terms(self, sample: tuple[str, ...], temperature: str | float) -> tuple[Ramp, Change]:
+        """The price of bringing a sample to equilibrium: the parameters of its composition, and the one of its temperature, or K."""
+        second = Amounts(seconds=1.0, money=self.power)
+        return Ramp(temperature, ROOM_TEMPERATURE, self.heating, self.cooling, self.soak, second), Change(sample, self.exchange)

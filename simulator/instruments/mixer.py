@@ -16,6 +16,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.color import cie_table
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.instruments import Reading
+from frugaltwin.prices import Dose
 from simulator.instruments.dyed_water import DYED_WATER
 from simulator.instruments.liquids import Liquids
 from simulator.instruments.sensors import Sensor
@@ -24,6 +25,7 @@ Seed = int | tuple[int, ...]
 
 CELL_VOLUME = 8.0  # mL: what fits in before it spills
 RESIDUE = 0.3  # mL that a drained cell still holds
+SETTLE = 0.3  # s after every dose: relay and settling
 RATE = 1.6  # mL/s: what a 100 mL/min peristaltic pump delivers
 DRAIN_SECONDS = 6.0  # the drain is timed: it empties a full cell and then draws air
 
@@ -178,7 +180,7 @@ class SimulatedMixer:
     def dispense(self, pump: str, volume: float) -> None:
         self._begin(volume)
         delivered = self._cell.delivered(pump, volume)
-        self.clock += volume / self.liquids.bottles[pump].pump.rate + 0.3  # relay and settling
+        self.clock += volume / self.liquids.bottles[pump].pump.rate + SETTLE
         self.used[pump] += delivered
         self._cell.add(pump, delivered, self.clock)
 
@@ -194,7 +196,7 @@ class SimulatedMixer:
 
     def rinse(self, volume: float) -> None:
         self._begin(volume)
-        self.clock += volume / RATE + 0.3
+        self.clock += volume / RATE + SETTLE
         self.used["water"] += volume
         self._cell.volume += volume
 
@@ -203,9 +205,12 @@ class SimulatedMixer:
         self.clock += DRAIN_SECONDS
         self._cell.drain()
 
+    def dose(self, pump: str, volume: float | str) -> Dose:
+        return Dose(volume, 1 / RATE, self.liquids.money({pump: 1.0}), besides=SETTLE)
+
     def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Amounts:
         if instruction in ("dispense", "rinse"):
-            return Amounts(seconds=amount / RATE + 0.3, money=self.liquids.money({pump: amount}), volume=amount)
+            return self.dose(pump, amount).amounts
         seconds = {"mix": amount, "read": self.sensor.read_seconds, "drain": DRAIN_SECONDS}
         return Amounts(seconds=seconds[instruction])
 

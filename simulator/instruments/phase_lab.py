@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial
+from frugaltwin.prices import Fixed, Price
 from frugaltwin.tables import settings_array
 from simulator.instruments.furnace import Furnace
 from simulator.instruments.system_constants import checked_seed
@@ -72,7 +73,7 @@ class Instrument(Protocol):
 
 
 class PhaseLab(ABC):
-    """Twin of a lab that finds the phases of a sample. Satisfies `Driver`, `KnowsTruths`, `Estimates` and `Resumes`.
+    """Twin of a lab that finds the phases of a sample. Satisfies `Driver`, `KnowsTruths`, `Prices`, `Estimates` and `Resumes`.
 
     The outcomes are the label `phase`, then what the instrument reads.
     """
@@ -107,7 +108,9 @@ class PhaseLab(ABC):
         )
         self._instrument, self._fixed, self._seed = instrument, temperature, seed
         self._imperfections, self._labeling = imperfections, labeling
-        self._composition = tuple(p.name for p in parameters if p.name != "temperature")
+        composition = tuple(p.name for p in parameters if p.name != "temperature")
+        ramp_and_exchange = Furnace().terms(composition, "temperature" if temperature is None else temperature)
+        self._price = Price((*ramp_and_exchange, Fixed(instrument.cost)))
         self._stop = threading.Event()
         self._begin((seed,))
 
@@ -118,7 +121,7 @@ class PhaseLab(ABC):
     def _begin(self, seed: tuple[int, ...]) -> None:
         """A cold furnace and fresh random numbers."""
         self._random = np.random.default_rng(seed)
-        self._furnace = Furnace()
+        self._last: Settings | None = None
         self._base_line: float | Floats = 0.0
         self._stop.set()  # until somebody connects
 
@@ -139,8 +142,7 @@ class PhaseLab(ABC):
         """
         if self._stop.is_set():
             raise Stopped("the furnace was stopped, or it is not connected")
-        sample, temperature = self._sample(settings)
-        cost = self._furnace.go(sample, temperature) + self._instrument.cost
+        cost, self._last = self.estimate(settings), settings
         try:
             (state,) = self.states(settings_array(self.experiment, [settings]))
         except DriverError as error:
@@ -167,9 +169,13 @@ class PhaseLab(ABC):
         signals = self._instrument.signal(states)
         return [self._named(state.label, signal) for state, signal in zip(states, signals, strict=True)]
 
+    def price(self) -> Price:
+        """Price of a sample: the ramp, the exchange where it is a new one, and the reading."""
+        return self._price
+
     def estimate(self, settings: Settings) -> Amounts:
         """Cost of `perform` from the present state of the furnace."""
-        return self._furnace.price(*self._sample(settings)) + self._instrument.cost
+        return self._price.of(settings, self._last)
 
     def stop(self) -> None:
         """Switch the furnace off; the next `perform` raises `Stopped` until the lab is entered again."""
@@ -178,10 +184,6 @@ class PhaseLab(ABC):
     def __exit__(self, *failure: object) -> None:
         """Switch the furnace off."""
         self._stop.set()
-
-    def _sample(self, settings: Settings) -> tuple[tuple[float, ...], float]:
-        temperature = self._fixed if self._fixed is not None else float(settings["temperature"])
-        return tuple(float(settings[name]) for name in self._composition), temperature
 
     def _named(self, label: str, signal: Floats) -> Outcomes:
         return {"phase": label} | dict(zip((o.name for o in self._instrument.outcomes), signal.tolist(), strict=True))

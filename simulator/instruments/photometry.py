@@ -13,6 +13,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, RigFault
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings
 from frugaltwin.instruments import Mixer, Reading
+from frugaltwin.prices import Fixed, Price
 from frugaltwin.procedure import Procedure
 
 
@@ -33,7 +34,7 @@ class Workflow:
 
 
 class Photometer(ABC):
-    """Reads mixtures on any `Mixer`. Satisfies `Driver` and `Estimates`."""
+    """Reads mixtures on any `Mixer`. Satisfies `Driver`, `Prices` and `Estimates`."""
 
     def __init__(self, mixer: Mixer, experiment: Experiment, workflow: Workflow) -> None:
         self.experiment = experiment
@@ -68,12 +69,15 @@ class Photometer(ABC):
             raise
         return Measurement(outcomes, self._cost_since_last(), raw)
 
-    def estimate(self, settings: Settings) -> Amounts:
+    def price(self) -> Price:
         workflow = self._workflow
-        cost = workflow.sample.estimate(self._mixer, settings)
-        if not self._is_connected:
-            return workflow.prime.estimate(self._mixer, {}) + workflow.reference.estimate(self._mixer, {}) + cost
-        return workflow.reference.estimate(self._mixer, {}) + cost if self._is_reference_due else cost
+        prime, reference = (steps.estimate(self._mixer, {}) for steps in (workflow.prime, workflow.reference))
+        looks = Fixed(prime + reference, "first"), Fixed(reference, workflow.reference_every)
+        return Price.of_terms([*looks, *workflow.sample.terms(self._mixer)])
+
+    def estimate(self, settings: Settings) -> Amounts:
+        performed = self._performed or 1 if self._is_connected else 0  # on connecting, the tubes were filled
+        return self.price().of(settings, performed=performed)
 
     def stop(self) -> None:
         self._mixer.stop()

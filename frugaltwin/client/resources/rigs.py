@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from frugaltwin.client.resources.experiment_schema import EXPERIMENT, ExperimentAsJson
+from frugaltwin.client.resources.price_schema import PRICE, PriceAsJson
 from frugaltwin.client.resources.schema import CONFIG, one_of
 from frugaltwin.experiment import Experiment
+from frugaltwin.prices import Price
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,8 @@ class Rig:
     """whether you may submit to it; a real rig needs the instructor's approval"""
     experiment: Annotated[Experiment, ExperimentAsJson(), EXPERIMENT]
     """what can be asked of it: send one value for each of `parameters`, in its unit, such that all `constraints` hold"""
+    price: Annotated[Price | None, PriceAsJson(), PRICE] = None
+    """the price of an experiment, so that you can price hundreds without asking; nothing in a list, and where its driver names none"""
     queued: int = 0
     """experiments that wait for it"""
     eta_s: float = 0.0
