@@ -22,7 +22,7 @@ RESOURCES = (
     "rigs",
     "work",
     "campaigns",
-    "preferences",
+    "entries",
     "me",
     "tokens",
     "join_codes",

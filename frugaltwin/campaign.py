@@ -440,18 +440,18 @@ class Campaign:
             self._note(log, entry)
             return self.trials[entry.number - 1]
 
-    def _proposed(self, log: Log) -> list[Logged]:
+    def _proposed(self, log: Log) -> list[Proposal]:
         """The proposals since the last trial that are under way: what to try next is chosen already."""
-        return [x for x in log.proposals(self.driver.experiment) if x.after == log.last]
+        return log.proposals(self.driver.experiment, since=log.last)
 
     def _state(self, log: Log) -> State:
-        pending = [x.entry.settings for x in log.proposals(self.driver.experiment) if isinstance(x.entry, Proposal)]
+        pending = [proposal.settings for proposal in log.proposals(self.driver.experiment)]
         left, price = self.budget.left(log.performed), self.driver.price() if isinstance(self.driver, Prices) else None
         return State(self.goal, tuple(log.trials), tuple(pending), log.rejections, log.preferences, left, price)
 
     def _suggestions(self, log: Log, count: int = 1) -> list[Suggestion]:
         """The next suggestions: those that were proposed since the last trial, then new ones."""
-        known = [Suggestion(x.entry.settings, x.entry.why) for x in self._proposed(log) if isinstance(x.entry, Proposal)]
+        known = [Suggestion(proposal.settings, proposal.why) for proposal in self._proposed(log)]
         more = self.strategy.suggest(self._state(log), count - len(known)) if count > len(known) else []
         return [self._checked(s) for s in (*known[:count], *more)]
 

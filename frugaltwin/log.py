@@ -140,12 +140,20 @@ class Log:
         """The number of the last trial; 0 before the first."""
         return self.performed[-1].number if self.performed else 0
 
-    def proposals(self, experiment: Experiment) -> list[Logged]:
+    @property
+    def size(self) -> tuple[int, int]:
+        """The number of trials and of entries: another one says that there is news."""
+        return len(self.performed), len(self.entries)
+
+    def proposals(self, experiment: Experiment, since: int = 0) -> list[Proposal]:
         """The proposals that are under way, oldest first.
 
         A proposal ends when its settings are told, approved or rejected. A person who performs something similar ends the nearest one, so
         that proposals do not pile up. A correction or a preference ends those made since the last trial, because the next suggestion is
         made from what is known then.
+
+        Args:
+            since: Only those that were made after so many trials or more.
         """
         found: list[Logged] = []
         trials = list(self.performed)
@@ -162,7 +170,7 @@ class Log:
                 found = [x for x in found if x.after != logged.after]
         for trial in trials:
             _end(found, experiment, trial.settings, is_near_enough=trial.source == "told")
-        return found
+        return [x.entry for x in found if isinstance(x.entry, Proposal) and x.after >= since]
 
     def amendment(self, experiment: Experiment, number: int, outcomes: Mapping[str, object], why: str) -> Amendment:
         """The amendment of some outcomes of a trial; the others stay as they are.
@@ -173,7 +181,7 @@ class Log:
         """
         if not outcomes:
             raise InvalidInput(f"say which outcomes of trial {number} were wrong, and what they should be", field="outcomes")
-        measurement = self._known(number).measurement
+        measurement = self._correctable(number, why).measurement
         return Amendment(number, experiment.check_outcomes({**(measurement.outcomes if measurement else {}), **outcomes}), why)
 
     def check(self, entry: Entry) -> None:
@@ -183,19 +191,22 @@ class Log:
             InvalidInput: It names a trial that does not exist, was retracted or has no reading, or says no reason.
         """
         if isinstance(entry, Retraction | Amendment):
-            if not entry.why.strip():
-                raise InvalidInput(f"say why trial {entry.number} is wrong; the reason is kept with it", field="why")
-            trial = self._known(entry.number)
-            if trial.is_retracted:
-                assert trial.correction is not None
-                text = f"trial {entry.number} was retracted ({trial.correction.why}), which is final; tell its settings and outcomes again"
-                raise InvalidInput(text, field="number")
+            self._correctable(entry.number, entry.why)
         elif isinstance(entry, Preference):
             if entry.better == entry.worse:
                 raise InvalidInput(f"trial {entry.better} cannot be better than itself; name two different trials", field="worse")
             for field, number in (("better", entry.better), ("worse", entry.worse)):
                 if self._known(number).measurement is None:
                     raise InvalidInput(f"trial {number} has no reading; compare two that have", field=field)
+
+    def _correctable(self, number: int, why: str) -> Trial:
+        if not why.strip():
+            raise InvalidInput(f"say why trial {number} is wrong; the reason is kept with it", field="why")
+        trial = self._known(number)
+        if trial.is_retracted and trial.correction is not None:
+            text = f"trial {number} was retracted ({trial.correction.why}), which is final; tell its settings and outcomes again"
+            raise InvalidInput(text, field="number")
+        return trial
 
     def _known(self, number: int) -> Trial:
         found = next((t for t in self.trials if t.number == number), None)

@@ -272,7 +272,7 @@ def test_suggestions_wait_for_a_person_who_approves_edits_or_rejects_them(lab: L
     assert tried(ann, identity)[0]["experiment"]["settings"] == first["settings"]
     assert "no suggestion for trial 1" in judged(ann, identity, 409, trial=1, decision="approve")["detail"]  # sent twice
 
-    judged(ann, identity, trial=2, decision="reject")
+    judged(ann, identity, trial=2, decision="reject", why="too red")
     other = until(lambda: (now := seen(ann, identity)["proposal"]) and now["settings"] != second["settings"] and now)
     assert other["trial"] == 2
     act(ann, identity, "pause")
@@ -289,6 +289,28 @@ def test_suggestions_wait_for_a_person_who_approves_edits_or_rejects_them(lab: L
     in_state(ann, identity, "ended")
     assert [t["trial"] for t in tried(ann, identity)] == [1, 2, 3]
     assert tried(ann, identity)[1]["experiment"]["settings"] == own
+    log = ann.get(f"/v1/campaigns/{identity}/entries").json()["items"]
+    assert [e["kind"] for e in log] == ["proposal", "approval", "proposal", "rejection", "proposal", "approval", "proposal", "approval"]
+    assert [e["settings"] for e in log[:4]] == [first["settings"], first["settings"], second["settings"], second["settings"]]
+    assert (log[3]["why"], log[3]["by"], log[5]["settings"]) == ("too red", lab.people["Ann"], own)
+
+
+def test_a_suggestion_that_waits_is_chosen_anew_after_a_correction_or_a_rejection(lab: Lab, ann: httpx.Client) -> None:
+    lab.work()
+    identity = started(ann, approve=True, budget={"runs": 3}, strategy={"name": "bayesian", "options": {"starts": 1}})
+    in_state(ann, identity, "waiting")
+    judged(ann, identity, trial=1, decision="approve")
+    waiting = until(lambda: seen(ann, identity)["proposal"])
+    for words in (
+        {"kind": "amendment", "number": 1, "outcomes": {"t_415": 0.125}, "why": "a typing mistake"},
+        {"kind": "rejection", "settings": waiting["settings"], "why": "too red"},
+    ):
+        before = [e["id"] for e in ann.get(f"/v1/campaigns/{identity}/entries", params={"kind": "proposal"}).json()["items"]]
+        assert ann.post(f"/v1/campaigns/{identity}/entries", json=words).status_code == 201
+        until(lambda: seen(ann, identity)["proposal"])
+        after = [e["id"] for e in ann.get(f"/v1/campaigns/{identity}/entries", params={"kind": "proposal"}).json()["items"]]
+        assert len(after) == len(before) + 1
+    assert seen(ann, identity)["proposal"]["settings"] != waiting["settings"]
 
 
 def test_a_campaign_whose_trials_all_fail_waits_for_a_person_and_counts_anew_after_that(lab: Lab, ann: httpx.Client) -> None:
@@ -364,10 +386,11 @@ def test_anothers_campaign_answers_exactly_like_a_missing_one(lab: Lab, ann: htt
     bob = user(str(ann.base_url), lab.token("Bob"), lab.stack)
     settings = tried(ann, identity)[0]["experiment"]["settings"]
     requests: list[tuple[str, str, Json | None]] = [
-        ("GET", "", None), ("GET", "/trials", None), ("GET", "/recommendation", None), ("GET", "/preferences", None),
+        ("GET", "", None), ("GET", "/trials", None), ("GET", "/recommendation", None), ("GET", "/entries", None),
         *[("GET", f"/export?format={form}", None) for form in ("csv", "json", "parquet", "svg")],
         ("POST", "/actions", {"action": "stop"}), ("POST", "/proposal", {"trial": 1, "decision": "approve"}),
-        ("POST", "/preferences", {"better": 1, "worse": 2}),
+        ("POST", "/entries", {"kind": "preference", "better": 1, "worse": 2}),
+        ("POST", "/entries", {"kind": "retraction", "number": 1, "why": "x"}),
     ]  # fmt: skip
     missing = "c_" + "0" * 20
     for method, path, body in requests:
@@ -415,22 +438,59 @@ def test_experiments_of_a_program_are_kept_together_in_a_campaign_of_its_own(lab
     assert "is ended" in refused(submit(trial=6), 409)
 
 
-def test_a_person_says_which_of_two_trials_is_better(lab: Lab, ann: httpx.Client) -> None:
+def test_what_a_person_says_is_kept_in_the_log_and_respected(lab: Lab, ann: httpx.Client) -> None:
     lab.work()
     identity = started(ann, budget={"runs": 3})
     in_state(ann, identity, "ended")
-    where = f"/v1/campaigns/{identity}/preferences"
-    for better, worse in ((2, 1), (2, 3)):
-        assert ann.post(where, json={"better": better, "worse": worse}).status_code == 201
+    where, best = f"/v1/campaigns/{identity}/entries", seen(ann, identity)["best"]
+    measured = [t["experiment"]["outcomes"] for t in tried(ann, identity)]
+    other = next(k for k in (1, 2, 3) if k != best["trial"])
+    before = ann.get(f"/v1/campaigns/{identity}/recommendation").json()
+
+    def say(**words: Any) -> Any:
+        return ann.post(where, json=words)
+
+    assert say(kind="preference", better=1, worse=2, why="clearer").status_code == 201
+    assert say(kind="amendment", number=other, outcomes={"t_415": 0.125}, why="a typing mistake").status_code == 201
+    retracted = ann.post(where, json={"kind": "retraction", "number": best["trial"], "why": "a bubble"}, headers={"Idempotency-Key": "r"})
+    again = ann.post(where, json={"kind": "retraction", "number": best["trial"], "why": "a bubble"}, headers={"Idempotency-Key": "r"})
+    assert (retracted.status_code, again.json()) == (201, retracted.json())
+    assert retracted.json()["by"] == lab.people["Ann"]
+    for words, sentence in (
+        ({"kind": "retraction", "number": best["trial"], "why": "x"}, "which is final"),
+        ({"kind": "amendment", "number": best["trial"], "outcomes": {"t_415": 0.1}, "why": "x"}, "which is final"),
+        ({"kind": "retraction", "number": 9, "why": "x"}, "there is no trial 9: they go from 1 to 3"),
+        ({"kind": "retraction", "number": other}, "say why"),
+        ({"kind": "retraction", "number": other, "better": 1, "why": "x"}, "takes number, besides why"),
+        ({"kind": "amendment", "number": other, "outcomes": {"t_4": 0.1}, "why": "x"}, "t_4 unknown"),
+        ({"kind": "preference", "better": other, "worse": best["trial"]}, "has no reading"),
+        ({"kind": "preference", "better": 1, "worse": 1}, "two different"),
+    ):
+        assert sentence in refused(say(**words), 422)
+    found = {t["trial"]: t for t in tried(ann, identity)}
+    assert (found[best["trial"]]["score"], found[best["trial"]]["correction"]["kind"]) == (None, "retracted")
+    assert found[other]["correction"] == {
+        "kind": "amended", "why": "a typing mistake", "outcomes": measured[other - 1] | {"t_415": 0.125}
+    }  # fmt: skip
+    assert [t["experiment"]["outcomes"] for t in found.values()] == measured
+    assert seen(ann, identity)["best"]["trial"] != best["trial"]
+    assert ann.get(f"/v1/campaigns/{identity}/recommendation").json() != before
+    kinds = [e["kind"] for e in ann.get(where).json()["items"]]
+    assert kinds == ["preference", "amendment", "retraction"]
     first = ann.get(where, params={"limit": 1}).json()
-    second = ann.get(where, params={"limit": 1, "cursor": first["next"]}).json()
-    assert [(p["better"], p["worse"], p["by"]) for p in first["items"] + second["items"]] == [
-        (2, 1, lab.people["Ann"]),
-        (2, 3, lab.people["Ann"]),
-    ]
-    assert second["next"] is None
-    assert "has no reading" in refused(ann.post(where, json={"better": 1, "worse": 9}), 422)
-    assert "two different" in refused(ann.post(where, json={"better": 1, "worse": 1}), 422)
+    rest = ann.get(where, params={"cursor": first["next"]}).json()
+    assert ([e["kind"] for e in first["items"] + rest["items"]], rest["next"]) == (kinds, None)
+    assert [e["number"] for e in ann.get(where, params={"kind": "retraction"}).json()["items"]] == [best["trial"]]
+    told = [e["kind"] for e in ann.get("/v1/events", params={"campaign": identity, "limit": 200}).json()["items"]]
+    assert {"campaign.preferred", "campaign.amended", "campaign.retracted"} <= set(told)
+    export = ann.get(f"/v1/campaigns/{identity}/export", params={"format": "json"}).json()
+    assert export["trials"][best["trial"] - 1]["correction"] == "retracted: a bubble"
+    assert export["trials"][best["trial"] - 1]["original"] == measured[best["trial"] - 1]
+    assert [e["kind"] for e in export["entries"]] == kinds
+    _, token = lab.database.write_now(lambda c, now: tokens.add_token(c, now, lab.people["Ann"], ["read"]))
+    reads = user(str(ann.base_url), token, lab.stack)
+    assert reads.get(where).status_code == 200
+    assert reads.post(where, json={"kind": "retraction", "number": other, "why": "x"}).status_code == 403
 
 
 def test_a_campaign_is_taken_home_with_the_provenance_of_every_trial(lab: Lab, ann: httpx.Client) -> None:

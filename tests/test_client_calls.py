@@ -63,7 +63,8 @@ WORDS: dict[str, list[tuple[Any, ...]]] = {
     "approve": [("r", "u_1"), ("r", "u_1", False)], "approvals": [("r",)], "submit": [("r", {})], "price": [("r", {})],
     "experiment": [("x_1",)], "wait": [("x_1",)], "abort": [("x_1",)], "start_campaign": [("n", "r")], "campaign": [("c_1",)],
     "trials": [("c_1",)], "act": [("c_1", "stop")], "judge": [("c_1", 1, "approve")], "prefer": [("c_1", 1, 2)],
-    "preferences": [("c_1",)], "recommendation": [("c_1",)], "export": [("c_1", "x.csv")], "ask": [("GET", "/v1/rigs")],
+    "retract": [("c_1", 1, "x")], "amend": [("c_1", 1, {"y": 1.0}, "x")], "reject": [("c_1", {"x": 1.0})],
+    "entries": [("c_1",)], "recommendation": [("c_1",)], "export": [("c_1", "x.csv")], "ask": [("GET", "/v1/rigs")],
 }  # fmt: skip
 
 
@@ -113,9 +114,17 @@ def test_a_student_judges_compares_and_takes_a_campaign_home(ada: Client, tmp_pa
     ]
     assert ada.campaigns("paused") == []
     assert ada.trials(ended.id)[0].experiment.settings == SETTINGS
-    said = ada.prefer(ended.id, 2, 1)
-    assert (said.better, said.worse, said.by) == (2, 1, ended.person)
-    assert ada.preferences(ended.id) == [said]
+    said = ada.prefer(ended.id, 2, 1, "clearer")
+    assert (said.better, said.worse, said.why, said.by) == (2, 1, "clearer", ended.person)
+    assert ada.entries(ended.id, "preference") == [said]
+    assert [e.kind for e in ada.entries(ended.id)] == ["proposal", "approval", "proposal", "approval", "preference"]
+    amended = ada.amend(ended.id, 2, {"t_415": 0.25}, "a typing mistake")
+    assert amended.outcomes == {**(ada.trials(ended.id)[1].experiment.outcomes or {}), "t_415": 0.25}
+    assert ada.retract(ended.id, 1, "a bubble").number == 1
+    assert ada.reject(ended.id, SETTINGS, "we have no red").settings == SETTINGS
+    corrections = [t.correction for t in ada.trials(ended.id)]
+    assert [c and (c.kind, c.why) for c in corrections] == [("retracted", "a bubble"), ("amended", "a typing mistake")]
+    ended = ada.campaign(ended.id)
     found = ada.recommendation(ended.id)
     assert ended.best is not None
     assert (found.settings, found.by, found.n_trials) == (ended.best.experiment.settings, "best reading", 2)

@@ -60,7 +60,7 @@ def log(*entries: tuple[int, Entry], trials: Sequence[Trial] = TRIALS) -> Log:
 
 
 def under_way(that: Log) -> list[Settings]:
-    return [x.entry.settings for x in that.proposals(BAKING) if isinstance(x.entry, Proposal)]
+    return [proposal.settings for proposal in that.proposals(BAKING)]
 
 
 class Baker:

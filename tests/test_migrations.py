@@ -12,17 +12,19 @@ from typing import Any
 import httpx
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.command import upgrade as alembic_upgrade
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from api import maintenance
+from api import maintenance, migrations
 from api.migrations import newest, upgrade
-from api.records import fair_queue, ledger
+from api.records import campaign_log, campaigns, fair_queue, ledger
 from api.records.database import Database, engine_of
 from api.records.tables import tables
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput, MissingPart, StoreError
 from frugaltwin.experiment import Measurement
+from frugaltwin.log import Preference, Proposal, Rejection
 from tests.conftest import Cli, command, events
 from tests.service_database import PostgresServer, client, new_person, new_rig, new_token, report_one, submit, until
 
@@ -124,6 +126,44 @@ def test_a_stored_database_of_a_released_schema_comes_up_to_date_and_works(path:
     before = database.read_now(lambda c: ledger.balance(c, ada))["runs"]
     submit(database, ada)
     assert database.read_now(lambda c: ledger.balance(c, ada))["runs"] == (before or 0) - 1
+    database.close()
+
+
+def test_what_people_said_before_there_was_a_log_is_in_it_afterwards(empty_url: str) -> None:
+    config, engine = migrations._config(), engine_of(empty_url)
+    on_rig = "'color-1', 'server', '{}', '{}'"
+    judged = {"trial": 3, "settings": {"red": 0.5}, "rejected": [{"red": 0.1}, {"red": 0.2}]}
+    with engine.connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        alembic_upgrade(config, "0001")
+        for words in (
+            "insert into person values ('u_1', 'Ada', 'student', 1.0)",
+            "insert into rig values ('color-1', 'color-mixing', '{}', false, '{}', 'open', null, null, 0.0, 1.0)",
+            f"insert into campaign values ('c_1', 'u_1', 'reef', {on_rig}, 'waiting', null, :judged, 0, null, null, 7.5, 1)",
+            f"insert into campaign values ('c_2', 'u_1', 'only', {on_rig}, 'running', null, :rejected, 0, null, null, 8.5, 2)",
+            "insert into event values (1, 'u_1', 'color-1', 'c_1', null, 'campaign.preferred', :preferred, 9.5)",
+        ):
+            said = {
+                "judged": json.dumps(judged),
+                "rejected": json.dumps({"rejected": [{"red": 0.9}]}),
+                "preferred": json.dumps({"better": 2, "worse": 1, "by": "u_1"}),
+            }
+            connection.execute(text(words), {k: v for k, v in said.items() if f":{k}" in words})
+    engine.dispose()
+    assert upgrade(empty_url) == ("0001", newest())
+    database = Database(empty_url)
+    ada = database.read_now(lambda c: campaigns.named(c, "u_1", "reef"))
+    only = database.read_now(lambda c: campaigns.named(c, "u_1", "only"))
+    assert ada is not None
+    assert only is not None
+    assert (ada.proposal, only.proposal) == ({"trial": 3, "settings": {"red": 0.5}}, {})
+    entries = campaign_log.logged(database.read_now(lambda c: campaign_log.entries_of(c, "c_1")))
+    first, second = ({"red": 0.1}, {"red": 0.2})
+    assert [x.entry for x in entries] == [
+        Preference(2, 1), Proposal(first), Rejection(first), Proposal(second), Rejection(second), Proposal({"red": 0.5})
+    ]  # fmt: skip
+    others = database.read_now(lambda c: campaign_log.entries_of(c, "c_2"))
+    assert [(e.kind, e.by, e.at) for e in others] == [("proposal", "u_1", 8.5), ("rejection", "u_1", 8.5)]
     database.close()
 
 
@@ -295,6 +335,13 @@ def test_a_kept_service_shows_what_was_stored_and_its_campaigns_go_on(kept_servi
     kept_service.post("/v1/experiments", json=order).raise_for_status()
     until(lambda: len(ended("judged")) == 1 and len(ended(client_mode)) == len(own["trials"]) + 1)
     assert ended(client_mode)[-1]["trial"] == len(own["trials"]) + 1
+    kinds = [e["kind"] for e in of("judged", "/entries")["items"]]
+    assert kinds[kinds.index("approval") - 1] == "proposal"  # which waited when there was no log yet
+    before = of("reef", "/trials")["items"][0]
+    retraction = {"kind": "retraction", "number": 1, "why": "a bubble"}
+    kept_service.post(f"/v1/campaigns/{SAID['campaigns']['reef']['id']}/entries", json=retraction).raise_for_status()
+    after = of("reef", "/trials")["items"][0]
+    assert (after["score"], after["experiment"]) == (None, before["experiment"])
 
 
 def store(folder: Path) -> Path:

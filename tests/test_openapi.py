@@ -138,7 +138,7 @@ def test_whoever_has_only_the_document_is_told_everything() -> None:
 NOT_DONE = {
     "/v1/join": (401, "this code is unknown"),
     "/v1/campaigns/{identity}/proposal": (409, "no suggestion for trial 1"),
-    "/v1/campaigns/{identity}/preferences": (422, "has no reading"),
+    "/v1/campaigns/{identity}/entries": (422, "there is no trial 7"),
 }
 
 

@@ -17,7 +17,11 @@ from frugaltwin.experiment import Measurement
 from tests.service_database import SETTINGS, ServiceProcess, client, new_person, new_rig, new_token, report_one
 
 KINDS = {"experiments": "x", "campaigns": "c", "tokens": "t"}
-BODIES = {"actions": {"action": "pause"}, "proposal": {"trial": 1, "decision": "approve"}, "preferences": {"better": 1, "worse": 2}}
+BODIES = {
+    "actions": {"action": "pause"},
+    "proposal": {"trial": 1, "decision": "approve"},
+    "entries": {"kind": "preference", "better": 1, "worse": 2},
+}
 ROUTES = sorted(
     (method, path)
     for path, methods in create_app(Settings()).openapi()["paths"].items()

@@ -11,16 +11,17 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from api.errors import Conflict
-from api.records import campaigns, fair_queue, people, rigs, tokens
+from api.records import campaign_log, campaigns, fair_queue, people, rigs, tokens
 from api.records.campaign_trials import trials_of
 from api.records.campaigns import CLIENT, ENDED, PAUSED, RUNNING, WAITING
 from api.records.fair_queue import Order
 from api.records.people import Caller
 from api.records.rigs import Rig, Rigs
-from api.records.rows import CampaignRow, RigRow
+from api.records.rows import CampaignRow, EntryRow, RigRow
 from frugaltwin.budget import Budget
 from frugaltwin.errors import CampaignError, InvalidInput, in_words
 from frugaltwin.experiment import Settings
+from frugaltwin.log import Approval, Rejection
 from frugaltwin.spec import BudgetSpec
 
 Limits = Mapping[str, Any]
@@ -143,13 +144,15 @@ def act(connection: Connection, now: float, caller: Caller, identity: str, actio
 
 
 def judge(
-    connection: Connection, now: float, known: Rigs, caller: Caller, identity: str, trial: int, decision: str, edited: Settings | None
-) -> CampaignRow:
+    connection: Connection, now: float, known: Rigs, caller: Caller, identity: str, trial: int, decision: str, edited: Settings | None,
+    why: str = "",
+) -> CampaignRow:  # fmt: skip
     """Approve, reject or edit the proposal of a campaign.
 
     Args:
         trial: The number of the proposal: a judgment that comes twice is not taken for the next one.
         edited: The settings to try in its place, for edit.
+        why: The reason, for reject.
 
     Raises:
         NotFound: The caller has no such campaign.
@@ -166,14 +169,24 @@ def judge(
     if (edited is None) == (decision == "edit"):
         raise InvalidInput("settings come with the decision edit, and only with it; add them, or leave them out")
     if decision == "reject":
-        rejected = [*proposal.get("rejected", []), proposal["settings"]]
-        return campaigns.turn(connection, now, row, RUNNING, None, proposal_json=json.dumps({"rejected": rejected}))
+        turn_down(connection, now, row, Rejection(proposal["settings"], why), caller.person)
+        return campaigns.find(connection, identity)
     settings = edited if edited is not None else proposal["settings"]
     rig, _ = known.get(connection, row.rig)
-    price = rig.estimate(rig.experiment.check(settings))
+    checked = rig.experiment.check(settings)
+    price = rig.estimate(checked)
     if reason := Budget(**row.words["budget"]).exhausted(trials_of(connection, row), price):
         raise CampaignError(f"the campaign cannot pay for that ({reason}); extend it, or choose something cheaper")
-    return submit_trial(connection, now, known, row, settings)
+    campaign_log.add(connection, now, row, Approval(checked, caller.person), trial - 1, caller.person)
+    return submit_trial(connection, now, known, row, checked)
+
+
+def turn_down(connection: Connection, now: float, row: CampaignRow, rejection: Rejection, by: str) -> EntryRow:
+    """Note that settings are not wanted; if they are the suggestion that waits, something else is suggested."""
+    kept = campaign_log.add(connection, now, row, rejection, campaigns.n_trials(connection, row.id), by)
+    if row.proposal.get("settings") == rejection.settings:
+        campaigns.choose_again(connection, now, row)
+    return kept
 
 
 def submit_trial(connection: Connection, now: float, known: Rigs, row: CampaignRow, settings: Settings) -> CampaignRow:

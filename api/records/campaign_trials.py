@@ -11,14 +11,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from api.records import campaigns, fair_queue
-from api.records.rows import CampaignRow, ExperimentRow
+from api.records import campaign_log, campaigns, fair_queue
+from api.records.rows import CampaignRow, EntryRow, ExperimentRow
 from frugaltwin import catalog
 from frugaltwin.amounts import Amounts
 from frugaltwin.campaign import OfflineDriver, sensible
 from frugaltwin.errors import OutOfBounds
 from frugaltwin.experiment import Experiment, Measurement, Trial, total
 from frugaltwin.goals import Goal
+from frugaltwin.log import Log
 from frugaltwin.store import experiment_from_json
 
 
@@ -59,16 +60,24 @@ def goal_for(row: CampaignRow) -> Goal:
     return goal_of(row.words["goal"], row.experiment_json)
 
 
+def log_of(connection: Connection, row: CampaignRow) -> Log:
+    """A campaign's log: its trials that have ended, and what was said."""
+    return _log(row, campaigns.rows_of(connection, row.id), campaign_log.entries_of(connection, row.id))
+
+
 def trials_of(connection: Connection, row: CampaignRow) -> list[Trial]:
-    """A campaign's trials that have ended, in their order."""
-    return _ended(campaigns.rows_of(connection, row.id), goal_for(row))
+    """A campaign's trials that have ended, in their order, as they stand after corrections."""
+    return log_of(connection, row).trials
 
 
-def score_of(row: CampaignRow, of: ExperimentRow) -> float | None:
-    """The score of an experiment by its campaign's goal; None where there is no reading, or the goal has no score."""
-    goal = goal_for(row)
-    trial = trial_of(of, goal)
-    return goal.score_of_trial(trial) if trial else None
+def standing(row: CampaignRow, rows: Sequence[ExperimentRow], entries: Sequence[EntryRow]) -> dict[int, Trial]:
+    """Trials of a campaign that have ended, as they stand after corrections, by their numbers.
+
+    Args:
+        rows: Their experiments.
+        entries: All of the campaign's.
+    """
+    return {trial.number: trial for trial in _log(row, rows, entries).trials}
 
 
 @dataclass(frozen=True)
@@ -86,14 +95,15 @@ class Summary:
 def summary(connection: Connection, row: CampaignRow) -> Summary:
     """The best trial of a campaign, and the cost of all."""
     rows, goal = campaigns.rows_of(connection, row.id), goal_for(row)
-    ended = _ended(rows, goal)
+    ended = _log(row, rows, campaign_log.entries_of(connection, row.id)).trials
     best = goal.best(ended)
     row_of_best = next((x for x in rows if best and x.trial == best[0].number), None)
     return Summary(goal.title, goal.unit, row_of_best, total(ended))
 
 
-def _ended(rows: Sequence[ExperimentRow], goal: Goal) -> list[Trial]:
-    return [trial for x in rows if (trial := trial_of(x, goal))]
+def _log(row: CampaignRow, rows: Sequence[ExperimentRow], entries: Sequence[EntryRow]) -> Log:
+    goal = goal_for(row)
+    return Log([trial for x in rows if (trial := trial_of(x, goal))], campaign_log.logged(entries))
 
 
 def _cost(row: ExperimentRow, result: Mapping[str, Any]) -> Amounts:

@@ -137,6 +137,13 @@ def stop(connection: Connection, now: float, row: CampaignRow, why: str) -> Camp
     return turn(connection, now, row, ENDED, why, proposal_json=None)
 
 
+def choose_again(connection: Connection, now: float, row: CampaignRow) -> CampaignRow:
+    """Take back what waits for a person, because it was chosen from what is known otherwise now."""
+    if not row.proposal:
+        return row
+    return turn(connection, now, row, RUNNING if row.state == WAITING else row.state, row.reason, proposal_json=None)
+
+
 def n_trials(connection: Connection, identity: str) -> int:
     """The number of a campaign's last trial, open or not; 0 when there is none."""
     return int(connection.execute(_last, {"which": identity}).scalar_one() or 0)

@@ -128,7 +128,7 @@ class CampaignRow:
 
     @property
     def proposal(self) -> dict[str, Any]:
-        """The suggestion that waits for a person (`trial`, `settings`), if there is one, and the `rejected` settings."""
+        """The suggestion that waits for a person (`trial`, `settings`); empty when there is none."""
         found: dict[str, Any] = json.loads(self.proposal_json or "{}")
         return found
 
@@ -189,6 +189,25 @@ class LeasedRow(ExperimentRow):
 
     lease: str
     lease_until: float
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """An entry of a campaign's log."""
+
+    id: int
+    campaign: str
+    after: int
+    kind: str
+    body_json: str
+    by: str
+    at: float
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """The entry, as `frugaltwin.log` writes it."""
+        found: Mapping[str, Any] = json.loads(self.body_json)
+        return found
 
 
 @dataclass(frozen=True)

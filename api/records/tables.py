@@ -108,7 +108,7 @@ campaign = Table(
     Column("experiment_json", Text, nullable=False),  # what its rig could be asked when it was started
     Column("state", String(8), nullable=False),  # running, paused, waiting (for a person), ended
     Column("reason", Text),  # why it is not running
-    Column("proposal_json", Text),  # what waits for a person, and what a person did not want
+    Column("proposal_json", Text),  # what waits for a person
     Column("n_before", Integer, nullable=False),  # trials when a person last let it go on: failures count from there
     Column("thinker", String(32)),  # which process is choosing what to try next, until when
     Column("thinker_until", Float),
@@ -150,6 +150,18 @@ experiment = Table(
         "experiment_lease", "lease_until", sqlite_where=text("lease_until is not null"), postgresql_where=text("lease_until is not null")
     ),
     Index("experiment_waits", "person", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
+)
+entry = Table(  # a campaign's log beside its trials: only ever added to
+    "entry",
+    tables,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("campaign", ForeignKey("campaign.id"), nullable=False),
+    Column("after", Integer, nullable=False),  # number of the last trial before it
+    Column("kind", String(12), nullable=False),  # preference, rejection, proposal, approval, retraction, amendment
+    Column("body_json", Text, nullable=False),
+    Column("by", String(32), nullable=False),
+    Column("at", Float, nullable=False),
+    Index("entry_of", "campaign", "id"),
 )
 event = Table(
     "event",

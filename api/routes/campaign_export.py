@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from starlette.responses import Response
 
-from api.records.campaign_trials import goal_for, trial_of
-from api.records.rows import CampaignRow, ExperimentRow
+from api.records.campaign_trials import goal_for, standing
+from api.records.rows import CampaignRow, EntryRow, ExperimentRow
 from frugaltwin.errors import MissingPart
 from frugaltwin.tables import format_rows, trial_columns, trial_rows
 
@@ -35,12 +35,13 @@ ORIGIN = ("campaign", "strategy", "seed", "experiment", "state", "rig", "created
 """The columns that follow those of `trial_rows`; the last two hold JSON."""
 
 
-def table(form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], whole: str) -> str | bytes:
+def table(form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], entries: Sequence[EntryRow], whole: str) -> str | bytes:
     """The trials that have ended.
 
     Args:
         row: The campaign's.
         rows: Its experiments'.
+        entries: Its log's.
         whole: The campaign as the API shows it, in JSON.
 
     Raises:
@@ -49,10 +50,12 @@ def table(form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], whole: st
     words, goal = row.words, goal_for(row)
     # A comparison of campaigns puts many of these tables together.
     origin = {"campaign": row.name, "strategy": (words["strategy"] or {}).get("name"), "seed": words["seed"]}
-    ended = [(x, t) for x in rows if (t := trial_of(x, goal))]
+    trials = standing(row, rows, entries)
+    ended = [(x, t) for x in rows if (t := trials.get(x.trial or 0))]
     cells = trial_rows(goal.experiment, [t for _, t in ended], goal.score_of_trial)
     for cell, (x, t) in zip(cells, ended, strict=True):
-        raw = dict(t.measurement.raw) if t.measurement else {}
+        measured = t.performed.measurement
+        raw = dict(measured.raw) if measured else {}
         cell.update(origin)
         cell |= {"experiment": x.id, "state": x.state, "rig": x.rig, "created_at": x.created_at, "started_at": x.started_at}
         cell |= {"raw": json.dumps(raw), "provenance": x.provenance_json or "{}"}
@@ -60,8 +63,10 @@ def table(form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], whole: st
     if form == "csv":
         return format_rows(names, cells)
     if form == "json":
-        trials = [cell | {k: json.loads(cell[k]) for k in ("raw", "provenance")} for cell in cells]
-        return json.dumps({"campaign": json.loads(whole), "trials": trials}, ensure_ascii=False, allow_nan=False)
+        said = [{"id": e.id, "after": e.after, "by": e.by, "at": e.at, **e.body} for e in entries]
+        whole_trials = [cell | {k: json.loads(cell[k] or "null") for k in ("raw", "provenance", "original")} for cell in cells]
+        body = {"campaign": json.loads(whole), "trials": whole_trials, "entries": said}
+        return json.dumps(body, ensure_ascii=False, allow_nan=False)
     return _parquet(names, cells)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -10,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api.records import campaign_actions, campaign_trials, campaigns
+from api.records import campaign_actions, campaign_log, campaign_trials, campaigns
 from api.records.experiments import Look
-from api.records.rows import CampaignRow, ExperimentRow
+from api.records.rows import CampaignRow, EntryRow, ExperimentRow
 from api.routes import campaign_export
 from api.routes.dependencies import Key, Made, TheCaller, TheService, as_json, once, shown
 from api.routes.experiments import view
@@ -22,7 +23,8 @@ from api.routes.problems import responses
 from api.workers import strategy_processes
 from api.workers.campaign_runner import description_of, question_for
 from frugaltwin.catalog import KINDS, names, summary
-from frugaltwin.client.resources import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation
+from frugaltwin.client.resources import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation, TrialCorrection
+from frugaltwin.experiment import Trial
 from frugaltwin.spec import BudgetSpec, Choice, StopSpec
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -30,6 +32,7 @@ router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 CampaignState = Literal["running", "waiting", "paused", "ended"]
 Mode = Literal["server", "client"]
 Values = dict[Annotated[str, Field(max_length=80)], float | Annotated[str, Field(max_length=80)]]
+Why = Annotated[str, Field(max_length=500)]
 Identity = Annotated[str, Path(max_length=40, description="the campaign's id")]
 _LISTED = {kind: " ".join(f"`{name}`: {summary(kind, name)}" for name in names(kind)) for kind in KINDS}
 
@@ -109,6 +112,7 @@ class Judgment(BaseModel):
         description="approve: it is performed. edit: what you send as `settings` is. reject: something else is suggested"
     )
     settings: Values | None = Field(None, max_length=100, description="what to try in its place, for edit")
+    why: Why = Field("", description="the reason, for reject; it is kept")
 
 
 class Addressed(BaseModel):
@@ -188,7 +192,8 @@ async def trials(
     def read(connection: Connection) -> TrialPage:
         row = campaigns.find(connection, identity, caller)
         rows, following = campaigns.rows_page(connection, identity, limit, cursor)
-        return TrialPage.model_construct(items=[_trial(row, of) for of in rows], next=following)
+        items = _trials(row, rows, campaign_log.entries_of(connection, identity))
+        return TrialPage.model_construct(items=items, next=following)
 
     return shown(await service.database.read(read))
 
@@ -200,10 +205,10 @@ async def recommendation(identity: Identity, service: TheService, caller: TheCal
     question = await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller)))
     with service.rate_limit.waiting(caller):
         settings, has_model = await service.strategies.ask_once(
-            ("recommend", identity, len(question.trials)), caller.person, strategy_processes.recommend, question
+            ("recommend", identity, *question.log.size), caller.person, strategy_processes.recommend, question
         )
     by = "model" if has_model else "best reading"
-    return shown(Recommendation(settings=settings, by=by, n_trials=len(question.trials)))
+    return shown(Recommendation(settings=settings, by=by, n_trials=len(question.log.performed)))
 
 
 @router.post("/{identity}/actions", responses=responses(403, 404, 409, 413, 503), response_model=ListedCampaign)
@@ -224,7 +229,7 @@ async def judge(identity: Identity, body: Judgment, service: TheService, caller:
     """Say what becomes of the suggestion that waits for a person."""
 
     def change(connection: Connection, now: float) -> ListedCampaign:
-        row = campaign_actions.judge(connection, now, service.rigs, caller, identity, body.trial, body.decision, body.settings)
+        row = campaign_actions.judge(connection, now, service.rigs, caller, identity, body.trial, body.decision, body.settings, body.why)
         return _listed(connection, row)
 
     return shown(await service.database.write(change))
@@ -243,16 +248,17 @@ async def export(
         question = await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller)))
         with service.rate_limit.waiting(caller):
             body: str | bytes = await service.strategies.ask_once(
-                ("picture", identity, len(question.trials)), caller.person, strategy_processes.picture, question
+                ("picture", identity, *question.log.size), caller.person, strategy_processes.picture, question
             )
         return campaign_export.response(form, question.name, body)
 
-    def read(connection: Connection) -> tuple[CampaignRow, list[ExperimentRow], CampaignStatus]:
+    def read(connection: Connection) -> tuple[CampaignRow, list[ExperimentRow], list[EntryRow], CampaignStatus]:
         row = campaigns.find(connection, identity, caller)
-        return row, campaigns.rows_of(connection, identity), _status(connection, row)
+        rows, entries = campaigns.rows_of(connection, identity), campaign_log.entries_of(connection, identity)
+        return row, rows, entries, _status(connection, row)
 
-    row, rows, whole = await service.database.read(read)
-    body = await asyncio.to_thread(campaign_export.table, form, row, rows, as_json(whole))
+    row, rows, entries, whole = await service.database.read(read)
+    body = await asyncio.to_thread(campaign_export.table, form, row, rows, entries, as_json(whole))
     return campaign_export.response(form, row.name, body)
 
 
@@ -271,10 +277,24 @@ def _fields(connection: Connection, row: CampaignRow) -> dict[str, Any]:
 
 def _status(connection: Connection, row: CampaignRow) -> CampaignStatus:
     found = campaign_trials.summary(connection, row)
-    best = _trial(row, found.best) if found.best else None
+    best = _trials(row, [found.best], campaign_log.entries_of(connection, row.id))[0] if found.best else None
     return CampaignStatus(**_fields(connection, row), title=found.title, unit=found.unit, best=best, spent=vars(found.spent))
 
 
-def _trial(row: CampaignRow, of: ExperimentRow) -> CampaignTrial:
-    assert of.trial is not None
-    return CampaignTrial(trial=of.trial, score=campaign_trials.score_of(row, of), experiment=view(Look(of)))
+def _trials(row: CampaignRow, rows: Sequence[ExperimentRow], entries: Sequence[EntryRow]) -> list[CampaignTrial]:
+    standing, goal = campaign_trials.standing(row, rows, entries), campaign_trials.goal_for(row)
+
+    def shown(of: ExperimentRow) -> CampaignTrial:
+        assert of.trial is not None
+        trial = standing.get(of.trial)
+        score = goal.score_of_trial(trial) if trial else None
+        return CampaignTrial(trial=of.trial, score=score, experiment=view(Look(of)), correction=_correction(trial))
+
+    return [shown(of) for of in rows]
+
+
+def _correction(trial: Trial | None) -> TrialCorrection | None:
+    if trial is None or trial.correction is None:
+        return None
+    outcomes = trial.measurement.outcomes if trial.measurement else None
+    return TrialCorrection(kind="retracted" if trial.is_retracted else "amended", why=trial.correction.why, outcomes=outcomes)

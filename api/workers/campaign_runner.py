@@ -11,16 +11,15 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from api.news import News
-from api.records import campaigns
+from api.records import campaign_log, campaigns
 from api.records.campaign_actions import submit_trial
-from api.records.campaign_trials import experiment_of, trials_of
+from api.records.campaign_trials import experiment_of, log_of
 from api.records.campaigns import ENDED, PAUSED, WAITING
 from api.records.database import Database
 from api.records.rigs import Rig, Rigs
@@ -28,7 +27,7 @@ from api.records.rows import CampaignRow
 from api.workers import strategy_processes
 from api.workers.strategy_processes import Decision, Question, RigDescription, StrategyProcesses, Turns
 from frugaltwin.errors import FrugalTwinError, StoreError
-from frugaltwin.experiment import Trial
+from frugaltwin.log import Log, Proposal
 
 PACE = 0.05
 """s between two looks at the campaigns at least, however much is committed."""
@@ -96,18 +95,18 @@ class CampaignRunner:
         if row is None:
             return
         rig, _ = await database.read(lambda c: self._rigs.get(c, row.rig))
-        trials = await database.read(lambda c: trials_of(c, row))
-        decision = await self._decision(row, rig, trials)
-        await database.write(lambda c, now: follow(c, now, self._rigs, identity, self._name, len(trials), decision))
+        log = await database.read(lambda c: log_of(c, row))
+        decision = await self._decision(row, rig, log)
+        await database.write(lambda c, now: follow(c, now, self._rigs, identity, self._name, log, decision))
 
-    async def _decision(self, row: CampaignRow, rig: Rig, trials: list[Trial]) -> Decision:
+    async def _decision(self, row: CampaignRow, rig: Rig, log: Log) -> Decision:
+        trials = log.trials
         if rig.experiment != experiment_of(row.experiment_json):
             return Decision(None, f"the rig {row.rig} takes other experiments than when this campaign was started; start another")
         if len(trials) > row.n_before and trials[-1].source == "stopped":
             return Decision(None, f"trial {len(trials)} was aborted: {trials[-1].error}; resume to go on", needs_person=True)
-        rejected = row.proposal.get("rejected", [])
         try:
-            return await self._strategies.ask(row.person, strategy_processes.decide, question_of(row, rig, trials), row.n_before, rejected)
+            return await self._strategies.ask(row.person, strategy_processes.decide, question_of(row, rig, log), row.n_before)
         except FrugalTwinError as error:
             return Decision(None, str(error), needs_person=True)
         except Exception as error:  # of a strategy, in numbers that nobody has seen before
@@ -117,18 +116,20 @@ class CampaignRunner:
 
 
 def follow(
-    connection: Connection, now: float, rigs: Rigs, identity: str, thinker: str, n_known: int, decision: Decision
+    connection: Connection, now: float, rigs: Rigs, identity: str, thinker: str, known: Log, decision: Decision
 ) -> None:  # fmt: skip
-    """Do what was decided after `n_known` trials, if that is still what the campaign waits for."""
-    row = campaigns.unchanged(connection, identity, n_known)
-    if row is None:
+    """Do what was decided from what was known, if that is still all that is known."""
+    row = campaigns.unchanged(connection, identity, known.last)
+    if row is None or len(campaign_log.entries_of(connection, identity)) != len(known.entries):
         campaigns.release(connection, identity, thinker)
         return
     settings = decision.settings
     if settings is None:
         campaigns.turn(connection, now, row, PAUSED if decision.needs_person else ENDED, decision.reason, thinker=None)
     elif row.words["approve"]:
-        proposal = row.proposal | {"trial": n_known + 1, "settings": dict(settings)}
+        proposal = {"trial": known.last + 1, "settings": dict(settings)}
+        if all(known_one.settings != settings for known_one in known.proposals(experiment_of(row.experiment_json))):
+            campaign_log.add(connection, now, row, Proposal(dict(settings), decision.why), known.last, row.person)
         campaigns.turn(connection, now, row, WAITING, None, proposal_json=json.dumps(proposal), thinker=None)
     else:
         try:
@@ -139,17 +140,16 @@ def follow(
 
 def question_for(connection: Connection, rigs: Rigs, row: CampaignRow) -> Question:
     """A campaign with its trials as they are now, for a strategy process."""
-    return question_of(row, rigs.get(connection, row.rig)[0], trials_of(connection, row))
+    return question_of(row, rigs.get(connection, row.rig)[0], log_of(connection, row))
 
 
-def question_of(row: CampaignRow, rig: Rig, trials: Sequence[Trial]) -> Question:
+def question_of(row: CampaignRow, rig: Rig, log: Log) -> Question:
     """A campaign for a strategy process."""
     words = row.words
     if row.mode == campaigns.CLIENT:  # its strategy is its owner's, and may not be known here
         words["strategy"] = None
     # A program may leave numbers out, or have several trials under way.
-    known = [replace(trial, number=number) for number, trial in enumerate(trials, start=1)]
-    return Question(row.name, description_of(rig, row.experiment_json), words, known)
+    return Question(row.name, description_of(rig, row.experiment_json), words, log.renumbered)
 
 
 def description_of(rig: Rig, experiment_json: str) -> RigDescription:

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
@@ -26,7 +26,8 @@ from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
     from frugaltwin.campaign import Campaign
-    from frugaltwin.experiment import Experiment, Settings, Trial
+    from frugaltwin.experiment import Experiment, Settings
+    from frugaltwin.log import Log
     from frugaltwin.plugins import Driver
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class Question:
     rig: RigDescription
     words: Mapping[str, Any]
     """Goal, strategy, seed, budget and stop rule, understood before."""
-    trials: Sequence[Trial] = ()
+    log: Log
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,11 @@ class Decision:
 
     settings: Settings | None
     reason: str | None = None
+    """Why there is none."""
     needs_person: bool = False
     """Whether it could go on once somebody has looked after the rig."""
+    why: str = ""
+    """The strategy's reason for the settings."""
 
 
 class Turns:
@@ -190,20 +194,16 @@ def understood_goal(rig: RigDescription, goal: str | None, seed: int) -> dict[st
     return {"goal": catalog.make_goal(goal or catalog.default_goal(driver), driver, seed).text}
 
 
-def decide(question: Question, n_before: int, rejected: Sequence[Settings]) -> Decision:
+def decide(question: Question, n_before: int) -> Decision:
     """The next trial of a campaign.
 
     Args:
         n_before: Trials whose failures a person has seen.
-        rejected: Suggestions that a person did not want: what is suggested keeps away from them.
     """
-    from frugaltwin.log import Logged, Rejection
-
     campaign = _campaign(question)
-    for settings in rejected:
-        campaign.store.append_entry(question.name, Logged(Rejection(settings), len(question.trials)))
-    suggestion = campaign.decide(n_before)
-    return Decision(suggestion.settings if suggestion else None, campaign.stopped_because, campaign.is_failing)
+    if (suggestion := campaign.decide(n_before)) is None:
+        return Decision(None, campaign.stopped_because, campaign.is_failing)
+    return Decision(suggestion.settings, why=suggestion.why)
 
 
 def recommend(question: Question) -> tuple[Settings | None, bool]:
@@ -250,8 +250,10 @@ def _campaign(question: Question) -> Campaign:
     strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
     store = Store(":memory:")
     store.create(CampaignRecord(question.name, "", {}))
-    for trial in question.trials:
+    for trial in question.log.performed:
         store.append(question.name, trial)
+    for logged in question.log.entries:
+        store.append_entry(question.name, logged)
     stop = StopRule(words["stop"]["score"]) if words["stop"] else None
     kept = {"driver": {"name": question.rig.driver, "options": {}}, "goal": goal.text, "strategy": chosen, "seed": seed}
     return Campaign(question.name, _driver(question.rig), goal, strategy, store, Budget(**words["budget"]), stop, kept)

@@ -9,7 +9,7 @@ from typing import Any
 
 from frugaltwin.client.class_calls import ClassCalls
 from frugaltwin.client.protocol import Call, Pause, Steps, amounts, given, part
-from frugaltwin.client.resources import CampaignStatus, CampaignTrial, Joined, Preference, Quote, Recommendation, Rig, Submission
+from frugaltwin.client.resources import CampaignStatus, CampaignTrial, Joined, LogEntry, Quote, Recommendation, Rig, Submission
 from frugaltwin.client.token_file import check_none_is_kept, checked_token, keep_token
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings
@@ -235,38 +235,73 @@ class LabCalls(ClassCalls):
         """
         return (yield from self._all(CampaignTrial, f"/v1/campaigns/{part(identity)}/trials"))
 
-    def judge(self, identity: str, trial: int, decision: str, settings: Settings | None = None) -> Steps[CampaignStatus]:
+    def judge(
+        self, identity: str, trial: int, decision: str, settings: Settings | None = None, why: str | None = None
+    ) -> Steps[CampaignStatus]:
         """Decide on the suggestion that waits for you: ``approve``, ``reject``, or ``edit`` it.
 
         Args:
             trial: Number of its trial, from the campaign's `proposal`: a decision sent twice is not taken for the next suggestion.
             settings: The settings to try in its place, for ``edit``.
+            why: The reason, for ``reject``; it is kept.
 
         Raises:
             InvalidInput: The rig does not allow these settings, or they do not belong to this decision.
             Refused: No such suggestion waits, or the campaign cannot pay for it.
             UnknownName: You have no such campaign.
         """
-        body = given(trial=trial, decision=decision, settings=None if settings is None else dict(settings))
+        body = given(trial=trial, decision=decision, settings=None if settings is None else dict(settings), why=why)
         return (yield from self._understood(CampaignStatus, Call("POST", f"/v1/campaigns/{part(identity)}/proposal", body)))
 
-    def prefer(self, identity: str, better: int, worse: int) -> Steps[Preference]:
+    def retract(self, identity: str, number: int, why: str) -> Steps[LogEntry]:
+        """Say that the reading of a campaign's trial does not count, and why. What was measured is kept; this is final.
+
+        Raises:
+            InvalidInput: There is no such trial, it was retracted before, or there is no reason.
+            UnknownName: You have no such campaign.
+        """
+        return (yield from self._say(identity, kind="retraction", number=number, why=why))
+
+    def amend(self, identity: str, number: int, outcomes: Settings, why: str) -> Steps[LogEntry]:
+        """Say what outcomes of a campaign's trial should have been, and why. What was measured is kept; the last amendment counts.
+
+        Args:
+            outcomes: Those that were wrong; the others stay.
+
+        Raises:
+            InvalidInput: There is no such trial, it was retracted, the outcomes are impossible, or there is no reason.
+            UnknownName: You have no such campaign.
+        """
+        return (yield from self._say(identity, kind="amendment", number=number, outcomes=dict(outcomes), why=why))
+
+    def prefer(self, identity: str, better: int, worse: int, why: str = "") -> Steps[LogEntry]:
         """Prefer one of two trials to the other. The preference is kept with the campaign.
 
         Raises:
             InvalidInput: One of them has no reading.
             UnknownName: You have no such campaign.
         """
-        body = {"better": better, "worse": worse}
-        return (yield from self._understood(Preference, Call.once(f"/v1/campaigns/{part(identity)}/preferences", body)))
+        return (yield from self._say(identity, kind="preference", better=better, worse=worse, why=why))
 
-    def preferences(self, identity: str) -> Steps[list[Preference]]:
-        """The preferences of people between a campaign's trials, oldest first.
+    def reject(self, identity: str, settings: Settings, why: str = "") -> Steps[LogEntry]:
+        """Turn settings down: they are not suggested again before the next trial.
+
+        Raises:
+            InvalidInput: The rig does not allow these settings.
+            UnknownName: You have no such campaign.
+        """
+        return (yield from self._say(identity, kind="rejection", settings=dict(settings), why=why))
+
+    def entries(self, identity: str, kind: str | None = None) -> Steps[list[LogEntry]]:
+        """The log of a campaign beside its trials: what was proposed and what people said, oldest first.
+
+        Args:
+            kind: Only ``preference``, ``rejection``, ``proposal``, ``approval``, ``retraction`` or ``amendment``.
 
         Raises:
             UnknownName: You have no such campaign.
         """
-        return (yield from self._all(Preference, f"/v1/campaigns/{part(identity)}/preferences"))
+        return (yield from self._all(LogEntry, f"/v1/campaigns/{part(identity)}/entries", kind=kind))
 
     def recommendation(self, identity: str) -> Steps[Recommendation]:
         """The settings that a campaign recommends, by its trials so far.
@@ -299,6 +334,9 @@ class LabCalls(ClassCalls):
         except OSError as error:
             raise InvalidInput(f"cannot write {file}: {error.strerror}") from error
         return file
+
+    def _say(self, identity: str, **words: Any) -> Steps[LogEntry]:
+        return (yield from self._understood(LogEntry, Call.once(f"/v1/campaigns/{part(identity)}/entries", words)))
 
     def _experiment(self, identity: str, wait: float) -> Steps[Submission]:
         call = Call("GET", f"/v1/experiments/{part(identity)}", headers=_patient(wait), wait=wait)

@@ -133,13 +133,13 @@ class ServiceProtocol:
         """The answer to a call as an object of a class."""
         return understood(kind, (yield from self._ask(call)), self.url)
 
-    def _page(self, kind: type[T], path: str, **query: str | None) -> Steps[tuple[list[T], str | None]]:
+    def _page(self, kind: type[T], path: str, /, **query: str | None) -> Steps[tuple[list[T], str | None]]:
         """A page of a list and the cursor of the next page; None at the end."""
         body = yield from self._ask(Call("GET", path, query=given(**query)))
         page = body if isinstance(body, dict) else {}
         return understood(list[kind], page.get("items"), self.url), page.get("next")  # type: ignore[valid-type]
 
-    def _all(self, kind: type[T], path: str, **query: str | None) -> Steps[list[T]]:
+    def _all(self, kind: type[T], path: str, /, **query: str | None) -> Steps[list[T]]:
         """All of a list, page by page."""
         found: list[T] = []
         cursor: str | None = None

@@ -5,12 +5,12 @@ from it stands in `Field`, because pydantic reads the sentences of one class onl
 field with a default may be missing in the answer of an older one.
 """
 
-from frugaltwin.client.resources.campaigns import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation
+from frugaltwin.client.resources.campaigns import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation, TrialCorrection
+from frugaltwin.client.resources.entries import LogEntry
 from frugaltwin.client.resources.events import Event
 from frugaltwin.client.resources.experiments import ENDS, Quote, Submission
 from frugaltwin.client.resources.join_codes import Code, ListedCode
 from frugaltwin.client.resources.people import Account, Entry, Joined, Me, Person
-from frugaltwin.client.resources.preferences import Preference
 from frugaltwin.client.resources.rigs import Rig, Running
 from frugaltwin.client.resources.tokens import ListedToken, Token
 
@@ -26,13 +26,14 @@ __all__ = [
     "ListedCampaign",
     "ListedCode",
     "ListedToken",
+    "LogEntry",
     "Me",
     "Person",
-    "Preference",
     "Quote",
     "Recommendation",
     "Rig",
     "Running",
     "Submission",
     "Token",
+    "TrialCorrection",
 ]

@@ -80,6 +80,20 @@ class ListedCampaign:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialCorrection:
+    """A person's correction of a trial. What was measured stays in its experiment."""
+
+    __pydantic_config__ = CONFIG
+
+    kind: Annotated[str, one_of("retracted", "amended")]
+    """retracted: its reading does not count. amended: other outcomes do"""
+    why: str
+    """the reason"""
+    outcomes: Values | None = None
+    """the outcomes that count, if any do"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CampaignTrial:
     """A trial with its score."""
 
@@ -90,7 +104,9 @@ class CampaignTrial:
     score: float | None = None
     """by the campaign's goal; nothing where there is no reading, or the goal has no score"""
     experiment: Submission
-    """the experiment that it is"""
+    """the experiment that it is, as it was performed"""
+    correction: TrialCorrection | None = None
+    """what a person corrected; `score` respects it"""
 
 
 @dataclass(frozen=True, kw_only=True)
