@@ -30,7 +30,10 @@ class State:
     left: Amounts | None = None
     """The rest of the budget, infinity where there is no limit; None where nobody said it."""
     price: Price | None = None
-    """The price of settings as the next experiment; None where nobody can say it."""
+    """The price of settings as the next experiment; None where nobody can say it.
+
+    ``state.price(settings, state.trials[-1].settings, len(state.trials))`` are their amounts by kind, [n].
+    """
 
     @property
     def experiment(self) -> Experiment:

@@ -37,6 +37,9 @@ def it_measures_every_outcome_with_a_cost_and_leaves_no_truth_in_it(plugin: Plug
             expected = [o.name for o in driver.experiment.outcomes]
             plugin.require(list(checked) == expected, f"it measured {list(checked)} in place of {expected}")
             plugin.require(min(vars(measurement.cost).values()) >= 0, f"a measurement has the negative cost {measurement.cost}")
+            plugin.require(
+                measurement.cost.runs == 0, "a measurement counts runs in its cost; leave them to the campaign, which counts trials"
+            )
             told = [key for key in measurement.raw if "truth" in key or "target" in key]
             plugin.require(not told, f"raw of a measurement holds {', '.join(told)}, which a rig cannot know")
             color = set(color_of(driver.experiment, settings, checked))
