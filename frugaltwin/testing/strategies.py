@@ -13,6 +13,7 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import (
     Categorical,
     Continuous,
+    Correction,
     Discrete,
     Experiment,
     LinearConstraint,
@@ -264,6 +265,20 @@ def it_does_not_ask_for_the_same_failure_for_ever(plugin: Plugin) -> None:
     plugin.require(n_failed <= 5, f"{n_failed} of its last 7 suggestions failed in a corner where all before had failed")
 
 
+def a_retracted_reading_counts_for_nothing(plugin: Plugin) -> None:
+    """The next suggestion is the same, whatever was read in a trial that a person retracted."""
+    experiment = Experiment("corner", (A, B), (Outcome("y"),))
+    goal = goal_of(plugin, experiment)
+    history = [Trial(k, {"a": 0.1 * k, "b": 1 - 0.1 * k}, Measurement({"y": 0.1 * (k - 4) ** 2})) for k in range(1, 8)]
+
+    def after(reading: float) -> list[Settings]:
+        performed = replace(history[2], measurement=Measurement({"y": reading}))
+        retracted = replace(performed, measurement=None, correction=Correction("a typing mistake", performed))
+        return suggested(plugin.make(), goal, [*history[:2], retracted, *history[3:]])
+
+    plugin.require(after(1e3) == after(-1e3), "a reading that was retracted decides what it suggests")
+
+
 def a_different_seed_gives_different_settings(plugin: Plugin) -> None:
     """The first suggestion depends on the seed, where it has one."""
     if plugin.has_seed:
@@ -296,6 +311,7 @@ STRATEGY_PROMISES: tuple[Promise, ...] = (
     constraints_that_nothing_satisfies_are_refused,
     thousands_of_candidates_of_any_scale_are_searched,
     it_does_not_ask_for_the_same_failure_for_ever,
+    a_retracted_reading_counts_for_nothing,
     a_different_seed_gives_different_settings,
     its_data_sheet_names_its_options,
 )
