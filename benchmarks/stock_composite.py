@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from frugaltwin.experiment import measured
-from frugaltwin.goals import scored
+from frugaltwin.goals.suitable import single
 from frugaltwin.state import State, Suggestion
 from frugaltwin.tables import outcomes_array
 
@@ -26,7 +26,7 @@ class StockComposite:
     seed: int = 0
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
-        experiment, goal, history = state.experiment, scored(state.goal, "stock-composite"), state.trials
+        experiment, goal, history = state.experiment, single(state.goal, "stock-composite"), state.trials
         from botorch.acquisition.logei import qLogNoisyExpectedImprovement
         from botorch.acquisition.objective import GenericMCObjective
         from botorch.fit import fit_gpytorch_mll

@@ -37,7 +37,7 @@ from .experiment import (
     Settings,
     Trial,
 )
-from .goals import Goal, Map, MatchColor, Maximize, Minimize, ScoredGoal
+from .goals import Column, Combined, Goal, Map, MatchColor, Maximize, Minimize, Objective, Requirement
 from .instruments import Image, Mixer, Probe, Reading
 from .laws import Additive, BeerLambert, Exposure, KubelkaMunk, Law
 from .log import Amendment, Approval, Log, Preference, Proposal, Rejection, Retraction
@@ -79,6 +79,8 @@ __all__ = [
     "Change",
     "Client",
     "Colorimetry",
+    "Column",
+    "Combined",
     "Constraint",
     "Continuous",
     "Correction",
@@ -120,6 +122,7 @@ __all__ = [
     "Mixer",
     "MixtureSum",
     "Move",
+    "Objective",
     "OutOfBounds",
     "Outcome",
     "Outcomes",
@@ -143,12 +146,12 @@ __all__ = [
     "Refused",
     "Rejection",
     "RemoteDriver",
+    "Requirement",
     "Resumes",
     "Retraction",
     "RigFault",
     "Rinse",
     "Scan",
-    "ScoredGoal",
     "Section",
     "Settings",
     "ShadowedPackage",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Trial, quantity, total
-from frugaltwin.goals import Goal, ScoredGoal
+from frugaltwin.goals import Goal
 
 IDLE = 10
 """Number of trials in a row without any limited cost, after which the budget is found to be endless."""
@@ -72,6 +72,6 @@ class StopRule:
     def reason(self, goal: Goal, trials: list[Trial]) -> str | None:
         """The reason why the campaign is done, or None when it is not."""
         best = goal.best(trials)
-        if best is None or not isinstance(goal, ScoredGoal) or goal.is_better(self.score, than=best[1]):
+        if best is None or goal.objectives[0].is_better(self.score, than=best[1]):
             return None
         return f"goal: {quantity(round(best[1], 6), goal.unit)} reached, {quantity(self.score, goal.unit)} wanted"

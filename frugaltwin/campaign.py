@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import platform
 import secrets
 import threading
@@ -20,7 +19,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, OutOfBounds, Stopped, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
-from frugaltwin.goals import Goal, ScoredGoal
+from frugaltwin.goals import Goal
 from frugaltwin.log import Amendment, Entry, Log, Logged, Preference, Proposal, Rejection, Retraction
 from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Prices, Resumes, Strategy
 from frugaltwin.record import Record
@@ -63,7 +62,7 @@ class Campaign:
         Raises:
             InvalidInput: A stop rule for a goal without a score.
         """
-        if stop_rule and not isinstance(goal, ScoredGoal):
+        if stop_rule and not goal.has_score:
             raise InvalidInput(f"{goal.text} has no score to stop at; leave the stop rule out and limit the budget", field="stop")
         self.name, self.driver, self.goal, self.strategy, self.store = name, driver, goal, strategy, store
         self.budget, self.stop_rule = budget, stop_rule
@@ -107,13 +106,13 @@ class Campaign:
             where = describe(choice["options"]) or choice["name"]
             text = f"{where}: this has changed since campaign {stored.name!r} was started; choose another name"
             raise CampaignError(text, field="name")
-        goal = catalog.make_goal(words["goal"] or catalog.default_goal(driver), driver, seed)
+        goal = catalog.make_goal(words["goal"] or "", driver, seed)
         if stored and is_begun and goal.text != stored.body["goal"]:
             raise _contradiction(stored.name, "goal", stored.body["goal"], goal.text)
         if stored and is_begun:
             begun_with = experiment_from_json(stored.body["experiment"])
             if begun_with.is_nearly(driver.experiment):  # a trial keeps its score on every processor
-                goal = replace(goal, experiment=begun_with)
+                goal = goal.on(begun_with)
         chosen = words["strategy"] or {"name": goal.default_strategy, "options": {}}
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
         name = spec.name or _new_name(choice["name"], store)
@@ -340,13 +339,18 @@ class Campaign:
 
     @property
     def model(self) -> Predicts:
-        """The model of `predict`: the strategy where it has one, else the goal's default strategy."""
+        """The model of `predict`: the strategy where it has one, else the goal's default strategy.
+
+        Raises:
+            InvalidInput: Neither has one.
+        """
         if isinstance(self.strategy, Predicts):
             return self.strategy
         from frugaltwin import catalog
 
         strategy = catalog.make_strategy(self.goal.default_strategy, seed=int(self.specification["seed"]))
-        assert isinstance(strategy, Predicts)
+        if not isinstance(strategy, Predicts):
+            raise InvalidInput(f"no strategy here has a model for the goal {self.goal.text}, so nothing can be predicted", field="strategy")
         return strategy
 
     def twin(self) -> Driver:
@@ -385,13 +389,13 @@ class Campaign:
             MissingPart: pandas is not installed.
         """
         from frugaltwin.errors import MissingPart
-        from frugaltwin.tables import trial_columns, trial_rows
+        from frugaltwin.goals.trial_table import trial_columns, trial_rows
 
         try:
             import pandas as pd
         except ModuleNotFoundError as error:
             raise MissingPart("to_pandas needs pandas; install it with pip install pandas") from error
-        return pd.DataFrame(trial_rows(self.driver.experiment, self.trials, self.score), columns=trial_columns(self.driver.experiment))
+        return pd.DataFrame(trial_rows(self.goal, self.trials), columns=trial_columns(self.goal))
 
     def _repr_html_(self) -> str:
         from frugaltwin.pictures.report import notebook_html
@@ -543,9 +547,7 @@ def sensible(goal: Goal, settings: Settings, measurement: Measurement) -> Measur
         OutOfBounds: They are not.
     """
     outcomes = goal.experiment.check_outcomes(measurement.outcomes)
-    score = goal.score_of(settings, outcomes) if isinstance(goal, ScoredGoal) else 0.0
-    if not math.isfinite(score):
-        raise OutOfBounds(f"the outcomes give the score {score}, which is not a finite number")
+    goal.check(settings, outcomes, measurement.cost)
     return Measurement(outcomes, measurement.cost, measurement.raw)
 
 
@@ -568,7 +570,7 @@ def _now() -> str:
 def _words(spec: CampaignSpec) -> dict[str, Any]:
     from frugaltwin.catalog import resolved_options
 
-    words = spec.model_dump(mode="json", include={"driver", "goal", "strategy", "seed"})
+    words = spec.model_dump(mode="json", include={"driver", "strategy", "seed"}) | {"goal": spec.goal_text}
     for kind in ("driver", "strategy"):
         if words[kind]:
             words[kind]["options"] = resolved_options(kind, words[kind]["name"], words[kind]["options"])
@@ -580,7 +582,8 @@ def _agreed(spec: CampaignSpec, stored: Mapping[str, Any], is_begun: bool) -> di
 
     The goal of one that has begun is compared when it is understood.
     """
-    asked = {field: word for field, word in _words(spec).items() if field in spec.model_fields_set and word is not None}
+    named = spec.model_fields_set | ({"goal"} if spec.require else set())
+    asked = {field: word for field, word in _words(spec).items() if field in named and word is not None}
     if is_begun:
         for field in asked.keys() & {"driver", "strategy", "seed"}:
             if asked[field] != stored[field]:

@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
@@ -21,7 +21,9 @@ from frugaltwin import data_sheets
 from frugaltwin.color import Lab
 from frugaltwin.errors import DriverError, InvalidInput, MissingPart, ShadowedPackage, UnknownName, in_words
 from frugaltwin.experiment import Settings
-from frugaltwin.goals import Goal, MatchColor
+from frugaltwin.goals import Combined, Goal, MatchColor, Minimize, Objective, Requirement
+from frugaltwin.goals.extreme import quantity_named
+from frugaltwin.goals.words import Bound, joined, split
 from frugaltwin.instruments import Mixer
 from frugaltwin.plugins import Driver, KnowsTruth, Strategy
 from frugaltwin.state import State
@@ -213,22 +215,46 @@ def make_strategy(name: str, options: Options | None = None, **defaults: object)
     return cast(Strategy, _make("strategy", name, options or {}, defaults))
 
 
-def make_goal(text: str, driver: Driver, seed: int = 0) -> Goal:
+def make_goal(words: str | Sequence[str], driver: Driver, seed: int = 0, require: Sequence[str] = ()) -> Goal:
     """The goal of words such as ``match-color:coral`` or ``minimize:cost``.
 
     Args:
+        words: One objective or several, or the `text` of any goal; empty for the driver's default goal.
         driver: What it is a goal for; a twin is asked for its truth when a reachable color is to be drawn.
         seed: Of that draw.
+        require: Bounds that a good trial meets, such as ``t_415 <= 0.3``: an outcome, an amount or an objective, and a number.
 
     Raises:
         UnknownName: No goal has that name.
         InvalidInput: The rest of the words cannot be understood.
     """
+    texts, bounds = split(joined([words] if isinstance(words, str) else words, require))
+    goals = [_one_goal(text, driver, seed) for text in texts or [default_goal(driver)]]
+    if len(goals) == 1 and not bounds:
+        return goals[0]
+    if odd := next((goal for goal in goals if not isinstance(goal, Objective)), None):
+        raise InvalidInput(f"{odd.text} has no score, so it takes no requirements and no other goal beside it", field="goal")
+    objectives = tuple(goal for goal in goals if isinstance(goal, Objective))
+    return Combined(driver.experiment, objectives, tuple(_requirement(bound, driver, seed) for bound in bounds))
+
+
+def _one_goal(text: str, driver: Driver, seed: int) -> Goal:
     name, _, argument = text.partition(":")
     goal = target("goal", name.strip())
     if not (inspect.isclass(goal) and issubclass(goal, Goal)):
         raise MissingPart(f"the goal {name.strip()} is no subclass of frugaltwin.Goal; tell its authors")
     return goal.parse(argument.strip(), driver.experiment, lambda s: _reachable_color(driver, s), seed)
+
+
+def _requirement(bound: Bound, driver: Driver, seed: int) -> Requirement:
+    """The requirement of words such as ``t_415 <= 0.3``, ``volume <= 8`` or ``match-color:coral <= 2.3``."""
+    if ":" in bound.quantity and is_known("goal", bound.quantity.partition(":")[0].strip()):
+        goal = _one_goal(bound.quantity, driver, seed)
+        if not isinstance(goal, Objective):
+            raise InvalidInput(f"{bound.quantity} has no score that could be required", field="require")
+        return Requirement(goal, bound.is_upper, bound.value)
+    name = quantity_named(bound.quantity, driver.experiment, "require", field="require")
+    return Requirement(Minimize(driver.experiment, name), bound.is_upper, bound.value)
 
 
 def default_goal(driver: Driver) -> str:

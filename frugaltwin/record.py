@@ -74,7 +74,10 @@ class Record:
 
     @cached_property
     def recommendation(self) -> Settings | None:
-        """The settings to use from now on: by the model where the strategy has one, else those of the best trial; None without readings."""
+        """The settings to use from now on: by the model where the strategy has one, else those of the best trial.
+
+        None without a reading that counts, and for a goal that has no best one, such as a map or several objectives.
+        """
         if self.best is None:
             return None
         if isinstance(self.strategy, Recommends):

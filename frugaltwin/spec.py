@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from frugaltwin.amounts import Amounts, Kind
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import InvalidInput, in_words
+from frugaltwin.goals.words import joined
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -62,6 +63,10 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 def _counted(value: object) -> object:
     if isinstance(value, Budget):
         return value.limits
@@ -87,7 +92,12 @@ class CampaignSpec(_Strict):
 
     name: Annotated[str, AfterValidator(_file_name)] | None = Field(None, description="A new one is made up when there is none.")
     driver: Annotated[Choice, BeforeValidator(_named)] = Choice(name="color-mixing")
-    goal: str | None = Field(None, description="The driver's default goal, when there is none.")
+    goal: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = Field(
+        None, min_length=1, description="One or more objectives, or a map; the driver's default goal, when there is none."
+    )
+    require: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="Bounds that a good trial meets, such as `t_415 <= 0.3`."
+    )
     strategy: Annotated[Choice | None, BeforeValidator(_named)] = Field(None, description="The goal's own, when there is none.")
     budget: Annotated[BudgetSpec | None, BeforeValidator(_counted)] = Field(None, description="10 runs, when there is none.")
     stop: Annotated[StopSpec | None, BeforeValidator(_scored)] = None
@@ -114,6 +124,11 @@ class CampaignSpec(_Strict):
                 raise InvalidInput(f"{where}{path}: there is no such field{_nearest(parts[-1], tuple(parts[:-1]))}") from error
             reason = _KINDS.get(first["type"], in_words(first["msg"]))
             raise InvalidInput(f"{where}{path} = {_shown(first['input'])}: {reason}") from error
+
+    @property
+    def goal_text(self) -> str | None:
+        """Objectives and requirements as one text; None when neither is named."""
+        return joined(self.goal or (), self.require) or None
 
     @property
     def budget_or_default(self) -> Budget:

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from frugaltwin.amounts import Amounts
 from frugaltwin.color import Array, reading_lab
 from frugaltwin.errors import InvalidInput, OutOfBounds
-from frugaltwin.experiment import Categorical, Experiment, Outcomes, Settings, Trial
+from frugaltwin.experiment import Categorical, Experiment, Outcomes, Settings
 from frugaltwin.laws import Exposure
 
 
@@ -181,32 +181,3 @@ BOOKKEEPING = (
     *("source", "finished_at", "error", "correction", "original"),
 )
 """The columns that every trial has, whatever the experiment."""
-
-
-def trial_columns(experiment: Experiment) -> list[str]:
-    """The names of the columns of `trial_rows`, in order."""
-    derived = list("Lab") if experiment.color else []
-    return ["number", *(p.name for p in experiment.parameters), *(o.name for o in experiment.outcomes), *derived, *BOOKKEEPING[1:]]
-
-
-def trial_rows(experiment: Experiment, trials: Sequence[Trial], score: Callable[[Trial], float | None]) -> list[dict[str, Any]]:
-    """One flat row a trial: number, settings, outcomes, derived color, score, cost, source, time and error; None where there is none.
-
-    A corrected trial says why in `correction`, and has what was measured as JSON in `original`.
-    """
-    empty = dict.fromkeys([o.name for o in experiment.outcomes] + (["L", "a", "b"] if experiment.color else []))
-    return [
-        {"number": t.number}
-        | dict(t.settings)
-        | (dict(t.measurement.outcomes) | color_of(experiment, t.settings, t.measurement.outcomes) if t.measurement else empty)
-        | {"score": score(t)}
-        | t.cost.cost()
-        | {"source": t.source, "finished_at": t.finished_at, "error": t.error}
-        | {"correction": t.remark if t.correction else None, "original": _original(t)}
-        for t in trials
-    ]
-
-
-def _original(trial: Trial) -> str | None:
-    measured = trial.performed.measurement
-    return json.dumps(dict(measured.outcomes), ensure_ascii=False) if trial.correction and measured else None

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial
-from frugaltwin.goals import ScoredGoal, scored
+from frugaltwin.goals import Objective
+from frugaltwin.goals.suitable import single
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
 from optimizers.models.reasons import EVEN, IMPROVEMENT
@@ -65,7 +66,7 @@ class Bayesian:
             raise InvalidInput(f"starts = {self.starts} is outside [1, 1000]")
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
-        goal, space = scored(state.goal, "bayesian"), Space.of(state.experiment)
+        goal, space = single(state.goal, "bayesian"), Space.of(state.experiment)
         known = _scored(space, goal, state.trials)
         X, model = known.X, _fitted(known.X, known.values) if known.X.size else None
         chance = log_feasibility(space, state.trials)
@@ -85,7 +86,7 @@ class Bayesian:
         return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]
 
     def recommend(self, state: State) -> Settings:
-        goal, space = scored(state.goal, "bayesian"), Space.of(state.experiment)
+        goal, space = single(state.goal, "bayesian"), Space.of(state.experiment)
         known = _scored(space, goal, state.trials)
         if not known.X.size:
             return space.decode(space.sample(1, self.seed)[0])
@@ -93,7 +94,7 @@ class Bayesian:
         return space.decode(best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, known.X[:_NEAR])[0])
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
-        goal, space = scored(state.goal, "bayesian"), Space.of(state.experiment)
+        goal, space = single(state.goal, "bayesian"), Space.of(state.experiment)
         known = _scored(space, goal, state.trials)
         X = torch.from_numpy(space.encode(settings))
         if not space.size:  # the only settings there are
@@ -118,7 +119,7 @@ class _Scores:
     """Negative where a low score is a good one."""
 
 
-def _scored(space: Space, goal: ScoredGoal, history: Sequence[Trial]) -> _Scores:
+def _scored(space: Space, goal: Objective, history: Sequence[Trial]) -> _Scores:
     """The scores of the trials that did not fail."""
     pairs = [(t.settings, score) for t in history if (score := goal.score_of_trial(t)) is not None]
     sign = -1.0 if goal.is_minimized else 1.0

@@ -8,7 +8,8 @@ import torch
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial, measured
-from frugaltwin.goals import Goal, ScoredGoal, scored
+from frugaltwin.goals import Goal, Objective
+from frugaltwin.goals.suitable import single
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
 from optimizers.models.outcome_model import OutcomeModel, Paths, natural
@@ -56,7 +57,7 @@ class Composite:
             raise InvalidInput(f"starts = {self.starts} is outside [1, 1000]")
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
-        goal, space = scored(state.goal, "composite"), Space.of(state.experiment)
+        goal, space = single(state.goal, "composite"), Space.of(state.experiment)
         model = OutcomeModel.of(space, needed_outcomes(goal))
         turn = self.seed + len(state.trials) + len(state.unavailable)
         known = measured(state.trials)
@@ -79,7 +80,7 @@ class Composite:
         return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]
 
     def recommend(self, state: State) -> Settings:
-        goal, space = scored(state.goal, "composite"), Space.of(state.experiment)
+        goal, space = single(state.goal, "composite"), Space.of(state.experiment)
         model = OutcomeModel.of(space, needed_outcomes(goal))
         known = space.encode([s for s, _ in measured(state.trials)])
         if not len(known):
@@ -92,7 +93,7 @@ class Composite:
         return space.decode(X[0])
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
-        goal, space = scored(state.goal, "composite"), Space.of(state.experiment)
+        goal, space = single(state.goal, "composite"), Space.of(state.experiment)
         needed = needed_outcomes(goal)
         paths = OutcomeModel.of(space, needed).paths(measured(state.trials), _MANY_PATHS, self.seed)
         parts = []
@@ -111,8 +112,10 @@ def needed_outcomes(goal: Goal) -> list[int]:
     """The numbers of the outcomes that the score depends on.
 
     Raises:
-        InvalidInput: One of them is a label.
+        InvalidInput: One of them is a label, or it depends on none.
     """
+    if not goal.outcomes:
+        raise InvalidInput(f"composite models outcomes, and {goal.text} depends on none; try the strategy bayesian", field="strategy")
     outcomes = goal.experiment.outcomes
     needed = [j for j, o in enumerate(outcomes) if o.name in goal.outcomes]
     if labels := [outcomes[j].name for j in needed if outcomes[j].labels]:
@@ -121,7 +124,7 @@ def needed_outcomes(goal: Goal) -> list[int]:
     return needed
 
 
-def _score(model: OutcomeModel, goal: ScoredGoal, history: Sequence[Trial], seed: int) -> Paths:
+def _score(model: OutcomeModel, goal: Objective, history: Sequence[Trial], seed: int) -> Paths:
     """Scores [S, b], the larger the better, along sample paths of the outcomes."""
     outcomes = model.paths(measured(history), _PATHS, seed)
     sign = -1.0 if goal.is_minimized else 1.0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frugaltwin.experiment import Settings
-from frugaltwin.goals import mapped
+from frugaltwin.goals.suitable import mapped
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.classifier import Classifier
 from optimizers.models.mapping import borders, check_starts, chosen_settings, distance_penalty, known_labels, map_prediction

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial
-from frugaltwin.goals import Goal, Map, mapped
+from frugaltwin.goals import Goal, Map
+from frugaltwin.goals.suitable import mapped
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.mapping import borders, check_starts, chosen_settings, known_labels
 from optimizers.models.reasons import UNCERTAIN_SIDE

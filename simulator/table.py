@@ -12,6 +12,7 @@ import numpy as np
 from frugaltwin import color
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Categorical, Discrete, Experiment, Measurement, Outcome, Parameter, Settings, Trial
+from frugaltwin.goals.words import quantities
 from frugaltwin.tables import BOOKKEEPING, read_rows
 
 
@@ -27,7 +28,7 @@ class Table:
     option         default       meaning
     ============== ============= =================================================================================
     path                         the CSV file, with a header line
-    outcomes                     the columns that were measured, ``yield,purity``; without it the goal's column
+    outcomes                     the columns that were measured, ``yield,purity``; without it the goal's columns
     settings                     the columns that were set, ``red,blue``; without it all that are no outcomes
     seed           0             of the order in which repeated readings are drawn
     ============== ============= =================================================================================
@@ -49,7 +50,7 @@ class Table:
     def __init__(self, path: Path, outcomes: str = "", settings: str = "", seed: int = 0, goal: str = "") -> None:
         rows = read_rows(path)
         columns = list(rows[0])
-        measured = _names(outcomes) or _names(goal.partition(":")[2])
+        measured = _names(outcomes) or _named_by(goal, columns)
         if not measured:
             text = "say which columns of the table were measured: in the option outcomes, or by a goal such as minimize:COLUMN"
             raise InvalidInput(text, field="option")
@@ -110,6 +111,12 @@ class Table:
 
     def __exit__(self, *failure: object) -> None:
         self._stopped = True
+
+
+def _named_by(goal: str, columns: Sequence[str]) -> list[str]:
+    """The columns that a goal is about; of ``map:yield:0.5`` it is ``yield``. What the goal names besides is no column."""
+    names = [name if name in columns else name.rpartition(":")[0] or name for name in quantities(goal)]
+    return [name for name in names if name in columns] or names
 
 
 def _names(text: str) -> list[str]:

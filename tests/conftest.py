@@ -59,15 +59,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """What takes longest and cannot be divided comes first, so that no worker is left with it at the end."""
     items.sort(key=lambda item: not item.nodeid.startswith("tests/test_checks.py"))
     if not IS_LONG:
-        left_out = [item for item in items if _is_left_out(item)]
+        names = {item.nodeid for item in items}
+        left_out = [item for item in items if _is_left_out(item, names)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
 
 
-def _is_left_out(item: pytest.Item) -> bool:
-    """Whether the same test runs on the other database."""
+def _is_left_out(item: pytest.Item, names: set[str]) -> bool:
+    """Whether the same test, which is one of these names, runs on the other database."""
     database = item.callspec.params.get("fresh_url") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
     if database is None or item.path.stem in ABOUT_A_DATABASE:
+        return False
+    other = "sqlite" if database == "postgresql" else "postgresql"
+    if item.nodeid.replace(str(database), other) not in names:
         return False
     is_odd = zlib.crc32(item.nodeid.replace(str(database), "").encode()) % 2
     return bool(database == "postgresql") != bool(is_odd)

@@ -284,7 +284,7 @@ def test_bad_words_get_one_clear_sentence(fields: dict[str, Any], error: type[Ex
 
 def test_results_are_a_table_and_a_picture_in_a_notebook() -> None:
     that = opened(budget=3)
-    assert "nothing measured yet" in that._repr_html_()
+    assert "nothing was measured yet" in that._repr_html_()
     list(that.run())
     frame = that.to_pandas()
     assert list(frame["number"]) == [1, 2, 3]
@@ -388,7 +388,7 @@ def test_a_campaign_of_parts_made_by_hand_can_be_read_from_its_store(tmp_path: P
     read = Campaign.stored("c", Store(tmp_path / "s.db"))
     assert read.trials == store.trials("c")
     assert read.recommendation() == {"x": 0.3}
-    assert "best 0 (experiment 4)" in read._repr_html_()
+    assert "best reading: 0 in experiment 4" in read._repr_html_()
 
 
 def test_after_a_stop_nothing_is_dosed_whenever_it_comes() -> None:

@@ -203,6 +203,36 @@ def test_the_server_tries_what_a_campaign_on_the_desk_tries(lab: Lab, ann: httpx
 
 
 @ON_SQLITE
+def test_a_campaign_with_several_goals_and_a_requirement_shows_its_front(lab: Lab, ann: httpx.Client) -> None:
+    lab.work()
+    goals, bounds = ["match-color:coral", "minimize:volume"], ["t_415 <= 0.3"]
+    words: Json = {"goal": goals, "require": bounds, "strategy": {"name": "sobol"}}
+    identity = started(ann, **words)
+    whole, trials = in_state(ann, identity, "ended"), tried(ann, identity)
+    goal = catalog.make_goal(goals, catalog.make_driver("color-mixing"), require=bounds)
+    assert (whole["goal"], whole["title"], whole["best"]) == (goal.text, goal.title, None)
+    kept = [t for t in trials if t["values"]["meets"]]
+    assert [t["values"]["meets"] for t in trials] == [t["experiment"]["outcomes"]["t_415"] <= 0.3 for t in trials]
+    losses = {t["trial"]: (t["values"]["match-color"], t["experiment"]["cost"]["volume"]) for t in kept}
+    beaten = {k for k, own in losses.items() if any(o != own and o[0] <= own[0] and o[1] <= own[1] for o in losses.values())}
+    assert [t["trial"] for t in whole["front"]] == [k for k in losses if k not in beaten]
+    assert whole["front"] == [t for t in trials if t["trial"] in {f["trial"] for f in whole["front"]}]
+    assert whole["result"].startswith(f"front: {len(whole['front'])} of 5 experiments")
+    table = list(csv.DictReader(io.StringIO(ann.get(f"/v1/campaigns/{identity}/export").text)))
+    assert [row["front"] == "True" for row in table] == [t["trial"] in {f["trial"] for f in whole["front"]} for t in trials]
+    assert "front" in ann.get(f"/v1/campaigns/{identity}/export", params={"format": "svg"}).text
+    assert ann.get(f"/v1/campaigns/{identity}/recommendation").json()["settings"] is None
+    assert started(ann, **words) == identity
+    body = {"name": "first", "rig": RIG} | words | {"require": ["t_415 <= 0.4"]}
+    assert "was started with goal" in refused(ann.post("/v1/campaigns", json=body), 409)
+    assert "try the strategy sobol" in refused(
+        ann.post("/v1/campaigns", json=body | {"name": "model", "strategy": {"name": "bayesian"}}), 422
+    )
+    assert "to require" in refused(ann.post("/v1/campaigns", json=body | {"name": "typo", "require": ["t_416 <= 1"]}), 422)
+    assert seen(ann, started(ann, name="spare", require=["volume <= 9"]))["goal"].endswith("; require volume <= 9.0")
+
+
+@ON_SQLITE
 def test_a_campaign_with_a_model_ends_as_soon_as_its_goal_is_reached(lab: Lab, ann: httpx.Client) -> None:
     lab.work()
     identity = started(ann, strategy=None, budget={"runs": 30}, stop={"score": 4.0})

@@ -491,6 +491,20 @@ def test_a_trial_is_performed_once_in_whatever_process(shared: ServeProcess) -> 
         assert [t.trial for t in client.trials(kept.id)] == [1, 2, 4]
 
 
+def test_the_client_starts_a_campaign_with_several_goals_and_reads_its_front(client: Client) -> None:
+    goals = ["match-color:coral", "minimize:money"]
+    campaign = client.start_campaign("choice", "color-1", goals, "random", budget=3, require=["volume <= 1000"])
+    for event in client.events(after=0, campaign=campaign.id):
+        if event.kind == "campaign.ended":
+            break
+    ended = client.campaign(campaign.id)
+    assert ended.best is None
+    assert ended.front
+    trials = {t.trial: t for t in client.trials(campaign.id)}
+    assert all(t == trials[t.trial] and t.values["meets"] for t in ended.front)
+    assert ended.result.startswith(f"front: {len(ended.front)} of 3 experiments")
+
+
 def test_a_campaign_that_contradicts_the_one_of_the_service_is_refused(shared: ServeProcess) -> None:
     with remote(shared) as driver:
         driver.announce(attempt("b00c", 1))

@@ -232,7 +232,7 @@ def test_long_campaigns_are_shown_in_few_steps_the_last_one_included() -> None:
 def test_a_report_without_a_single_reading_has_no_map() -> None:
     mapping = campaign()
     text = html(mapping.record())
-    assert "none yet" in text
+    assert "Nothing was measured yet" in text
     assert "<script" not in text
 
 

@@ -11,8 +11,8 @@ import pytest
 from frugaltwin import catalog
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Settings, Trial
+from frugaltwin.goals.trial_table import trial_columns
 from frugaltwin.plugins import Driver, KnowsTruth, Resumes
-from frugaltwin.tables import trial_columns
 from hardware.pumpbot import Frames, PumpBot, PumpBotMixer, PumpBotTwin, pumps_of
 from hardware.serial.ports import POLL_INTERVAL
 from hardware.serial.pumpbot_stand_in import BOOT, PumpBotStandIn
@@ -487,7 +487,7 @@ def test_a_campaign_runs_on_the_emulated_rig_and_goes_on_with_other_noise(tmp_pa
 
 
 def test_no_column_of_a_table_is_written_twice() -> None:
-    columns = trial_columns(twin().experiment)
+    columns = trial_columns(catalog.make_goal("match-color:coral", twin()))
     assert len(columns) == len(set(map(str.lower, columns)))
 
 

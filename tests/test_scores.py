@@ -8,8 +8,9 @@ import pytest
 from frugaltwin import catalog
 from frugaltwin.color import Array
 from frugaltwin.experiment import Experiment, Outcomes, Settings, Trial
-from frugaltwin.goals import ScoredGoal
-from frugaltwin.tables import color_array, outcomes_array, settings_array, trial_rows
+from frugaltwin.goals import Objective
+from frugaltwin.goals.trial_table import trial_rows
+from frugaltwin.tables import color_array, outcomes_array, settings_array
 from frugaltwin.testing import Plugin
 from frugaltwin.testing.drivers import allowed
 
@@ -21,7 +22,7 @@ def test_a_trial_has_one_score_alone_and_among_others(name: str) -> None:
     if driver.experiment.color is None:
         pytest.skip(f"{name} measures no color")
     goal = catalog.make_goal("match-color:lab(52, 10, -30)", driver)
-    assert isinstance(goal, ScoredGoal)
+    assert isinstance(goal, Objective)
     with driver:
         trials = [Trial(k, s, driver.perform(s)) for k, s in enumerate(allowed(driver, 40), start=1)]
     measured = [(t.settings, t.measurement.outcomes) for t in trials if t.measurement]
@@ -35,7 +36,7 @@ def test_a_trial_has_one_score_alone_and_among_others(name: str) -> None:
         best = goal.best(trials[some])
         assert best is not None
         assert best == (best[0], goal.score_of_trial(best[0])) == (best[0], min(s for s in scores[some] if s is not None))
-    rows = trial_rows(driver.experiment, trials, goal.score_of_trial)
+    rows = trial_rows(goal, trials)
     assert [row["score"] for row in rows] == scores
     assert [[row[c] for c in "Lab"] for row in rows] == color_array(driver.experiment, *arrays(driver.experiment, measured)).tolist()
 

@@ -88,7 +88,11 @@ class Summary:
     """The goal in words."""
     unit: str
     """Of the score."""
+    result: str
+    """In one sentence."""
     best: ExperimentRow | None
+    front: list[ExperimentRow] | None
+    """None where the goal has none: it has one objective, or is a map."""
     spent: Amounts
 
 
@@ -96,9 +100,10 @@ def summary(connection: Connection, row: CampaignRow) -> Summary:
     """The best trial of a campaign, and the cost of all."""
     rows, goal = campaigns.rows_of(connection, row.id), goal_for(row)
     ended = _log(row, rows, campaign_log.entries_of(connection, row.id)).trials
-    best = goal.best(ended)
-    row_of_best = next((x for x in rows if best and x.trial == best[0].number), None)
-    return Summary(goal.title, goal.unit, row_of_best, total(ended))
+    best, by_number = goal.best(ended), {x.trial: x for x in rows}
+    front = [by_number[t.number] for t in goal.front(ended)] if goal.has_front else None
+    row_of_best = by_number[best[0].number] if best else None
+    return Summary(goal.title, goal.unit, goal.summary(ended), row_of_best, front, total(ended))
 
 
 def _log(row: CampaignRow, rows: Sequence[ExperimentRow], entries: Sequence[EntryRow]) -> Log:

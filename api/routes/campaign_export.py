@@ -12,7 +12,8 @@ from starlette.responses import Response
 from api.records.campaign_trials import goal_for, standing
 from api.records.rows import CampaignRow, EntryRow, ExperimentRow
 from frugaltwin.errors import MissingPart
-from frugaltwin.tables import format_rows, trial_columns, trial_rows
+from frugaltwin.goals.trial_table import trial_columns, trial_rows
+from frugaltwin.tables import format_rows
 
 Form = Literal["csv", "json", "parquet", "svg"]
 MEDIA_TYPES: Mapping[str, str] = {
@@ -52,14 +53,14 @@ def table(form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], entries: 
     origin = {"campaign": row.name, "strategy": (words["strategy"] or {}).get("name"), "seed": words["seed"]}
     trials = standing(row, rows, entries)
     ended = [(x, t) for x in rows if (t := trials.get(x.trial or 0))]
-    cells = trial_rows(goal.experiment, [t for _, t in ended], goal.score_of_trial)
+    cells = trial_rows(goal, [t for _, t in ended])
     for cell, (x, t) in zip(cells, ended, strict=True):
         measured = t.performed.measurement
         raw = dict(measured.raw) if measured else {}
         cell.update(origin)
         cell |= {"experiment": x.id, "state": x.state, "rig": x.rig, "created_at": x.created_at, "started_at": x.started_at}
         cell |= {"raw": json.dumps(raw), "provenance": x.provenance_json or "{}"}
-    names = [*trial_columns(goal.experiment), *ORIGIN]
+    names = [*trial_columns(goal), *ORIGIN]
     if form == "csv":
         return format_rows(names, cells)
     if form == "json":

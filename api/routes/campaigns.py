@@ -25,6 +25,7 @@ from api.workers.campaign_runner import description_of, question_for
 from frugaltwin.catalog import KINDS, names, summary
 from frugaltwin.client.resources import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation, TrialCorrection
 from frugaltwin.experiment import Trial
+from frugaltwin.goals.words import joined
 from frugaltwin.spec import BudgetSpec, Choice, StopSpec
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -35,6 +36,9 @@ Values = dict[Annotated[str, Field(max_length=80)], float | Annotated[str, Field
 Why = Annotated[str, Field(max_length=500)]
 Identity = Annotated[str, Path(max_length=40, description="the campaign's id")]
 _LISTED = {kind: " ".join(f"`{name}`: {summary(kind, name)}" for name in names(kind)) for kind in KINDS}
+
+
+GoalText = Annotated[str, Field(max_length=1000)]
 
 
 class Strategy(Choice):
@@ -58,11 +62,13 @@ class NewCampaign(BaseModel):
         description="up to 64 letters, digits, '.', '_' and '-', a letter or digit first; among your campaigns only one has it",
     )
     rig: str = Field(max_length=40, description="its name; GET /v1/rigs lists them")
-    goal: str | None = Field(
+    goal: GoalText | Annotated[list[GoalText], Field(min_length=1, max_length=10)] | None = Field(
         None,
-        max_length=200,
         description="such as match-color:coral, match-color:#8fb04a, match-color:lab(L, a, b) or maximize:OUTCOME with an outcome of the "
-        f"rig; the rig's usual one without it. {_LISTED['goal']}",
+        f"rig; the rig's usual one without it. Several are objectives of one goal. {_LISTED['goal']}",
+    )
+    require: list[Annotated[str, Field(max_length=200)]] = Field(
+        [], max_length=10, description="bounds that a good trial keeps, such as `t_415 <= 0.6`"
     )
     strategy: Strategy | None = Field(None, description="the goal's own without it")
     seed: int | None = Field(None, ge=0, lt=2**32, description="of everything random; 0 without it")
@@ -72,6 +78,11 @@ class NewCampaign(BaseModel):
     mode: Mode = Field(
         "server", description="who chooses what to try: the server, or a program of yours, which then keeps to budget and stop rule itself"
     )
+
+    @property
+    def goal_text(self) -> str | None:
+        """Objectives and requirements as one text."""
+        return joined([self.goal] if isinstance(self.goal, str) else self.goal or (), self.require) or None
 
 
 class CampaignPage(BaseModel):
@@ -130,7 +141,7 @@ async def start(body: NewCampaign, service: TheService, caller: TheCaller, key: 
     its events. What it tries is charged to your budget.
     """
     request = campaign_actions.Request(
-        body.name, body.rig, body.mode, body.goal, body.strategy.model_dump() if body.strategy else None, body.seed,
+        body.name, body.rig, body.mode, body.goal_text, body.strategy.model_dump() if body.strategy else None, body.seed,
         body.budget.model_dump() if body.budget else None, body.stop.model_dump() if body.stop else None,
         "stop" in body.model_fields_set, body.approve,
     )  # fmt: skip
@@ -277,8 +288,11 @@ def _fields(connection: Connection, row: CampaignRow) -> dict[str, Any]:
 
 def _status(connection: Connection, row: CampaignRow) -> CampaignStatus:
     found = campaign_trials.summary(connection, row)
-    best = _trials(row, [found.best], campaign_log.entries_of(connection, row.id))[0] if found.best else None
-    return CampaignStatus(**_fields(connection, row), title=found.title, unit=found.unit, best=best, spent=vars(found.spent))
+    entries = campaign_log.entries_of(connection, row.id)
+    best = _trials(row, [found.best], entries)[0] if found.best else None
+    front = None if found.front is None else _trials(row, found.front, entries)
+    about: dict[str, Any] = {"title": found.title, "unit": found.unit, "result": found.result}
+    return CampaignStatus(**_fields(connection, row), **about, best=best, front=front, spent=vars(found.spent))
 
 
 def _trials(row: CampaignRow, rows: Sequence[ExperimentRow], entries: Sequence[EntryRow]) -> list[CampaignTrial]:
@@ -287,8 +301,8 @@ def _trials(row: CampaignRow, rows: Sequence[ExperimentRow], entries: Sequence[E
     def shown(of: ExperimentRow) -> CampaignTrial:
         assert of.trial is not None
         trial = standing.get(of.trial)
-        score = goal.score_of_trial(trial) if trial else None
-        return CampaignTrial(trial=of.trial, score=score, experiment=view(Look(of)), correction=_correction(trial))
+        score, values = (goal.score_of_trial(trial), goal.values(trial)) if trial else (None, {})
+        return CampaignTrial(trial=of.trial, score=score, values=values, experiment=view(Look(of)), correction=_correction(trial))
 
     return [shown(of) for of in rows]
 

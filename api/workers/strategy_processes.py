@@ -191,7 +191,7 @@ def understood_goal(rig: RigDescription, goal: str | None, seed: int) -> dict[st
     from frugaltwin import catalog
 
     driver = _driver(rig)
-    return {"goal": catalog.make_goal(goal or catalog.default_goal(driver), driver, seed).text}
+    return {"goal": catalog.make_goal(goal or "", driver, seed).text}
 
 
 def decide(question: Question, n_before: int) -> Decision:

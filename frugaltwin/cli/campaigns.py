@@ -21,9 +21,10 @@ from frugaltwin.cli.options import (
     CampaignName,
     DriverName,
     File,
-    GoalText,
+    Goals,
     Name,
     Options,
+    Requirements,
     Seed,
     StopScore,
     StorePath,
@@ -42,7 +43,8 @@ def run(
     file: File = None,
     driver: DriverName = None,
     option: Options = None,
-    goal: GoalText = None,
+    goal: Goals = None,
+    require: Requirements = None,
     strategy: StrategyName = None,
     budget: BudgetText = None,
     stop: StopScore = None,
@@ -55,7 +57,7 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run a campaign to its end, or go on with one. Without arguments: match a color on the color-mixing twin."""
-    spec = specification(file, driver, option, goal, strategy, budget, stop, seed, name, store)
+    spec = specification(file, driver, option, goal, require, strategy, budget, stop, seed, name, store)
     campaign = open_campaign(spec)
     report = report or spec.store.with_name(f"{campaign.name}.html")
     check_writable(report)
@@ -87,7 +89,8 @@ def suggest(
     name: CampaignName,
     driver: DriverName = None,
     option: Options = None,
-    goal: GoalText = None,
+    goal: Goals = None,
+    require: Requirements = None,
     strategy: StrategyName = None,
     seed: Seed = None,
     store: StorePath = None,
@@ -95,7 +98,7 @@ def suggest(
     as_json: AsJson = False,
 ) -> None:
     """Suggest what to try next, for an experiment done by hand; `tell` stores its result."""
-    campaign = open_campaign(specification(None, driver, option, goal, strategy, None, None, seed, name, store))
+    campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store))
     for suggestion in campaign.suggest(count):
         settings, why = suggestion.settings, suggestion.why
         if as_json:
@@ -115,7 +118,8 @@ def tell(
     cost: Annotated[str | None, typer.Option(metavar="KEY=N,…", help="The cost: seconds=60,money=0.1,volume=12.")] = None,
     driver: DriverName = None,
     option: Options = None,
-    goal: GoalText = None,
+    goal: Goals = None,
+    require: Requirements = None,
     strategy: StrategyName = None,
     seed: Seed = None,
     store: StorePath = None,
@@ -124,7 +128,6 @@ def tell(
     """Add an experiment that was done by hand."""
     from frugaltwin.amounts import Amounts
     from frugaltwin.cli.run_display import trial_event
-    from frugaltwin.experiment import quantity
     from frugaltwin.tables import pairs
 
     if (outcomes is None) == (failed is None) or (failed is not None and not failed.strip()):
@@ -134,9 +137,9 @@ def tell(
     for key, amount in spent.items():
         if key not in kinds or not isinstance(amount, float) or not 0 <= amount < float("inf"):
             raise InvalidInput(f"--cost {key}={amount}: it takes {', '.join(kinds)}, each a number from 0 up")
-    if all(word is None for word in (driver, option, goal, strategy, seed)):
+    if all(word is None for word in (driver, option, goal or None, require or None, strategy, seed)):
         stored_campaign(name, store)  # a misspelled name begins no campaign
-    campaign = open_campaign(specification(None, driver, option, goal, strategy, None, None, seed, name, store))
+    campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store))
     trial = campaign.tell(
         pairs("--settings", settings), None if outcomes is None else pairs("--outcomes", outcomes), Amounts(**spent), failed
     )
@@ -144,10 +147,8 @@ def tell(
         record = campaign.record()
         show_line(json.dumps(trial_event(record, trial, record.trials), allow_nan=False, ensure_ascii=False))
         return
-    score = campaign.score(trial)
-    show_line(
-        f"stored as experiment {trial.number} of {name}" + (f", score {quantity(score, campaign.goal.unit)}" if score is not None else "")
-    )
+    words = campaign.goal.describe(trial)
+    show_line(f"stored as experiment {trial.number} of {name}" + (f", {words}" if words else ""))
 
 
 @app.command("list")

@@ -21,8 +21,17 @@ DriverName = Annotated[
     ),
 ]
 Options = Annotated[list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the driver; may be repeated.")]
-GoalText = Annotated[
-    str | None, typer.Option("--goal", metavar="GOAL", help="match-color:#8fb04a, match-color:coral, minimize:COLUMN, maximize:COLUMN …")
+Goals = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--goal",
+        metavar="GOAL",
+        help="match-color:#8fb04a, minimize:OUTCOME, maximize:OUTCOME, minimize:money …; repeated, it is one objective of several.",
+    ),
+]
+Requirements = Annotated[
+    list[str] | None,
+    typer.Option("--require", metavar="'OUTCOME <= VALUE'", help="A bound that a good experiment keeps, or >=; may be repeated."),
 ]
 StrategyName = Annotated[
     str | None, typer.Option("--strategy", metavar="NAME", help="Strategy that chooses the next settings; see `frugaltwin catalog`.")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.color import hex_code
-from frugaltwin.experiment import Trial, describe, quantity, total
-from frugaltwin.goals import Map, MatchColor
+from frugaltwin.experiment import Trial, describe, total
+from frugaltwin.goals import Column
+from frugaltwin.goals.goal import shown
 from frugaltwin.record import Record
 from frugaltwin.tables import color_of
 
@@ -26,16 +27,18 @@ _ADDED = [kind for kind in Amounts.cost_kinds() if kind.name != "seconds"]
 
 def trial_event(record: Record, trial: Trial, trials: Sequence[Trial]) -> dict[str, Any]:
     """A trial as one JSON object; `trials` are all up to this one."""
-    best = record.goal.best(trials)
+    goal, best = record.goal, record.goal.best(trials)
     return {
         "event": "trial",
         "number": trial.number,
         "settings": dict(trial.settings),
         "outcomes": dict(trial.measurement.outcomes) if trial.measurement else None,
         "color": _color(record, trial) or None,
-        "label": record.goal.label_of_trial(trial) if isinstance(record.goal, Map) else None,
+        "label": goal.label_of_trial(trial),
         "score": record.score(trial),
         "best": best and best[1],
+        "values": goal.values(trial),
+        "front": [t.number for t in goal.front(trials)] if goal.has_front else None,
         "cost": trial.cost.cost(),
         "spent": total(trials).cost(),
         "source": trial.source,
@@ -55,15 +58,14 @@ def correction_event(trial: Trial) -> dict[str, Any] | None:
 
 def summary_event(record: Record, report: Path | None) -> dict[str, Any]:
     """The end of a run as one JSON object."""
-    trials, best, goal, recommended = record.trials, record.best, record.goal, record.recommendation
+    trials, goal, recommended = record.trials, record.goal, record.recommendation
     return {
         "event": "summary",
         "name": record.name,
         "goal": goal.text,
-        "target": dict(zip("Lab", goal.target, strict=True)) if isinstance(goal, MatchColor) else None,
+        "target": dict(zip("Lab", goal.target_color, strict=True)) if goal.target_color else None,
         "recommended": dict(recommended) if recommended else None,
-        "best": best and {"number": best[0].number, "score": best[1], "settings": dict(best[0].settings)},
-        "labels": goal.seen(trials) if isinstance(goal, Map) else None,
+        **goal.result(trials),
         "runs": len(trials),
         "failed": sum(t.measurement is None and not t.is_retracted for t in trials),
         "retracted": sum(t.is_retracted for t in trials),
@@ -129,12 +131,11 @@ class TableDisplay(Display):
         )  # fmt: skip
         self._task = self._progress.add_task("experimenting", total=record.budget.limits.get("runs"), completed=len(self.trials))
         self._has_headline = False
-        unit = record.goal.unit if record.goal.unit not in ("", "1") else "score"
+        goal = record.goal
         self._settings = {p.name: max(6, min(len(p.name), 12)) for p in record.experiment.parameters}
-        self._swatches = {"measured": 8, "target": 8} if isinstance(record.goal, MatchColor) else {}
-        self._scores = {unit: 6, "best": 6}
-        if isinstance(goal := record.goal, Map):
-            self._scores = {goal.outcome: max(len(goal.outcome), *(min(len(label), 24) for label in goal.labels)), "seen": 5}
+        self._swatches = {"measured": 8, "target": 8} if goal.target_color else {}
+        self._columns = {_heading(c): c for c in (*goal.columns, *filter(None, [goal.standing_column]))}
+        self._scores = {heading: max(c.width, len(heading)) for heading, c in self._columns.items()}
         self._costs = {"lab time": 8} | {kind.unit: 5 for kind in _ADDED}
         room = console.width if self._is_terminal else 10**6
         if self._swatches and len(self._row(self._names())) + 4 > room:
@@ -151,23 +152,21 @@ class TableDisplay(Display):
 
     def _line(self, trial: Trial) -> None:
         self._headline()
-        goal = self.record.goal
-        score, best, spent = self.record.score(trial), goal.best(self.trials), total(self.trials)
+        goal, spent = self.record.goal, total(self.trials)
         cells = {name: _cell(trial.settings[name]) for name in self._settings}
         cells |= {"lab time": clock(spent.seconds)}
         cells |= {kind.unit: f"{getattr(spent, kind.name):.{max(kind.decimals - 1, 0)}f}" for kind in _ADDED}
         if trial.measurement is None:
             self._print(f"{trial.number:>3} {self._row(cells, self._settings)} {trial.remark}")
-        elif isinstance(goal, Map):
-            seen = f"{len(goal.seen(self.trials))}/{len(goal.labels)}"
-            cells |= dict(zip(self._scores, (goal.label_of(trial.measurement.outcomes), seen), strict=True))
-            self._print(f"{trial.number:>3} {self._row(cells)} {trial.remark}".rstrip())
         else:
-            color = _color(self.record, trial)
-            if isinstance(goal, MatchColor):
-                codes = hex_code((color["L"], color["a"], color["b"])), goal.hex_code
+            if goal.target_color:
+                color = _color(self.record, trial)
+                codes = hex_code((color["L"], color["a"], color["b"])), hex_code(goal.target_color)
                 cells |= dict(zip(self._swatches, codes, strict=True))
-            cells |= dict(zip(self._scores, (f"{score:.3g}" if score is not None else "", f"{best[1]:.3g}" if best else ""), strict=True))
+            values = goal.values(trial)
+            if goal.standing_column:
+                values |= {goal.standing_column.name: goal.standing(self.trials)}
+            cells |= {heading: shown(values[c.name]) for heading, c in self._columns.items()}
             self._print(f"{trial.number:>3} {self._row(cells)} {trial.remark}".rstrip())
         self._progress.update(self._task, completed=trial.number)
 
@@ -176,11 +175,8 @@ class TableDisplay(Display):
         self._headline()
         if record.stopped_because:
             self._print(f"ended by {record.stopped_because}")
-        best, recommended = record.best, record.recommendation
-        if isinstance(record.goal, Map) and (seen := record.goal.seen(self.trials)):
-            self._print(f"labels measured: {', '.join(f'{label} {n}' for label, n in seen.items())} (of {len(record.goal.labels)})")
-        if best:
-            self._print(f"best reading: {quantity(float(f'{best[1]:.3g}'), record.goal.unit)} in experiment {best[0].number}")
+        recommended = record.recommendation
+        self._print(record.goal.summary(record.trials))
         if recommended:
             by = "by the model, not the luckiest reading" if record.is_recommended_by_model else "the best reading"
             self._print(f"{self._bold('recommended recipe')} ({by}): {describe(recommended)}")
@@ -199,7 +195,7 @@ class TableDisplay(Display):
             return
         self._has_headline = True
         goal = self.record.goal
-        swatch = f" {self._swatch(goal.hex_code)}" if isinstance(goal, MatchColor) else ""
+        swatch = f" {self._swatch(hex_code(goal.target_color))}" if goal.target_color else ""
         self._print(f"{self._bold(self.record.name)}: {self.record.experiment.name}, strategy {self.record.strategy_name}")
         self._print(f"goal: {goal.title}{swatch}")
         self._print(f"  # {self._row(self._names())}")
@@ -252,6 +248,11 @@ def clock(seconds: float) -> str:
 
 def _color(record: Record, trial: Trial) -> dict[str, float]:
     return color_of(record.experiment, trial.settings, trial.measurement.outcomes) if trial.measurement else {}
+
+
+def _heading(column: Column) -> str:
+    """The name of a column of the table; the unit in place of ``score``."""
+    return column.unit if column.name == "score" and column.unit not in ("", "1") else column.name
 
 
 def _cell(value: float | str) -> str:

@@ -50,15 +50,16 @@ def export(
     """Write a campaign as a table (csv) or with raw readings and provenance (json)."""
 
     from frugaltwin.experiment import total
+    from frugaltwin.goals.trial_table import trial_columns, trial_rows
     from frugaltwin.log import entry_to_json
-    from frugaltwin.tables import format_rows, trial_columns, trial_rows
+    from frugaltwin.tables import format_rows
 
     if form not in ("csv", "json"):
         raise InvalidInput(f"--format {form}: it is csv or json")
     campaign = stored_campaign(name, store)
-    rows = trial_rows(campaign.driver.experiment, campaign.trials, campaign.score)
+    rows = trial_rows(campaign.goal, campaign.trials)
     if form == "csv":
-        text = format_rows(trial_columns(campaign.driver.experiment), rows)
+        text = format_rows(trial_columns(campaign.goal), rows)
     else:
         record = campaign.store.find(name)
         body: dict[str, Any] = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,7 @@ class LabCalls(ClassCalls):
         self,
         name: str,
         rig: str,
-        goal: str | None = None,
+        goal: str | Sequence[str] | None = None,
         strategy: str | Mapping[str, Any] | None = None,
         seed: int | None = None,
         budget: Mapping[str, float] | int | None = None,
@@ -180,23 +180,26 @@ class LabCalls(ClassCalls):
         approve: bool | None = None,
         mode: str = "server",
         key: str | None = None,
+        require: Sequence[str] = (),
     ) -> Steps[CampaignStatus]:
         """Start a campaign that the service runs, also while you are away; a campaign of that name goes on.
 
         Args:
-            goal: The goal, such as ``match-color:coral``; the rig's default goal without it.
+            goal: The goal, such as ``match-color:coral``, or several objectives; the rig's default goal without it.
             strategy: A name of the catalog, or ``{"name": …, "options": …}``; the goal's default strategy without it.
             budget: Runs, or any of runs, seconds, money (USD) and volume (mL); 10 runs without it.
             stop: Score at which the campaign ends: a reading is this good or better.
             approve: Whether every suggestion waits for your approval.
             mode: ``server``, or ``client`` for one whose trials you submit.
+            require: Bounds that a good trial keeps, such as ``t_415 <= 0.6``.
 
         Raises:
             InvalidInput: A value is impossible.
             Refused: The token does not allow it, or a campaign of that name was started differently.
         """
         chosen = {"name": strategy} if isinstance(strategy, str) else strategy
-        body = given(goal=goal, strategy=chosen, seed=seed, approve=approve)
+        words = goal if goal is None or isinstance(goal, str) else list(goal)
+        body = given(goal=words, require=list(require) or None, strategy=chosen, seed=seed, approve=approve)
         body |= given(budget=amounts(budget), stop=None if stop is None else {"score": stop})
         body |= {"name": name, "rig": rig, "mode": mode}
         return (yield from self._understood(CampaignStatus, Call.once("/v1/campaigns", body, key)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from frugaltwin.diagram import Line
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Categorical, Settings, Trial
-from frugaltwin.goals import Map, ScoredGoal
+from frugaltwin.goals import Map, Objective
 from frugaltwin.pictures.phase_fields import (
     COARSE,
     FINE,
@@ -189,7 +189,7 @@ def can_draw_expected(record: Record) -> bool:
     """Whether `draw_expected` has something to draw: two numeric parameters, and readings."""
     experiment = record.experiment
     is_flat = len(experiment.parameters) == 2 and not any(isinstance(p, Categorical) for p in experiment.parameters)
-    return isinstance(record.goal, ScoredGoal) and is_flat and not experiment.constraints and any(t.measurement for t in record.trials)
+    return isinstance(record.goal, Objective) and is_flat and not experiment.constraints and any(t.measurement for t in record.trials)
 
 
 def _has_failed(trial: Trial) -> bool:

@@ -13,8 +13,7 @@ import numpy as np
 from frugaltwin.catalog import random_settings
 from frugaltwin.errors import DriverError, InvalidInput
 from frugaltwin.experiment import total
-from frugaltwin.goals import Map
-from frugaltwin.pictures import belief, progress, truth
+from frugaltwin.pictures import belief, front, progress, truth
 from frugaltwin.pictures.style import svg
 from frugaltwin.plugins import Driver, KnowsDiagram, KnowsTruth
 from frugaltwin.record import Record, Recorded
@@ -28,6 +27,7 @@ GAMUT = 1000  # random settings in the picture of a twin's colors
 TITLES: dict[progress.Draw, str] = {
     progress.draw_best_against_runs: "Best so far against experiments",
     progress.draw_best_against_cost: "Best so far against cost",
+    front.draw_front: "Front: experiments that no other one beats in every objective",
     progress.draw_ab_plane: "Measured colors in the a*b* plane",
     progress.draw_channels: "Channels: what was measured",
     progress.draw_settings: "Recipes",
@@ -95,18 +95,20 @@ def picture(of: Recorded | Record | Driver, at: float | None = None, with_truth:
 def draws_for(record: Record) -> list[progress.Draw]:
     """The pictures that fit a campaign; a map is a figure of its own."""
     channels: list[progress.Draw] = [progress.draw_channels] if sum(not o.labels for o in record.experiment.outcomes) > 1 else []
-    if isinstance(record.goal, Map):
+    if record.goal.labels:
         return channels
     color = [progress.draw_ab_plane] if record.experiment.color else []
     spent = total(record.trials)
     cost = [progress.draw_best_against_cost] if spent.seconds or spent.money else []
     expected = [belief.draw_expected] if belief.can_draw_expected(record) else []
-    return [progress.draw_best_against_runs, *cost, *color, *expected, *channels]
+    best = [progress.draw_best_against_runs, *cost] if record.goal.has_score else []
+    fronts = [front.draw_front] if record.goal.has_front else []
+    return [*best, *fronts, *color, *expected, *channels] or [progress.draw_settings]
 
 
 def _campaign_figure(record: Record, with_truth: bool) -> Figure:
     """The map of a campaign, or its other pictures side by side."""
-    if isinstance(record.goal, Map):
+    if record.goal.labels:
         return belief.map_figure(record, with_truth)
     if with_truth:
         raise InvalidInput(f"{record.goal.text} has no map to lay the truth over; draw it without the truth", field="truth")

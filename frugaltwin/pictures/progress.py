@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from frugaltwin.color import hex_code
 from frugaltwin.experiment import Categorical, total
-from frugaltwin.goals import MatchColor, ScoredGoal
+from frugaltwin.goals import Column
 from frugaltwin.pictures.style import ACCENT, INK, QUIET
 from frugaltwin.record import Record
 from frugaltwin.tables import color_of
@@ -52,22 +52,30 @@ def draw_best_against_cost(axes: Axes, record: Record) -> None:
 
 
 def _draw_best(axes: Axes, record: Record, xs: list[float], label: str) -> None:
-    scored = [(x, s) for x, t in zip(xs, record.trials, strict=True) if (s := record.score(t)) is not None]
+    goal = record.goal
+    scored = [(x, s, bool(goal.meets(t))) for x, t in zip(xs, record.trials, strict=True) if (s := record.score(t)) is not None]
     axes.set_xlabel(label)
-    axes.set_ylabel(f"score, {record.goal.unit}" if record.goal.unit not in ("", "1") else "score")
-    if not scored or not isinstance(record.goal, ScoredGoal):
+    axes.set_ylabel(Column("score", goal.unit).title)
+    if not scored:
         return
-    x, y = np.array(scored).T
-    best = np.minimum.accumulate(y) if record.goal.is_minimized else np.maximum.accumulate(y)
-    axes.plot(x, y, "o", color=QUIET, markersize=5, label="reading")
-    axes.step(x, best, where="post", color=ACCENT, linewidth=2, label="best so far")
-    axes.annotate(f"{best[-1]:.3g}", (x[-1], best[-1]), textcoords="offset points", xytext=(5, 4), fontsize=9, color=ACCENT)
-    if isinstance(record.goal, MatchColor):
+    x, y = np.array([(x, s) for x, s, _ in scored]).T
+    meets = np.array([is_met for _, _, is_met in scored])
+    axes.plot(x[meets], y[meets], "o", color=QUIET, markersize=5, label="reading")
+    if not meets.all():
+        axes.plot(x[~meets], y[~meets], "x", color=QUIET, markersize=5, label="beyond a requirement")
+    objective = goal.objectives[0]
+    if meets.any():
+        accumulate = np.fmin.accumulate if objective.is_minimized else np.fmax.accumulate
+        best = accumulate(np.where(meets, y, np.nan))
+        axes.step(x, best, where="post", color=ACCENT, linewidth=2, label="best so far")
+        axes.annotate(f"{best[-1]:.3g}", (x[-1], best[-1]), textcoords="offset points", xytext=(5, 4), fontsize=9, color=ACCENT)
+    if objective.is_ratio:
         axes.set_yscale("log")
-        axes.axhline(1.0, color=QUIET, linestyle=":", linewidth=1)
-        axes.text(x[0], 1.0, "just noticeable", fontsize=8, color=QUIET, va="bottom")
         axes.yaxis.set_major_formatter(lambda v, _: f"{v:g}")
         axes.yaxis.set_minor_formatter(lambda v, _: "")
+    for level, words in objective.levels.items():
+        axes.axhline(level, color=QUIET, linestyle=":", linewidth=1)
+        axes.text(x[0], level, words, fontsize=8, color=QUIET, va="bottom")
     axes.legend(frameon=False, fontsize=8)
 
 
@@ -87,9 +95,9 @@ def draw_ab_plane(axes: Axes, record: Record) -> None:
         if all(np.hypot(at[0] - a, at[1] - b) > 0.06 * spread for a, b in labeled):  # numbers on top of each other cannot be read
             axes.annotate(str(number), at, textcoords="offset points", xytext=(7, 4), fontsize=8, color=INK)
             labeled.append(at)
-    if isinstance(record.goal, MatchColor):
-        _, a, b = record.goal.target
-        axes.plot(a, b, "s", markersize=18, color=record.goal.hex_code, markeredgecolor=INK, markeredgewidth=1.8, zorder=0, label="target")
+    if target := record.goal.target_color:
+        _, a, b = target
+        axes.plot(a, b, "s", markersize=18, color=hex_code(target), markeredgecolor=INK, markeredgewidth=1.8, zorder=0, label="target")
         axes.legend(frameon=False, fontsize=8)
     axes.margins(0.15)
 

@@ -14,8 +14,10 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.checks import write_text
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Outcome, Parameter, Trial, describe, quantity, total
-from frugaltwin.goals import Map, MatchColor
+from frugaltwin.experiment import Outcome, Parameter, Trial, describe, total
+from frugaltwin.goals import Column
+from frugaltwin.goals.goal import rounded, shown
+from frugaltwin.goals.trial_table import own_columns, trial_rows
 from frugaltwin.pictures import picture, progress
 from frugaltwin.pictures.belief import MapView
 from frugaltwin.pictures.phase_fields import COARSE
@@ -61,7 +63,8 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
     page = Environment(loader=PackageLoader("frugaltwin"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     experiment, goal, trials = record.experiment, record.goal, record.trials
     recommended, best = record.recommendation, record.best
-    draws = [*picture.draws_for(record), *([] if isinstance(goal, Map) else [progress.draw_settings])]
+    draws = list(dict.fromkeys([*picture.draws_for(record), *([] if goal.labels else [progress.draw_settings])]))
+    columns, cells = own_columns(goal), trial_rows(goal, trials)
     return page.get_template("report.html").render(
         name=record.name,
         driver=experiment.name,
@@ -70,17 +73,18 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
         stopped_because=record.stopped_because,
         recommended=recommended and describe(recommended),
         recommended_by="by the model" if record.is_recommended_by_model else "the best reading",
-        labels=goal.seen(trials) if isinstance(goal, Map) else None,
+        summary=goal.summary(trials),
         maps=_maps(record, with_truth, step),
         slider=SLIDER,
         slider_hash=base64.b64encode(hashlib.sha256(SLIDER.encode()).digest()).decode(),
-        target={"hex": goal.hex_code, "lab": goal.target} if isinstance(goal, MatchColor) else None,
-        best=best and {"number": best[0].number, "score": best[1], "hex": _hex(record, best[0]), "lab": _lab(record, best[0])},
+        target={"hex": hex_code(goal.target_color), "lab": goal.target_color} if goal.target_color else None,
+        best=best and _best(record, *best),
+        marked={t.number for t in goal.front(trials)},
         charts=[{"title": picture.TITLES[draw], "svg": _element(progress.figure([draw], record))} for draw in draws],
         settings=[_column(p) for p in experiment.parameters],
         outcomes=[_column(o) for o in experiment.outcomes],
-        score_unit="" if goal.unit == "1" else goal.unit,
-        rows=[_row(record, t) for t in trials],
+        columns=[_column(c) for c in columns],
+        rows=[_row(record, t) | {"values": [shown(row[c.name]) for c in columns]} for t, row in zip(trials, cells, strict=True)],
         kinds=Amounts.cost_kinds(),
         cost=_costs(total(trials)),
         provenance=_provenance(record),
@@ -91,19 +95,17 @@ def notebook_html(record: Record) -> str:
     """The short report for a notebook: color swatches and a small picture."""
     trials, goal = record.trials, record.goal
     box = "display:inline-block;width:2.2em;height:1.6em;border:1px solid #888"
-    target = f'<span style="{box};background:{goal.hex_code}" title="target"></span> target ' if isinstance(goal, MatchColor) else ""
+    target = f'<span style="{box};background:{hex_code(goal.target_color)}" title="target"></span> target ' if goal.target_color else ""
     swatches = "".join(
-        f'<span style="{box};background:{code}" title="{t.number}: {record.score(t):.3g} {goal.unit}"></span>'
+        f'<span style="{box};background:{code}" title="{t.number}: {escape(goal.describe(t))}"></span>'
         for t in trials
         if (code := _hex(record, t))
     )
-    best = record.best
-    words = f"best {quantity(float(f'{best[1]:.3g}'), goal.unit)} (experiment {best[0].number})" if best else "nothing measured yet"
-    plot = _element(progress.figure([progress.draw_best_against_runs], record, 4.0, 2.2)) if best else ""
-    if isinstance(goal, Map) and (seen := goal.seen(trials)):
-        words = ", ".join(f"{label} {n}" for label, n in seen.items())
-        plot = _element(picture.picture(record).figure)
-    title = f"<b>{escape(record.name)}</b>: {escape(goal.title)}, {len(trials)} experiments, {escape(words)}"
+    plot = ""
+    if any(t.measurement for t in trials):
+        drawn = picture.picture(record).figure if goal.labels else progress.figure(picture.draws_for(record)[:1], record, 4.0, 2.6)
+        plot = _element(drawn)
+    title = f"<b>{escape(record.name)}</b>: {escape(goal.title)}, {len(trials)} experiments; {escape(goal.summary(trials))}"
     return f"<div>{title}<br>{target}{swatches}<br>{plot}</div>"
 
 
@@ -115,7 +117,7 @@ def _element(drawn: Figure) -> str:
 
 def _maps(record: Record, with_truth: bool, step: Step | None) -> list[dict[str, Any]]:
     """The maps by a campaign's model after each step; empty without a goal that maps, a plane, or a reading."""
-    if not isinstance(record.goal, Map):
+    if not record.goal.labels:
         return []
     try:
         view = MapView.of(record, COARSE)
@@ -140,6 +142,11 @@ def _lab(record: Record, trial: Trial) -> tuple[float, float, float] | None:
     return color["L"], color["a"], color["b"]
 
 
+def _best(record: Record, trial: Trial, score: float) -> dict[str, Any]:
+    words = rounded(score, record.goal.unit)
+    return {"number": trial.number, "words": words, "hex": _hex(record, trial), "lab": _lab(record, trial)}
+
+
 def _hex(record: Record, trial: Trial) -> str | None:
     lab = _lab(record, trial)
     return hex_code(lab) if lab else None
@@ -153,14 +160,13 @@ def _row(record: Record, trial: Trial) -> dict[str, Any]:
         "settings": [_cell(trial.settings[p.name]) for p in experiment.parameters],
         "outcomes": [_cell(outcomes.get(o.name, "")) for o in experiment.outcomes],
         "hex": _hex(record, trial),
-        "score": record.score(trial),
         "cost": _costs(trial.cost),
         "note": trial.remark or ("told by a person" if trial.source == "told" else ""),
         "is_retracted": trial.is_retracted,
     }
 
 
-def _column(of: Parameter | Outcome) -> dict[str, str]:
+def _column(of: Parameter | Outcome | Column) -> dict[str, str]:
     return {"name": of.name, "unit": "" if of.unit == "1" else of.unit}
 
 

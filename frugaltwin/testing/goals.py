@@ -9,7 +9,7 @@ import numpy as np
 from frugaltwin import catalog
 from frugaltwin.errors import FrugalTwinError
 from frugaltwin.experiment import Experiment
-from frugaltwin.goals import Goal, ScoredGoal
+from frugaltwin.goals import Goal, Objective
 from frugaltwin.plugins import Predicts
 from frugaltwin.tables import outcomes_array, settings_array
 from frugaltwin.testing.plugin import Plugin, Promise
@@ -74,7 +74,7 @@ def its_best_trial_has_the_best_score(plugin: Plugin) -> None:
     for goal in some(plugin):
         history = trials(goal.experiment, 6, failed=(1,))
         best = goal.best(history)
-        if not isinstance(goal, ScoredGoal):
+        if not isinstance(goal, Objective):
             continue
         done = [(t, t.measurement.outcomes) for t in history if t.measurement]
         outcomes = outcomes_array(goal.experiment, [y for _, y in done])

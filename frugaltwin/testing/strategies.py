@@ -23,7 +23,7 @@ from frugaltwin.experiment import (
     Settings,
     Trial,
 )
-from frugaltwin.goals import Goal, Map, MatchColor, Maximize, ScoredGoal
+from frugaltwin.goals import Goal, Map, MatchColor, Maximize, Objective
 from frugaltwin.laws import Additive, Exposure, KubelkaMunk
 from frugaltwin.plugins import Predicts, Recommends, Strategy
 from frugaltwin.state import State
@@ -184,7 +184,7 @@ def a_recommendation_is_allowed_with_and_without_history(plugin: Plugin, experim
     strategy: Strategy = plugin.make()
     if not isinstance(strategy, Recommends):
         has_model = isinstance(strategy, Predicts)
-        serves_score = any(isinstance(g, ScoredGoal) and serves(strategy, g) for g in goals_of(experiment))
+        serves_score = any(isinstance(g, Objective) and serves(strategy, g) for g in goals_of(experiment))
         plugin.require(not (has_model and serves_score), "it has a model of a score and recommends nothing")
         return
     goal = goal_of(plugin, experiment)

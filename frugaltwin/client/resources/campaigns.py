@@ -103,6 +103,8 @@ class CampaignTrial:
     """its number; the first is 1"""
     score: float | None = None
     """by the campaign's goal; nothing where there is no reading, or the goal has no score"""
+    values: dict[str, float | str | bool | None] = field(default_factory=dict[str, float | str | bool | None])
+    """by the columns of the goal: each objective, what is required, and whether the trial ``meets`` that"""
     experiment: Submission
     """the experiment that it is, as it was performed"""
     correction: TrialCorrection | None = None
@@ -119,8 +121,12 @@ class CampaignStatus(ListedCampaign):
     """the goal in words"""
     unit: str = ""
     """of the score, such as ΔE00, a difference of colors: 1 is just visible, 0 is none"""
+    result: str = ""
+    """what its trials have come to, in one sentence"""
     best: CampaignTrial | None = None
-    """the trial with the best reading"""
+    """the trial with the best reading, among those that keep what is required"""
+    front: list[CampaignTrial] | None = None
+    """with several objectives: the trials that no other one beats in all of them; nothing for any other goal"""
     spent: CampaignSpent | None = None
     """by its trials so far; compare with `budget`"""
 
@@ -132,7 +138,7 @@ class Recommendation:
     __pydantic_config__ = CONFIG
 
     settings: Values | None
-    """nothing as long as nothing was measured"""
+    """nothing as long as nothing counts that was measured, and for a goal without a best trial: a map, or several objectives"""
     by: Annotated[str, one_of("model", "best reading")]
     """the model's choice, or the settings of the best reading, which may be luck"""
     n_trials: int

@@ -12,9 +12,9 @@ from frugaltwin import (
     Experiment,
     InvalidInput,
     Measurement,
+    Objective,
     Outcome,
     Outcomes,
-    ScoredGoal,
     Settings,
     State,
     Stopped,
@@ -76,7 +76,7 @@ class MiddleOut:
 
 
 @dataclass(frozen=True)
-class Approach(ScoredGoal):
+class Approach(Objective):
     """Bring an outcome near to a value: ``approach:OUTCOME:VALUE``; the score is the distance from it."""
 
     outcome: str
@@ -103,5 +103,5 @@ class Approach(ScoredGoal):
     def outcomes(self) -> tuple[str, ...]:
         return (self.outcome,)
 
-    def score(self, outcomes: Any, settings: Any) -> Any:
+    def score(self, outcomes: Any, settings: Any, amounts: Any = None) -> Any:
         return abs(outcomes[..., [o.name for o in self.experiment.outcomes].index(self.outcome)] - self.value)
