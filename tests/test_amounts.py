@@ -80,7 +80,7 @@ exec(compile(before + line + rest + newline + sys.argv[2] + after, "amounts.py",
 from frugaltwin import Amounts, Campaign, CampaignSpec, Continuous, Experiment, Measurement, Minimize, Outcome, Store, make_strategy
 from frugaltwin.cli.options import budget_fields
 from frugaltwin.pictures.report import html
-from frugaltwin.tables import trial_columns, trial_rows
+from frugaltwin.goals.trial_table import trial_columns, trial_rows
 
 
 class Oven:
@@ -99,9 +99,9 @@ for trial in campaign.run(): pass
 print(json.dumps({
     "why": campaign.stopped_because,
     "left": campaign.budget.left(campaign.trials).energy,
-    "columns": trial_columns(oven.experiment),
+    "columns": trial_columns(campaign.goal),
     "is_in_report": "electric energy" in html(campaign.record()),
-    "row": trial_rows(oven.experiment, store.trials("bake"), campaign.score)[0],
+    "row": trial_rows(campaign.goal, store.trials("bake"))[0],
 }))
 """
 
