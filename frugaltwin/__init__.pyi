@@ -55,6 +55,7 @@ from .plugins import (
     Prices,
     Recommends,
     Resumes,
+    Samples,
     Strategy,
 )
 from .prices import Change, Dose, Fixed, PerUnit, Price, Ramp, Travel
@@ -151,6 +152,7 @@ __all__ = [
     "Retraction",
     "RigFault",
     "Rinse",
+    "Samples",
     "Scan",
     "Section",
     "Settings",

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Diagram
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
@@ -74,6 +77,29 @@ class Predicts(Protocol):
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
         """The measurement that the model expects at settings that have been checked, in a state in which something was measured.
+
+        Raises:
+            InvalidInput: The goal is not one that the strategy works for.
+        """
+        ...
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A strategy with a model that can draw sample paths: values that the truth may have, at many settings at once.
+
+    Fronts, constraints, the worth of a suggestion and when to stop are functions of such paths.
+    """
+
+    def sample(self, state: State, settings: Sequence[Settings], count: int, seed: int = 0) -> Mapping[str, NDArray[np.float64]]:
+        """Sample paths of ``score``, and of each outcome that is modeled, in their units, in a state in which something was measured.
+
+        Args:
+            settings: The n settings; they have been checked.
+            count: Number of paths.
+
+        Returns:
+            Values [count, n] by name. A row is one function of the settings, without the noise of a reading.
 
         Raises:
             InvalidInput: The goal is not one that the strategy works for.

@@ -1,5 +1,7 @@
 """The state of a decision: all that a strategy may depend on, as plain data that can be pickled, and what it answers with."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
-from frugaltwin.experiment import Experiment, Settings, Trial
+from frugaltwin.experiment import Experiment, Settings, Trial, quantity
 from frugaltwin.goals import Goal
 from frugaltwin.log import Preference, Rejection
 from frugaltwin.prices import Price
@@ -76,6 +78,11 @@ class Prediction:
         entropy: NDArray[np.float64] = -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=0) / np.log(max(len(p), 2))
         return np.clip(entropy, 0.0, 1.0)
 
+    def at(self, k: int) -> Prediction:
+        """The prediction at the setting k alone."""
+        parts = ({name: values[k : k + 1] for name, values in table.items()} for table in (self.probabilities, self.means, self.deviations))
+        return Prediction(*parts)
+
     def rows(self) -> list[dict[str, Any]]:
         """One flat row a setting: ``label``, ``probability``, ``uncertainty``, ``p(LABEL)`` of a map; ``X_mean``, ``X_sd`` of numbers."""
         columns: dict[str, Sequence[Any]] = {}
@@ -91,6 +98,10 @@ class Prediction:
         return np.stack(list(self.probabilities.values()))
 
 
+SHOWN = 3
+"""Number of expected outcomes that are shown one by one; of more than that, the score alone."""
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """Settings that a strategy suggests, and why; a strategy without a model gives no reason."""
@@ -98,3 +109,30 @@ class Suggestion:
     settings: Settings
     why: str = ""
     """The reason, in words for people."""
+    expected: Prediction | None = None
+    """The measurement that the model expects at these settings (n = 1); None without a model."""
+    worth: float | None = None
+    """The improvement of the best score that the model expects of it, in the goal's unit; None where that has no meaning."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The suggestion for scripts and answers; what the strategy does not say is left out."""
+        more = {"why": self.why or None, "expected": self.expected.rows()[0] if self.expected else None, "worth": self.worth}
+        return {"settings": dict(self.settings)} | {name: value for name, value in more.items() if value is not None}
+
+    def describe(self, unit: str = "") -> str:
+        """What is expected of it, in one line; empty where nothing is.
+
+        Args:
+            unit: Of the goal's score.
+        """
+        parts, expected = [], self.expected or Prediction()
+        if expected.probabilities:
+            parts.append(f"{expected.labels[0]} ({expected.probability[0]:.0%})")
+        names = list(expected.means) if len(expected.means) <= SHOWN else ["score"] if "score" in expected.means else []
+        for name in names:
+            mean, deviation = expected.means[name][0], expected.deviations[name][0]
+            words = f"{name} {mean:.3g} ± {deviation:.2g}"
+            parts.append(f"{words} {unit}" if name == "score" and unit not in ("", "1") else words)
+        if self.worth is not None:
+            parts.append(f"better than the best by {quantity(float(f'{self.worth:.2g}'), unit)} on average")
+        return ", ".join(parts)

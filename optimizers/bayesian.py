@@ -106,6 +106,16 @@ class Bayesian:
             deviation = torch.cat([p.variance[:, 0] for p in posteriors]).clamp_min(0.0).sqrt().numpy()
         return Prediction(means={"score": known.center + known.unit * mean}, deviations={"score": abs(known.unit) * deviation})
 
+    def sample(self, state: State, settings: Sequence[Settings], count: int, seed: int = 0) -> dict[str, Floats]:
+        goal, space = single(state.goal, "bayesian"), Space.of(state.experiment)
+        known = _scored(space, goal, state.trials)
+        if not space.size:  # the only settings there are
+            return {"score": np.full((count, len(settings)), known.center)}
+        model = _fitted(known.X, known.values)
+        with torch.no_grad(), manual_seed(seed):
+            drawn = model.posterior(torch.from_numpy(space.encode(settings))).rsample(torch.Size([count]))
+        return {"score": known.center + known.unit * drawn[..., 0].numpy()}
+
 
 @dataclass(frozen=True)
 class _Scores:

@@ -1,10 +1,11 @@
 """Model what is measured, and push it through the goal, which is known."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial, measured
@@ -93,19 +94,30 @@ class Composite:
         return space.decode(X[0])
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
-        goal, space = single(state.goal, "composite"), Space.of(state.experiment)
-        needed = needed_outcomes(goal)
-        paths = OutcomeModel.of(space, needed).paths(measured(state.trials), _MANY_PATHS, self.seed)
-        parts = []
+        names, values = _sampled(state, settings, _MANY_PATHS, self.seed)
+        mean, deviation = torch.cat([torch.stack([v.mean(0), v.std(0)]) for v in values], dim=1).numpy()
+        return Prediction(means=dict(zip(names, mean.T, strict=True)), deviations=dict(zip(names, deviation.T, strict=True)))
+
+    def sample(self, state: State, settings: Sequence[Settings], count: int, seed: int = 0) -> dict[str, Floats]:
+        names, values = _sampled(state, settings, count, seed)
+        drawn = torch.cat(list(values), dim=1).numpy()
+        return {name: drawn[..., j] for j, name in enumerate(names)}
+
+
+def _sampled(state: State, settings: Sequence[Settings], count: int, seed: int) -> tuple[list[str], Iterator[Tensor]]:
+    """Names of the modeled outcomes and of the score, m of them, and their sample paths [count, n, m], some settings at a time."""
+    goal, space = single(state.goal, "composite"), Space.of(state.experiment)
+    needed = needed_outcomes(goal)
+    paths = OutcomeModel.of(space, needed).paths(measured(state.trials), count, seed)
+
+    def values() -> Iterator[Tensor]:
         for X in torch.split(torch.from_numpy(space.encode(settings)), _CHUNK):
             with torch.no_grad():
                 outcomes = paths(X)
                 score = goal.score(outcomes, natural(space, X))
-            values = torch.cat([outcomes[..., needed], score[..., None]], dim=-1)
-            parts.append(torch.stack([values.mean(0), values.std(0)]))
-        mean, deviation = torch.cat(parts, dim=1).numpy()
-        names = [*(state.experiment.outcomes[j].name for j in needed), "score"]
-        return Prediction(means=dict(zip(names, mean.T, strict=True)), deviations=dict(zip(names, deviation.T, strict=True)))
+            yield torch.cat([outcomes[..., needed], score[..., None]], dim=-1)
+
+    return [*(state.experiment.outcomes[j].name for j in needed), "score"], values()
 
 
 def needed_outcomes(goal: Goal) -> list[int]:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from frugaltwin import Amounts, Campaign, Continuous, DriverError, Experiment, Measurement, Outcome, Settings, catalog
+from frugaltwin import Amounts, Campaign, Continuous, DriverError, Experiment, Measurement, Outcome, Settings, Trial, catalog
 from frugaltwin.budget import Budget, StopRule
-from frugaltwin.campaign import FAILURES_IN_A_ROW
+from frugaltwin.campaign import FAILURES_IN_A_ROW, improvements
 from frugaltwin.errors import CampaignError, InvalidInput, OutOfBounds, Stopped, UnknownName
-from frugaltwin.goals import MatchColor, Minimize
+from frugaltwin.goals import MatchColor, Maximize, Minimize
 from frugaltwin.plugins import Driver, Strategy
 from frugaltwin.state import State, Suggestion
 from frugaltwin.store import Store
@@ -416,3 +418,37 @@ def test_trials_told_without_a_cost_do_not_end_a_budget_of_time() -> None:
     for suggestion in that.suggest(12):
         that.tell(suggestion.settings, None, error="spilled")
     assert len(list(that.run())) > 2
+
+
+@pytest.mark.parametrize(("driver", "goal", "has_worth"), [("color-mixing", "match-color:coral", True), ("eutectic", "map:phase", False)])
+def test_a_suggestion_for_a_person_says_what_is_expected_of_it(driver: str, goal: str, has_worth: bool) -> None:
+    told = Campaign.open(driver=driver, goal=goal, budget=6, store=":memory:")
+    (first,) = told.suggest()
+    assert (first.expected, first.worth) == (None, None)  # nothing was measured yet
+    list(told.run())
+    one, two = told.suggest(2)
+    for suggestion in (one, two):
+        assert suggestion.expected is not None
+        alone = told.predict([suggestion.settings])
+        for found, known in zip(
+            (suggestion.expected.probabilities, suggestion.expected.means), (alone.probabilities, alone.means), strict=True
+        ):
+            assert {name: float(v[0]) for name, v in found.items()} == pytest.approx({name: float(v[0]) for name, v in known.items()})
+    assert (one.worth is not None and one.worth >= 0) == has_worth
+    assert one.describe(told.goal.unit)
+    assert one.expected is not None
+    assert json.loads(json.dumps(one.as_dict()))["expected"] == one.expected.rows()[0]
+
+
+def test_a_suggestion_is_worth_what_the_paths_say_that_it_improves() -> None:
+    """A model that is certain: the worth is the plain difference from the best, and 0 where nothing improves."""
+
+    class Certain:
+        def sample(self, state: State, settings: Sequence[Settings], count: int, seed: int = 0) -> dict[str, NDArray[np.float64]]:
+            return {"score": np.tile([float(s["x"]) for s in settings], (count, 1))}
+
+    line = Experiment("line", (Continuous("x", 0, 1),), (Outcome("y"),))
+    done = [Trial(k, {"x": x}, Measurement({"y": x})) for k, x in enumerate((0.5, 0.7), start=1)]
+    asked: list[Settings] = [{"x": 0.2}, {"x": 0.6}]
+    assert improvements(Certain(), State(Minimize(line, "y"), done), asked) == pytest.approx([0.3, 0.0])
+    assert improvements(Certain(), State(Maximize(line, "y"), done), [{"x": 0.9}, {"x": 0.6}]) == pytest.approx([0.2, 0.0])

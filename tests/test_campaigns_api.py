@@ -233,6 +233,17 @@ def test_a_campaign_with_several_goals_and_a_requirement_shows_its_front(lab: La
 
 
 @ON_SQLITE
+def test_a_suggestion_that_waits_for_a_person_says_what_a_model_expects_of_it(lab: Lab, ann: httpx.Client) -> None:
+    lab.work()
+    identity = started(ann, approve=True, strategy={"name": "bayesian", "options": {"starts": 1}})
+    judged(ann, identity, trial=in_state(ann, identity, "waiting")["proposal"]["trial"], decision="approve")
+    proposal = until(lambda: (now := seen(ann, identity)["proposal"]) and now["trial"] == 2 and now)
+    assert proposal["why"] == "largest expected improvement of the score"
+    assert proposal["worth"] >= 0
+    assert set(proposal["expected"]) == {"score_mean", "score_sd"}
+
+
+@ON_SQLITE
 def test_a_campaign_with_a_model_ends_as_soon_as_its_goal_is_reached(lab: Lab, ann: httpx.Client) -> None:
     lab.work()
     identity = started(ann, strategy=None, budget={"runs": 30}, stop={"score": 4.0})
@@ -296,6 +307,7 @@ def test_suggestions_wait_for_a_person_who_approves_edits_or_rejects_them(lab: L
     identity = started(ann, approve=True, budget={"runs": 3})
     first = in_state(ann, identity, "waiting")["proposal"]
     assert first["trial"] == 1
+    assert "expected" not in first
     assert tried(ann, identity) == []
     judged(ann, identity, trial=1, decision="approve")
     second = in_state(ann, identity, "waiting")["proposal"]

@@ -126,6 +126,9 @@ class Judgment(BaseModel):
     why: Why = Field("", description="the reason, for reject; it is kept")
 
 
+PROPOSED = ("trial", "settings", "why", "expected", "worth")
+
+
 class Addressed(BaseModel):
     """A request to one campaign, so that a key of it is not mixed up with a request to another."""
 
@@ -279,7 +282,7 @@ def _listed(connection: Connection, row: CampaignRow) -> ListedCampaign:
 
 def _fields(connection: Connection, row: CampaignRow) -> dict[str, Any]:
     proposal = row.proposal
-    waiting = {"trial": proposal["trial"], "settings": proposal["settings"]} if "settings" in proposal else None
+    waiting = {k: proposal[k] for k in PROPOSED if k in proposal} if "settings" in proposal else None
     return {
         "id": row.id, "person": row.person, "name": row.name, "rig": row.rig, "mode": row.mode, "state": row.state, "reason": row.reason,
         "created_at": row.created_at, **row.words, "n_trials": campaigns.n_trials(connection, row.id), "proposal": waiting,

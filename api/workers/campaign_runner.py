@@ -127,7 +127,7 @@ def follow(
     if settings is None:
         campaigns.turn(connection, now, row, PAUSED if decision.needs_person else ENDED, decision.reason, thinker=None)
     elif row.words["approve"]:
-        proposal = {"trial": known.last + 1, "settings": dict(settings)}
+        proposal = {"trial": known.last + 1, "settings": dict(settings), "why": decision.why, **decision.expected}
         if all(known_one.settings != settings for known_one in known.proposals(experiment_of(row.experiment_json))):
             campaign_log.add(connection, now, row, Proposal(dict(settings), decision.why), known.last, row.person)
         campaigns.turn(connection, now, row, WAITING, None, proposal_json=json.dumps(proposal), thinker=None)

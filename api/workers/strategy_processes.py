@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
@@ -71,6 +71,8 @@ class Decision:
     """Whether it could go on once somebody has looked after the rig."""
     why: str = ""
     """The strategy's reason for the settings."""
+    expected: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """For a person who judges them: ``expected`` and ``worth`` of the settings, as far as a model knows."""
 
 
 class Turns:
@@ -203,7 +205,11 @@ def decide(question: Question, n_before: int) -> Decision:
     campaign = _campaign(question)
     if (suggestion := campaign.decide(n_before)) is None:
         return Decision(None, campaign.stopped_because, campaign.is_failing)
-    return Decision(suggestion.settings, why=suggestion.why)
+    if not question.words["approve"]:
+        return Decision(suggestion.settings, why=suggestion.why)
+    (explained,) = campaign.explained([suggestion])
+    known = explained.as_dict()
+    return Decision(suggestion.settings, why=suggestion.why, expected={k: known[k] for k in ("expected", "worth") if k in known})
 
 
 def recommend(question: Question) -> tuple[Settings | None, bool]:

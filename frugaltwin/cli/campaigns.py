@@ -100,13 +100,12 @@ def suggest(
     """Suggest what to try next, for an experiment done by hand; `tell` stores its result."""
     campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store))
     for suggestion in campaign.suggest(count):
-        settings, why = suggestion.settings, suggestion.why
         if as_json:
-            show_line(json.dumps({"event": "suggestion", "settings": dict(settings)} | ({"why": why} if why else {}), ensure_ascii=False))
+            show_line(json.dumps({"event": "suggestion"} | suggestion.as_dict(), ensure_ascii=False))
         else:
-            show_line(",".join(f"{k}={v!r}" if isinstance(v, float) else f"{k}={v}" for k, v in settings.items()))
-            if why:
-                say(f"  {why}")
+            show_line(",".join(f"{k}={v!r}" if isinstance(v, float) else f"{k}={v}" for k, v in suggestion.settings.items()))
+            for words in filter(None, (suggestion.why, suggestion.describe(campaign.goal.unit))):
+                say(f"  {words}")
 
 
 @app.command()

@@ -25,7 +25,7 @@ from frugaltwin.experiment import (
 )
 from frugaltwin.goals import Goal, Map, MatchColor, Maximize, Objective
 from frugaltwin.laws import Additive, Exposure, KubelkaMunk
-from frugaltwin.plugins import Predicts, Recommends, Strategy
+from frugaltwin.plugins import Predicts, Recommends, Samples, Strategy
 from frugaltwin.state import State
 from frugaltwin.tables import settings_array
 from frugaltwin.testing.plugin import Plugin, Promise, drawn, suggested
@@ -171,6 +171,29 @@ def a_model_predicts_numbers_in_units_and_chances_that_add_up(plugin: Plugin, ex
             plugin.require(is_sound, f"a mean of {experiment.name} is not finite, or a deviation is negative")
 
 
+def its_sample_paths_agree_with_its_predictions(plugin: Plugin, experiment: Experiment) -> None:
+    """`sample` gives paths of the score whose means and deviations are those of `predict`; where it can sample."""
+    strategy: Strategy = plugin.make()
+    if not isinstance(strategy, Samples):
+        return
+    state, asked, count = State(goal_of(plugin, experiment), trials(experiment, 8)), [t.settings for t in trials(experiment, 12)], 400
+    paths = strategy.sample(state, asked, count, seed=3)
+    plugin.require("score" in paths, "it samples no score")
+    plugin.require(all(values.shape == (count, 12) for values in paths.values()), "its paths have not the shape [count, n]")
+    again = strategy.sample(state, asked, count, seed=3)
+    plugin.require(all(np.array_equal(values, again[name]) for name, values in paths.items()), "the same seed gives other paths")
+    if not isinstance(strategy, Predicts):
+        return
+    prediction = strategy.predict(state, asked)
+    for name, values in paths.items():
+        mean, deviation = prediction.means[name], prediction.deviations[name]
+        slack = 5 * deviation / np.sqrt(count) + 1e-9 * (1 + np.abs(mean))
+        far = np.abs(values.mean(axis=0) - mean) > 2 * slack
+        plugin.require(not far.any(), f"the means of its paths of {name} on {experiment.name} are not those that it predicts")
+        wide = np.abs(values.std(axis=0) - deviation) > 0.35 * deviation + 1e-6 * (1 + np.abs(mean))
+        plugin.require(not wide.any(), f"the deviations of its paths of {name} on {experiment.name} are not those that it predicts")
+
+
 def equal_outcomes_do_no_harm(plugin: Plugin, experiment: Experiment) -> None:
     """It goes on when all outcomes are the same."""
     same = Measurement({o.name: o.labels[0] if o.labels else 0.0 for o in experiment.outcomes})
@@ -300,6 +323,7 @@ EXPERIMENT_PROMISES: tuple[ExperimentPromise, ...] = (
     it_is_a_pure_function_of_its_arguments,
     it_suggests_something_whatever_happened_before,
     a_model_predicts_numbers_in_units_and_chances_that_add_up,
+    its_sample_paths_agree_with_its_predictions,
     equal_outcomes_do_no_harm,
     a_recommendation_is_allowed_with_and_without_history,
 )

@@ -37,8 +37,12 @@ Proposal = Annotated[
     Mapping[str, Any],
     described(
         "A suggestion that waits for a person.",
+        ("why", "expected", "worth"),
         trial={**_WHOLE, "description": "its number, if it is performed"},
         settings={**_VALUES, "description": "by the rig's parameters, in their units"},
+        why={**_TEXT, "description": "the strategy's reason; empty where it gives none"},
+        expected={"type": "object", "description": "what its model expects: X_mean and X_sd of each number, p(LABEL) of each label"},
+        worth={**_NUMBER, "description": "how much it improves the best score on average, in the score's unit"},
     ),
 ]
 CampaignSpent = Annotated[

@@ -13,9 +13,10 @@ CONFIG = ConfigDict(use_attribute_docstrings=True, json_schema_serialization_def
 """Of every resource: the docstring of a field is its description, and the service sends every field."""
 
 
-def described(about: str, **fields: Mapping[str, Any]) -> WithJsonSchema:
-    """The schema of an object with these fields, all of which the service sends."""
-    return WithJsonSchema({"type": "object", "description": about, "properties": dict(fields), "required": list(fields)})
+def described(about: str, optional: Sequence[str] = (), /, **fields: Mapping[str, Any]) -> WithJsonSchema:
+    """The schema of an object with these fields, all of which the service sends but those that are optional."""
+    required = [name for name in fields if name not in optional]
+    return WithJsonSchema({"type": "object", "description": about, "properties": dict(fields), "required": required})
 
 
 def amounts(about: str, each: Mapping[str, Any], kinds: Sequence[Kind] = Amounts.kinds(), **other: Mapping[str, Any]) -> WithJsonSchema:
