@@ -62,7 +62,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         names = {item.nodeid for item in items}
         left_out = [item for item in items if _is_left_out(item, names)]
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        out = set(left_out)
+        items[:] = [item for item in items if item not in out]
 
 
 def _is_left_out(item: pytest.Item, names: set[str]) -> bool:

