@@ -233,7 +233,7 @@ class Ledgers(RuleBasedStateMachine):
         whose, rig = draw(st.sampled_from(list(self.balance))), draw(st.sampled_from(RIGS))
         orders = draw(st.lists(st.tuples(st.sampled_from(COSTS), st.sampled_from([False, False, True])), min_size=1, max_size=3))
         for (cost, is_refused), answer in zip(orders, self._together(whose, rig, orders), strict=True):
-            asked = {"runs": 1.0, **vars(cost)}
+            asked = vars(cost) | {"runs": 1.0}
             may = all(left is None or asked[k] <= left for k, left in self.balance[whose].items())
             refusal = answer.exception()
             assert isinstance(refusal, BudgetExhausted) == (not may), refusal
@@ -273,7 +273,7 @@ class Ledgers(RuleBasedStateMachine):
         assert self.database.write_now(report).state == told.state  # told twice, it counts once
         if was in ("leased", "running"):
             whose, asked = self.reserved[row.id]
-            spent = {"runs": 1.0, **vars(cost)}
+            spent = vars(cost) | {"runs": 1.0}
             self._move(whose, {k: asked[k] - min(asked[k], spent[k]) for k in KINDS}, 1)
 
     def abort(self, draw: Draw) -> None:

@@ -585,14 +585,14 @@ def asked_until(mixer: ArduinoMixer, is_over: Callable[[], bool]) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pyserial leaves a socket open whose other end is gone
 @pytest.mark.parametrize("make", [PtyServer, TcpServer])
 def test_a_cable_that_comes_out_is_noticed_at_once_and_works_again_afterward(make: Callable[[EmulatedBoard], BoardServer]) -> None:
-    with served(make, "unplugged@3+1") as server:
+    with served(make, "unplugged@8+1") as server:
         mixer = serial_mixer(server.address, AS7341, Imperfections(), 0, DYED_WATER)
         mixer.open()
         with pytest.raises(LinkError, match=f"the connection to {server.address} is gone: .*; plug it in again, then start again"):
-            asked_until(mixer, lambda: server.board.monotonic() > 20)
-        assert server.board.monotonic() >= 3
+            asked_until(mixer, lambda: server.board.monotonic() > 25)
+        assert server.board.monotonic() >= 8
         mixer.__exit__()
-        await_that(lambda: server.board.monotonic() > 4)
+        await_that(lambda: server.board.monotonic() > 9)
         again = serial_mixer(server.address, AS7341, Imperfections(), 0, DYED_WATER)
         again.open()
         assert again.state().state == "S"

@@ -1,4 +1,4 @@
-"""What people say about a campaign: which trial is better, what is wrong with a trial, that a suggestion is not wanted."""
+"""Judgments of people about a campaign: which trial is better, what is wrong with a trial, that a suggestion is not wanted."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ class Goal(ABC):
         return None
 
     def standing(self, trials: Sequence[Trial]) -> float | str | None:
-        """How far these trials are, in one cell: the best score, how many labels were seen, how large the front is."""
+        """State of these trials in one cell: the best score, how many labels were seen, how large the front is."""
         return None
 
     def summary(self, trials: Sequence[Trial]) -> str:
