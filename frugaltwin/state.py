@@ -120,7 +120,7 @@ class Suggestion:
         return {"settings": dict(self.settings)} | {name: value for name, value in more.items() if value is not None}
 
     def describe(self, unit: str = "") -> str:
-        """What is expected of it, in one line; empty where nothing is.
+        """The expectation in one line; empty where there is none.
 
         Args:
             unit: Of the goal's score.
