@@ -73,7 +73,7 @@ async def page(
     cursor: Annotated[int, Query(ge=0, lt=2**62, description="`next` of the page before")] = 0,
     kind: Annotated[Kind | None, Query(description="only those of this kind")] = None,
 ) -> Response:
-    """What was proposed in a campaign, and what people said about trials and proposals, oldest first."""
+    """Proposals of a campaign, and what people said about trials and proposals, oldest first."""
     caller.check("read")
     rows, following = await service.database.read(lambda c: entries.page(c, caller, identity, limit, cursor, kind))
     return shown(EntryPage.model_construct(items=[_shown(row) for row in rows], next=following))
