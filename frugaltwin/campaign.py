@@ -37,7 +37,7 @@ FAILURES_IN_A_ROW = 5
 """So many failed trials one after another end a campaign: the rig needs a person."""
 
 PATHS = 256
-"""Number of sample paths for what a suggestion is worth: its standard error is about a twelfth of the spread."""
+"""Number of sample paths for what a suggestion is worth: its standard error is a sixteenth of the spread."""
 
 _log = logging.getLogger(__name__)
 
@@ -239,7 +239,9 @@ class Campaign:
             return list(suggestions)
         settings = [s.settings for s in suggestions]
         expected = strategy.predict(state, settings)
-        worths = improvements(strategy, state, settings) if isinstance(strategy, Samples) else [None] * len(settings)
+        worths: Sequence[float | None] = [None] * len(settings)
+        if isinstance(strategy, Samples) and state.goal.has_score:
+            worths = improvements(strategy, state, settings)
         return [replace(s, expected=expected.at(k), worth=worths[k]) for k, s in enumerate(suggestions)]
 
     def tell(

@@ -13,6 +13,9 @@ from frugaltwin.errors import FrugalTwinError
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes."""
 
+ARGUMENTS = ("number", "better", "worse")
+"""Fields that a command takes by their place, not as options: the message names them by itself."""
+
 
 def show_line(text: str) -> None:
     """A line on standard output."""
@@ -29,7 +32,11 @@ def sentence(error: FrugalTwinError) -> str:
 
     >>> sentence(FrugalTwinError("name a goal, for example minimize:cost", field="goal"))
     'name a goal, for example minimize:cost (--goal)'
+    >>> sentence(FrugalTwinError("there is no trial 9: they go from 1 to 3", field="number"))
+    'there is no trial 9: they go from 1 to 3'
     """
+    if error.field in ARGUMENTS:
+        return str(error)
     option = "--option KEY=VALUE" if error.field == "option" else f"--{error.field}"
     return f"{error} ({option})" if error.field else str(error)
 

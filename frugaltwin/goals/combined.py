@@ -20,7 +20,7 @@ class Combined(Goal):
     """One or more objectives, and requirements that a good trial meets: ``minimize:volume; match-color:coral; require t_415 <= 0.3``.
 
     One objective with requirements has a score and a best trial, among those that meet the requirements. Several objectives have a front:
-    the trials that meet the requirements and that no other one beats in every objective.
+    the trials that meet the requirements and that no other one dominates, which is as good in every objective and better in one.
     """
 
     parts: tuple[Objective, ...]
@@ -95,7 +95,7 @@ class Combined(Goal):
         if self.has_score:
             return f"{best_reading(self, trials)}{within}"
         named = [self._described(trial) for trial in front[:SHOWN]] + ["…"] * (len(front) > SHOWN)
-        return f"front: {len(front)} of {len(trials)} experiments are beaten by none in every objective{within}: {'; '.join(named)}"
+        return f"front: {len(front)} of {len(trials)} experiments are not dominated{within}: {'; '.join(named)}"
 
     @property
     def _valued(self) -> list[Objective]:

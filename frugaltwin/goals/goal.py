@@ -155,8 +155,9 @@ class Goal(ABC):
         return self.objectives[0].best([t for t in trials if self.meets(t)])
 
     def front(self, trials: Sequence[Trial]) -> list[Trial]:
-        """The trials that meet the requirements and that no other one beats in every objective; empty without objectives.
+        """The Pareto front: the trials that meet the requirements and that no other one dominates; empty without objectives.
 
+        One trial dominates another that is as good in every objective and better in one.
         With one objective these are the best trial and its equals.
         """
         counted = [t for t in trials if self.meets(t)]

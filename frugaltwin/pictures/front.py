@@ -1,4 +1,4 @@
-"""The front of a campaign with several objectives: what one costs in terms of the other."""
+"""The Pareto front of a campaign with several objectives."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ GAMUT = 1000  # random settings in the picture of a twin's colors
 TITLES: dict[progress.Draw, str] = {
     progress.draw_best_against_runs: "Best so far against experiments",
     progress.draw_best_against_cost: "Best so far against cost",
-    front.draw_front: "Front: experiments that no other one beats in every objective",
+    front.draw_front: "Pareto front: experiments that no other one dominates",
     progress.draw_ab_plane: "Measured colors in the a*b* plane",
     progress.draw_channels: "Channels: what was measured",
     progress.draw_settings: "Recipes",

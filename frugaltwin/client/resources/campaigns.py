@@ -130,7 +130,7 @@ class CampaignStatus(ListedCampaign):
     best: CampaignTrial | None = None
     """the trial with the best reading, among those that keep what is required"""
     front: list[CampaignTrial] | None = None
-    """with several objectives: the trials that no other one beats in all of them; nothing for any other goal"""
+    """with several objectives: the Pareto front, the trials that no other one dominates; nothing for any other goal"""
     spent: CampaignSpent | None = None
     """by its trials so far; compare with `budget`"""
 
