@@ -9,7 +9,7 @@
     event_streams, news       events as they happen, and the signal of a commit
     errors, settings          refusals of the service, and how it is started
     maintenance, migrations   backup and check of a database, and its upgrades
-    log_redaction, request_timeout
+    log_redaction, http_protocol
 
 Who may import whom is stated in `pyproject.toml` (import-linter), file by file. The tables are in `records.tables`.
 """

@@ -79,7 +79,7 @@ class Server(uvicorn.Server):
         # No access log: uvicorn's would show what callers put into addresses.
         log = log_redaction.settings("WARNING")
         config = uvicorn.Config(
-            self._app, http=_protocol(), access_log=False, log_config=log, timeout_graceful_shutdown=GRACE, backlog=2048
+            self._app, http=_protocol(), ws="none", access_log=False, log_config=log, timeout_graceful_shutdown=GRACE, backlog=2048
         )
         super().__init__(config)
 
@@ -200,9 +200,9 @@ def allow_connections() -> None:
 def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
     if sys.platform == "win32":
         return "auto"
-    from api.request_timeout import TimedProtocol
+    from api.http_protocol import BoundedProtocol
 
-    return TimedProtocol
+    return BoundedProtocol
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

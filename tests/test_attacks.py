@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from sqlalchemy import func, select
 
 from api import maintenance
@@ -25,7 +24,6 @@ from api.records import campaigns, fair_queue, ledger, rigs, tokens
 from api.records.campaigns import AT_ONCE
 from api.records.rows import LeasedRow
 from api.records.tables import campaign, experiment
-from api.request_timeout import TimedProtocol
 from api.routes.experiments import seconds_to_wait
 from api.server import CONNECTIONS
 from api.workers.driver_process import DriverProcess
@@ -39,7 +37,6 @@ from tests.slow_driver import OddlyPricedDriver
 
 ORDER = {"rig": "color-1", "settings": SETTINGS}
 REAL = "mixer-1"
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 CAMPAIGN = {"name": "c", "rig": "color-1", "goal": "match-color:#8fb04a", "strategy": {"name": "random"}, "budget": {"runs": 1000}}
 
 
@@ -292,35 +289,6 @@ def test_who_asks_for_every_turn_makes_nobody_wait_for_more_than_one() -> None:
     asyncio.run(day())
     assert len(served) == 23
     assert sorted(served[: 2 + 2 + 3]).count("greedy") <= 4  # two in hand when the others came, and two once more
-
-
-@pytest.mark.parametrize(
-    ("first", "then"),
-    [(b"", b""), (b"GET / HTTP/1.1\r\nX-A: ", b""), (GET, b""), (GET, b"\r\n"), (GET, b"GET / HTTP/1.1\r\nX-A: ")],
-    ids=["nothing", "half a head", "nothing more", "an empty line more", "half a head more"],
-)
-def test_who_takes_too_long_to_say_what_they_want_is_hung_up_on(first: bytes, then: bytes) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body"})
-
-    class Hasty(TimedProtocol):
-        patience = 0.2
-
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, http=Hasty, lifespan="off", log_config=None, timeout_keep_alive=1))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    until(lambda: server.started)
-    try:
-        with socket.create_connection(server.servers[0].sockets[0].getsockname(), timeout=30) as line:
-            line.sendall(first)
-            if first == GET:
-                assert line.recv(1000).startswith(b"HTTP/1.1 204")
-                line.sendall(then)
-            assert line.recv(1000) == b""  # it hangs up
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def test_a_body_that_comes_too_slowly_is_refused(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -296,7 +296,7 @@ KINDS: Mapping[str, type[FrugalTwinError]] = {"unknown-name": UnknownName, "rig-
 OF_STATUS: Mapping[int, type[FrugalTwinError]] = (
     dict.fromkeys((401, 402, 403, 409, 410, 429), Refused)
     | {404: UnknownName, 501: MissingPart, 503: StoreError}
-    | dict.fromkeys((400, 405, 406, 413, 415, 422), InvalidInput)
+    | dict.fromkeys((400, 405, 406, 413, 415, 422, 431), InvalidInput)
 )
 """The errors of problem documents, by their name or else by their status."""
 

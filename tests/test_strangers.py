@@ -1,0 +1,189 @@
+"""A hostile stranger without a token: takes nobody's connections, time, memory or disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from tests.service_database import until
+
+if sys.platform == "win32":
+    pytest.skip("there the service uses the protocol that uvicorn chooses", allow_module_level=True)
+
+import uvloop
+
+from api.http_protocol import AHEAD, HEAD, BoundedProtocol
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LONG = b"a" * 65_536
+
+
+class Application:
+    """Answers what it is asked, and says how often; what is slow waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answered = 0
+        self.may_go_on = threading.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.asked += 1
+        if scope["path"] == "/slow":
+            while not self.may_go_on.is_set():
+                await asyncio.sleep(0.01)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+        self.answered += 1
+
+
+@pytest.fixture
+def application() -> Application:
+    return Application()
+
+
+@contextlib.contextmanager
+def listening(application: Application, protocol: type[BoundedProtocol] = BoundedProtocol) -> Iterator[Any]:
+    """The address of a server."""
+    server = uvicorn.Server(
+        uvicorn.Config(application, "127.0.0.1", 0, http=protocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=1)
+    )
+    runner = threading.Thread(target=lambda: uvloop.run(server.serve()))
+    runner.start()
+    until(lambda: server.started)
+    try:
+        yield server.servers[0].sockets[0].getsockname()
+    finally:
+        application.may_go_on.set()
+        server.should_exit = True
+        runner.join()
+
+
+def poured(address: Any, first: bytes, piece: bytes, most: int) -> int:
+    """The number of bytes that are taken before somebody hangs up."""
+    sent = 0
+    with socket.create_connection(address, timeout=30) as line, contextlib.suppress(ConnectionError):
+        line.sendall(first)
+        while sent < most:
+            line.sendall(piece)
+            sent += len(piece)
+    return sent
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX",
+        b"GET /",
+        GET + b"GET / HTTP/1.1\r\nX-A: ",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-A: ",
+    ],
+    ids=["a header", "a header's name", "an address", "a second head", "a header behind a body"],
+)
+def test_a_head_that_goes_on_and_on_is_hung_up_on(application: Application, first: bytes) -> None:
+    """The parser copies what it has with every piece: 100 MB took all of a core for a quarter of a minute."""
+    with listening(application) as address:
+        assert poured(address, first, LONG, 40_000_000) < 20_000_000  # what the system's own buffers take included
+        with socket.create_connection(address, timeout=30) as line:
+            line.sendall(GET)
+            assert line.recv(1000).startswith(b"HTTP/1.1 204")
+
+
+@pytest.mark.parametrize(
+    "head", [b"X-A: " + LONG, b"".join(b"X-%d: %s\r\n" % (i, LONG[:1000]) for i in range(70))], ids=["one header", "many headers"]
+)
+def test_a_head_that_is_too_long_is_refused_with_words(application: Application, head: bytes) -> None:
+    with listening(application) as address, socket.create_connection(address, timeout=30) as line:
+        line.sendall(GET[:-2] + head + b"\r\n\r\n")
+        heard = b"".join(iter(lambda: line.recv(10_000), b""))
+        assert heard.startswith(b"HTTP/1.1 431")
+        assert b"problems/too-large" in heard
+    assert application.asked == 0
+
+
+def test_a_head_of_nearly_that_size_is_answered(application: Application) -> None:
+    with listening(application) as address, socket.create_connection(address, timeout=30) as line:
+        for _ in range(3):  # each head is counted by itself
+            line.sendall(GET[:-2] + b"X-A: " + LONG[: HEAD - 100] + b"\r\n\r\n")
+            assert line.recv(1000).startswith(b"HTTP/1.1 204")
+
+
+def test_a_long_body_is_no_head(application: Application) -> None:
+    """Whoever reads it says how long it may be."""
+    with listening(application) as address, socket.create_connection(address, timeout=30) as line:
+        line.sendall(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n" + LONG[:50_000])
+        line.sendall(GET)
+        application.may_go_on.set()
+        heard = b""
+        while heard.count(b"HTTP/1.1 204") < 2:
+            heard += line.recv(1000)
+
+
+def test_requests_that_are_sent_ahead_are_few_and_nobody_answers_them_when_their_sender_has_gone(
+    application: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A thousand of them were answered one by one to nobody, each with an error in the log."""
+    with listening(application) as address, caplog.at_level(logging.INFO):
+        with socket.create_connection(address, timeout=30) as line:
+            line.sendall(GET.replace(b"/ ", b"/slow ", 1) + AHEAD * GET)
+            until(lambda: application.asked == 1)
+        with socket.create_connection(address, timeout=30) as line:
+            line.sendall(GET.replace(b"/ ", b"/slow ", 1) + 2000 * GET)
+            with contextlib.suppress(ConnectionError):
+                assert line.recv(1000) == b""  # it hangs up, though the first is under way
+        until(lambda: application.asked == 2)
+        application.may_go_on.set()
+        until(lambda: application.answered >= 2)
+        asked = application.asked
+        with socket.create_connection(address, timeout=30) as line:
+            line.sendall(GET + AHEAD * GET)
+            heard = b""
+            while heard.count(b"HTTP/1.1 204") < 1 + AHEAD:
+                heard += line.recv(10_000)
+    assert asked <= 2 + AHEAD  # the first connection's, until it was noticed that nobody is there
+    assert application.asked <= 2 + AHEAD + 1 + AHEAD
+    assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(b"nonsense\r\n\r\n", b"400"), (GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", b"204")],
+    ids=["no HTTP", "an upgrade"],
+)
+def test_a_stranger_writes_nothing_into_the_log(
+    application: Application, caplog: pytest.LogCaptureFixture, words: bytes, status: bytes
+) -> None:
+    with (
+        listening(application) as address,
+        caplog.at_level(logging.INFO),
+        socket.create_connection(address, timeout=30) as line,
+    ):
+        line.sendall(words)
+        assert line.recv(1000).startswith(b"HTTP/1.1 " + status)
+    assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [(b"", b""), (b"GET / HTTP/1.1\r\nX-A: ", b""), (GET, b""), (GET, b"\r\n"), (GET, b"GET / HTTP/1.1\r\nX-A: ")],
+    ids=["nothing", "half a head", "nothing more", "an empty line more", "half a head more"],
+)
+def test_who_takes_too_long_to_say_what_they_want_is_hung_up_on(application: Application, first: bytes, then: bytes) -> None:
+    class Hasty(BoundedProtocol):
+        patience = 0.2
+
+    with listening(application, Hasty) as address, socket.create_connection(address, timeout=30) as line:
+        line.sendall(first)
+        if first == GET:
+            assert line.recv(1000).startswith(b"HTTP/1.1 204")
+            line.sendall(then)
+        assert line.recv(1000) == b""  # it hangs up
