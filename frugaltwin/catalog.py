@@ -275,8 +275,9 @@ def default_goal(driver: Driver) -> str:
 
 def summary(kind: str, name: str) -> str:
     """One line about a plug-in; about one that cannot be loaded, why."""
+    entry = _entry(kind, name)
     try:
-        sheet = data_sheet(kind, name)
+        sheet = _written(entry) or docstring(_loaded(kind, name, entry))
     except MissingPart as error:
         return str(error)
     return sheet.partition("\n")[0] or "its author wrote no data sheet"
@@ -290,16 +291,29 @@ def data_sheet(kind: str, name: str) -> str:
         MissingPart: It has to be imported, and cannot be.
     """
     entry = _entry(kind, name)
-    if isinstance(entry.target, str):
-        _check_ours(entry.target)
-        if (sheet := data_sheets.written(entry.target)) is not None:
-            return sheet
-    return docstring(_loaded(kind, name, entry))
+    sheet = _written(entry)
+    if sheet is not None and not data_sheets.PLACE.search(sheet):
+        return sheet
+    try:
+        return docstring(_loaded(kind, name, entry))
+    except MissingPart as error:
+        if sheet is None:
+            raise
+        reason = f"**Options** cannot be shown: {error}."
+        return data_sheets.PLACE.sub(lambda _: reason, sheet)
 
 
 def docstring(factory: Callable[..., Any]) -> str:
     """The data sheet of a plug-in's callable."""
     return inspect.getdoc(factory) or ""
+
+
+def _written(entry: _Entry) -> str | None:
+    """The docstring of a plug-in as its source shows it; None where it does not. Nothing is imported."""
+    if not isinstance(entry.target, str):
+        return None
+    _check_ours(entry.target)
+    return data_sheets.written(entry.target)
 
 
 def kind_of(name: str) -> str:

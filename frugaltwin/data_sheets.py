@@ -1,9 +1,248 @@
-"""Data sheets of plug-ins, read from their source code: nothing is imported where the source says enough."""
+"""Data sheets of plug-ins: options that are stated once, and docstrings read from source code.
+
+A driver states its options as fields of a class of `Options`. A field has, once, what a signature, its checks and a docstring would
+repeat: name, type, default, meaning, unit and limits::
+
+    class FurnaceOptions(Options):
+        hottest: float = option(600, "hottest temperature of the furnace", "K", allowed=(50, 5000))
+        seed: int = option(0, "of everything random", allowed=(0, inf))
+
+
+    class Furnace:
+        @takes(FurnaceOptions)
+        def __init__(self, options: FurnaceOptions) -> None: ...
+
+
+    Furnace(hottest=700)
+"""
 
 import ast
 import importlib.util
-from functools import cache
+import inspect
+import math
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cache, wraps
 from importlib.machinery import ModuleSpec, PathFinder
+from types import MappingProxyType, NoneType
+from typing import (
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
+
+import numpy as np
+
+from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import quantity
+
+PLACE = re.compile(r"^\*\*Options\*\*: `\w+`\.$", re.MULTILINE)
+"""The line of a docstring that names a class of options. `takes` puts their table in its place."""
+WIDTH = 118  # of that table
+
+P = ParamSpec("P")
+S = TypeVar("S")
+T = TypeVar("T")
+Given = TypeVar("Given", bound="Options")
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a plug-in, as its data sheet has it."""
+
+    default: Any
+    meaning: str
+    unit: str = "1"
+    allowed: tuple[float, float] | None = None
+    drawn: tuple[float, float] | None = None
+    shown: str = ""
+    hint: Any = None
+    """Its type."""
+
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """The types that its value may have."""
+        return (self.hint,) if isinstance(self.hint, type) or get_origin(self.hint) is Literal else get_args(self.hint)
+
+    def check(self, name: str, value: object) -> None:
+        """Refuse a value that the option does not allow.
+
+        Raises:
+            InvalidInput: It does not; the sentence has the limits.
+        """
+        if value is None and NoneType in self.kinds:
+            return
+        if (choices := [choice for kind in self.kinds for choice in get_args(kind)]) and value not in choices:
+            raise InvalidInput(f"{name} = {value!r}: it is {' or '.join(choices)}")
+        if self.allowed is None:
+            return
+        low, high = self.allowed
+        limits = f"from {low:g} up" if high == math.inf else f"{low:g} to {quantity(high, self.unit)}"
+        if float not in self.kinds:
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise InvalidInput(f"{name} = {value!r}: it is a whole number{' from' if high < math.inf else ''} {limits}")
+        elif isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise InvalidInput(f"{name} = {value!r} is no number: it is {limits} ({self.meaning})")
+        elif not (math.isfinite(value) and low <= value <= high):
+            fault = "has no physical meaning here" if self.drawn else "is not allowed"
+            raise InvalidInput(f"{name} = {quantity(float(value), self.unit)} {fault} ({self.meaning}): it is {limits}")
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Its default and its meaning as a data sheet has them."""
+        words = self.meaning if self.unit == "1" else f"{self.unit}, {self.meaning}"
+        limits = [f"drawn: {_span(*self.drawn)}" if self.drawn[0] < self.drawn[1] else "never drawn"] if self.drawn else []
+        if self.allowed and self.allowed[1] < math.inf:
+            limits.append(f"allowed: {_span(*self.allowed)}")
+        default = "required" if self.default is MISSING else _shown(self.default)
+        return self.shown or default, words + (f" ({'; '.join(limits)})" if limits else "")
+
+
+def option(
+    default: Any = MISSING,
+    meaning: str = "",
+    unit: str = "1",
+    *,
+    allowed: tuple[float, float] | None = None,
+    drawn: tuple[float, float] | None = None,
+    shown: str = "",
+) -> Any:
+    """An option: a field of a class of `Options`. Choices are stated by its type, a `Literal`.
+
+    Args:
+        default: Its value where it is not given; without a default it has to be given.
+        meaning: All that there is to say about it, in one line.
+        allowed: The smallest and the largest number allowed.
+        drawn: Of a constant of a system: the range that `SystemOptions` draw it from. Where the constant is not given, the field is None.
+        shown: The default in words, where the data sheet is to say more than its value.
+    """
+    about = Option(default, meaning, unit, allowed, drawn, shown)
+    return field(default=None if drawn else default, metadata={"option": about})
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Options:
+    """Options of a plug-in, checked when they are made. Every field is an `option`; a subclass becomes a frozen dataclass."""
+
+    stated: ClassVar[Mapping[str, Option]] = MappingProxyType({})
+    """Options of the class, by name: its own first, then those of the classes that it is made of."""
+
+    def __init_subclass__(cls) -> None:
+        made: Any = dataclass(frozen=True, kw_only=True)(cls)
+        known = {f.name: f.metadata["option"] for f in fields(made)}
+        # An option that a class states again, with another default, stays where it was.
+        places = {name: k for k, made_of in enumerate(cls.__mro__) for name in inspect.get_annotations(made_of)}
+        hints = get_type_hints(cls)
+        cls.stated = MappingProxyType({n: replace(known[n], hint=hints[n]) for n in sorted(known, key=lambda name: places[name])})
+
+    def __post_init__(self) -> None:
+        for name, about in self.stated.items():
+            about.check(name, getattr(self, name))
+
+
+class SystemOptions(Options):
+    """Options of a twin with constants that an instructor may set, or draw."""
+
+    system: int | None = option(None, "a seed: draws every constant that is not given from its range", allowed=(0, math.inf))
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """The constants of the system: those given, the others drawn with the seed `system`, or the defaults without one."""
+        random = np.random.default_rng((71, self.system)) if self.system is not None else None
+        known = {name: (about.default, about.drawn) for name, about in self.stated.items() if about.drawn}
+        usual = {name: float(random.uniform(*drawn)) if random else default for name, (default, drawn) in known.items()}
+        return {name: value if (given := getattr(self, name)) is None else given for name, value in usual.items()}
+
+
+def table(options: type[Options]) -> str:
+    """The table of the options in a data sheet."""
+    rows = [(name, *about.words) for name, about in options.stated.items()]
+    first, second = (max(len(row[k]) for row in [("option", "default", ""), *rows]) for k in (0, 1))
+    left = first + second + 2
+    rule = f"{'=' * first} {'=' * second} {'=' * (WIDTH - left)}"
+    lines = [rule, f"{'option':{first}} {'default':{second}} meaning", rule]
+    for name, default, meaning in rows:
+        head, *more = textwrap.wrap(meaning, WIDTH - left, break_long_words=False, break_on_hyphens=False) or [""]
+        lines += [f"{name:{first}} {default:{second}} {head}".rstrip(), *(f"{'':{left}}{line}" for line in more)]
+    return "\n".join([*lines, rule])
+
+
+def _span(low: float, high: float) -> str:
+    return f"{_shown(low)} to {_shown(high)}"
+
+
+def _shown(value: object) -> str:
+    """A value as a data sheet has it.
+
+    >>> _shown(None), _shown(True), _shown(11000.0), _shown(3e9), _shown(0.00011), _shown("inferred")
+    ('none', 'true', '11000', '3e9', '1.1e-4', 'inferred')
+    """
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, int | float):
+        return str(value)
+    text = f"{value:.10g}" if 1e-3 <= abs(value) < 1e6 or not value else f"{value:.10e}"
+    return re.sub(r"\.?0*e([+-])0*", lambda e: f"e{e[1].strip('+')}", text)
+
+
+class takes(Generic[P, Given]):  # noqa: N801 - a decorator
+    """Decorator of a function, or of an ``__init__``, that is written for an object of options and is called with them by name.
+
+    Its signature and its data sheet have them one by one.
+    """
+
+    def __init__(self, options: Callable[P, Given]) -> None:
+        self._options = options
+
+    @overload
+    def __call__(self, function: Callable[[Given], T]) -> Callable[P, T]: ...
+
+    @overload
+    def __call__(self, function: Callable[[S, Given], None]) -> Callable[Concatenate[S, P], None]: ...
+
+    def __call__(self, function: Callable[..., Any]) -> Any:
+        options: Any = self._options
+        before = list(inspect.signature(function).parameters.values())[:-1]  # self, of an __init__
+
+        @wraps(function)
+        def called(*args: Any, **given: Any) -> Any:
+            return function(*args[: len(before)], options(*args[len(before) :], **given))
+
+        hints = {name: about.hint for name, about in options.stated.items()}
+        known = inspect.signature(options).parameters
+        called.__annotations__ = hints
+        called.__signature__ = inspect.Signature([*before, *(known[n].replace(annotation=hints[n]) for n in hints)])  # type: ignore[attr-defined]
+        if before:
+            return _Constructor(called, options)
+        called.__doc__ = _with_table(function.__doc__, options)
+        return called
+
+
+@dataclass(frozen=True)
+class _Constructor:
+    """An ``__init__`` until its class is made, whose data sheet then gets the table of the options."""
+
+    function: Callable[..., None]
+    options: type[Options]
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        owner.__doc__ = _with_table(owner.__doc__, self.options)
+        setattr(owner, name, self.function)
+
+
+def _with_table(sheet: str | None, options: type[Options]) -> str | None:
+    return PLACE.sub(lambda _: table(options), inspect.cleandoc(sheet)) if sheet else None
 
 
 def written(target: str) -> str | None:

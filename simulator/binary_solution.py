@@ -4,20 +4,23 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from frugaltwin.data_sheets import option, takes
 from simulator.equations.binary_equilibrium import Equilibrium, Floats, Solution, critical_points
-from simulator.instruments.binary_lab import ONE, BinaryLab, Field, checked_window
+from simulator.instruments.binary_lab import ONE, BinaryLab, BinaryLabOptions, Field, furnace_limit
 from simulator.instruments.phase_instruments import Turbidimeter, spread
-from simulator.instruments.phase_lab import Labeling
-from simulator.instruments.system_constants import Constant, constants_of
 
-CONSTANTS = {
-    "L0": Constant(6000, (5000, 7000), (-50_000, 50_000), "J/mol", "symmetric part of the interaction"),
-    "L1": Constant(-900, (-1500, 1500), (-30_000, 30_000), "J/mol", "what makes the gap lean to one side"),
-    "L2": Constant(0, (-500, 500), (-30_000, 30_000), "J/mol", "what flattens or sharpens the gap"),
-    "L0_T": Constant(0, (0, 0), (-100, 100), "J/(mol K)", "change of L0 with temperature"),
-    "L1_T": Constant(0, (0, 0), (-100, 100), "J/(mol K)", "change of L1 with temperature"),
-    "L2_T": Constant(0, (0, 0), (-100, 100), "J/(mol K)", "change of L2 with temperature"),
-}
+
+class BinarySolutionOptions(BinaryLabOptions):
+    """Options of a binary solution."""
+
+    L0: float | None = option(6000, "symmetric part of the interaction", "J/mol", drawn=(5000, 7000), allowed=(-50_000, 50_000))
+    L1: float | None = option(-900, "what makes the gap lean to one side", "J/mol", drawn=(-1500, 1500), allowed=(-30_000, 30_000))
+    L2: float | None = option(0, "what flattens or sharpens the gap", "J/mol", drawn=(-500, 500), allowed=(-30_000, 30_000))
+    L0_T: float | None = option(0, "change of L0 with temperature", "J/(mol K)", drawn=(0, 0), allowed=(-100, 100))
+    L1_T: float | None = option(0, "change of L1 with temperature", "J/(mol K)", drawn=(0, 0), allowed=(-100, 100))
+    L2_T: float | None = option(0, "change of L2 with temperature", "J/(mol K)", drawn=(0, 0), allowed=(-100, 100))
+    coldest: float = furnace_limit(250.0)
+    hottest: float = furnace_limit(500.0)
 
 
 class BinarySolution(BinaryLab):
@@ -43,22 +46,7 @@ class BinarySolution(BinaryLab):
     turbidity 1    1 - exp(-60 f (1-f) Δx²): f the share of one liquid, Δx how far apart the two compositions are
     ========= ==== ==================================================================================================
 
-    ============= ======== ==========================================================================================
-    option        default  meaning
-    ============= ======== ==========================================================================================
-    L0            6000     symmetric part of the interaction, J/mol (drawn: 5000 to 7000; allowed: -50000 to 50000)
-    L1            -900     leans the gap to one side, J/mol (drawn: -1500 to 1500; allowed: -30000 to 30000)
-    L2            0        flattens or sharpens the gap, J/mol (drawn: -500 to 500; allowed: -30000 to 30000)
-    L0_T          0        change of L0 with temperature, J/(mol K) (never drawn; allowed: -100 to 100)
-    L1_T          0        change of L1 with temperature, the same
-    L2_T          0        change of L2 with temperature, the same
-    system        none     a seed: draws every constant that is not given from its range
-    coldest       250      K, of the furnace
-    hottest       500      K, of the furnace
-    labeling      inferred where `phase` comes from: inferred from the reading, or direct (an expert who is never wrong)
-    imperfections 1        scales noise and drift; 0 turns them off
-    seed          0        of everything random
-    ============= ======== ==========================================================================================
+    **Options**: `BinarySolutionOptions`.
 
     **Time and money.** A new sample takes 120 s and 0.40 USD, the furnace heats by 0.5 K/s, cools by 0.2 K/s and soaks for 600 s
     (0.30 USD an hour), a reading takes 5 s. A sample of the same composition stays in, so the order of experiments matters.
@@ -74,36 +62,16 @@ class BinarySolution(BinaryLab):
     **Twin of** a cell with a lamp and a light sensor in a bath with a thermostat: a cloud-point apparatus. It was never compared with one.
     """
 
-    CONSTANTS = CONSTANTS
-
-    def __init__(
-        self,
-        L0: float | None = None,
-        L1: float | None = None,
-        L2: float | None = None,
-        L0_T: float | None = None,
-        L1_T: float | None = None,
-        L2_T: float | None = None,
-        system: int | None = None,
-        coldest: float = 250.0,
-        hottest: float = 500.0,
-        labeling: Labeling = "inferred",
-        imperfections: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        given = {"L0": L0, "L1": L1, "L2": L2, "L0_T": L0_T, "L1_T": L1_T, "L2_T": L2_T}
-        self.constants = constants_of(CONSTANTS, given, system)
-        L = list(self.constants.values())
+    @takes(BinarySolutionOptions)
+    def __init__(self, options: BinarySolutionOptions) -> None:
+        L = list(options.constants.values())
         self._solution = Solution("liquid", excess=tuple(L[:3]), excess_slopes=tuple(L[3:]))
         super().__init__(
             "binary-solution",
             (self._solution,),
             {(0, ONE): Field("mixed", ("mixed",)), (0, 0): Field("demixed", ("A-rich", "B-rich"))},
             Turbidimeter(clear="mixed", cloudy="demixed"),
-            checked_window(coldest, hottest),
-            seed=seed,
-            imperfections=imperfections,
-            labeling=labeling,
+            options,
         )
 
     def _properties(self, found: Equilibrium, x: Floats, T: Floats) -> Mapping[str, Floats]:

@@ -22,11 +22,12 @@ from pycalphad import Database, Workspace
 from pycalphad import variables as v
 from pycalphad.core.utils import filter_phases, unpack_species
 
+from frugaltwin.data_sheets import option, takes
 from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Constraint, Continuous, MixtureSum, Outcome, Parameter
 from simulator.instruments.phase_instruments import BINS, LINE_WIDTH, Diffractometer, liquid_pattern, spread
-from simulator.instruments.phase_lab import Labeling, PhaseLab, PhaseState
+from simulator.instruments.phase_lab import LabOptions, PhaseLab, PhaseState
 
 Floats = NDArray[np.float64]
 
@@ -216,6 +217,32 @@ def _sets(system: System, low: float, high: float, steps: int) -> tuple[tuple[st
     return tuple(sorted(found | alone, key=lambda s: (len(s), s)))
 
 
+class CalphadOptions(LabOptions):
+    """Options of a lab for a TDB file."""
+
+    path: Path = option(meaning="the TDB file")
+    components: str = option("", "two or three elements, ``AL,ZN``", shown="all")
+    phases: str = option("", "the phases that may occur, ``LIQUID,FCC_A1``", shown="all")
+    pressure: float = option(101325.0, "of every sample, above 0", "Pa", allowed=(0, 1e12))
+    temperature: float | None = option(None, "of every sample, which is then no parameter", "K", allowed=(1, 20_000))
+    temperature_low: float = option(300.0, "lowest temperature of the furnace", "K", allowed=(1, 20_000))
+    temperature_high: float = option(1500.0, "highest temperature of the furnace", "K", allowed=(1, 20_000))
+    steps: int = option(20, "of the grid on which the labels are found; a grid of 20 takes some seconds", allowed=(2, 100))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.pressure > 0:
+            raise InvalidInput(f"pressure = {self.pressure:g} Pa is none: it lies above 0 and up to 1e12 Pa")
+        low, high = self.temperatures
+        if self.temperature is None and not low < high:
+            raise InvalidInput(f"temperature_low = {low:g} K must lie below temperature_high = {high:g} K")
+
+    @property
+    def temperatures(self) -> tuple[float, float]:
+        """The lowest and the highest temperature of a sample, K."""
+        return (self.temperature_low, self.temperature_high) if self.temperature is None else (self.temperature, self.temperature)
+
+
 class Calphad(PhaseLab):
     """CALPHAD: any thermodynamic database (a TDB file) as a lab, two or three components, through pycalphad.
 
@@ -246,21 +273,7 @@ class Calphad(PhaseLab):
     **Which labels there are** is found when the driver is made, on a grid of compositions and temperatures (`steps`), plus every phase
     alone. Where the truth is a set that the grid has not met, such as a field between two of its points, the trial fails and says so.
 
-    ================ =========== ==============================================================================================
-    option           default     meaning
-    ================ =========== ==============================================================================================
-    path                         the TDB file
-    components       all         two or three elements, ``AL,ZN``
-    phases           all         the phases that may occur, ``LIQUID,FCC_A1``
-    pressure         101325      Pa
-    temperature      none        K: fixes it
-    temperature_low  300         K
-    temperature_high 1500        K
-    steps            20          of the grid on which the labels are found; a grid of 20 takes some seconds
-    seed             0           of everything random
-    imperfections    1           scales noise and drift; 0 turns them off
-    labeling         inferred    from the reading, or ``direct``: the true phases
-    ================ =========== ==============================================================================================
+    **Options**: `CalphadOptions`.
 
     **Random errors**, rms: 0.004 of an intensity, 0.01 of the contrast, a base line that all share and that wanders by
     0.002 in an hour, by twice that in days.
@@ -285,57 +298,31 @@ class Calphad(PhaseLab):
         "temperature_high": 650.0,
     }
 
-    def __init__(
-        self,
-        path: Path,
-        components: str = "",
-        phases: str = "",
-        pressure: float = 101325.0,
-        temperature: float | None = None,
-        temperature_low: float = 300.0,
-        temperature_high: float = 1500.0,
-        steps: int = 20,
-        seed: int = 0,
-        imperfections: float = 1.0,
-        labeling: Labeling = "inferred",
-    ) -> None:
-        if not 0 < pressure <= 1e12:
-            raise InvalidInput(f"pressure = {pressure:g} Pa is none: it lies above 0 and up to 1e12 Pa")
-        if temperature is not None:
-            temperature_low = temperature_high = temperature
-        for name, value in (("temperature_low", temperature_low), ("temperature_high", temperature_high)):
-            if not 1 <= value <= 20_000:
-                shown = "temperature" if temperature is not None else name
-                raise InvalidInput(f"{shown} = {value:g} K is no temperature to have a sample at: it is 1 to 20000 K")
-        if temperature is None and not temperature_low < temperature_high:
-            raise InvalidInput(f"temperature_low = {temperature_low:g} K must lie below temperature_high = {temperature_high:g} K")
-        if not 2 <= steps <= 100:
-            raise InvalidInput(f"steps = {steps} of the grid: it is 2 to 100")
+    @takes(CalphadOptions)
+    def __init__(self, options: CalphadOptions) -> None:
+        path, temperature, (low, high) = options.path, options.temperature, options.temperatures
         text = _read(path)
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        chosen, allowed = _chosen(path, text, components, phases)
-        self._system = system_of(text, chosen, allowed, pressure)
+        chosen, allowed = _chosen(path, text, options.components, options.phases)
+        self._system = system_of(text, chosen, allowed, options.pressure)
         self._path = path
         try:
-            sets = _sets(self._system, temperature_low, temperature_high, steps)
+            sets = _sets(self._system, low, high, options.steps)
         except Exception as error:  # pycalphad raises whatever its parts raise
             raise InvalidInput(f"pycalphad cannot compute {'-'.join(chosen)} of {path}: {_sentence(error)}") from error
         if not sets:
-            span = f"{temperature_low:g} to {temperature_high:g} K"
-            raise InvalidInput(f"pycalphad finds no stable phase of {'-'.join(chosen)} in {path} at {span}")
+            raise InvalidInput(f"pycalphad finds no stable phase of {'-'.join(chosen)} in {path} at {low:g} to {high:g} K")
         structures = sorted({phase for phases_ in sets for phase in phases_})
-        parameters, constraints = _parameters(chosen, None if temperature is not None else (temperature_low, temperature_high))
+        parameters, constraints = _parameters(chosen, None if temperature is not None else (low, high))
         labels = {" + ".join(s): tuple(dict.fromkeys(s)) for s in sets}
         super().__init__(
             "calphad",
             parameters,
             tuple(labels),
             PhaseAnalysis(dict.fromkeys(structures), labels),
+            options,
             constraints=constraints,
             temperature=temperature,
-            seed=seed,
-            imperfections=imperfections,
-            labeling=labeling,
         )
 
     def states(self, X: Floats) -> list[PhaseState]:

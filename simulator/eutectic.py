@@ -5,21 +5,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from frugaltwin.data_sheets import option, takes
 from frugaltwin.diagram import Mark
 from frugaltwin.errors import InvalidInput
 from simulator.equations.binary_equilibrium import Compound, Equilibrium, Floats, Phase, Solution, invariants
-from simulator.instruments.binary_lab import ONE, BinaryLab, Field, checked_window
+from simulator.instruments.binary_lab import ONE, BinaryLab, BinaryLabOptions, Field
 from simulator.instruments.phase_instruments import Diffractometer
-from simulator.instruments.phase_lab import Labeling
-from simulator.instruments.system_constants import Constant, constants_of
 
-CONSTANTS = {
-    "melting_A": Constant(540, (450, 580), (60, 4500), "K", "melting point of pure A"),
-    "melting_B": Constant(500, (450, 580), (60, 4500), "K", "melting point of pure B"),
-    "enthalpy_A": Constant(11_000, (7000, 14_000), (100, 200_000), "J/mol", "melting enthalpy of A"),
-    "enthalpy_B": Constant(7000, (7000, 14_000), (100, 200_000), "J/mol", "melting enthalpy of B"),
-    "liquid_interaction": Constant(0, (-2000, 2000), (-50_000, 50_000), "J/mol", "interaction in the liquid"),
-}
 LIQUID, A, B = 0, 1, 2
 FIELDS = {
     (LIQUID, ONE): Field("liquid", ("liquid",)),
@@ -27,6 +19,21 @@ FIELDS = {
     (LIQUID, B): Field("liquid + B", ("liquid", "B")),
     (A, B): Field("A + B", ("A", "B")),
 }
+
+
+class EutecticOptions(BinaryLabOptions):
+    """Options of a eutectic."""
+
+    melting_A: float | None = option(540, "melting point of pure A", "K", drawn=(450, 580), allowed=(60, 4500))
+    melting_B: float | None = option(500, "melting point of pure B", "K", drawn=(450, 580), allowed=(60, 4500))
+    enthalpy_A: float | None = option(11_000, "melting enthalpy of A", "J/mol", drawn=(7000, 14_000), allowed=(100, 200_000))
+    enthalpy_B: float | None = option(7000, "melting enthalpy of B", "J/mol", drawn=(7000, 14_000), allowed=(100, 200_000))
+    liquid_interaction: float | None = option(
+        0, "Ω, interaction in the liquid: there must be a eutectic", "J/mol", drawn=(-2000, 2000), allowed=(-50_000, 50_000)
+    )
+    solid_interaction: float | None = option(
+        None, "W, interaction in the solids, never drawn; none is for solids that are pure", "J/mol", allowed=(0, 200_000)
+    )
 
 
 class Eutectic(BinaryLab):
@@ -54,22 +61,7 @@ class Eutectic(BinaryLab):
                     their fractions, over a background of 0.05
     ========== ==== =================================================================================================
 
-    ================== ======== ====================================================================================
-    option             default  meaning
-    ================== ======== ====================================================================================
-    melting_A          540      K, of pure A (drawn: 450 to 580; allowed: 60 to 4500)
-    melting_B          500      K, of pure B (the same)
-    enthalpy_A         11000    melting enthalpy of A, J/mol (drawn: 7000 to 14000; allowed: 100 to 200000)
-    enthalpy_B         7000     melting enthalpy of B, J/mol (the same)
-    liquid_interaction 0        Ω, J/mol (drawn: -2000 to 2000; allowed: -50000 to 50000, as long as there is a eutectic)
-    solid_interaction  none     W, J/mol, never drawn; none is for solids that are pure. With it there must be a eutectic still
-    system             none     a seed: draws every constant that is not given from its range
-    coldest            300      K, of the furnace
-    hottest            600      K, of the furnace
-    labeling           inferred where `phase` comes from: inferred from the reading, or direct (an expert who is never wrong)
-    imperfections      1        scales noise and drift; 0 turns them off
-    seed               0        of everything random
-    ================== ======== ====================================================================================
+    **Options**: `EutecticOptions`.
 
     **Time and money.** A new sample takes 120 s and 0.40 USD, the furnace heats by 0.5 K/s, cools by 0.2 K/s and soaks for 600 s
     (0.30 USD an hour), a pattern takes 300 s and 0.10 USD. A sample of the same composition stays in: the order matters.
@@ -86,44 +78,21 @@ class Eutectic(BinaryLab):
     **Twin of** a furnace on a powder diffractometer (tin with bismuth, say). It was never compared with one.
     """
 
-    CONSTANTS = CONSTANTS
-
-    def __init__(
-        self,
-        melting_A: float | None = None,
-        melting_B: float | None = None,
-        enthalpy_A: float | None = None,
-        enthalpy_B: float | None = None,
-        liquid_interaction: float | None = None,
-        solid_interaction: float | None = None,
-        system: int | None = None,
-        coldest: float = 300.0,
-        hottest: float = 600.0,
-        labeling: Labeling = "inferred",
-        imperfections: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        given = {
-            "melting_A": melting_A,
-            "melting_B": melting_B,
-            "enthalpy_A": enthalpy_A,
-            "enthalpy_B": enthalpy_B,
-            "liquid_interaction": liquid_interaction,
-        }
-        self.constants = constants_of(CONSTANTS, given, system)
-        T_A, T_B, H_A, H_B, interaction = self.constants.values()
+    @takes(EutecticOptions)
+    def __init__(self, options: EutecticOptions) -> None:
+        T_A, T_B, H_A, H_B, interaction = options.constants.values()
         liquid = Solution("liquid", (H_A, H_B), (H_A / T_A, H_B / T_B), (interaction,))
-        if solid_interaction is None:
+        if options.solid_interaction is None:
             phases: tuple[Phase, ...] = (liquid, Compound("A", 0.0), Compound("B", 1.0))
         else:
-            if not 0 < solid_interaction <= 200_000:
+            if not options.solid_interaction > 0:
                 raise InvalidInput(
-                    f"solid_interaction = {solid_interaction:g} J/mol makes no two solids: it is above 0, up to 200000 J/mol"
+                    f"solid_interaction = {options.solid_interaction:g} J/mol makes no two solids: it is above 0, up to 200000 J/mol"
                 )
-            phases = (liquid, Solution("solid", excess=(float(solid_interaction),)))
+            phases = (liquid, Solution("solid", excess=(float(options.solid_interaction),)))
         self._melting = (T_A, T_B)
         self._eutectic = _eutectic_point(phases, T_A, T_B)
-        self._is_pure = solid_interaction is None
+        self._is_pure = options.solid_interaction is None
         fields = FIELDS if self._is_pure else FIELDS | {(A, ONE): Field("A", ("A",)), (B, ONE): Field("B", ("B",))}
         super().__init__(
             "eutectic",
@@ -134,10 +103,7 @@ class Eutectic(BinaryLab):
                 {found.label: found.phases for found in fields.values()},
                 {"A": "A + B", "B": "A + B"} if self._is_pure else {},
             ),
-            checked_window(coldest, hottest),
-            seed=seed,
-            imperfections=imperfections,
-            labeling=labeling,
+            options,
         )
 
     def _as_fields(self, found: Equilibrium, T: Floats) -> Equilibrium:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frugaltwin.amounts import Amounts
+from frugaltwin.data_sheets import SystemOptions, option, takes
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Continuous, Outcome
 from simulator.equations.landau import energy_along, squared_polarization, transition
-from simulator.instruments.phase_lab import Labeling, PhaseLab, PhaseState
-from simulator.instruments.system_constants import Constant, constants_of
+from simulator.instruments.phase_lab import LabOptions, PhaseLab, PhaseState
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -153,21 +153,34 @@ class StrainAndResponse:
         return "tetragonal" if tetragonality >= shear else "rhombohedral"
 
 
-CONSTANTS = {
-    "curie_zirconate": Constant(510.0, (430.0, 560.0), (100.0, 3000.0), "K", "Curie-Weiss temperature at titanate 0"),
-    "curie_titanate": Constant(760.0, (650.0, 790.0), (100.0, 3000.0), "K", "Curie-Weiss temperature at titanate 1"),
-    "curie_bow": Constant(30.0, (0.0, 50.0), (-50.0, 500.0), "K", "how far it bows up at titanate 0.5"),
-    "boundary": Constant(0.48, (0.3, 0.65), (0.0, 1.0), "1", "morphotropic boundary at 300 K"),
-    "tilt": Constant(1e-4, (-2e-4, 2e-4), (-1e-3, 1e-3), "1/K", "how the boundary moves with temperature"),
-    "anisotropy": Constant(3e9, (2e9, 4e9), (1e7, 1e12), "J m⁵/C⁴", "slope of κ with composition"),
-    "quartic": Constant(3e8, (1e8, 5e8), (-2e9, 1e11), "J m⁵/C⁴", "quartic coefficient at the boundary"),
-    "sextic": Constant(2e9, (1.5e9, 3e9), (1e8, 1e13), "J m⁹/C⁶", "sextic coefficient"),
-    "curie_constant": Constant(2e5, (1.5e5, 3e5), (1e2, 1e8), "K", "Curie constant of the cubic phase"),
-    "layer": Constant(2000.0, (1500.0, 3000.0), (1.0, 1e7), "1", "permittivity that layers in series with the grains allow at most"),
-    "electrostriction": Constant(0.025, (0.02, 0.03), (1e-4, 10.0), "m⁴/C²", "effective electrostriction of the response"),
-    "tetragonal_strain": Constant(0.11, (0.09, 0.13), (1e-4, 10.0), "m⁴/C²", "Q11 - Q12, of the tetragonal distortion"),
-    "rhombohedral_strain": Constant(0.08, (0.06, 0.1), (1e-4, 10.0), "m⁴/C²", "Q44, of the rhombohedral distortion"),
-}
+class FerroelectricOptions(SystemOptions, LabOptions):
+    """Options of a ferroelectric solid solution."""
+
+    curie_zirconate: float | None = option(
+        510.0, "Curie-Weiss temperature at titanate 0", "K", drawn=(430.0, 560.0), allowed=(100.0, 3000.0)
+    )
+    curie_titanate: float | None = option(
+        760.0, "Curie-Weiss temperature at titanate 1", "K", drawn=(650.0, 790.0), allowed=(100.0, 3000.0)
+    )
+    curie_bow: float | None = option(30.0, "how far it bows up at titanate 0.5", "K", drawn=(0.0, 50.0), allowed=(-50.0, 500.0))
+    boundary: float | None = option(0.48, "morphotropic boundary at 300 K", drawn=(0.3, 0.65), allowed=(0.0, 1.0))
+    tilt: float | None = option(1e-4, "how the boundary moves with temperature", "1/K", drawn=(-2e-4, 2e-4), allowed=(-1e-3, 1e-3))
+    anisotropy: float | None = option(3e9, "slope of κ with composition", "J m⁵/C⁴", drawn=(2e9, 4e9), allowed=(1e7, 1e12))
+    quartic: float | None = option(3e8, "quartic coefficient at the boundary", "J m⁵/C⁴", drawn=(1e8, 5e8), allowed=(-2e9, 1e11))
+    sextic: float | None = option(2e9, "sextic coefficient", "J m⁹/C⁶", drawn=(1.5e9, 3e9), allowed=(1e8, 1e13))
+    curie_constant: float | None = option(2e5, "Curie constant of the cubic phase", "K", drawn=(1.5e5, 3e5), allowed=(1e2, 1e8))
+    layer: float | None = option(
+        2000.0, "permittivity that layers in series with the grains allow at most", drawn=(1500.0, 3000.0), allowed=(1.0, 1e7)
+    )
+    electrostriction: float | None = option(
+        0.025, "effective electrostriction of the response", "m⁴/C²", drawn=(0.02, 0.03), allowed=(1e-4, 10.0)
+    )
+    tetragonal_strain: float | None = option(
+        0.11, "Q11 - Q12, of the tetragonal distortion", "m⁴/C²", drawn=(0.09, 0.13), allowed=(1e-4, 10.0)
+    )
+    rhombohedral_strain: float | None = option(
+        0.08, "Q44, of the rhombohedral distortion", "m⁴/C²", drawn=(0.06, 0.1), allowed=(1e-4, 10.0)
+    )
 
 
 class Ferroelectric(PhaseLab):
@@ -208,27 +221,7 @@ class Ferroelectric(PhaseLab):
     Each base line wanders too, all with the same steps: by 0.05 of the noise in an hour, by 0.1 of it in the long run.
     `phase` is inferred from the two distortions: cubic where neither is 3 times its noise, else the one that stands out more.
 
-    =================== ======== ================= =========================================================
-    option              default  drawn (`system`)  meaning
-    =================== ======== ================= =========================================================
-    curie_zirconate     510      430 to 560        K, Curie-Weiss temperature at titanate 0
-    curie_titanate      760      650 to 790        K, the same at titanate 1
-    curie_bow           30       0 to 50           K, how far it bows up at titanate 0.5
-    boundary            0.48     0.3 to 0.65       morphotropic boundary at 300 K
-    tilt                1e-4     -2e-4 to 2e-4     1/K, how it moves with temperature
-    anisotropy          3e9      2e9 to 4e9        J m⁵/C⁴, slope of κ with composition
-    quartic             3e8      1e8 to 5e8        J m⁵/C⁴, b; negative: first order everywhere
-    sextic              2e9      1.5e9 to 3e9      J m⁹/C⁶, c
-    curie_constant      2e5      1.5e5 to 3e5      K, C
-    layer               2000     1500 to 3000      the highest permittivity that the ceramic can show
-    electrostriction    0.025    0.02 to 0.03      m⁴/C², of the response
-    tetragonal_strain   0.11     0.09 to 0.13      m⁴/C², of the distortion (Q11 - Q12)
-    rhombohedral_strain 0.08     0.06 to 0.1       m⁴/C², of the distortion (Q44)
-    system              none                       a seed: draws every constant above that is not given
-    labeling            inferred                   `direct`: `phase` is the true one
-    imperfections       1                          scales noise and drift; 0 turns them off
-    seed                0                          of everything random
-    =================== ======== ================= =========================================================
+    **Options**: `FerroelectricOptions`.
 
     **Time and money.** A new pellet 120 s and 0.40 USD; heating 0.5 K/s, cooling 0.2 K/s; 600 s of soak; 180 s and 0.05 USD for
     the reading; 0.30 USD/h of furnace. The same composition at another temperature stays in, so the order matters.
@@ -244,42 +237,9 @@ class Ferroelectric(PhaseLab):
     kind was ever compared with it.
     """
 
-    def __init__(
-        self,
-        curie_zirconate: float | None = None,
-        curie_titanate: float | None = None,
-        curie_bow: float | None = None,
-        boundary: float | None = None,
-        tilt: float | None = None,
-        anisotropy: float | None = None,
-        quartic: float | None = None,
-        sextic: float | None = None,
-        curie_constant: float | None = None,
-        layer: float | None = None,
-        electrostriction: float | None = None,
-        tetragonal_strain: float | None = None,
-        rhombohedral_strain: float | None = None,
-        system: int | None = None,
-        labeling: Labeling = "inferred",
-        imperfections: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        given = {
-            "curie_zirconate": curie_zirconate,
-            "curie_titanate": curie_titanate,
-            "curie_bow": curie_bow,
-            "boundary": boundary,
-            "tilt": tilt,
-            "anisotropy": anisotropy,
-            "quartic": quartic,
-            "sextic": sextic,
-            "curie_constant": curie_constant,
-            "layer": layer,
-            "electrostriction": electrostriction,
-            "tetragonal_strain": tetragonal_strain,
-            "rhombohedral_strain": rhombohedral_strain,
-        }
-        self.solution = SolidSolution(**constants_of(CONSTANTS, given, system))
+    @takes(FerroelectricOptions)
+    def __init__(self, options: FerroelectricOptions) -> None:
+        self.solution = SolidSolution(**options.constants)
         super().__init__(
             "ferroelectric",
             (
@@ -288,9 +248,7 @@ class Ferroelectric(PhaseLab):
             ),
             LABELS,
             StrainAndResponse(),
-            seed=seed,
-            imperfections=imperfections,
-            labeling=labeling,
+            options,
         )
 
     def states(self, X: Floats) -> list[PhaseState]:

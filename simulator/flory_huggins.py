@@ -1,41 +1,43 @@
 """A polymer, a solvent and a nonsolvent: Flory-Huggins theory on the triangle."""
 
-from types import MappingProxyType
+from typing import Any
 
+from frugaltwin.data_sheets import SystemOptions, option, takes
 from frugaltwin.errors import InvalidInput
 from simulator.equations.ternary_equilibrium import Mixing
-from simulator.instruments.phase_lab import Labeling
+from simulator.instruments.phase_lab import LabOptions
 from simulator.instruments.settled_layers import SettledMixture
-from simulator.instruments.system_constants import Constant, constants_of
 
 STRONGEST = 20.0  # χ either way: far beyond what polymers have
 
 
-def _chi(default: float, drawn: tuple[float, float], pair: str) -> Constant:
-    return Constant(default, drawn, (-STRONGEST, STRONGEST), "1", f"interaction of {pair}, what does not depend on temperature")
+def _chi(default: float, drawn: tuple[float, float], pair: str) -> Any:
+    doc = f"A of χ, interaction of {pair}, what does not depend on temperature"
+    return option(default, doc, drawn=drawn, allowed=(-STRONGEST, STRONGEST))
 
 
-def _slope(pair: str) -> Constant:
-    return Constant(0.0, (0.0, 0.0), (-1e4, 1e4), "K", f"interaction of {pair} times temperature")
+def _slope(pair: str) -> Any:
+    return option(0.0, f"B of χ, interaction of {pair} times temperature", "K", drawn=(0.0, 0.0), allowed=(-1e4, 1e4))
 
 
-CONSTANTS = MappingProxyType(
-    {
-        "temperature": Constant(298.15, (298.15, 298.15), (1.0, 5000.0), "K", "temperature of every sample"),
-        "n_polymer": Constant(100.0, (50.0, 300.0), (1.0, 1e4), "1", "chain length of the polymer"),
-        "n_solvent": Constant(1.0, (1.0, 1.0), (1.0, 1e4), "1", "chain length of the solvent"),
-        "n_nonsolvent": Constant(1.0, (1.0, 1.0), (1.0, 1e4), "1", "chain length of the nonsolvent"),
-        "chi_polymer_solvent": _chi(0.3, (0.2, 0.45), "polymer and solvent"),
-        "chi_polymer_nonsolvent": _chi(2.0, (1.6, 2.4), "polymer and nonsolvent"),
-        "chi_solvent_nonsolvent": _chi(1.2, (0.8, 1.4), "solvent and nonsolvent"),
-        "slope_polymer_solvent": _slope("polymer and solvent"),
-        "slope_polymer_nonsolvent": _slope("polymer and nonsolvent"),
-        "slope_solvent_nonsolvent": _slope("solvent and nonsolvent"),
-        "density_polymer": Constant(1.05, (0.95, 1.25), (0.01, 25.0), "g/mL", "density of the polymer"),
-        "density_solvent": Constant(0.87, (0.8, 0.95), (0.01, 25.0), "g/mL", "density of the solvent"),
-        "density_nonsolvent": Constant(1.0, (0.75, 1.05), (0.01, 25.0), "g/mL", "density of the nonsolvent"),
-    }
-)
+class FloryHugginsOptions(SystemOptions, LabOptions):
+    """Options of a polymer, a solvent and a nonsolvent."""
+
+    temperature: float | None = option(298.15, "temperature of every sample", "K", drawn=(298.15, 298.15), allowed=(1.0, 5000.0))
+    n_polymer: float | None = option(100.0, "chain length of the polymer, in sites of the lattice", drawn=(50.0, 300.0), allowed=(1.0, 1e4))
+    n_solvent: float | None = option(1.0, "chain length of the solvent", drawn=(1.0, 1.0), allowed=(1.0, 1e4))
+    n_nonsolvent: float | None = option(1.0, "chain length of the nonsolvent", drawn=(1.0, 1.0), allowed=(1.0, 1e4))
+    chi_polymer_solvent: float | None = _chi(0.3, (0.2, 0.45), "polymer and solvent")
+    chi_polymer_nonsolvent: float | None = _chi(2.0, (1.6, 2.4), "polymer and nonsolvent")
+    chi_solvent_nonsolvent: float | None = _chi(1.2, (0.8, 1.4), "solvent and nonsolvent")
+    slope_polymer_solvent: float | None = _slope("polymer and solvent")
+    slope_polymer_nonsolvent: float | None = _slope("polymer and nonsolvent")
+    slope_solvent_nonsolvent: float | None = _slope("solvent and nonsolvent")
+    density_polymer: float | None = option(
+        1.05, "density of the polymer: it says which layer is below", "g/mL", drawn=(0.95, 1.25), allowed=(0.01, 25.0)
+    )
+    density_solvent: float | None = option(0.87, "density of the solvent", "g/mL", drawn=(0.8, 0.95), allowed=(0.01, 25.0))
+    density_nonsolvent: float | None = option(1.0, "density of the nonsolvent", "g/mL", drawn=(0.75, 1.05), allowed=(0.01, 25.0))
 
 
 class FloryHuggins(SettledMixture):
@@ -65,27 +67,7 @@ class FloryHuggins(SettledMixture):
     The default and every drawn system have fields of one and two phases; three need a solvent and a nonsolvent that demix, too (say
     ``chi_solvent_nonsolvent=2.5``).
 
-    ========================= ========= ==============================================================================
-    option                    default   meaning
-    ========================= ========= ==============================================================================
-    temperature               298.15    K, of every sample
-    n_polymer                 100       chain length, in sites of the lattice; drawn from 50 to 300
-    n_solvent                 1         the same; not drawn
-    n_nonsolvent              1         the same; not drawn
-    chi_polymer_solvent       0.3       A of χ; drawn from 0.2 to 0.45
-    chi_polymer_nonsolvent    2.0       A of χ; drawn from 1.6 to 2.4
-    chi_solvent_nonsolvent    1.2       A of χ; drawn from 0.8 to 1.4
-    slope_polymer_solvent     0         B of χ, K; not drawn
-    slope_polymer_nonsolvent  0         B of χ, K; not drawn
-    slope_solvent_nonsolvent  0         B of χ, K; not drawn
-    density_polymer           1.05      g/mL; drawn from 0.95 to 1.25: which layer is below
-    density_solvent           0.87      g/mL; drawn from 0.8 to 0.95
-    density_nonsolvent        1.0       g/mL; drawn from 0.75 to 1.05
-    system                    none      draws all that is drawn and not given with this seed
-    seed                      0         of everything random
-    imperfections             1         scales noise and drift; 0 turns them off
-    labeling                  inferred  from the reading, or ``direct``: the true phases
-    ========================= ========= ==============================================================================
+    **Options**: `FloryHugginsOptions`.
 
     **Random errors**, rms: 0.0075 of a height, and a base line that all three share and that wanders by 0.0005 in an hour (0.001 in days).
 
@@ -102,42 +84,9 @@ class FloryHuggins(SettledMixture):
     **Twin of** cloud-point and layer experiments on membrane casting solutions. No rig of that kind was ever compared with it.
     """
 
-    def __init__(
-        self,
-        temperature: float | None = None,
-        n_polymer: float | None = None,
-        n_solvent: float | None = None,
-        n_nonsolvent: float | None = None,
-        chi_polymer_solvent: float | None = None,
-        chi_polymer_nonsolvent: float | None = None,
-        chi_solvent_nonsolvent: float | None = None,
-        slope_polymer_solvent: float | None = None,
-        slope_polymer_nonsolvent: float | None = None,
-        slope_solvent_nonsolvent: float | None = None,
-        density_polymer: float | None = None,
-        density_solvent: float | None = None,
-        density_nonsolvent: float | None = None,
-        system: int | None = None,
-        seed: int = 0,
-        imperfections: float = 1.0,
-        labeling: Labeling = "inferred",
-    ) -> None:
-        given = {
-            "temperature": temperature,
-            "n_polymer": n_polymer,
-            "n_solvent": n_solvent,
-            "n_nonsolvent": n_nonsolvent,
-            "chi_polymer_solvent": chi_polymer_solvent,
-            "chi_polymer_nonsolvent": chi_polymer_nonsolvent,
-            "chi_solvent_nonsolvent": chi_solvent_nonsolvent,
-            "slope_polymer_solvent": slope_polymer_solvent,
-            "slope_polymer_nonsolvent": slope_polymer_nonsolvent,
-            "slope_solvent_nonsolvent": slope_solvent_nonsolvent,
-            "density_polymer": density_polymer,
-            "density_solvent": density_solvent,
-            "density_nonsolvent": density_nonsolvent,
-        }
-        k = constants_of(CONSTANTS, given, system)
+    @takes(FloryHugginsOptions)
+    def __init__(self, options: FloryHugginsOptions) -> None:
+        k = options.constants
         pairs = ("polymer_solvent", "polymer_nonsolvent", "solvent_nonsolvent")
         chi = [k[f"chi_{pair}"] + k[f"slope_{pair}"] / k["temperature"] for pair in pairs]
         for pair, value in zip(pairs, chi, strict=True):
@@ -149,8 +98,6 @@ class FloryHuggins(SettledMixture):
             {name: f"volume fraction of the {name}" for name in ("polymer", "solvent", "nonsolvent")},
             Mixing(chi[0], chi[1], chi[2], sizes=(k["n_polymer"], k["n_solvent"], k["n_nonsolvent"])),
             (k["density_polymer"], k["density_solvent"], k["density_nonsolvent"]),
+            options,
             temperature=k["temperature"],
-            seed=seed,
-            imperfections=imperfections,
-            labeling=labeling,
         )

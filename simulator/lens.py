@@ -2,22 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 
+from frugaltwin.data_sheets import option, takes
 from frugaltwin.diagram import Mark
 from simulator.equations.binary_equilibrium import Equilibrium, Floats, Solution, heat
-from simulator.instruments.binary_lab import ONE, BinaryLab, Field, checked_window, refuse_gaps
+from simulator.instruments.binary_lab import ONE, BinaryLab, BinaryLabOptions, Field, furnace_limit, refuse_gaps
 from simulator.instruments.phase_instruments import LATTICE_HEAT_CAPACITY, Calorimeter
-from simulator.instruments.phase_lab import Labeling
-from simulator.instruments.system_constants import Constant, constants_of
 
-CONSTANTS = {
-    "melting_A": Constant(1211, (900, 1220), (60, 4500), "K", "melting point of pure A"),
-    "melting_B": Constant(1687, (1500, 1750), (60, 4500), "K", "melting point of pure B"),
-    "enthalpy_A": Constant(36_900, (20_000, 45_000), (1000, 200_000), "J/mol", "melting enthalpy of A"),
-    "enthalpy_B": Constant(50_200, (30_000, 60_000), (1000, 200_000), "J/mol", "melting enthalpy of B"),
-    "liquid_interaction": Constant(0, (-3000, 3000), (-20_000, 20_000), "J/mol", "interaction in the liquid"),
-    "solid_interaction": Constant(0, (-3000, 3000), (-20_000, 20_000), "J/mol", "interaction in the solid"),
-}
 LIQUID, SOLID = 0, 1
+
+
+class LensOptions(BinaryLabOptions):
+    """Options of a lens."""
+
+    melting_A: float | None = option(1211, "melting point of pure A", "K", drawn=(900, 1220), allowed=(60, 4500))
+    melting_B: float | None = option(1687, "melting point of pure B", "K", drawn=(1500, 1750), allowed=(60, 4500))
+    enthalpy_A: float | None = option(36_900, "melting enthalpy of A", "J/mol", drawn=(20_000, 45_000), allowed=(1000, 200_000))
+    enthalpy_B: float | None = option(50_200, "melting enthalpy of B", "J/mol", drawn=(30_000, 60_000), allowed=(1000, 200_000))
+    liquid_interaction: float | None = option(
+        0, "Ω, interaction in the liquid: nothing must demix", "J/mol", drawn=(-3000, 3000), allowed=(-20_000, 20_000)
+    )
+    solid_interaction: float | None = option(0, "W, the same in the solid", "J/mol", drawn=(-3000, 3000), allowed=(-20_000, 20_000))
+    coldest: float = furnace_limit(800.0)
+    hottest: float = furnace_limit(1800.0)
 
 
 class Lens(BinaryLab):
@@ -44,22 +50,7 @@ class Lens(BinaryLab):
     enthalpy      J/mol     H against pure solids: what melting and mixing have taken up
     ============= ========= =========================================================================================
 
-    ================== ======== ====================================================================================
-    option             default  meaning
-    ================== ======== ====================================================================================
-    melting_A          1211     K, of pure A (drawn: 900 to 1220; allowed: 60 to 4500)
-    melting_B          1687     K, of pure B (drawn: 1500 to 1750; allowed: 60 to 4500)
-    enthalpy_A         36900    melting enthalpy of A, J/mol (drawn: 20000 to 45000; allowed: 1000 to 200000)
-    enthalpy_B         50200    melting enthalpy of B, J/mol (drawn: 30000 to 60000; allowed: 1000 to 200000)
-    liquid_interaction 0        Ω, J/mol (drawn: -3000 to 3000; allowed: -20000 to 20000, as long as nothing demixes)
-    solid_interaction  0        W, J/mol, the same
-    system             none     a seed: draws every constant that is not given from its range
-    coldest            800      K, of the furnace
-    hottest            1800     K, of the furnace
-    labeling           inferred where `phase` comes from: inferred from the reading, or direct (an expert who is never wrong)
-    imperfections      1        scales noise and drift; 0 turns them off
-    seed               0        of everything random
-    ================== ======== ====================================================================================
+    **Options**: `LensOptions`.
 
     The default constants are those of germanium (A) and silicon (B), rounded (Dinsdale, Calphad 15 (1991) 317,
     doi:10.1016/0364-5916(91)90030-N), taken as ideal.
@@ -79,38 +70,13 @@ class Lens(BinaryLab):
     **Twin of** a differential scanning calorimeter with a furnace. It was never compared with one.
     """
 
-    CONSTANTS = CONSTANTS
-
-    def __init__(
-        self,
-        melting_A: float | None = None,
-        melting_B: float | None = None,
-        enthalpy_A: float | None = None,
-        enthalpy_B: float | None = None,
-        liquid_interaction: float | None = None,
-        solid_interaction: float | None = None,
-        system: int | None = None,
-        coldest: float = 800.0,
-        hottest: float = 1800.0,
-        labeling: Labeling = "inferred",
-        imperfections: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        given = {
-            "melting_A": melting_A,
-            "melting_B": melting_B,
-            "enthalpy_A": enthalpy_A,
-            "enthalpy_B": enthalpy_B,
-            "liquid_interaction": liquid_interaction,
-            "solid_interaction": solid_interaction,
-        }
-        self.constants = constants_of(CONSTANTS, given, system)
-        T_A, T_B, H_A, H_B, in_liquid, in_solid = self.constants.values()
-        window = checked_window(coldest, hottest)
+    @takes(LensOptions)
+    def __init__(self, options: LensOptions) -> None:
+        T_A, T_B, H_A, H_B, in_liquid, in_solid = options.constants.values()
         self._melting = (T_A, T_B)
         liquid = Solution("liquid", (H_A, H_B), (H_A / T_A, H_B / T_B), (in_liquid,))
         solid = Solution("solid", excess=(in_solid,))
-        refuse_gaps((liquid, solid), window)
+        refuse_gaps((liquid, solid), options.coldest)
         super().__init__(
             "lens",
             (liquid, solid),
@@ -121,10 +87,7 @@ class Lens(BinaryLab):
                 (SOLID, ONE): Field("solid", ("solid",)),
             },
             Calorimeter(solid="solid", melting="liquid + solid", liquid="liquid", halfway=(H_A + H_B) / 4),
-            window,
-            seed=seed,
-            imperfections=imperfections,
-            labeling=labeling,
+            options,
         )
 
     def _properties(self, found: Equilibrium, x: Floats, T: Floats) -> Mapping[str, Floats]:

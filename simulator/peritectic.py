@@ -3,23 +3,31 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+from frugaltwin.data_sheets import option, takes
 from frugaltwin.diagram import Mark
 from frugaltwin.errors import InvalidInput
 from simulator.equations.binary_equilibrium import Invariant, Phase, Solution, invariants
-from simulator.instruments.binary_lab import ONE, BinaryLab, Field, checked_window
+from simulator.instruments.binary_lab import ONE, BinaryLab, BinaryLabOptions, Field, furnace_limit
 from simulator.instruments.phase_instruments import Diffractometer
-from simulator.instruments.phase_lab import Labeling
-from simulator.instruments.system_constants import Constant, constants_of
 
-CONSTANTS = {
-    "melting_A": Constant(880, (800, 920), (60, 4500), "K", "melting point of pure A, as beta"),
-    "melting_B": Constant(1430, (1380, 1500), (60, 4500), "K", "melting point of pure B, as alpha"),
-    "enthalpy_A": Constant(11_000, (9000, 14_000), (1000, 200_000), "J/mol", "melting enthalpy of A, as beta"),
-    "enthalpy_B": Constant(15_000, (13_000, 18_000), (1000, 200_000), "J/mol", "melting enthalpy of B, as alpha"),
-    "offset_A": Constant(4500, (3000, 5000), (1, 100_000), "J/mol", "how much less stable A is as alpha than as beta"),
-    "offset_B": Constant(2200, (1500, 2500), (1, 100_000), "J/mol", "how much less stable B is as beta than as alpha"),
-}
 LIQUID, ALPHA, BETA = 0, 1, 2
+
+
+class PeritecticOptions(BinaryLabOptions):
+    """Options of a peritectic."""
+
+    melting_A: float | None = option(880, "melting point of pure A, as beta", "K", drawn=(800, 920), allowed=(60, 4500))
+    melting_B: float | None = option(1430, "melting point of pure B, as alpha", "K", drawn=(1380, 1500), allowed=(60, 4500))
+    enthalpy_A: float | None = option(11_000, "melting enthalpy of A, as beta", "J/mol", drawn=(9000, 14_000), allowed=(1000, 200_000))
+    enthalpy_B: float | None = option(15_000, "melting enthalpy of B, as alpha", "J/mol", drawn=(13_000, 18_000), allowed=(1000, 200_000))
+    offset_A: float | None = option(
+        4500, "how much less stable A is as alpha than as beta", "J/mol", drawn=(3000, 5000), allowed=(1, 100_000)
+    )
+    offset_B: float | None = option(
+        2200, "how much less stable B is as beta than as alpha", "J/mol", drawn=(1500, 2500), allowed=(1, 100_000)
+    )
+    coldest: float = furnace_limit(600.0)
+    hottest: float = furnace_limit(1600.0)
 
 
 class Peritectic(BinaryLab):
@@ -46,22 +54,7 @@ class Peritectic(BinaryLab):
                     mixed by their fractions, over a background of 0.05
     ========== ==== =================================================================================================
 
-    ============= ======== ==========================================================================================
-    option        default  meaning
-    ============= ======== ==========================================================================================
-    melting_A     880      K, of pure A as beta (drawn: 800 to 920; allowed: 60 to 4500)
-    melting_B     1430     K, of pure B as alpha (drawn: 1380 to 1500; allowed: 60 to 4500)
-    enthalpy_A    11000    melting enthalpy of A as beta, J/mol (drawn: 9000 to 14000; allowed: 1000 to 200000)
-    enthalpy_B    15000    melting enthalpy of B as alpha, J/mol (drawn: 13000 to 18000; allowed: 1000 to 200000)
-    offset_A      4500     energy of A as alpha above A as beta, J/mol (drawn: 3000 to 5000; allowed: 1 to 100000)
-    offset_B      2200     energy of B as beta above B as alpha, J/mol (drawn: 1500 to 2500; allowed: 1 to 100000)
-    system        none     a seed: draws every constant that is not given from its range
-    coldest       600      K, of the furnace
-    hottest       1600     K, of the furnace
-    labeling      inferred where `phase` comes from: inferred from the reading, or direct (an expert who is never wrong)
-    imperfections 1        scales noise and drift; 0 turns them off
-    seed          0        of everything random
-    ============= ======== ==========================================================================================
+    **Options**: `PeritecticOptions`.
 
     Constants without a peritectic (it is a eutectic where offset_B is so large that beta melts below A) are refused.
 
@@ -79,33 +72,9 @@ class Peritectic(BinaryLab):
     **Twin of** a furnace on a powder diffractometer. It was never compared with one.
     """
 
-    CONSTANTS = CONSTANTS
-
-    def __init__(
-        self,
-        melting_A: float | None = None,
-        melting_B: float | None = None,
-        enthalpy_A: float | None = None,
-        enthalpy_B: float | None = None,
-        offset_A: float | None = None,
-        offset_B: float | None = None,
-        system: int | None = None,
-        coldest: float = 600.0,
-        hottest: float = 1600.0,
-        labeling: Labeling = "inferred",
-        imperfections: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        given = {
-            "melting_A": melting_A,
-            "melting_B": melting_B,
-            "enthalpy_A": enthalpy_A,
-            "enthalpy_B": enthalpy_B,
-            "offset_A": offset_A,
-            "offset_B": offset_B,
-        }
-        self.constants = constants_of(CONSTANTS, given, system)
-        T_A, T_B, H_A, H_B, offset_of_A, offset_of_B = self.constants.values()
+    @takes(PeritecticOptions)
+    def __init__(self, options: PeritecticOptions) -> None:
+        T_A, T_B, H_A, H_B, offset_of_A, offset_of_B = options.constants.values()
         phases = (
             Solution("liquid", (H_A, H_B), (H_A / T_A, H_B / T_B)),
             Solution("alpha", (offset_of_A, 0.0)),
@@ -130,10 +99,7 @@ class Peritectic(BinaryLab):
             phases,
             fields,
             Diffractometer({"liquid": None, "alpha": 0.40, "beta": 0.47}, {field.label: field.phases for field in fields.values()}),
-            checked_window(coldest, hottest),
-            seed=seed,
-            imperfections=imperfections,
-            labeling=labeling,
+            options,
         )
 
     def _special_points(self) -> Sequence[Mark]:

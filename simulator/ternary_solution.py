@@ -1,28 +1,26 @@
 """Three partly miscible liquids: the regular solution on the triangle."""
 
-from types import MappingProxyType
-
+from frugaltwin.data_sheets import SystemOptions, option, takes
 from frugaltwin.errors import InvalidInput
 from simulator.equations.ternary_equilibrium import Mixing
-from simulator.instruments.phase_lab import Labeling
+from simulator.instruments.phase_lab import LabOptions
 from simulator.instruments.settled_layers import SettledMixture
-from simulator.instruments.system_constants import Constant, constants_of
 
 R = 8.314462618  # J/(mol K)
 STRONGEST = 100.0  # RT: stronger interactions leave less than one molecule in a mole
 
-CONSTANTS = MappingProxyType(
-    {
-        "temperature": Constant(300.0, (300.0, 300.0), (1.0, 5000.0), "K", "temperature of every sample"),
-        "omega_ab": Constant(8000.0, (7500.0, 8500.0), (-1e5, 1e5), "J/mol", "interaction of a and b"),
-        "omega_ac": Constant(7500.0, (7500.0, 8500.0), (-1e5, 1e5), "J/mol", "interaction of a and c"),
-        "omega_bc": Constant(6000.0, (6000.0, 7500.0), (-1e5, 1e5), "J/mol", "interaction of b and c"),
-        "omega_abc": Constant(0.0, (-1000.0, 1000.0), (-1e5, 1e5), "J/mol", "interaction of all three"),
-        "density_a": Constant(1.2, (0.7, 1.5), (0.01, 25.0), "g/mL", "density of a"),
-        "density_b": Constant(1.0, (0.7, 1.5), (0.01, 25.0), "g/mL", "density of b"),
-        "density_c": Constant(0.8, (0.7, 1.5), (0.01, 25.0), "g/mL", "density of c"),
-    }
-)
+
+class TernarySolutionOptions(SystemOptions, LabOptions):
+    """Options of a ternary solution."""
+
+    temperature: float | None = option(300.0, "temperature of every sample", "K", drawn=(300.0, 300.0), allowed=(1.0, 5000.0))
+    omega_ab: float | None = option(8000.0, "interaction of a and b", "J/mol", drawn=(7500.0, 8500.0), allowed=(-1e5, 1e5))
+    omega_ac: float | None = option(7500.0, "interaction of a and c", "J/mol", drawn=(7500.0, 8500.0), allowed=(-1e5, 1e5))
+    omega_bc: float | None = option(6000.0, "interaction of b and c", "J/mol", drawn=(6000.0, 7500.0), allowed=(-1e5, 1e5))
+    omega_abc: float | None = option(0.0, "interaction of all three", "J/mol", drawn=(-1000.0, 1000.0), allowed=(-1e5, 1e5))
+    density_a: float | None = option(1.2, "density of a", "g/mL", drawn=(0.7, 1.5), allowed=(0.01, 25.0))
+    density_b: float | None = option(1.0, "density of b", "g/mL", drawn=(0.7, 1.5), allowed=(0.01, 25.0))
+    density_c: float | None = option(0.8, "density of c", "g/mL", drawn=(0.7, 1.5), allowed=(0.01, 25.0))
 
 
 class TernarySolution(SettledMixture):
@@ -49,22 +47,7 @@ class TernarySolution(SettledMixture):
 
     The label is the number of layers that stand higher than 0.03, as a camera sees them: near a boundary the thin layer is missed.
 
-    ============== ============ =====================================================================================
-    option         default      meaning
-    ============== ============ =====================================================================================
-    temperature    300          K, of every sample
-    omega_ab       8000         J/mol; drawn from 7500 to 8500
-    omega_ac       7500         J/mol; drawn from 7500 to 8500
-    omega_bc       6000         J/mol; drawn from 6000 to 7500
-    omega_abc      0            J/mol; drawn from -1000 to 1000
-    density_a      1.2          g/mL; drawn from 0.7 to 1.5: which layer is below
-    density_b      1.0          g/mL; the same
-    density_c      0.8          g/mL; the same
-    system         none         draws all that is not given (but the temperature) with this seed
-    seed           0            of everything random
-    imperfections  1            scales noise and drift; 0 turns them off
-    labeling       inferred     from the reading, or ``direct``: the true phases
-    ============== ============ =====================================================================================
+    **Options**: `TernarySolutionOptions`.
 
     **Random errors**, rms: 0.0075 of a height, and a base line that all three share and that wanders by 0.0005 in an hour (0.001 in days).
 
@@ -80,32 +63,9 @@ class TernarySolution(SettledMixture):
     **Twin of** a bench of vials with a camera, as used to screen solvents. No rig of that kind was ever compared with it.
     """
 
-    def __init__(
-        self,
-        temperature: float | None = None,
-        omega_ab: float | None = None,
-        omega_ac: float | None = None,
-        omega_bc: float | None = None,
-        omega_abc: float | None = None,
-        density_a: float | None = None,
-        density_b: float | None = None,
-        density_c: float | None = None,
-        system: int | None = None,
-        seed: int = 0,
-        imperfections: float = 1.0,
-        labeling: Labeling = "inferred",
-    ) -> None:
-        given = {
-            "temperature": temperature,
-            "omega_ab": omega_ab,
-            "omega_ac": omega_ac,
-            "omega_bc": omega_bc,
-            "omega_abc": omega_abc,
-            "density_a": density_a,
-            "density_b": density_b,
-            "density_c": density_c,
-        }
-        k = constants_of(CONSTANTS, given, system)
+    @takes(TernarySolutionOptions)
+    def __init__(self, options: TernarySolutionOptions) -> None:
+        k = options.constants
         energy = R * k["temperature"]
         for name in ("omega_ab", "omega_ac", "omega_bc", "omega_abc"):
             if abs(k[name]) > STRONGEST * energy:
@@ -116,8 +76,6 @@ class TernarySolution(SettledMixture):
             {name: f"mole fraction of {name}" for name in "abc"},
             Mixing(k["omega_ab"] / energy, k["omega_ac"] / energy, k["omega_bc"] / energy, k["omega_abc"] / energy),
             (k["density_a"], k["density_b"], k["density_c"]),
+            options,
             temperature=k["temperature"],
-            seed=seed,
-            imperfections=imperfections,
-            labeling=labeling,
         )

@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from frugaltwin import InvalidInput, make_driver
 from frugaltwin.diagram import Diagram
 from frugaltwin.plugins import KnowsDiagram
-from simulator.binary_solution import BinarySolution
+from simulator.binary_solution import BinarySolution, BinarySolutionOptions
 from simulator.equations.binary_equilibrium import (
     POTENTIAL_TOLERANCE,
     Compound,
@@ -33,17 +33,23 @@ from simulator.equations.binary_equilibrium import (
     spinodal_temperature,
     tie_lines,
 )
-from simulator.eutectic import Eutectic
-from simulator.instruments.binary_lab import BinaryLab
+from simulator.eutectic import Eutectic, EutecticOptions
+from simulator.instruments.binary_lab import BinaryLab, BinaryLabOptions
 from simulator.instruments.phase_instruments import LATTICE_HEAT_CAPACITY, Calorimeter
-from simulator.lens import Lens
-from simulator.peritectic import Peritectic
+from simulator.lens import Lens, LensOptions
+from simulator.peritectic import Peritectic, PeritecticOptions
 
 TWINS: dict[str, Callable[..., BinaryLab]] = {
     "binary-solution": BinarySolution,
     "eutectic": Eutectic,
     "lens": Lens,
     "peritectic": Peritectic,
+}
+OPTIONS: dict[str, type[BinaryLabOptions]] = {
+    "binary-solution": BinarySolutionOptions,
+    "eutectic": EutecticOptions,
+    "lens": LensOptions,
+    "peritectic": PeritecticOptions,
 }
 REGULAR = Solution("liquid", excess=(2 * R * 400,))  # critical at 400 K
 LIQUID = Solution("liquid", (11_000, 7000), (11_000 / 540, 7000 / 500))
@@ -396,7 +402,7 @@ def test_every_system_that_is_drawn_has_all_fields_and_a_diagram(name: str) -> N
         lab = TWINS[name](system=system)
         assert {o["phase"] for o in lab.truths(grid_of(lab))} == set(lab.experiment.outcomes[0].labels)
         for constant, value in lab.constants.items():
-            low, high = lab.CONSTANTS[constant].drawn
+            low, high = OPTIONS[name].stated[constant].drawn or (math.nan, math.nan)
             assert low <= value <= high
         diagrams.add(tuple(mark.at for mark in lab.diagram().marks))
     assert len(diagrams) == 8
@@ -404,9 +410,9 @@ def test_every_system_that_is_drawn_has_all_fields_and_a_diagram(name: str) -> N
 
 @pytest.mark.parametrize("name", TWINS)
 def test_what_is_given_is_not_drawn_and_a_seed_draws_the_same_again(name: str) -> None:
-    first, constant = TWINS[name](system=3), next(iter(TWINS[name]().CONSTANTS))
+    first, constant = TWINS[name](system=3), next(iter(TWINS[name]().constants))
     assert TWINS[name](system=3).constants == first.constants != TWINS[name](system=4).constants
-    low, high = TWINS[name]().CONSTANTS[constant].drawn
+    low, high = OPTIONS[name].stated[constant].drawn or (math.nan, math.nan)
     chosen = TWINS[name](system=3, **{constant: (low + high) / 2})
     assert chosen.constants == dict(first.constants) | {constant: (low + high) / 2}
 
@@ -570,7 +576,7 @@ def test_a_section_is_cut_where_it_is_asked_for_and_nowhere_else() -> None:
     [
         ("binary-solution", {"L0": 1e6}, "L0 = 1e\\+06 J/mol has no physical meaning"),
         ("binary-solution", {"coldest": 0.0}, "coldest = 0 K"),
-        ("binary-solution", {"coldest": 400.0, "hottest": 300.0}, "coldest < hottest"),
+        ("binary-solution", {"coldest": 400.0, "hottest": 300.0}, "must lie below hottest = 300 K"),
         ("binary-solution", {"coldest": math.nan}, "coldest"),
         ("binary-solution", {"L1": math.nan}, "L1"),
         ("binary-solution", {"system": -1}, "system = -1"),

@@ -42,7 +42,7 @@ def rows(found: Found | None) -> list[tuple[float, ...]]:
 
 @pytest.fixture(scope="module")
 def eutectic() -> Calphad:
-    return Calphad(EUTECTIC, **LIMITS)
+    return Calphad(path=EUTECTIC, **LIMITS)
 
 
 def test_our_ternary_solver_agrees_with_pycalphad() -> None:
@@ -134,14 +134,14 @@ def test_rows_and_single_points_are_the_same_to_the_last_digit() -> None:
 
 
 def test_a_perfect_instrument_infers_the_true_phases_where_no_share_is_small(eutectic: Calphad) -> None:
-    with Calphad(EUTECTIC, imperfections=0.0, **LIMITS) as lab:
+    with Calphad(path=EUTECTIC, imperfections=0.0, **LIMITS) as lab:
         for x, temperature in ((0.3, 380.0), (0.2, 450.0), (0.9, 450.0), (0.5, 640.0), (0.0, 400.0), (1.0, 400.0)):
             settings = {"x_cd": x, "temperature": temperature}
             assert lab.perform(settings).outcomes == eutectic.truth(settings)
 
 
 def test_a_gap_in_one_phase_is_told_by_its_contrast() -> None:
-    with Calphad(REGULAR, components="A,B", temperature=300.0, steps=10) as lab:
+    with Calphad(path=REGULAR, components="A,B", temperature=300.0, steps=10) as lab:
         assert lab.experiment.outcomes[0].labels == ("LIQUID", "LIQUID + LIQUID")
         assert [p.name for p in lab.experiment.parameters] == ["x_b"]
         assert lab.perform({"x_b": 0.5}).outcomes["phase"] == "LIQUID + LIQUID"
@@ -151,7 +151,7 @@ def test_a_gap_in_one_phase_is_told_by_its_contrast() -> None:
 
 
 def test_three_components_are_a_mixture_and_their_order_is_the_users() -> None:
-    lab = Calphad(REGULAR, components="C,A,B", temperature=300.0, steps=6)
+    lab = Calphad(path=REGULAR, components="C,A,B", temperature=300.0, steps=6)
     assert [p.name for p in lab.experiment.parameters] == ["x_c", "x_a", "x_b"]
     assert lab.truth({"x_a": 0.4, "x_b": 0.3, "x_c": 0.3})["phase"] == "LIQUID + LIQUID + LIQUID"
     assert lab.truth({"x_a": 0.4, "x_b": 0.6, "x_c": 0.0})["phase"] == "LIQUID + LIQUID"
@@ -159,12 +159,12 @@ def test_three_components_are_a_mixture_and_their_order_is_the_users() -> None:
 
 
 def test_phases_that_are_left_out_do_not_occur() -> None:
-    lab = Calphad(EUTECTIC, phases="liquid,rhombo_bi", **LIMITS)
+    lab = Calphad(path=EUTECTIC, phases="liquid,rhombo_bi", **LIMITS)
     assert lab.truth({"x_cd": 0.9, "temperature": 400.0})["phase"] == "LIQUID"
 
 
 def test_a_set_of_phases_that_the_grid_has_not_met_fails_with_a_word_on_what_to_do() -> None:
-    narrow = Calphad(EUTECTIC, temperature_low=410.0, temperature_high=650.0, steps=2)  # compositions 0, 0.5 and 1
+    narrow = Calphad(path=EUTECTIC, temperature_low=410.0, temperature_high=650.0, steps=2)  # compositions 0, 0.5 and 1
     assert "HCP_CD + LIQUID" not in narrow.experiment.outcomes[0].labels
     place = {"x_cd": 0.9, "temperature": 420.0}
     expected = narrow.estimate(place)
@@ -194,7 +194,7 @@ def test_the_fingerprint_follows_the_file(tmp_path: Path, eutectic: Calphad) -> 
     changed = tmp_path / "changed.tdb"
     changed.write_text(EUTECTIC.read_text(encoding="utf-8").replace("11106", "11105"), encoding="utf-8")
     assert isinstance(eutectic, Fingerprints)
-    assert Calphad(changed, **LIMITS).fingerprint != eutectic.fingerprint == Calphad(EUTECTIC, **LIMITS).fingerprint
+    assert Calphad(path=changed, **LIMITS).fingerprint != eutectic.fingerprint == Calphad(path=EUTECTIC, **LIMITS).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -205,16 +205,16 @@ def test_the_fingerprint_follows_the_file(tmp_path: Path, eutectic: Calphad) -> 
         ({"components": "BI,BI"}, r"components = BI,BI names one twice"),
         ({"phases": "FCC_A1"}, r"eutectic.tdb has no phase FCC_A1; it has HCP_CD, LIQUID, RHOMBO_BI"),
         ({"pressure": 0.0}, r"pressure = 0 Pa is none"),
-        ({"pressure": math.nan}, r"pressure = nan Pa is none"),
-        ({"temperature": 0.0}, r"temperature = 0 K is no temperature to have a sample at: it is 1 to 20000 K"),
+        ({"pressure": math.nan}, r"pressure = nan Pa is not allowed"),
+        ({"temperature": 0.0}, r"temperature = 0 K is not allowed .of every sample, which is then no parameter.: it is 1 to 20000 K"),
         ({"temperature_low": 700.0}, r"temperature_low = 700 K must lie below temperature_high = 650 K"),
-        ({"temperature_high": math.nan}, r"temperature_high = nan K is no temperature"),
-        ({"steps": 1}, r"steps = 1 of the grid: it is 2 to 100"),
+        ({"temperature_high": math.nan}, r"temperature_high = nan K is not allowed"),
+        ({"steps": 1}, r"steps = 1: it is a whole number from 2 to 100"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidInput, match=sentence):
-        Calphad(EUTECTIC, **(LIMITS | options))
+        Calphad(path=EUTECTIC, **(LIMITS | options))
 
 
 @pytest.mark.parametrize(
@@ -230,15 +230,15 @@ def test_a_file_that_is_no_tdb_is_refused(tmp_path: Path, text: str, sentence: s
     path = tmp_path / "wrong.tdb"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidInput, match=sentence):
-        Calphad(path)
+        Calphad(path=path)
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"cannot read .*none.tdb: No such file"):
-        Calphad(tmp_path / "none.tdb")
+        Calphad(path=tmp_path / "none.tdb")
     (tmp_path / "binary.tdb").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(InvalidInput, match=r"binary.tdb is no TDB file: it is not text"):
-        Calphad(tmp_path / "binary.tdb")
+        Calphad(path=tmp_path / "binary.tdb")
 
 
 def test_the_catalog_says_what_is_missing_and_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,7 +156,7 @@ class Peer:
                 self.end_headers()
                 self.wfile.write(text.encode())
 
-            do_POST = do_GET  # noqa: N815
+            do_POST = do_GET
 
             def log_message(self, *_: object) -> None: ...
 

@@ -209,7 +209,7 @@ class Snitch(BaseHTTPRequestHandler):
         self.server.asked.append(self.path)  # type: ignore[attr-defined]
         self.send_error(502)
 
-    do_CONNECT = do_POST = do_GET  # noqa: N815
+    do_CONNECT = do_POST = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         pass

@@ -380,7 +380,7 @@ def test_the_diagram_has_its_lines_on_the_binodal() -> None:
         ({"omega_ab": 1e9}, "omega_ab = 1e.09 J/mol has no physical meaning"),
         ({"omega_ab": 1e5, "temperature": 50.0}, "omega_ab = 100000 J/mol has no physical meaning here: at 50 K it is up to 41572 J/mol"),
         ({"density_c": -1.0}, "density_c = -1 g/mL has no physical meaning"),
-        ({"imperfections": -1.0}, "imperfections = -1 is no scale"),
+        ({"imperfections": -1.0}, "imperfections = -1 is not allowed"),
     ],
 )
 def test_a_system_without_a_physical_meaning_is_refused(options: dict[str, float], sentence: str) -> None:
@@ -391,7 +391,7 @@ def test_a_system_without_a_physical_meaning_is_refused(options: dict[str, float
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"n_polymer": 0.5}, "n_polymer = 0.5 has no physical meaning here .chain length of the polymer.: it is 1 to 10000"),
+        ({"n_polymer": 0.5}, "n_polymer = 0.5 has no physical meaning here .chain length of the polymer, in sites of the lattice.: it is 1 to 10000"),
         ({"slope_polymer_solvent": 9e3}, "chi_polymer_solvent . slope_polymer_solvent / temperature = 30.4861 has no physical meaning"),
         ({"chi_polymer_solvent": 1000.0}, "chi_polymer_solvent = 1000 has no physical meaning"),
         ({"temperature": -5.0}, "temperature = -5 K has no physical meaning"),

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 
+from frugaltwin.data_sheets import SystemOptions, option
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Continuous
@@ -26,8 +27,7 @@ from simulator.equations.binary_equilibrium import (
     spinodal_temperature,
     tie_lines,
 )
-from simulator.instruments.phase_lab import Instrument, Labeling, PhaseLab, PhaseState
-from simulator.instruments.system_constants import Constant
+from simulator.instruments.phase_lab import Instrument, LabOptions, PhaseLab, PhaseState
 
 ONE = -1  # the second phase of a sample that has one only
 
@@ -40,15 +40,21 @@ class Field:
     phases: tuple[str, ...]
 
 
-def checked_window(coldest: float, hottest: float) -> tuple[float, float]:
-    """The limits of the furnace.
+def furnace_limit(default: float) -> Any:
+    """The option of the coldest or the hottest temperature of a furnace."""
+    return option(default, "of the furnace", "K", allowed=(50, 5000))
 
-    Raises:
-        InvalidInput: There is nothing between them, or it is no temperature of a furnace.
-    """
-    if not 50 <= coldest < hottest <= 5000:
-        raise InvalidInput(f"coldest = {coldest:g} K and hottest = {hottest:g} K: the furnace needs 50 ≤ coldest < hottest ≤ 5000 K")
-    return float(coldest), float(hottest)
+
+class BinaryLabOptions(SystemOptions, LabOptions):
+    """Options that every lab for two components has."""
+
+    coldest: float = furnace_limit(300.0)
+    hottest: float = furnace_limit(600.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.coldest >= self.hottest:
+            raise InvalidInput(f"coldest = {self.coldest:g} K must lie below hottest = {self.hottest:g} K")
 
 
 @lru_cache(maxsize=8192)
@@ -59,10 +65,8 @@ def _lines_at(phases: tuple[Phase, ...], temperature: float) -> TieLines:
 class BinaryLab(PhaseLab):
     """The twin of a lab for two components A and B. Satisfies `KnowsDiagram` as well."""
 
-    CONSTANTS: ClassVar[Mapping[str, Constant]] = {}
-    """Constants that an instructor may set, or draw."""
     constants: Mapping[str, float]
-    """Their values in this system."""
+    """Constants of this system."""
 
     def __init__(
         self,
@@ -70,31 +74,25 @@ class BinaryLab(PhaseLab):
         phases: tuple[Phase, ...],
         fields: Mapping[tuple[int, int], Field],
         instrument: Instrument,
-        window: tuple[float, float],
-        *,
-        seed: int,
-        imperfections: float,
-        labeling: Labeling,
+        options: BinaryLabOptions,
     ) -> None:
         """A lab for mixtures of these phases.
 
         Args:
             fields: For every pair of phases that can occur (or a phase and `ONE`), in order of composition.
-            window: The coldest and the hottest temperature.
         """
+        self.constants, self.window = options.constants, (float(options.coldest), float(options.hottest))
         super().__init__(
             name,
             (
                 Continuous("composition", 0, 1, "1", "mole fraction of B"),
-                Continuous("temperature", *window, "K", "of the sample, held until it is at equilibrium"),
+                Continuous("temperature", *self.window, "K", "of the sample, held until it is at equilibrium"),
             ),
             tuple(dict.fromkeys(field.label for field in fields.values())),
             instrument,
-            seed=seed,
-            imperfections=imperfections,
-            labeling=labeling,
+            options,
         )
-        self._phases, self._fields, self.window = phases, fields, window
+        self._phases, self._fields = phases, fields
 
     def states(self, X: Floats) -> list[PhaseState]:
         x, T = X[:, 0], X[:, 1]
@@ -224,7 +222,7 @@ def _named_once(lines: Sequence[Line]) -> list[Line]:
     return [line if longest[line.name] == k else Line(line.kind, line.points) for k, line in enumerate(lines)]
 
 
-def refuse_gaps(phases: Sequence[Solution], window: tuple[float, float]) -> None:
+def refuse_gaps(phases: Sequence[Solution], coldest: float) -> None:
     """Refuse solutions that demix where the furnace can go.
 
     Raises:
@@ -232,7 +230,7 @@ def refuse_gaps(phases: Sequence[Solution], window: tuple[float, float]) -> None
     """
     for phase in phases:
         tops = [T for _, T in critical_points(phase)]
-        if tops and max(tops) > window[0]:
+        if tops and max(tops) > coldest:
             raise InvalidInput(
-                f"the {phase.name} demixes below {max(tops):.4g} K, and the furnace goes down to {window[0]:g} K: lower its interaction"
+                f"the {phase.name} demixes below {max(tops):.4g} K, and the furnace goes down to {coldest:g} K: lower its interaction"
             )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
+from frugaltwin.data_sheets import Options, option
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial
 from frugaltwin.prices import Fixed, Price
@@ -26,6 +27,14 @@ Floats = NDArray[np.float64]
 Labeling = Literal["inferred", "direct"]
 
 BASE_LINE_MEMORY = 8 * 3600.0  # s: how fast a base line comes back to zero
+
+
+class LabOptions(Options):
+    """Options that every lab for labels has."""
+
+    labeling: Labeling = option("inferred", "where `phase` comes from: inferred from the reading, or direct (an expert who is never wrong)")
+    imperfections: float = option(1.0, "scales noise and drift: 0 is none, 1 as on a rig", allowed=(0, 10))
+    seed: int = option(0, "of everything random", allowed=(0, math.inf))
 
 
 @dataclass(frozen=True)
@@ -84,35 +93,30 @@ class PhaseLab(ABC):
         parameters: tuple[Parameter, ...],
         labels: tuple[str, ...],
         instrument: Instrument,
+        options: LabOptions,
         *,
         constraints: tuple[Constraint, ...] = (),
         temperature: float | None = None,
-        seed: int = 0,
-        imperfections: float = 1.0,
-        labeling: Labeling = "inferred",
     ) -> None:
         """A lab for samples of a composition (all parameters but `temperature`).
 
         Args:
             labels: Every name that `phase` can take.
             temperature: K, of every sample, where no parameter of that name sets it.
-            imperfections: Scales noise and drift; 0 turns them off.
-            labeling: Where `phase` comes from: inferred from the reading, or read directly (an expert who is never wrong).
         """
-        check_lab(seed, imperfections, labeling)
         self.experiment = Experiment(
             name,
             parameters,
             (Outcome("phase", "", "the phases of the sample", labels=labels), *instrument.outcomes),
             constraints,
         )
-        self._instrument, self._fixed, self._seed = instrument, temperature, seed
-        self._imperfections, self._labeling = imperfections, labeling
+        self._instrument, self._fixed, self._seed = instrument, temperature, options.seed
+        self._imperfections, self._labeling = options.imperfections, options.labeling
         composition = tuple(p.name for p in parameters if p.name != "temperature")
         ramp_and_exchange = Furnace().terms(composition, "temperature" if temperature is None else temperature)
         self._price = Price((*ramp_and_exchange, Fixed(instrument.cost)))
         self._stop = threading.Event()
-        self._begin((seed,))
+        self._begin((options.seed,))
 
     @abstractmethod
     def states(self, X: Floats) -> list[PhaseState]:

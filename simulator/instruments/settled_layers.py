@@ -12,7 +12,7 @@ from frugaltwin.diagram import Diagram, Line, Mark
 from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Continuous, MixtureSum, Outcome
 from simulator.equations.ternary_equilibrium import Family, Mixing, PhaseMap, phase_map, spinodal
-from simulator.instruments.phase_lab import Labeling, PhaseLab, PhaseState
+from simulator.instruments.phase_lab import LabOptions, PhaseLab, PhaseState
 
 Floats = NDArray[np.float64]
 
@@ -58,11 +58,9 @@ class SettledMixture(PhaseLab):
         parts: Mapping[str, str],
         mixing: Mixing,
         densities: tuple[float, float, float],
+        options: LabOptions,
         *,
         temperature: float,
-        seed: int,
-        imperfections: float,
-        labeling: Labeling,
     ) -> None:
         """A lab for mixtures of three parts, name → description.
 
@@ -75,11 +73,9 @@ class SettledMixture(PhaseLab):
             tuple(Continuous(part, 0.0, 1.0, "1", description) for part, description in parts.items()),
             LABELS,
             LayerCamera(),
+            options,
             constraints=(MixtureSum(names, 1.0),),
             temperature=temperature,
-            seed=seed,
-            imperfections=imperfections,
-            labeling=labeling,
         )
         self.mixing = mixing
         self._densities = np.array(densities)
