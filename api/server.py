@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Literal
@@ -85,9 +85,10 @@ class Server(uvicorn.Server):
 
     def first_secrets(self, terms: CodeTerms, new_token: bool, new_code: bool) -> tuple[str | None, str | None]:
         """Register the rigs, and make an instructor and a join code if there is none; a token and a code to show, or nothing."""
+        offers = {words.name: rigs.Offer.of_driver(words.driver, words.options) for words in self._rigs}
         database = Database(self._url)
         try:
-            return database.write_now(lambda c, now: self._prepare(c, now, terms, new_token, new_code))
+            return database.write_now(lambda c, now: self._prepare(c, now, offers, terms, new_token, new_code))
         finally:
             database.close()
 
@@ -117,10 +118,10 @@ class Server(uvicorn.Server):
             thread.join()
 
     def _prepare(
-        self, connection: Connection, now: float, terms: CodeTerms, new_token: bool, new_code: bool
+        self, connection: Connection, now: float, offers: Mapping[str, rigs.Offer], terms: CodeTerms, new_token: bool, new_code: bool
     ) -> tuple[str | None, str | None]:
         for words in self._rigs:
-            rigs.register(connection, now, words.name, words.driver, words.options, words.is_real)
+            rigs.register(connection, now, words.name, words.driver, words.options, words.is_real, offers[words.name])
             worker = rigs.find(connection, words.name).worker
             if worker is not None and is_dead(worker):
                 fair_queue.forget_worker(connection, now, words.name)

@@ -24,6 +24,7 @@ from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, desc
 from frugaltwin.goals import Goal
 from frugaltwin.log import Amendment, Entry, Log, Logged, Preference, Proposal, Rejection, Retraction
 from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Prices, Resumes, Samples, Strategy
+from frugaltwin.prices import Price
 from frugaltwin.record import Record
 from frugaltwin.state import Prediction, State, Suggestion
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
@@ -519,10 +520,13 @@ class Campaign:
 
 
 class OfflineDriver:
-    """Driver of a campaign that is only read: it has an experiment and performs nothing."""
+    """Driver of a campaign that is only read: it has an experiment, perhaps a price, and performs nothing."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, experiment: Experiment, price: Price | None = None) -> None:
+        self.experiment, self._price = experiment, price
+
+    def price(self) -> Price | None:
+        return self._price
 
     def __enter__(self) -> Self:
         raise DriverError("this campaign was opened for reading; go on with it by Campaign.open")
@@ -535,15 +539,15 @@ class OfflineDriver:
     def __exit__(self, *failure: object) -> None: ...
 
 
-def unconnected(name: str, options: Mapping[str, Any], experiment: Experiment) -> Driver:
-    """A driver that is never connected, for its prices; an offline one where its parts are on another machine."""
+def unconnected(name: str, options: Mapping[str, Any], experiment: Experiment, price: Price | None = None) -> Driver:
+    """A driver that is never connected; an offline one, with the price that is known, where its parts are on another machine."""
     from frugaltwin import catalog
 
     try:
         return catalog.make_driver(name, options)
     except FrugalTwinError:
         _log.info("the driver %s cannot be made here", name, exc_info=True)
-        return OfflineDriver(experiment)
+        return OfflineDriver(experiment, price)
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
-from api.records import people, rigs, tokens
+from api.records import leases, people, rigs, tokens
 from api.records.database import Database
 from api.service import Service
 from api.settings import Settings
@@ -54,6 +54,10 @@ class Running:
             return whose, tokens.add_token(c, now, whose, people.OF_ROLE[role].split())[1]
 
         return self.database.write_now(change)
+
+    def worker(self, name: str = "w") -> str:
+        """The words under which a worker with the instructor's token is written down."""
+        return self.database.read_now(lambda c: leases.identity(people.caller(c, self.database.now(), self.admin), name))
 
     def stop(self) -> None:
         """As a signal would; returns when everything has ended."""

@@ -166,6 +166,11 @@ def test_a_lease_that_runs_out_before_the_rig_began_goes_back_to_its_place(servi
     begin(service, again)
 
 
+def opened(service: Database) -> None:
+    """A person has looked at the rig, and opens it."""
+    service.write_now(lambda c, now: c.execute(update(rig).where(rig.c.name == "mixer-1").values(state="open")))
+
+
 def test_what_began_on_a_real_rig_and_was_lost_is_unknown_and_never_leased_again(service: Database, clock: Clock) -> None:
     whose = new_person(service, runs=5, seconds=100)
     lost = submit(service, whose, "mixer-1")
@@ -174,6 +179,11 @@ def test_what_began_on_a_real_rig_and_was_lost_is_unknown_and_never_leased_again
     clock.now += fair_queue.LEASE + 1
     assert lease(service, "mixer-1", "two") == []
     assert state(service, lost) == "unknown"
+    following = submit(service, whose, "mixer-1")
+    assert lease(service, "mixer-1", "two") == []  # nobody has looked at the rig yet
+    opened(service)
+    assert [row.id for row in lease(service, "mixer-1", "two")] == [following]
+    service.write_now(lambda c, now: fair_queue.abort(c, now, following, "a mistake"))
     assert left(service, whose)["runs"] == 4
     assert service.write_now(lambda c, now: fair_queue.renew(c, now, "mixer-1", "two", {lost: row.lease})) == [lost]
     assert finish(service, row).state == "succeeded"  # a late report clears it up, and it is not paid twice
@@ -213,6 +223,9 @@ def test_a_clock_that_jumps_runs_nothing_twice_and_leaves_nothing_behind(service
         clock.now += fair_queue.LEASE + 1  # and both workers are dead
         expire(service)
         assert [state(service, i) for i in ids] == ["queued", "unknown" if rig == "mixer-1" else "queued", "queued"]
+    if rig == "mixer-1":
+        assert lease(service, rig, count=9) == []
+        opened(service)
     for row in lease(service, rig, count=9):
         assert rig == "color-1" or row.id != running.id
         begin(service, row)
@@ -392,6 +405,7 @@ def test_what_a_dead_worker_held_ends_at_once(service: Database) -> None:
     for name in ("mixer-1", "color-1"):
         service.write_now(lambda c, now, name=name: fair_queue.forget_worker(c, now, name))  # type: ignore[misc]
     assert (state(service, real), state(service, twin)) == ("unknown", "queued")
+    opened(service)
     assert len(lease(service, "mixer-1", "two")) == len(lease(service, "color-1", "two")) == 1
 
 

@@ -50,7 +50,7 @@ def behind(service: Running, *requests: Callable[[], httpx.Response]) -> list[ht
 
 def begun(service: Running) -> LeasedRow:
     """The next experiment of the real rig, in the middle of being done."""
-    (row,) = service.database.write_now(lambda c, now: fair_queue.lease(c, now, "mixer-1", "w", 1))
+    (row,) = service.database.write_now(lambda c, now: fair_queue.lease(c, now, "mixer-1", service.worker(), 1))
     service.database.write_now(lambda c, now: fair_queue.begin(c, now, row.id, row.lease))
     return row
 

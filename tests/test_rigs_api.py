@@ -51,7 +51,7 @@ def refusal(answer: httpx.Response, status: int, kind: str) -> str:
 
 def begun(service: Running, rig: str, worker: str = "w") -> LeasedRow:
     """The next experiment of a rig, in the middle of being done."""
-    (row,) = service.database.write_now(lambda c, now: fair_queue.lease(c, now, rig, worker, 1))
+    (row,) = service.database.write_now(lambda c, now: fair_queue.lease(c, now, rig, service.worker(worker), 1))
     service.database.write_now(lambda c, now: fair_queue.begin(c, now, row.id, row.lease))
     return row
 
@@ -108,13 +108,14 @@ def test_when_it_is_one_s_turn_is_foretold_on_an_open_real_rig_only(service: Run
 
 def test_a_rig_known_anew_on_another_processor_keeps_its_experiment(service: Running, admin: httpx.Client) -> None:
     """There the last digits of the color's matrix are others, and its campaigns go on."""
-    here = make_driver("color-mixing").experiment
+    offer = rigs.Offer.of_driver("color-mixing", {})
+    here = offer.experiment
     matrix = here.color
     assert matrix is not None
 
     def known_anew(factor: float) -> Any:
         color = replace(matrix, to_xyz=tuple(tuple(v * factor for v in row) for row in matrix.to_xyz))
-        there = replace(here, color=color)
+        there = replace(offer, experiment=replace(here, color=color))
         service.database.write_now(lambda c, now: rigs.register(c, now, REAL, "color-mixing", {}, True, there))
         return experiment_from_json(admin.get(f"/v1/rigs/{REAL}").json()["experiment"])
 
@@ -219,14 +220,15 @@ def test_a_worker_brings_takes_begins_and_reports_and_told_twice_it_counts_once(
     for _ in range(2):
         assert [j["lease"] for j in admin.post("/v1/work/far-1/begin", json=held).json()["jobs"]] == [job["lease"]]
     cost = {"seconds": 1.0, "money": 0.0, "volume": 0.0}
+    outcomes = {o.name: 1.0 for o in driver.experiment.outcomes}
     report: dict[str, Any] = {"id": job["id"], "lease": job["lease"], "error": None, "cost": cost, "provenance": {"rig": "far-1"}}
-    report["measurement"] = {"outcomes": {"ch410": 1.0}, "cost": cost, "raw": {}}
+    report["measurement"] = {"outcomes": outcomes, "cost": cost, "raw": {}}
     assert admin.post("/v1/work/color-1/finish", json={"reports": [report]}).json() == {"refused": [identity]}
     assert admin.post("/v1/work/far-1/finish", json={"reports": [report | {"lease": "another"}]}).json() == {"refused": [identity]}
     for _ in range(2):
         assert admin.post("/v1/work/far-1/finish", json={"reports": [report]}).json() == {"refused": []}
     done = admin.get(f"/v1/experiments/{identity}").json()
-    assert (done["state"], done["outcomes"], done["cost"]) == ("succeeded", {"ch410": 1.0}, cost)
+    assert (done["state"], done["outcomes"], done["cost"]) == ("succeeded", outcomes, cost)
     taken = admin.get("/v1/me/ledger", params={"limit": 200}).json()
     assert [e["kind"] for e in taken["items"] if e["experiment"] == identity].count("settle") == 1
 
@@ -267,13 +269,13 @@ def test_a_real_rig_that_somebody_stopped_by_hand_waits_for_the_instructor(servi
 def test_heartbeats_are_written_down_now_and_then_and_keep_what_is_held(service: Running, admin: httpx.Client) -> None:
     admin.post("/v1/experiments", json={"rig": "color-1", "settings": SETTINGS})
     row = begun(service, "color-1")
-    held = {row.id: row.lease}
+    held, worker = {row.id: row.lease}, service.worker()
     often = fair_queue.LEASE / 6
     for later, is_due in ((0.0, False), (0.9 * often, False), (1.1 * often, True), (-2 * often, True)):
         at = service.database.now() + later
-        orders, due = service.database.read_now(lambda c, at=at: leases.heard(c, at, "color-1", "w", held))  # type: ignore[misc]
+        orders, due = service.database.read_now(lambda c, at=at: leases.heard(c, at, "color-1", worker, held))  # type: ignore[misc]
         assert (orders.lost, due) == ([], is_due), later
-    orders, _ = service.database.read_now(lambda c: leases.heard(c, service.database.now(), "color-1", "w", held | {"e_no": "x"}))
+    orders, _ = service.database.read_now(lambda c: leases.heard(c, service.database.now(), "color-1", worker, held | {"e_no": "x"}))
     assert orders.lost == ["e_no"]
 
 

@@ -133,6 +133,8 @@ def test_a_real_rig_whose_service_is_killed_rests_within_2_s_and_its_experiment_
     lab.gate.touch()
     lab.serve("--real", lab.words)
     assert lab.state(identity) == "unknown"
+    assert lab.ask("GET", "/v1/rigs/slow-1")["state"] == "stopped"
+    lab.ask("POST", "/v1/rigs/slow-1/open")
     following = lab.submit(0.25)
     until(lambda: lab.state(following) == "succeeded")
     assert len(lab.did("begin 0.5")) == 1
@@ -320,9 +322,11 @@ def test_a_worker_takes_over_at_once_from_one_of_its_machine_that_was_killed(lab
     killed.kill()
     killed.wait()
     lab.start("worker", "--rig", lab.words, "--real", "--server", lab.address)
+    until(lambda: lab.state(identity) == "unknown")
+    assert lab.ask("GET", "/v1/rigs/slow-1")["state"] == "stopped"
+    lab.ask("POST", "/v1/rigs/slow-1/open")
     lab.gate.touch()
     until(lambda: lab.state(following) == "succeeded")
-    assert lab.state(identity) == "unknown"
     assert len(lab.did("begin 0.5")) == 1
 
 

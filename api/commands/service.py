@@ -230,13 +230,16 @@ def tokens(
     """List somebody's tokens, newest first, without their words."""
     with _client(server, token) as client:
         found = [asdict(one) for one in client.tokens(person)]
-    _show([{k: row[k] for k in ("id", "note", "scopes", "created_at", "expires_at", "revoked_at")} for row in found], as_json)
+    _show([{k: row[k] for k in ("id", "note", "scopes", "rigs", "created_at", "expires_at", "revoked_at")} for row in found], as_json)
 
 
 @app.command("new-token")
 def new_token(
     scope: Annotated[list[str], typer.Option("--scope", metavar="SCOPE", help="read, run:sim, run:rig, work or admin; may be repeated.")],
     person: Annotated[str | None, typer.Option("--person", metavar="PERSON", help="Whose it is to be: u_…; yours without it.")] = None,
+    rig: Annotated[
+        list[str] | None, typer.Option("--rig", metavar="NAME", help="It may drive this rig: with work; may be repeated.")
+    ] = None,
     note: NoteWords = "",
     hours: Hours = None,
     server: Server = HERE,
@@ -245,7 +248,7 @@ def new_token(
 ) -> None:
     """Make a token and show it, this once."""
     with _client(server, token) as client:
-        made = client.make_token(scope, note, hours and hours * 3600, person)
+        made = client.make_token(scope, note, hours and hours * 3600, person, rig or ())
     if as_json:
         _show([asdict(made)], as_json)
         return

@@ -341,6 +341,7 @@ def expire(connection: Connection, now: float) -> None:
     for row in fetched(ExperimentRow, connection.execute(_ran_out, {"now": now}).all()):
         is_real = _rig_row(connection, row.rig).is_real
         if row.state == RUNNING and is_real:
+            stop(connection, now, row.rig, row.person, f"its worker was lost in the middle of {row.id}")
             why = "its worker was lost in the middle; look at the rig, then submit it again if it should be done again"
             values: Values = {"state": UNKNOWN, "error": why, "finished_at": now, "lease_until": None}
             ledger.settle(connection, now, [_bill(row, _reserved(row))])
@@ -348,6 +349,15 @@ def expire(connection: Connection, now: float) -> None:
             values = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
         _change(connection, row, values)
         _tell(connection, now, replace(row, **values), values["state"])
+
+
+def stop(connection: Connection, now: float, name: str, person: str, why: str) -> None:
+    """Have a real rig begin nothing more until a person opens it."""
+    if connection.execute(update(rig).where(rig.c.name == name, rig.c.state != "stopped").values(state="stopped")).rowcount:
+        event_log.record(connection, now, "rig.stopped", person, {"state": "stopped", "why": why}, rig=name)
+    held = select(experiment.c.id, experiment.c.lease).where(experiment.c.rig == name, experiment.c.state == LEASED)
+    for identity, lease_id in connection.execute(held).all():
+        release(connection, now, identity, lease_id)
 
 
 def has_run_out(connection: Connection, now: float) -> bool:

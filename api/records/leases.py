@@ -6,21 +6,26 @@ Plain functions on the database, for a worker in the service's own process (`api
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, select, text, update
 
 from api.errors import Conflict, NotFound
-from api.records import event_log, fair_queue, rigs
+from api.records import fair_queue, rigs
 from api.records.fair_queue import Ended
+from api.records.people import Caller
 from api.records.prepared_statement import PreparedStatement
+from api.records.rigs import Offer
 from api.records.rows import RigRow, fetched_one
 from api.records.tables import experiment, rig
 from frugaltwin.amounts import Amounts
-from frugaltwin.errors import FrugalTwinError
+from frugaltwin.errors import FrugalTwinError, OutOfBounds
 from frugaltwin.experiment import Experiment, Measurement, Settings
+from frugaltwin.store import experiment_from_json
 
 _work = PreparedStatement(
     text(
@@ -28,6 +33,12 @@ _work = PreparedStatement(
         "where experiment.rig = :which and experiment.state = 'queued' and rig.state = 'open' limit 1"
     )
 )
+
+
+KEPT = 64
+"""Characters of a worker that are written down."""
+LONGEST = 2000
+"""Characters of an error."""
 
 
 @dataclass(frozen=True)
@@ -126,17 +137,36 @@ def renew(connection: Connection, now: float, name: str, worker: str, held: Mapp
 
 
 def finish(connection: Connection, now: float, name: str, reports: Sequence[Report]) -> list[str]:
-    """Take reports; told twice, they count once. The ids of those that nobody wants any more."""
+    """Take reports; told twice, they count once. The ids of those that nobody wants any more.
+
+    A measurement that is none of the rig's experiment is a failed experiment.
+    """
     refused = []
+    found = _rig(connection, name)
+    if found is not None:
+        reports = [_fitting(report, _experiment(found.experiment_json)) for report in reports]
     for report, row in zip(reports, fair_queue.finish(connection, now, reports, name), strict=True):
         if isinstance(row, FrugalTwinError):
             refused.append(report.id)
-        elif report.needs_person and row.finished_at == now:
-            halt = update(rig).where(rig.c.name == name, rig.c.state == rigs.OPEN, rig.c.is_real).values(state=rigs.STOPPED)
-            if connection.execute(halt).rowcount:
-                body = {"state": rigs.STOPPED, "why": f"stopped at the rig: {report.error}"}
-                event_log.record(connection, now, "rig.stopped", row.person, body, rig=name)
+        elif report.needs_person and row.finished_at == now and found is not None and found.is_real and found.state == rigs.OPEN:
+            fair_queue.stop(connection, now, name, row.person, f"stopped at the rig: {report.error}")
     return refused
+
+
+def _fitting(report: Report, performed: Experiment) -> Report:
+    """The report, with the outcomes of the rig's experiment; a failure where it has others."""
+    if report.measurement is None:
+        return report
+    try:
+        outcomes = performed.check_outcomes(report.measurement.outcomes)
+    except OutOfBounds as error:
+        return replace(report, measurement=None, error=f"what its worker reported is no reading of this rig: {error}"[:LONGEST])
+    return replace(report, measurement=replace(report.measurement, outcomes=outcomes))
+
+
+@lru_cache(maxsize=64)
+def _experiment(text: str) -> Experiment:
+    return experiment_from_json(json.loads(text))
 
 
 def release(connection: Connection, now: float, name: str, jobs: Sequence[Job]) -> None:
@@ -154,35 +184,57 @@ def leave(connection: Connection, now: float, name: str, worker: str) -> None:
 
 
 def bring(
-    connection: Connection, now: float, name: str, driver: str, options: Mapping[str, Any], is_real: bool, made: Experiment,
-    worker: str, dead: str | None,
+    connection: Connection, now: float, caller: Caller, name: str, driver: str, options: Mapping[str, Any], is_real: bool,
+    offer: Offer, worker: str, dead: str | None,
 ) -> None:  # fmt: skip
     """Register the rig of a worker that is about to take its experiments.
 
+    Nothing is made of its words: they are kept as they are, to be shown.
+
     Args:
-        made: The experiment that it performs.
-        dead: The worker that drove it and is known to have ended.
+        offer: The experiment that it performs, and its price.
+        worker: Its own name.
+        dead: The name of the worker that drove it and is known to have ended. Only the same token may say so, or an instructor.
 
     Raises:
         Conflict: Another rig has this name, or another worker drives it.
+        InvalidInput: Nothing could be checked or priced by the offer.
     """
+    offer.check()
     row = _rig(connection, name)
     if row is not None:
         if row.is_real != is_real:
             raise Conflict(f"{name} is known as {'a real rig' if row.is_real else 'a twin'}; choose another name for this one")
-        if dead is not None and row.worker == dead:
+        if dead is not None and _may_bury(caller, row, dead):
             fair_queue.forget_worker(connection, now, name)
             row = rigs.find(connection, name)
-        is_heard = row.seen_at is not None and 0 <= now - row.seen_at < rigs.OFFLINE
-        if row.is_real and is_heard and row.worker != worker:
+        is_driven = row.worker not in (None, identity(caller, worker)) and row.seen_at is not None and 0 <= now - row.seen_at < rigs.OFFLINE
+        if is_driven and row.is_real:
             raise Conflict(f"{name} is driven by the worker {row.worker}; end that one first, or choose another name")
-    rigs.register(connection, now, name, driver, options, is_real, made)
+        if is_driven and rigs.is_same(row, driver, options, offer):
+            return  # one more worker of the same twin
+        if is_driven and not caller.is_instructor:
+            raise Conflict(f"{name} is driven by the worker {row.worker} as another twin; end that one first, or choose another name")
+    rigs.register(connection, now, name, driver, options, is_real, offer, is_local=False)
+
+
+def _may_bury(caller: Caller, row: RigRow, dead: str) -> bool:
+    return row.worker == identity(caller, dead) or (caller.is_instructor and row.worker is not None and _name(row.worker) == dead)
+
+
+def identity(caller: Caller, worker: str) -> str:
+    """A worker from afar as it is written down: nobody with another token can pass for it."""
+    return f"{worker[: KEPT - len(caller.token) - 1]}@{caller.token}"
+
+
+def _name(worker: str) -> str:
+    return worker.partition("@")[0]
 
 
 def worker_of(connection: Connection, name: str) -> str | None:
-    """The worker of a rig that was heard last; None when it left, or there is no such rig."""
+    """The name of the worker of a rig that was heard last; None when it left, or there is no such rig."""
     row = _rig(connection, name)
-    return row.worker if row else None
+    return _name(row.worker) if row and row.worker else None
 
 
 def _rig(connection: Connection, name: str) -> RigRow | None:

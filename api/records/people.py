@@ -34,6 +34,8 @@ class Caller:
     token: str
     """The id of the token, never the token itself."""
     expires_at: float | None
+    rigs: frozenset[str] = frozenset()
+    """Those that it may drive, with the scope work; an instructor's may drive all."""
 
     @property
     def is_instructor(self) -> bool:
@@ -52,6 +54,17 @@ class Caller:
         if scope not in self.scopes and "admin" not in self.scopes:
             raise Forbidden(f"this token may {', '.join(sorted(self.scopes))}, but not {scope}; ask your instructor for another one")
 
+    def check_drives(self, rig: str) -> None:
+        """Refuse a token that may not drive this rig.
+
+        Raises:
+            Forbidden: It may not.
+        """
+        self.check("work")
+        if not self.is_instructor and rig not in self.rigs:
+            named = ", ".join(sorted(self.rigs)) or "no rig"
+            raise Forbidden(f"this token may drive {named}, but not {rig[:40]}; ask your instructor for one that names {rig[:40]}")
+
     def check_run(self, is_real: bool) -> None:
         """Refuse a token that may not run experiments on this kind of rig.
 
@@ -62,10 +75,13 @@ class Caller:
 
 
 _by_digest = (
-    select(token.c.id, token.c.scopes, token.c.expires_at, token.c.revoked_at, person.c.id.label("person"), person.c.name, person.c.role)
+    select(
+        token.c.id, token.c.scopes, token.c.expires_at, token.c.revoked_at, token.c.rigs,
+        person.c.id.label("person"), person.c.name, person.c.role,
+    )
     .join(person, person.c.id == token.c.person)
     .where(token.c.digest == bindparam("digest"))
-)
+)  # fmt: skip
 
 
 def digest(words: str) -> str:
@@ -86,7 +102,8 @@ def caller(connection: Connection, now: float, words: str) -> Caller:
         raise Unauthorized("this token was revoked; ask your instructor for a new one")
     if row.expires_at is not None and row.expires_at <= now:
         raise Unauthorized("this token has expired; ask your instructor for a new one")
-    return Caller(row.person, row.name, row.role, frozenset(row.scopes.split()), row.id, row.expires_at)
+    scopes, drives = frozenset(row.scopes.split()), frozenset((row.rigs or "").split())
+    return Caller(row.person, row.name, row.role, scopes, row.id, row.expires_at, drives)
 
 
 def add_person(connection: Connection, now: float, name: str, role: str, limits: Mapping[str, float | None]) -> str:

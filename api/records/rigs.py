@@ -1,4 +1,4 @@
-"""Rigs: registration, state, approvals, and the experiment and prices of each, from its driver, which is never connected here."""
+"""Rigs: registration, state, approvals, and the experiment and price of each, as they were stated when it was registered."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from api.errors import Conflict, Forbidden, NotFound
 from api.records import event_log, fair_queue, people
+from api.records.identifiers import check_rig_name
 from api.records.people import Caller
 from api.records.prepared_statement import PreparedStatement
 from api.records.rows import RigRow, fetched
 from api.records.tables import approval, experiment, rig
 from frugaltwin import catalog
 from frugaltwin.amounts import Amounts
-from frugaltwin.campaign import unconnected
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Experiment, Settings
-from frugaltwin.plugins import Driver, Estimates, Prices
-from frugaltwin.prices import Price
+from frugaltwin.experiment import Continuous, Experiment, Parameter, Settings
+from frugaltwin.plugins import Prices
+from frugaltwin.prices import Price, price_from_json, price_to_json
 from frugaltwin.store import experiment_from_json, experiment_to_json
 
 _by_name = PreparedStatement(select(rig).where(rig.c.name == bindparam("which")))
@@ -33,6 +32,62 @@ OFFLINE = 15.0
 OPEN, PAUSED, STOPPED = "open", "paused", "stopped"
 RUNNING_SHOWN = 20
 """Running experiments of a rig that are listed at most."""
+DEAREST = 1e9
+"""The largest amount of each kind that an experiment may be priced at."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The experiment that a rig performs, and its price."""
+
+    experiment: Experiment
+    price: Price | None = None
+
+    @classmethod
+    def of_driver(cls, driver: str, options: Mapping[str, Any]) -> Offer:
+        """The offer of a driver, which is made for this and never connected. For words of the operator, never for those of a worker.
+
+        Raises:
+            FrugalTwinError: There is no such driver, or it has no such options; or it is far away and does not answer.
+        """
+        made = catalog.make_driver(driver, options)
+        return cls(made.experiment, made.price() if isinstance(made, Prices) else None)
+
+    def check(self) -> None:
+        """Refuse an offer of a worker that no experiment could be checked or priced by.
+
+        Raises:
+            InvalidInput: It cannot be written down, or its price fails at the lowest or at the highest settings.
+        """
+        try:
+            json.dumps(experiment_to_json(self.experiment), allow_nan=False)
+            json.dumps(price_to_json(self.price) if self.price else None, allow_nan=False)
+        except ValueError as error:
+            raise InvalidInput("an experiment and a price are made of finite numbers; send what `frugaltwin worker` sends") from error
+        for end in (0, -1):
+            _priced(self.price, {p.name: _ends(p)[end] for p in self.experiment.parameters})
+
+
+def _ends(parameter: Parameter) -> tuple[float | str, float | str]:
+    """The lowest and the highest value of a parameter; of names, the first and the last."""
+    if isinstance(parameter, Continuous):
+        return parameter.low, parameter.high
+    return parameter.values[0], parameter.values[-1]
+
+
+def _priced(price: Price | None, settings: Settings) -> Amounts:
+    """The price of settings, which may be a worker's word.
+
+    Raises:
+        InvalidInput: It is no amount that could be reserved.
+    """
+    try:
+        amounts = Amounts() if price is None else price.of(settings)
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"the price that was stated for this rig cannot be computed ({error}); tell your instructor") from error
+    if not all(0 <= amount <= DEAREST for amount in vars(amounts).values()):
+        raise InvalidInput("the price that was stated for this rig is no amount that can be reserved; tell your instructor")
+    return amounts
 
 
 @dataclass(frozen=True)
@@ -43,31 +98,26 @@ class Rig:
     driver: str
     options: Mapping[str, Any]
     is_real: bool
+    is_local: bool
+    """Whether the operator named its driver and options. Of a worker's words no driver is made here: it could open a file or an address."""
     experiment: Experiment
-    model: Driver
-    """Made like the rig's driver and never connected: it names prices, where its parts are installed here."""
-
-    @cached_property
-    def price(self) -> Price | None:
-        """The price of its experiments; None where the driver names none."""
-        return self.model.price() if isinstance(self.model, Prices) else None
+    price: Price | None
+    """The price of its experiments; None where its driver names none."""
 
     def estimate(self, settings: Settings) -> Amounts:
-        """The expected cost of checked settings; nothing where the driver names no prices."""
-        if self.price is not None:
-            return self.price.of(settings)
-        return self.model.estimate(settings) if isinstance(self.model, Estimates) else Amounts()
+        """The expected cost of checked settings; nothing where the driver names no price.
+
+        Raises:
+            InvalidInput: A worker stated a price that makes no sense there.
+        """
+        return _priced(self.price, settings)
 
 
 class Rigs:
     """The fixed sides of all rigs, cached."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str], Rig] = {}
-
-    def knows(self, name: str) -> bool:
-        """Whether a rig is cached; the first time its driver is imported, which takes a second."""
-        return any(known == name for known, _, _ in self._known)
+        self._known: dict[str, tuple[tuple[object, ...], Rig]] = {}
 
     def get(self, connection: Connection, name: str) -> tuple[Rig, RigRow]:
         """A rig's fixed side and its row.
@@ -76,15 +126,18 @@ class Rigs:
             NotFound: There is no such rig.
         """
         row = find(connection, name)
-        key = (name, row.driver, row.options_json)
-        if key not in self._known:
-            self._known[key] = _rig(row)
-        return self._known[key], row
+        registered = (row.driver, row.options_json, row.is_real, row.is_local, row.experiment_json, row.price_json)
+        known, found = self._known.get(name, (None, None))
+        if found is None or known != registered:
+            found = _rig(row)
+            self._known[name] = registered, found
+        return found, row
 
 
 def _rig(row: RigRow) -> Rig:
-    options, found = json.loads(row.options_json), experiment_from_json(json.loads(row.experiment_json))
-    return Rig(row.name, row.driver, options, row.is_real, found, unconnected(row.driver, options, found))
+    found = experiment_from_json(json.loads(row.experiment_json))
+    price = price_from_json(json.loads(row.price_json)) if row.price_json else None
+    return Rig(row.name, row.driver, json.loads(row.options_json), row.is_real, row.is_local, found, price)
 
 
 def find(connection: Connection, name: str) -> RigRow:
@@ -106,30 +159,46 @@ def all_rigs(connection: Connection) -> list[RigRow]:
 
 def register(
     connection: Connection, now: float, name: str, driver: str, options: Mapping[str, Any], is_real: bool,
-    experiment: Experiment | None = None,
+    offer: Offer | None = None, *, is_local: bool = True,
 ) -> None:  # fmt: skip
     """Register a rig, or register it anew under the same name.
 
     Args:
-        experiment: The experiment that it performs, where its worker says so; the driver's without it.
+        offer: Its experiment and price; the driver's without it.
+        is_local: Whether driver and options are the operator's words.
 
     Raises:
         FrugalTwinError: There is no such driver, or it has no such options.
     """
-    if not name or len(name) > 40 or not all(c.isalnum() or c == "-" for c in name):
-        raise InvalidInput(f"{name!r} is no name for a rig: 1 to 40 letters, digits and -")
-    experiment = experiment or catalog.make_driver(driver, options).experiment
-    row = {
-        "driver": driver, "options_json": json.dumps(dict(options)), "is_real": is_real,
-        "experiment_json": json.dumps(experiment_to_json(experiment), allow_nan=False),
-    }  # fmt: skip
+    check_rig_name(name)
+    row = _words(driver, options, offer or Offer.of_driver(driver, options)) | {"is_real": is_real, "is_local": is_local}
     known = connection.execute(select(rig.c.experiment_json).where(rig.c.name == name)).scalar_one_or_none()
     if known is None:
         connection.execute(insert(rig), row | {"name": name, "state": OPEN, "clock": 0.0, "created_at": now})
         return
-    if experiment_from_json(json.loads(known)).is_nearly(experiment):  # its campaigns go on, and their scores stay, on every processor
-        row["experiment_json"] = known
+    row["experiment_json"] = _kept(known, row["experiment_json"])
     connection.execute(update(rig).where(rig.c.name == name).values(**row))
+
+
+def is_same(row: RigRow, driver: str, options: Mapping[str, Any], offer: Offer) -> bool:
+    """Whether a rig is registered in these words already."""
+    words = _words(driver, options, offer)
+    words["experiment_json"] = _kept(row.experiment_json, words["experiment_json"])
+    return all(getattr(row, column) == word for column, word in words.items())
+
+
+def _words(driver: str, options: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
+    return {
+        "driver": driver, "options_json": json.dumps(dict(options)),
+        "experiment_json": json.dumps(experiment_to_json(offer.experiment), allow_nan=False),
+        "price_json": None if offer.price is None else json.dumps(price_to_json(offer.price), allow_nan=False),
+    }  # fmt: skip
+
+
+def _kept(known: str, new: str) -> str:
+    """The known experiment where the new one is nearly the same: campaigns go on, and scores stay, on every processor."""
+    one, other = (experiment_from_json(json.loads(text)) for text in (known, new))
+    return known if one.is_nearly(other) else new
 
 
 def status_of(row: RigRow, now: float) -> str:

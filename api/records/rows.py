@@ -44,6 +44,7 @@ class TokenRow:
     created_at: float
     expires_at: float | None
     revoked_at: float | None
+    rigs: str | None
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class RigRow:
     seen_at: float | None
     clock: float
     created_at: float
+    price_json: str | None
+    is_local: bool
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ token = Table(
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float),
     Column("revoked_at", Float),
+    Column("rigs", Text),  # those that it may drive, with the scope work: names with spaces between
 )
 join_code = Table(
     "join_code",
@@ -76,10 +77,12 @@ rig = Table(
     Column("is_real", Boolean, nullable=False),
     Column("experiment_json", Text, nullable=False),
     Column("state", String(8), nullable=False),  # open, paused, stopped
-    Column("worker", String(64)),  # who drives it, while heard
+    Column("worker", String(64)),  # who drives it, while heard: its name and, from afar, the id of its token
     Column("seen_at", Float),
     Column("clock", Float, nullable=False),  # virtual time of the fair queue: the tag of what was leased last
     Column("created_at", Float, nullable=False),
+    Column("price_json", Text),  # of its experiments, as whoever registered it says; nothing where the driver names none
+    Column("is_local", Boolean, nullable=False, server_default="0"),  # driver and options are the operator's words, not a worker's
 )
 approval = Table(  # who may use a real rig
     "approval",

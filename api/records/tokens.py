@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 
 from api.errors import Conflict, Forbidden, NotFound, Unauthorized
 from api.records import event_log, pages, people
-from api.records.identifiers import new_id
+from api.records.identifiers import check_rig_name, new_id
 from api.records.people import OF_ROLE, Caller, digest
 from api.records.rows import TokenRow, fetched_one
 from api.records.tables import token
@@ -22,12 +22,17 @@ GOOD_AT_ONCE = 20
 
 
 def add_token(
-    connection: Connection, now: float, whose: str, scopes: Sequence[str], note: str = "", expires_at: float | None = None
-) -> tuple[str, str]:
-    """A new token; its id and, for this once, its words."""
+    connection: Connection, now: float, whose: str, scopes: Sequence[str], note: str = "", expires_at: float | None = None,
+    drives: Sequence[str] = (),
+) -> tuple[str, str]:  # fmt: skip
+    """A new token; its id and, for this once, its words.
+
+    Args:
+        drives: The rigs that it may drive, with the scope work.
+    """
     words, identity = f"ft_{secrets.token_urlsafe(32)}", new_id("t")
     row = {"id": identity, "person": whose, "digest": digest(words), "note": note, "scopes": " ".join(scopes)}
-    connection.execute(insert(token), row | {"created_at": now, "expires_at": expires_at})
+    connection.execute(insert(token), row | {"created_at": now, "expires_at": expires_at, "rigs": " ".join(drives) or None})
     return identity, words
 
 
@@ -59,26 +64,29 @@ def page(connection: Connection, caller: Caller, whose: str | None, limit: int, 
 
 
 def make(
-    connection: Connection, now: float, caller: Caller, scopes: Sequence[str], note: str, expires_in: float | None, whose: str | None
-) -> tuple[TokenRow, str]:
+    connection: Connection, now: float, caller: Caller, scopes: Sequence[str], note: str, expires_in: float | None, whose: str | None,
+    drives: Sequence[str] = (),
+) -> tuple[TokenRow, str]:  # fmt: skip
     """A new token of the caller's, which may at most what the caller's own may; with its words, for this once.
 
     Args:
         expires_in: s; by default a year, or as long as the caller's own.
         whose: Another person's; for an instructor.
+        drives: The rigs that it may drive, with the scope work. They need not be known yet.
 
     Raises:
         Unauthorized: The caller's own was revoked just now: it leaves no children.
         Forbidden: It would be allowed more than its owner, or than the caller's own.
         NotFound: There is no such person.
-        InvalidInput: It would outlive the caller's own.
+        InvalidInput: It would outlive the caller's own, or it is to drive rigs and names none.
         Conflict: Its owner has too many.
     """
     check_token(connection, caller.token)
     owner = _owner(connection, caller, scopes, whose)
+    _check_drives(caller, scopes, drives)
     expires_at = _end(caller, expires_in, now)
     _check_count(connection, now, owner)
-    identity, words = add_token(connection, now, owner, sorted(set(scopes)), note, expires_at)
+    identity, words = add_token(connection, now, owner, sorted(set(scopes)), note, expires_at, sorted(set(drives)))
     return find(connection, identity), words
 
 
@@ -140,6 +148,16 @@ def _owner(connection: Connection, caller: Caller, scopes: Sequence[str], whose:
     if too_much := sorted(set(scopes) - set(OF_ROLE[found.role].split())):
         raise Forbidden(f"a token of a person with the role {found.role} cannot have {', '.join(too_much)}; leave that out")
     return found.id
+
+
+def _check_drives(caller: Caller, scopes: Sequence[str], drives: Sequence[str]) -> None:
+    if drives and "work" not in scopes:
+        raise InvalidInput("rigs are what a token with the scope work may drive; add that scope, or leave the rigs out", field="rigs")
+    if not drives and "work" in scopes and "admin" not in scopes:
+        raise InvalidInput('a token with the scope work names the rigs that it may drive, such as "rigs": ["mixer-2"]', field="rigs")
+    for name in drives:
+        check_rig_name(name)
+        caller.check_drives(name)
 
 
 def _end(caller: Caller, expires_in: float | None, now: float) -> float:

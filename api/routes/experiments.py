@@ -90,8 +90,6 @@ async def submit(
         reason = f"your budget does not allow it: {', '.join(quote.lacking)}" if quote.lacking else None
         return shown(Quote(allowed=not quote.lacking, reason=reason, estimate=quote.estimate, position=quote.position))
     wait = seconds_to_wait(prefer)
-    if not service.rigs.knows(body.rig):  # the writer must not wait for imports
-        await service.database.read(lambda c: service.rigs.get(c, body.rig))
 
     def change(connection: Connection, now: float) -> Made:
         row = experiments.submit(connection, now, service.rigs, caller, request)

@@ -24,6 +24,9 @@ Scope = Literal["read", "run:sim", "run:rig", "admin", "work"]
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=5, json_schema_extra={"uniqueItems": True})]
 
 
+RigName = Annotated[str, Field(min_length=1, max_length=40)]
+
+
 class NewToken(BaseModel):
     """A token for one purpose: it may at most what the token that makes it may, and not for longer."""
 
@@ -32,7 +35,8 @@ class NewToken(BaseModel):
     )
 
     note: Note = ""
-    scopes: Scopes = Field(description="read, run:sim (twins), run:rig (real rigs), work (to drive a rig), admin (everything)")
+    scopes: Scopes = Field(description="read, run:sim (twins), run:rig (real rigs), work (to drive rigs), admin (everything)")
+    rigs: list[RigName] = Field([], max_length=100, description="those that it may drive; with the scope work it names at least one")
     expires_in: float | None = Field(None, ge=1, le=YEAR, description="s; by default a year, or as long as the token that makes it")
     person: str | None = Field(
         None, max_length=40, description="whose it is to be: an instructor can make one for somebody who lost theirs"
@@ -65,7 +69,7 @@ async def make(body: NewToken, service: TheService, caller: TheCaller, key: Key 
     """Make a token, shown this once."""
 
     def change(connection: Connection, now: float) -> Made:
-        row, words = tokens.make(connection, now, caller, body.scopes, body.note, body.expires_in, body.person)
+        row, words = tokens.make(connection, now, caller, body.scopes, body.note, body.expires_in, body.person, body.rigs)
         return 201, Token(**_fields(row), token=words), f"/v1/tokens/{row.id}"
 
     return await once(service, caller, key, body, change, shown_once="token")
@@ -83,6 +87,6 @@ async def revoke(
 
 def _fields(row: TokenRow) -> dict[str, Any]:
     return {
-        "id": row.id, "person": row.person, "note": row.note, "scopes": row.scopes.split(), "created_at": row.created_at,
-        "expires_at": row.expires_at, "revoked_at": row.revoked_at,
+        "id": row.id, "person": row.person, "note": row.note, "scopes": row.scopes.split(), "rigs": (row.rigs or "").split(),
+        "created_at": row.created_at, "expires_at": row.expires_at, "revoked_at": row.revoked_at,
     }  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path
@@ -12,13 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.records import event_log, leases, rigs
 from api.records.leases import Job, Report
+from api.records.rigs import Offer
 from api.routes.dependencies import TheCaller, TheService
 from api.routes.experiments import seconds_to_wait
 from api.routes.problems import responses
 from frugaltwin.amounts import Amounts
 from frugaltwin.client.resources.experiment_schema import EXPERIMENT
+from frugaltwin.client.resources.price_schema import PRICE
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Experiment
+from frugaltwin.prices import price_from_json
 from frugaltwin.spec import with_amounts
 from frugaltwin.store import experiment_from_json
 
@@ -26,7 +27,7 @@ router = APIRouter(prefix="/v1/work", tags=["work"])
 
 RigName = Annotated[str, Path(max_length=40, description="the rig's name")]
 Word = Annotated[str, Field(max_length=80)]
-Worker = Annotated[str, Field(max_length=80, description="the worker's own name, another for every start")]
+Worker = Annotated[str, Field(max_length=64, description="the worker's own name, another for every start")]
 Id = Annotated[str, Field(max_length=80, description="of the experiment")]
 Lease = Annotated[str, Field(max_length=80, description="as it came with the job: a worker that has lost it reports nothing")]
 Settings = dict[Word, float | Annotated[str, Field(max_length=80)]]
@@ -49,6 +50,7 @@ class RigHere(Strict):
     options: dict[Word, float | bool | Annotated[str, Field(max_length=200)]] = Field(max_length=50, description="of the driver")
     is_real: bool = Field(description="hardware: students need an approval, and nothing runs twice")
     experiment: Annotated[dict[str, Any], EXPERIMENT]
+    price: Annotated[dict[str, Any] | None, PRICE] = None
     worker: Worker
     dead: Word | None = Field(None, description="the worker that drove it and is known to have ended: what it held is taken back now")
 
@@ -104,7 +106,7 @@ class OrdersView(BaseModel):
     lost: list[str] = Field(description="what it holds no more: the rig has to stop if it works on nothing else")
 
 
-@with_amounts(Amounts.cost_kinds(), float, ..., ge=0)
+@with_amounts(Amounts.cost_kinds(), float, ..., ge=0, le=rigs.DEAREST)
 class CostView(Strict):
     """A cost."""
 
@@ -144,18 +146,18 @@ class Refused(BaseModel):
 
 @router.put("/{name}", status_code=204, responses=responses(403, 409, 503))
 async def bring(name: RigName, body: RigHere, service: TheService, caller: TheCaller) -> None:
-    """Make a rig known whose worker is about to take its experiments."""
-    caller.check("work")
-    made = _experiment(body.experiment)
+    """Make a rig known whose worker is about to take its experiments. Its words are kept and shown; nothing is made of them here."""
+    caller.check_drives(name)
+    offer = _offer(body)
     await service.database.write(
-        lambda c, now: leases.bring(c, now, name, body.driver, body.options, body.is_real, made, body.worker, body.dead)
+        lambda c, now: leases.bring(c, now, caller, name, body.driver, body.options, body.is_real, offer, body.worker, body.dead)
     )
 
 
 @router.get("/{name}/worker", responses=responses(403))
 async def driven(name: RigName, service: TheService, caller: TheCaller) -> Driven:
     """The worker of a rig, for another worker of the same machine that knows whether that one is dead."""
-    caller.check("work")
+    caller.check_drives(name)
     return Driven(worker=await service.database.read(lambda c: leases.worker_of(c, name)))
 
 
@@ -168,7 +170,7 @@ async def news(
     prefer: Annotated[str | None, Header(max_length=200, description="`wait=20`: wait until something happens to the rig")] = None,
 ) -> Heard:
     """Say when something has happened to a rig, so that its worker looks at once. It changes nothing."""
-    caller.check("work")
+    caller.check_drives(name)
     known, wait = body.after, min(seconds_to_wait(prefer), LONGEST_WAIT)
     async with service.streams.watching(name) as changed:
         with contextlib.suppress(TimeoutError):
@@ -185,18 +187,19 @@ async def news(
 @router.post("/{name}/leases", responses=responses(403, 404, 409, 503))
 async def take(name: RigName, body: Ask, service: TheService, caller: TheCaller) -> Jobs:
     """Take the next experiments of the rig, fairest first; none when nothing waits, or the rig is not open."""
-    caller.check("work")
+    caller.check_drives(name)
     await service.database.read(lambda c: rigs.find(c, name))
     if not await service.database.read(lambda c: leases.has_work(c, name)):
         return Jobs(jobs=[])
-    jobs = await service.database.write(lambda c, now: leases.lease(c, now, name, body.worker, body.count))
+    worker = leases.identity(caller, body.worker)
+    jobs = await service.database.write(lambda c, now: leases.lease(c, now, name, worker, body.count))
     return Jobs(jobs=[JobView(id=job.id, lease=job.lease, settings=dict(job.settings)) for job in jobs])
 
 
 @router.post("/{name}/begin", responses=responses(403, 503))
 async def beginning(name: RigName, body: Jobs, service: TheService, caller: TheCaller) -> Jobs:
     """Say that the rig is about to move for these; the answer has those that it still may move for."""
-    caller.check("work")
+    caller.check_drives(name)
     jobs = [Job(job.id, job.lease, job.settings) for job in body.jobs]
     if await service.database.read(lambda c: leases.have_begun(c, jobs)):
         return body
@@ -207,18 +210,18 @@ async def beginning(name: RigName, body: Jobs, service: TheService, caller: TheC
 @router.post("/{name}/renew", responses=responses(403, 404, 409, 503))
 async def heartbeat(name: RigName, body: Heartbeat, service: TheService, caller: TheCaller) -> OrdersView:
     """A heartbeat, every few seconds and at all news: the rig is there, and these leases are in use."""
-    caller.check("work")
-    now = service.database.now()
-    orders, is_due = await service.database.read(lambda c: leases.heard(c, now, name, body.worker, body.held))
+    caller.check_drives(name)
+    now, worker = service.database.now(), leases.identity(caller, body.worker)
+    orders, is_due = await service.database.read(lambda c: leases.heard(c, now, name, worker, body.held))
     if is_due:
-        orders = await service.database.write(lambda c, now: leases.renew(c, now, name, body.worker, body.held))
+        orders = await service.database.write(lambda c, now: leases.renew(c, now, name, worker, body.held))
     return OrdersView.model_validate({"state": orders.state, "lost": orders.lost})
 
 
 @router.post("/{name}/finish", responses=responses(403, 503))
 async def finished(name: RigName, body: Reports, service: TheService, caller: TheCaller) -> Refused:
     """Hand in what became of experiments; told twice, it counts once."""
-    caller.check("work")
+    caller.check_drives(name)
     reports = [Report.from_json(view.model_dump()) for view in body.reports]
     return Refused(refused=await service.database.write(lambda c, now: leases.finish(c, now, name, reports)))
 
@@ -226,7 +229,7 @@ async def finished(name: RigName, body: Reports, service: TheService, caller: Th
 @router.post("/{name}/release", status_code=204, responses=responses(403, 503))
 async def given_back(name: RigName, body: Jobs, service: TheService, caller: TheCaller) -> None:
     """Give experiments back that nothing was done for."""
-    caller.check("work")
+    caller.check_drives(name)
     jobs = [Job(job.id, job.lease) for job in body.jobs]
     await service.database.write(lambda c, now: leases.release(c, now, name, jobs))
 
@@ -234,14 +237,13 @@ async def given_back(name: RigName, body: Jobs, service: TheService, caller: The
 @router.post("/{name}/leave", status_code=204, responses=responses(403, 503))
 async def left(name: RigName, body: WorkerName, service: TheService, caller: TheCaller) -> None:
     """Say that the rig has nobody to drive it for now."""
-    caller.check("work")
-    await service.database.write(lambda c, now: leases.leave(c, now, name, body.worker))
+    caller.check_drives(name)
+    worker = leases.identity(caller, body.worker)
+    await service.database.write(lambda c, now: leases.leave(c, now, name, worker))
 
 
-def _experiment(body: Mapping[str, Any]) -> Experiment:
-    from pydantic import ValidationError
-
+def _offer(body: RigHere) -> Offer:
     try:
-        return experiment_from_json(body)
-    except (ValidationError, ValueError, TypeError) as error:
-        raise InvalidInput("that is no experiment; send what `frugaltwin worker` sends") from error
+        return Offer(experiment_from_json(body.experiment), None if body.price is None else price_from_json(body.price))
+    except (ValueError, TypeError) as error:  # pydantic's are of the first kind
+        raise InvalidInput("that is no experiment, or no price; send what `frugaltwin worker` sends") from error

@@ -28,6 +28,7 @@ from api.workers import strategy_processes
 from api.workers.strategy_processes import Decision, Question, RigDescription, StrategyProcesses, Turns
 from frugaltwin.errors import FrugalTwinError, StoreError
 from frugaltwin.log import Log, Proposal
+from frugaltwin.prices import price_to_json
 
 PACE = 0.05
 """s between two looks at the campaigns at least, however much is committed."""
@@ -154,4 +155,5 @@ def question_of(row: CampaignRow, rig: Rig, log: Log) -> Question:
 
 def description_of(rig: Rig, experiment_json: str) -> RigDescription:
     """A rig for a strategy process."""
-    return RigDescription(rig.driver, json.dumps(dict(rig.options)), experiment_json)
+    price = None if rig.price is None else json.dumps(price_to_json(rig.price))
+    return RigDescription(rig.driver, json.dumps(dict(rig.options)), experiment_json, price, rig.is_local)

@@ -13,11 +13,12 @@ from api import log_redaction
 from api.errors import Conflict, Unauthorized
 from api.records import fair_queue
 from api.records.leases import Job, Orders, Report
+from api.records.rigs import Offer
 from api.workers.worker import RigWords, Worker, is_dead, worker_name
-from frugaltwin import catalog
 from frugaltwin.cli.console import say
 from frugaltwin.client.client import Client
 from frugaltwin.errors import FrugalTwinError, InvalidInput, LinkError, StoreError
+from frugaltwin.prices import price_to_json
 from frugaltwin.store import experiment_to_json
 
 _log = logging.getLogger("frugaltwin.service")
@@ -38,7 +39,9 @@ class RemoteDesk:
         """
         self._rig, self._worker = rig, worker
         self._client = Client(server, token, patience=0)  # the worker itself tells everything again
-        self._experiment = experiment_to_json(catalog.make_driver(rig.driver, rig.options).experiment)
+        offer = Offer.of_driver(rig.driver, rig.options)
+        price = None if offer.price is None else price_to_json(offer.price)
+        self._offer = {"experiment": experiment_to_json(offer.experiment), "price": price}
         self._is_known = False
         self._bringing = threading.Lock()  # the worker's two threads both begin with it
         self._ended = threading.Event()
@@ -55,7 +58,7 @@ class RemoteDesk:
             before = self._ask("GET", "/worker")["worker"]
             gone = before if before is not None and before != self._worker and is_dead(before) else None
             body = {"driver": self._rig.driver, "options": dict(self._rig.options), "is_real": self._rig.is_real}
-            self._ask("PUT", "", body | {"experiment": self._experiment, "worker": self._worker, "dead": gone})
+            self._ask("PUT", "", body | self._offer | {"worker": self._worker, "dead": gone})
             self._is_known = True
             self._listener.start()
 

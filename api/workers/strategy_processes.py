@@ -47,6 +47,9 @@ class RigDescription:
     driver: str
     options_json: str
     experiment_json: str
+    price_json: str | None = None
+    is_local: bool = False
+    """Whether its driver may be made here: driver and options are the operator's words."""
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,10 @@ def _experiment(rig: RigDescription) -> Experiment:
 
 @lru_cache(maxsize=16)
 def _driver(rig: RigDescription) -> Driver:
-    from frugaltwin.campaign import unconnected
+    from frugaltwin.campaign import OfflineDriver, unconnected
+    from frugaltwin.prices import price_from_json
 
-    return unconnected(rig.driver, json.loads(rig.options_json), _experiment(rig))
+    price = None if rig.price_json is None else price_from_json(json.loads(rig.price_json))
+    if not rig.is_local:
+        return OfflineDriver(_experiment(rig), price)
+    return unconnected(rig.driver, json.loads(rig.options_json), _experiment(rig), price)

@@ -28,6 +28,7 @@ from api.records.leases import Job, Orders, Report
 from api.workers.driver_process import Died, DriverProcess
 from frugaltwin import catalog
 from frugaltwin.campaign import FAILURES_IN_A_ROW, versions
+from frugaltwin.client.remote_driver import RemoteDriver
 from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, Stopped, StoreError
 from frugaltwin.experiment import Measurement
 
@@ -37,6 +38,7 @@ IDLE = 60.0  # s without work after which the driver is left
 LEASE = 30.0  # s without an answer from the desk after which nobody could stop a real rig any more: it stops by itself
 STOPS = 5  # of one experiment of a twin by itself, after which it is not tried again
 LONGEST = 2000  # characters of an error
+HOST = 18  # letters of a machine's name in that of a worker, which the service has no room for more of
 AGAIN = 5.0  # s between two tries to connect a rig, or to reach a desk
 
 _log = logging.getLogger("frugaltwin.service")
@@ -56,10 +58,12 @@ class RigWords:
         """From a command line.
 
         Args:
-            is_real: As far as the user says; a rig at a port is real whatever is said.
+            is_real: As far as the user says; a rig at a port is real whatever is said, and one of another service
+                unless that says that it is a twin.
 
         Raises:
             InvalidInput: It cannot be understood.
+            LinkError: It is a rig of another service, which does not answer.
             UnknownName: There is no such driver, or it has no such option.
         """
         name, equals, rest = words.partition("=")
@@ -69,7 +73,11 @@ class RigWords:
             raise InvalidInput(f"{words!r}: write NAME=DRIVER or NAME=DRIVER,OPTION=VALUE,…")
         resolved = catalog.resolved_options("driver", driver, options)
         where = str(resolved.get("mixer") or resolved.get("port") or "simulated")
-        return cls(name, driver, resolved, is_real or where.partition(":")[0] not in ("simulated", "emulated"))
+        is_real = is_real or where.partition(":")[0] not in ("simulated", "emulated")
+        if catalog.is_remote(driver) and not is_real:
+            far = catalog.make_driver(driver, resolved)
+            is_real = not isinstance(far, RemoteDriver) or far.is_real
+        return cls(name, driver, resolved, is_real)
 
 
 class Desk(Protocol):
@@ -373,7 +381,7 @@ class KeptReports:
 
 def worker_name() -> str:
     """A name for a worker: the machine, the process, and a random word, so that a dead worker can be told from a living one."""
-    return f"{socket.gethostname()[:40]}:{os.getpid()}:{_machine()}{secrets.token_hex(3)}"
+    return f"{socket.gethostname()[:HOST]}:{os.getpid()}:{_machine()}{secrets.token_hex(3)}"
 
 
 def is_dead(worker: str) -> bool:
@@ -381,7 +389,7 @@ def is_dead(worker: str) -> bool:
     host, _, rest = worker.partition(":")
     number, _, word = rest.partition(":")
     # Windows has no question that leaves a process in peace.
-    if host != socket.gethostname()[:40] or not word.startswith(_machine()) or not number.isdigit() or os.name == "nt":
+    if host != socket.gethostname()[:HOST] or not word.startswith(_machine()) or not number.isdigit() or os.name == "nt":
         return False
     if int(number) == os.getpid():  # the first process of a container has the same number each time
         return True

@@ -31,7 +31,9 @@ class ClassCalls(ServiceProtocol):
         """Your tokens without their text, newest first; an instructor may ask for another person's."""
         return (yield from self._all(Token, "/v1/tokens", person=person))
 
-    def make_token(self, scopes: Sequence[str], note: str = "", expires_in: float | None = None, person: str | None = None) -> Steps[Token]:
+    def make_token(
+        self, scopes: Sequence[str], note: str = "", expires_in: float | None = None, person: str | None = None, rigs: Sequence[str] = ()
+    ) -> Steps[Token]:  # fmt: skip
         """A new token for one purpose; its text is in `token`, this once.
 
         Args:
@@ -39,13 +41,14 @@ class ClassCalls(ServiceProtocol):
             note: Your note of its purpose.
             expires_in: Lifetime, s; a year by default.
             person: Its owner; you by default. An instructor can make one for somebody who lost theirs.
+            rigs: With the right ``work``, the rigs that it may drive.
 
         Raises:
-            InvalidInput: There is no such scope, or it would outlive the token that makes it.
+            InvalidInput: There is no such scope, it may drive rigs and names none, or it would outlive the token that makes it.
             Refused: Your own token has fewer rights.
             UnknownName: There is no such person.
         """
-        body = given(scopes=list(scopes), note=note, expires_in=expires_in, person=person)
+        body = given(scopes=list(scopes), note=note, expires_in=expires_in, person=person, rigs=list(rigs) or None)
         return (yield from self._understood(Token, Call("POST", "/v1/tokens", body)))
 
     def revoke_token(self, identity: str) -> Steps[None]:

@@ -90,6 +90,15 @@ class RemoteDriver:
         """
         return self._rig.experiment
 
+    @property
+    def is_real(self) -> bool:
+        """Whether the service says that the rig is hardware and no twin.
+
+        Raises:
+            FrugalTwinError: The service did not answer.
+        """
+        return self._rig.is_real
+
     def price(self) -> Price | None:
         """The price of the rig's experiments; None where its driver names none, or the service is of an older version.
 

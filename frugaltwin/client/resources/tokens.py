@@ -21,6 +21,7 @@ class ListedToken:
     person: Annotated[str, Field(description="the id of its owner")]
     note: Annotated[str, Field(description="written by its owner")]
     scopes: Annotated[Sequence[str], Field(description="what it may")]
+    rigs: Annotated[Sequence[str], Field(description="those that it may drive, with the scope work")] = ()
     created_at: Annotated[float, Field(description="s since 1970")]
     expires_at: Annotated[float | None, Field(description="s since 1970; nothing is never")] = None
     revoked_at: Annotated[float | None, Field(description="s since 1970; nothing as long as it is good")] = None
