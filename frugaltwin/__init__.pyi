@@ -57,11 +57,12 @@ from .plugins import (
     Resumes,
     Samples,
     Strategy,
+    UsesEarlier,
 )
 from .prices import Change, Dose, Fixed, PerUnit, Price, Ramp, Travel
 from .procedure import Dispense, Drain, Measure, Mix, Move, ProbeProcedure, Procedure, Read, Rinse, Scan
 from .spec import CampaignSpec
-from .state import Prediction, State, Suggestion
+from .state import Earlier, Prediction, State, Suggestion
 from .store import Store
 
 __all__ = [
@@ -93,6 +94,7 @@ __all__ = [
     "Drain",
     "Driver",
     "DriverError",
+    "Earlier",
     "Estimates",
     "Experiment",
     "Exposure",
@@ -167,6 +169,7 @@ __all__ = [
     "Travel",
     "Trial",
     "UnknownName",
+    "UsesEarlier",
     "make_driver",
     "make_goal",
     "make_mixer",

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,7 +25,7 @@ from frugaltwin.log import Amendment, Entry, Log, Logged, Preference, Proposal, 
 from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Prices, Resumes, Samples, Strategy
 from frugaltwin.prices import Price
 from frugaltwin.record import Record
-from frugaltwin.state import Prediction, State, Suggestion
+from frugaltwin.state import Earlier, Prediction, State, Suggestion
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
 if TYPE_CHECKING:
@@ -59,19 +58,24 @@ class Campaign:
         budget: Budget = Budget(runs=10),
         stop_rule: StopRule | None = None,
         specification: Mapping[str, Any] | None = None,
+        earlier: Sequence[Earlier] = (),
     ) -> None:
         """A campaign of parts made by hand; `open` makes them by name.
 
         Args:
             specification: Names and options of the parts, kept in the store.
+            earlier: Campaigns of the same store to learn from, see `Store.earlier`.
 
         Raises:
-            InvalidInput: A stop rule for a goal without a score.
+            InvalidInput: A stop rule for a goal without a score, or an earlier campaign that says nothing about this one.
         """
         if stop_rule and not goal.has_score:
             raise InvalidInput(f"{goal.text} has no score to stop at; leave the stop rule out and limit the budget", field="stop")
         self.name, self.driver, self.goal, self.strategy, self.store = name, driver, goal, strategy, store
         self.budget, self.stop_rule = budget, stop_rule
+        self.earlier = tuple(earlier)
+        for one in self.earlier:
+            one.check(driver.experiment)
         made_by_hand = {
             "driver": {"name": driver.experiment.name, "options": {}},
             "goal": goal.text,
@@ -79,6 +83,9 @@ class Campaign:
             "seed": 0,
         }
         self.specification = dict(specification or made_by_hand)
+        if self.earlier:  # their trials are in the store already, and are only ever added to
+            words = {one.name: {"relation": one.relation, "trials": len(one.trials)} for one in self.earlier}
+            self.specification["earlier"] = words
         self.stopped_because: str | None = None
         self._stop = threading.Event()
         self._n_before = 0
@@ -123,7 +130,8 @@ class Campaign:
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
         name = spec.name or _new_name(choice["name"], store)
         words = words | {"goal": goal.text, "strategy": chosen, "fingerprint": fingerprint}
-        return cls(name, driver, goal, strategy, store, spec.budget_or_default, spec.stop_rule, words)
+        earlier = _earlier(store, name, words.pop("earlier"))
+        return cls(name, driver, goal, strategy, store, spec.budget_or_default, spec.stop_rule, words, earlier)
 
     @classmethod
     def stored(cls, name: str, store: Store) -> Self:
@@ -134,19 +142,15 @@ class Campaign:
         """
         from frugaltwin import catalog
 
-        record = store.find(name)
-        if record is None:
-            names = store.names()
-            near = get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else (f"there are {', '.join(names)}" if names else "there is none yet")
-            raise UnknownName(f"there is no campaign {name!r} in {store.path}; {hint}")
+        record = store.get(name)
         driver = OfflineDriver(experiment_from_json(record.body["experiment"]))
         chosen = record.body["strategy"]
         if not catalog.is_known("strategy", chosen["name"]):
             chosen = {"name": "random", "options": {}}  # a strategy made by hand: without it the best reading is recommended
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=int(record.body["seed"]))
         words = {k: v for k, v in record.body.items() if k not in ("id", "experiment", "versions")}
-        return cls(name, driver, catalog.make_goal(record.body["goal"], driver), strategy, store, specification=words)
+        goal, earlier = catalog.make_goal(record.body["goal"], driver), _earlier(store, name, words.get("earlier", {}))
+        return cls(name, driver, goal, strategy, store, specification=words, earlier=earlier)
 
     def __repr__(self) -> str:
         return f"<Campaign {self.name!r}: {self.goal.title}, {len(self.trials)} trials>"
@@ -394,7 +398,7 @@ class Campaign:
             OutOfBounds: The experiment does not allow one of the settings.
             CampaignError: Nothing was measured yet.
         """
-        state = self.state() if trials is None else State(self.goal, tuple(trials))
+        state = self.state() if trials is None else State(self.goal, tuple(trials), earlier=self.earlier)
         if not any(t.measurement for t in state.trials):
             raise CampaignError(f"campaign {self.name!r} has measured nothing yet, so nothing can be predicted")
         experiment = self.driver.experiment
@@ -428,6 +432,8 @@ class Campaign:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Lock the campaign, and check that its trials can be stored."""
+        for one in self.earlier:
+            self.store.get(one.name)  # or the campaign could not be opened again
         with self.store.locked(self.name):
             self.store.check_writable()
             yield
@@ -469,7 +475,7 @@ class Campaign:
     def _state(self, log: Log) -> State:
         pending = [proposal.settings for proposal in log.proposals(self.driver.experiment)]
         left, price = self.budget.left(log.performed), self.driver.price() if isinstance(self.driver, Prices) else None
-        return State(self.goal, tuple(log.trials), tuple(pending), log.rejections, log.preferences, left, price)
+        return State(self.goal, tuple(log.trials), tuple(pending), log.rejections, log.preferences, left, price, self.earlier)
 
     def _suggestions(self, log: Log, count: int = 1) -> list[Suggestion]:
         """The next suggestions: those that were proposed since the last trial, then new ones."""
@@ -605,6 +611,7 @@ def _words(spec: CampaignSpec) -> dict[str, Any]:
     from frugaltwin.catalog import resolved_options
 
     words = spec.model_dump(mode="json", include={"driver", "strategy", "seed"}) | {"goal": spec.goal_text}
+    words["earlier"] = {name: {"relation": relation} for name, relation in spec.earlier.items()}
     for kind in ("driver", "strategy"):
         if words[kind]:
             words[kind]["options"] = resolved_options(kind, words[kind]["name"], words[kind]["options"])
@@ -618,18 +625,40 @@ def _agreed(spec: CampaignSpec, stored: Mapping[str, Any], is_begun: bool) -> di
     """
     named = spec.model_fields_set | ({"goal"} if spec.require else set())
     asked = {field: word for field, word in _words(spec).items() if field in named and word is not None}
+    stored = {"earlier": {}, **stored}
+    if "earlier" in asked and _relations(asked["earlier"]) == _relations(stored["earlier"]):
+        del asked["earlier"]  # with as many trials as at first
     if is_begun:
-        for field in asked.keys() & {"driver", "strategy", "seed"}:
+        for field in asked.keys() & {"driver", "strategy", "seed", "earlier"}:
             if asked[field] != stored[field]:
-                raise _contradiction(str(spec.name), field, _shown(stored[field]), _shown(asked[field]))
+                what = "earlier campaigns" if field == "earlier" else field
+                raise _contradiction(str(spec.name), what, _shown(stored[field]), _shown(asked[field]))
     elif asked.get("driver", stored["driver"]) != stored["driver"]:
         stored = _words(spec)  # another lab: its goal and its strategy are others too
-    return {field: stored[field] for field in ("driver", "goal", "strategy", "seed")} | asked
+    return {field: stored[field] for field in ("driver", "goal", "strategy", "seed", "earlier")} | asked
+
+
+def _relations(earlier: Mapping[str, Any]) -> dict[str, str]:
+    """The relations of earlier campaigns by their names."""
+    return {name: words["relation"] for name, words in earlier.items()}
+
+
+def _earlier(store: Store, campaign: str, words: Mapping[str, Mapping[str, Any]]) -> list[Earlier]:
+    """The earlier campaigns that a campaign's words name: their trials of that time, as they stand now."""
+    if campaign in words:
+        raise InvalidInput(f"campaign {campaign!r} is no earlier campaign of itself; name another one", field="earlier")
+    try:
+        return [store.earlier(name, word["relation"], word.get("trials")) for name, word in words.items()]
+    except UnknownName as error:
+        error.field = "earlier"
+        raise
 
 
 def _shown(word: Any) -> str:
     if not isinstance(word, dict):
         return str(word)
+    if "options" not in word:
+        return ", ".join(f"{name} = {relation}" for name, relation in _relations(word).items()) or "none"
     options = ", ".join(f"{k}={v}" for k, v in word["options"].items())
     return f"{word['name']} ({options})" if options else str(word["name"])
 

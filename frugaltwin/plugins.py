@@ -14,7 +14,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Diagram
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
 from frugaltwin.prices import Price
-from frugaltwin.state import Prediction, State, Suggestion
+from frugaltwin.state import Earlier, Prediction, State, Suggestion
 
 
 @runtime_checkable
@@ -104,6 +104,15 @@ class Samples(Protocol):
         Raises:
             InvalidInput: The goal is not one that the strategy works for.
         """
+        ...
+
+
+@runtime_checkable
+class UsesEarlier(Protocol):
+    """A strategy that learns from trials of earlier campaigns (`State.earlier`). Others leave them aside, and displays say so."""
+
+    def uses(self, earlier: Earlier) -> bool:
+        """Whether it learns from this one."""
         ...
 
 

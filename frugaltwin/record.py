@@ -11,8 +11,8 @@ from frugaltwin.budget import Budget, StopRule
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
 from frugaltwin.log import Log
-from frugaltwin.plugins import Driver, Recommends, Strategy
-from frugaltwin.state import Prediction, State, Suggestion
+from frugaltwin.plugins import Driver, Recommends, Strategy, UsesEarlier
+from frugaltwin.state import Earlier, Prediction, State, Suggestion
 
 Predict = Callable[[Sequence[Settings], Sequence[Trial]], Prediction]
 """The prediction at some settings by a model that knows only these trials."""
@@ -61,6 +61,16 @@ class Record:
     def best(self) -> tuple[Trial, float] | None:
         """The trial with the best reading and its score; None when there is none."""
         return self.goal.best(self.trials)
+
+    def uses(self, earlier: Earlier) -> bool:
+        """Whether the strategy learns from an earlier campaign."""
+        return isinstance(self.strategy, UsesEarlier) and self.strategy.uses(earlier)
+
+    @property
+    def earlier(self) -> list[str]:
+        """One line for each earlier campaign: its name, its relation, its trials, and whether the strategy learns from them."""
+        not_used = f", not used: {self.strategy_name} does not learn from it"
+        return [one.describe() + ("" if self.uses(one) else not_used) for one in self.state.earlier]
 
     @cached_property
     def suggestion(self) -> Settings:

@@ -13,6 +13,7 @@ from frugaltwin.amounts import Amounts, Kind
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import InvalidInput, in_words
 from frugaltwin.goals.words import joined
+from frugaltwin.state import Relation
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -101,6 +102,9 @@ class CampaignSpec(_Strict):
     strategy: Annotated[Choice | None, BeforeValidator(_named)] = Field(None, description="The goal's own, when there is none.")
     budget: Annotated[BudgetSpec | None, BeforeValidator(_counted)] = Field(None, description="10 runs, when there is none.")
     stop: Annotated[StopSpec | None, BeforeValidator(_scored)] = None
+    earlier: dict[str, Relation] = Field(
+        {}, description="Campaigns of the same store to learn from, and the relation of each one's lab to this one: same, sister or twin."
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="Random seed.")
     store: Path = Field(Path("frugaltwin.db"), description="The SQLite file.")
 

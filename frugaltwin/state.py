@@ -4,16 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
+from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial, quantity
 from frugaltwin.goals import Goal
 from frugaltwin.log import Preference, Rejection
 from frugaltwin.prices import Price
+
+Relation: TypeAlias = Literal["same", "sister", "twin"]
+"""The relation of an earlier campaign's lab to this one, see `RELATIONS`."""
+RELATIONS: Mapping[Relation, str] = {"same": "same lab", "sister": "sister lab", "twin": "twin"}
+"""The relations in words. A sister lab measures the same outcomes with other materials; a twin simulates the lab, or is simulated by it."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Another campaign's trials, from which a strategy may learn."""
+
+    experiment: Experiment
+    """The experiment of its lab. That of a sister lab may have other parameters."""
+    trials: Sequence[Trial]
+    """As they stand after corrections, in the order of their numbers, failed and retracted ones included."""
+    relation: Relation
+    """The relation of its lab to the lab of the state."""
+    name: str = ""
+    """The name of the campaign."""
+
+    def check(self, experiment: Experiment) -> None:
+        """Refuse a campaign that says nothing about an experiment.
+
+        Raises:
+            InvalidInput: Nothing was measured, no outcome is the same, or the parameters of the same lab or of a twin are others.
+        """
+        about = f"the earlier campaign {self.name!r}"
+        if not any(t.measurement for t in self.trials):
+            raise InvalidInput(f"{about} has measured nothing; leave it out", field="earlier")
+        own, others = ({o.name: o.unit for o in x.outcomes} for x in (experiment, self.experiment))
+        if not own.items() & others.items():
+            text = f"{about} measured {_few(others)} and this one measures {_few(own)}; leave it out"
+            raise InvalidInput(text, field="earlier")
+        own, others = ({p.name: p.unit for p in x.parameters} for x in (experiment, self.experiment))
+        if self.relation != "sister" and own != others:
+            text = f"{about} set {_few(others)} and this one sets {_few(own)}; only a sister lab may have other parameters"
+            raise InvalidInput(text, field="earlier")
+
+    def describe(self) -> str:
+        """The name, the relation and the number of trials in one line."""
+        count = len(self.trials)
+        return f"{self.name} ({RELATIONS[self.relation]}, {count} trial{'s' * (count != 1)})"
+
+
+def _few(names: Mapping[str, str]) -> str:
+    """Some of the names, with their units."""
+    words = [f"{name} [{unit}]" if unit not in ("", "1") else name for name, unit in names.items()]
+    return ", ".join(words if len(words) <= 6 else [*words[:5], "…"])
 
 
 @dataclass(frozen=True)
@@ -36,6 +85,8 @@ class State:
 
     ``state.price(settings, state.trials[-1].settings, len(state.trials))`` are their amounts by kind, [n].
     """
+    earlier: Sequence[Earlier] = ()
+    """Trials of other campaigns; only a strategy of the kind `frugaltwin.plugins.UsesEarlier` learns from them."""
 
     @property
     def experiment(self) -> Experiment:

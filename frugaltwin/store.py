@@ -12,14 +12,16 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frugaltwin.amounts import Amounts
-from frugaltwin.errors import CampaignError, StoreError
+from frugaltwin.errors import CampaignError, StoreError, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Trial
 from frugaltwin.log import Log, Logged, entry_from_json, entry_to_json
+from frugaltwin.state import Earlier, Relation
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -167,6 +169,34 @@ class Store:
         """
         found = self._records("where name = ?", name)
         return found[0] if found else None
+
+    def get(self, name: str) -> CampaignRecord:
+        """The campaign of that name.
+
+        Raises:
+            UnknownName: There is none; the message says which name is nearest.
+            StoreError: It cannot be read.
+        """
+        if record := self.find(name):
+            return record
+        names = self.names()
+        near = get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else (f"there are {', '.join(names)}" if names else "there is none yet")
+        raise UnknownName(f"there is no campaign {name!r} in {self.path}; {hint}")
+
+    def earlier(self, name: str, relation: Relation, n_trials: int | None = None) -> Earlier:
+        """A campaign for another one to learn from, with its trials as they stand now.
+
+        Args:
+            relation: Of its lab to the other's.
+            n_trials: So many of them, the first ones; all without it.
+
+        Raises:
+            UnknownName: There is none of that name.
+            StoreError: It cannot be read.
+        """
+        experiment = experiment_from_json(self.get(name).body["experiment"])
+        return Earlier(experiment, tuple(self.log(name).trials[:n_trials]), relation, name)
 
     def names(self) -> list[str]:
         """The names of all campaigns, in the order of the alphabet: an index has them, and no body is read.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from api.errors import Conflict
+from api.errors import Conflict, NotFound
 from api.records import campaign_log, campaigns, fair_queue, people, rigs, tokens
-from api.records.campaign_trials import trials_of
+from api.records.campaign_trials import earlier_of, experiment_of, trials_of
 from api.records.campaigns import CLIENT, ENDED, PAUSED, RUNNING, WAITING
 from api.records.fair_queue import Order
 from api.records.people import Caller
@@ -23,6 +23,7 @@ from frugaltwin.errors import CampaignError, InvalidInput, in_words
 from frugaltwin.experiment import Settings
 from frugaltwin.log import Approval, Rejection
 from frugaltwin.spec import BudgetSpec
+from frugaltwin.state import Earlier
 
 Limits = Mapping[str, Any]
 """A budget by kind of amount; None is no limit."""
@@ -43,6 +44,8 @@ class Request:
     has_stop: bool = False
     """Whether `stop` is said: None then means no stop rule, and without it the stop rule stays as it is."""
     approve: bool | None = None
+    earlier: Mapping[str, str] | None = None
+    """The relation of each earlier campaign, by the campaign's name."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,10 @@ class Checked:
     goal: str | None
     strategy: Mapping[str, Any] | None
     seed: int
+    earlier_words: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """The earlier campaigns by name: id, relation, and number of the last trial that counts."""
+    earlier: tuple[Earlier, ...] = ()
+    """The same, with their trials."""
 
     @property
     def experiment_json(self) -> str:
@@ -68,8 +75,8 @@ def check(connection: Connection, known: Rigs, caller: Caller, request: Request)
 
     Raises:
         NotFound, Forbidden, Conflict: The rig is not for this caller now.
-        InvalidInput: The words do not go together.
-        CampaignError: The campaign of that name has another rig or mode.
+        InvalidInput: The words do not go together, or an earlier campaign says nothing about this one.
+        CampaignError: The campaign of that name has another rig or mode, or other earlier campaigns.
     """
     if request.approve and request.mode == CLIENT:
         raise InvalidInput("only what the server suggests can wait for a person; leave approve out, or take the mode server")
@@ -81,14 +88,21 @@ def check(connection: Connection, known: Rigs, caller: Caller, request: Request)
         raise CampaignError(_contradiction(request.name, "mode", before.mode, request.mode))
     stored = before.words if before else {}
     seed = next(s for s in (request.seed, stored.get("seed"), 0) if s is not None)
-    return Checked(rig, row, before, request.goal or stored.get("goal"), request.strategy or stored.get("strategy"), seed)
+    earlier_words = _earlier(connection, caller, request, before)
+    earlier = earlier_of(connection, {"earlier": earlier_words})
+    checked = Checked(
+        rig, row, before, request.goal or stored.get("goal"), request.strategy or stored.get("strategy"), seed, earlier_words, earlier
+    )
+    for one in earlier:
+        one.check(experiment_of(checked.experiment_json))
+    return checked
 
 
 def start(connection: Connection, now: float, caller: Caller, request: Request, rig: RigRow, understood: Mapping[str, Any]) -> CampaignRow:
     """Start a campaign, or let the one of that name go on.
 
     Args:
-        understood: Goal, strategy and seed in full.
+        understood: Goal, strategy, seed and earlier campaigns in full.
 
     Raises:
         Unauthorized: The caller was removed just now.
@@ -102,10 +116,10 @@ def start(connection: Connection, now: float, caller: Caller, request: Request, 
         words = {**understood, **_limits(request, {})}
         return campaigns.start(connection, now, caller.person, request.name, rig, request.mode, words)
     stored = row.words
-    for field in ("goal", "strategy", "seed"):
-        if understood[field] != stored[field]:
-            raise CampaignError(_contradiction(request.name, field, stored[field], understood[field]))
-    text = json.dumps(stored | _limits(request, stored), allow_nan=False)
+    for word in ("goal", "strategy", "seed"):
+        if understood[word] != stored[word]:
+            raise CampaignError(_contradiction(request.name, word, stored[word], understood[word]))
+    text = json.dumps(stored | {"earlier": understood["earlier"]} | _limits(request, stored), allow_nan=False)
     if row.state in (RUNNING, WAITING):
         return campaigns.turn(connection, now, row, row.state, None, words_json=text)
     return campaigns.go_on(connection, now, row, words_json=text)
@@ -217,6 +231,23 @@ def of_caller(connection: Connection, caller: Caller, identity: str) -> Campaign
     row = campaigns.find(connection, identity, caller)
     caller.check_run(rigs.find(connection, row.rig).is_real)
     return row
+
+
+def _earlier(connection: Connection, caller: Caller, request: Request, before: CampaignRow | None) -> Mapping[str, Mapping[str, Any]]:
+    """The earlier campaigns that a request names, or those of the campaign that goes on."""
+    stored: Mapping[str, Mapping[str, Any]] = before.words.get("earlier", {}) if before else {}
+    relations = {name: known["relation"] for name, known in stored.items()}
+    if request.earlier is None or (before and request.earlier == relations):
+        return stored
+    if before:
+        raise CampaignError(_contradiction(request.name, "the earlier campaigns", relations or "none", dict(request.earlier)))
+    found = {}
+    for name, relation in request.earlier.items():
+        row = campaigns.named(connection, caller.person, name)
+        if row is None:
+            raise NotFound(f"you have no campaign {name!r} to learn from; GET /v1/campaigns lists yours")
+        found[name] = {"campaign": row.id, "relation": relation, "trials": campaigns.last_done(connection, row.id)}
+    return found
 
 
 def _limits(request: Request, stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from frugaltwin.errors import OutOfBounds
 from frugaltwin.experiment import Experiment, Measurement, Trial, total
 from frugaltwin.goals import Goal
 from frugaltwin.log import Log
+from frugaltwin.state import Earlier
 from frugaltwin.store import experiment_from_json
 
 
@@ -68,6 +69,16 @@ def log_of(connection: Connection, row: CampaignRow) -> Log:
 def trials_of(connection: Connection, row: CampaignRow) -> list[Trial]:
     """A campaign's trials that have ended, in their order, as they stand after corrections."""
     return log_of(connection, row).trials
+
+
+def earlier_of(connection: Connection, words: Mapping[str, Any]) -> tuple[Earlier, ...]:
+    """The earlier campaigns that a campaign's words name: their trials of that time, as they stand now."""
+    found = []
+    for name, known in words.get("earlier", {}).items():
+        row = campaigns.find(connection, known["campaign"])
+        trials = tuple(t for t in trials_of(connection, row) if t.number <= known["trials"])
+        found.append(Earlier(experiment_of(row.experiment_json), trials, known["relation"], name))
+    return tuple(found)
 
 
 def standing(row: CampaignRow, rows: Sequence[ExperimentRow], entries: Sequence[EntryRow]) -> dict[int, Trial]:

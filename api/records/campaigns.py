@@ -149,6 +149,12 @@ def n_trials(connection: Connection, identity: str) -> int:
     return int(connection.execute(_last, {"which": identity}).scalar_one() or 0)
 
 
+def last_done(connection: Connection, identity: str) -> int:
+    """The number of the last trial of a campaign before which none is open; 0 when there is none."""
+    first_open = min((row.trial or 0 for row in open_experiments(connection, identity)), default=None)
+    return n_trials(connection, identity) if first_open is None else first_open - 1
+
+
 def rows_of(connection: Connection, identity: str) -> list[ExperimentRow]:
     """A campaign's experiments in the order of their numbers."""
     return fetched(ExperimentRow, connection.execute(_trials, {"which": identity}))

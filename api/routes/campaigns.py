@@ -27,6 +27,7 @@ from frugaltwin.client.resources import CampaignStatus, CampaignTrial, ListedCam
 from frugaltwin.experiment import Trial
 from frugaltwin.goals.words import joined
 from frugaltwin.spec import BudgetSpec, Choice, StopSpec
+from frugaltwin.state import Relation
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 
@@ -48,6 +49,9 @@ class Strategy(Choice):
     options: dict[Name, bool | int | float | Name] = Field({}, max_length=50, description="the strategy's own without them")
 
 
+CampaignName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
 class NewCampaign(BaseModel):
     """A campaign to start. One of the same name goes on, as long as nothing contradicts it."""
 
@@ -57,8 +61,7 @@ class NewCampaign(BaseModel):
         json_schema_extra={"examples": [{"name": "reef", "rig": "color-1", "goal": "match-color:coral", "budget": {"runs": 12}}]},
     )
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+    name: CampaignName = Field(
         description="up to 64 letters, digits, '.', '_' and '-', a letter or digit first; among your campaigns only one has it",
     )
     rig: str = Field(max_length=40, description="its name; GET /v1/rigs lists them")
@@ -75,6 +78,12 @@ class NewCampaign(BaseModel):
     budget: BudgetSpec | None = Field(None, description="how much it may use in all; 10 runs without it")
     stop: StopSpec | None = Field(None, description="when it ends before its budget does")
     approve: bool | None = Field(None, description="whether every suggestion waits for a person; it does not without this")
+    earlier: dict[CampaignName, Relation] | None = Field(
+        None,
+        max_length=20,
+        description="your campaigns to learn from, by name, and the relation of each one's rig to this one: the same lab, a sister lab "
+        "(the same outcomes with other materials), or a twin. What they have measured by now counts, as it stands after corrections",
+    )
     mode: Mode = Field(
         "server", description="who chooses what to try: the server, or a program of yours, which then keeps to budget and stop rule itself"
     )
@@ -146,18 +155,20 @@ async def start(body: NewCampaign, service: TheService, caller: TheCaller, key: 
     request = campaign_actions.Request(
         body.name, body.rig, body.mode, body.goal_text, body.strategy.model_dump() if body.strategy else None, body.seed,
         body.budget.model_dump() if body.budget else None, body.stop.model_dump() if body.stop else None,
-        "stop" in body.model_fields_set, body.approve,
+        "stop" in body.model_fields_set, body.approve, body.earlier,
     )  # fmt: skip
     checked = await service.database.read(lambda c: campaign_actions.check(c, service.rigs, caller, request))
     asked = description_of(checked.rig, checked.experiment_json)
     if body.mode == campaigns.SERVER:
         with service.rate_limit.waiting(caller):
             understood = await service.strategies.ask(
-                caller.person, strategy_processes.understood, asked, checked.goal, checked.strategy, checked.seed
+                caller.person, strategy_processes.understood, asked, checked.goal, checked.strategy, checked.seed, checked.earlier
             )
     else:  # its strategy is its owner's
         understood = await asyncio.to_thread(strategy_processes.understood_goal, asked, checked.goal, checked.seed)
-        understood |= {"strategy": checked.strategy}
+        understood |= {"strategy": checked.strategy, "used": {}}
+    used = understood.pop("used")
+    understood["earlier"] = {name: {**words, "used": used.get(name)} for name, words in checked.earlier_words.items()}
     understood["seed"] = checked.seed
 
     def change(connection: Connection, now: float) -> Made:
@@ -219,7 +230,7 @@ async def recommendation(identity: Identity, service: TheService, caller: TheCal
     question = await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller)))
     with service.rate_limit.waiting(caller):
         settings, has_model = await service.strategies.ask_once(
-            ("recommend", identity, *question.log.size), caller.person, strategy_processes.recommend, question
+            ("recommend", identity, *question.version), caller.person, strategy_processes.recommend, question
         )
     by = "model" if has_model else "best reading"
     return shown(Recommendation(settings=settings, by=by, n_trials=len(question.log.performed)))
@@ -262,7 +273,7 @@ async def export(
         question = await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller)))
         with service.rate_limit.waiting(caller):
             body: str | bytes = await service.strategies.ask_once(
-                ("picture", identity, *question.log.size), caller.person, strategy_processes.picture, question
+                ("picture", identity, *question.version), caller.person, strategy_processes.picture, question
             )
         return campaign_export.response(form, question.name, body)
 

@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import Connection
@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from api.news import News
 from api.records import campaign_log, campaigns
 from api.records.campaign_actions import submit_trial
-from api.records.campaign_trials import experiment_of, log_of
+from api.records.campaign_trials import earlier_of, experiment_of, log_of
 from api.records.campaigns import ENDED, PAUSED, WAITING
 from api.records.database import Database
 from api.records.rigs import Rig, Rigs
@@ -29,6 +29,7 @@ from api.workers.strategy_processes import Decision, Question, RigDescription, S
 from frugaltwin.errors import FrugalTwinError, StoreError
 from frugaltwin.log import Log, Proposal
 from frugaltwin.prices import price_to_json
+from frugaltwin.state import Earlier
 
 PACE = 0.05
 """s between two looks at the campaigns at least, however much is committed."""
@@ -96,18 +97,19 @@ class CampaignRunner:
         if row is None:
             return
         rig, _ = await database.read(lambda c: self._rigs.get(c, row.rig))
-        log = await database.read(lambda c: log_of(c, row))
-        decision = await self._decision(row, rig, log)
+        log, earlier = await database.read(lambda c: (log_of(c, row), earlier_of(c, row.words)))
+        decision = await self._decision(row, rig, log, earlier)
         await database.write(lambda c, now: follow(c, now, self._rigs, identity, self._name, log, decision))
 
-    async def _decision(self, row: CampaignRow, rig: Rig, log: Log) -> Decision:
+    async def _decision(self, row: CampaignRow, rig: Rig, log: Log, earlier: Sequence[Earlier]) -> Decision:
         trials = log.trials
         if rig.experiment != experiment_of(row.experiment_json):
             return Decision(None, f"the rig {row.rig} takes other experiments than when this campaign was started; start another")
         if len(trials) > row.n_before and trials[-1].source == "stopped":
             return Decision(None, f"trial {len(trials)} was aborted: {trials[-1].error}; resume to go on", needs_person=True)
         try:
-            return await self._strategies.ask(row.person, strategy_processes.decide, question_of(row, rig, log), row.n_before)
+            question = question_of(row, rig, log, earlier)
+            return await self._strategies.ask(row.person, strategy_processes.decide, question, row.n_before)
         except FrugalTwinError as error:
             return Decision(None, str(error), needs_person=True)
         except Exception as error:  # of a strategy, in numbers that nobody has seen before
@@ -141,16 +143,16 @@ def follow(
 
 def question_for(connection: Connection, rigs: Rigs, row: CampaignRow) -> Question:
     """A campaign with its trials as they are now, for a strategy process."""
-    return question_of(row, rigs.get(connection, row.rig)[0], log_of(connection, row))
+    return question_of(row, rigs.get(connection, row.rig)[0], log_of(connection, row), earlier_of(connection, row.words))
 
 
-def question_of(row: CampaignRow, rig: Rig, log: Log) -> Question:
+def question_of(row: CampaignRow, rig: Rig, log: Log, earlier: Sequence[Earlier]) -> Question:
     """A campaign for a strategy process."""
     words = row.words
     if row.mode == campaigns.CLIENT:  # its strategy is its owner's, and may not be known here
         words["strategy"] = None
     # A program may leave numbers out, or have several trials under way.
-    return Question(row.name, description_of(rig, row.experiment_json), words, log.renumbered)
+    return Question(row.name, description_of(rig, row.experiment_json), words, log.renumbered, tuple(earlier))
 
 
 def description_of(rig: Rig, experiment_json: str) -> RigDescription:

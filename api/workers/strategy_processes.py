@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from frugaltwin.experiment import Experiment, Settings
     from frugaltwin.log import Log
     from frugaltwin.plugins import Driver
+    from frugaltwin.state import Earlier
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -61,6 +62,12 @@ class Question:
     words: Mapping[str, Any]
     """Goal, strategy, seed, budget and stop rule, understood before."""
     log: Log
+    earlier: Sequence[Earlier] = ()
+
+    @property
+    def version(self) -> tuple[Hashable, ...]:
+        """Another one says that there is news."""
+        return (*self.log.size, repr([trial.correction for one in self.earlier for trial in one.trials]))
 
 
 @dataclass(frozen=True)
@@ -170,21 +177,26 @@ class StrategyProcesses:
         return self._pool
 
 
-def understood(rig: RigDescription, goal: str | None, strategy: Mapping[str, Any] | None, seed: int) -> dict[str, Any]:
-    """Goal and strategy in full words, for a campaign that the server runs.
+def understood(
+    rig: RigDescription, goal: str | None, strategy: Mapping[str, Any] | None, seed: int, earlier: Sequence[Earlier] = ()
+) -> dict[str, Any]:
+    """Goal and strategy in full words, for a campaign that the server runs; and under ``used`` which earlier campaigns it learns from.
 
     Raises:
         FrugalTwinError: One has another name or an impossible option, or they do not fit each other.
     """
     from frugaltwin import catalog
+    from frugaltwin.plugins import UsesEarlier
     from frugaltwin.state import State
 
     words = understood_goal(rig, goal, seed)
     made = catalog.make_goal(words["goal"], _driver(rig), seed)
     name, options = (strategy["name"], strategy["options"]) if strategy else (made.default_strategy, {})
     options = catalog.resolved_options("strategy", name, options)
-    catalog.make_strategy(name, options, seed=seed).suggest(State(made))  # refuses a goal that it cannot work for
-    return words | {"strategy": {"name": name, "options": options}}
+    chooser = catalog.make_strategy(name, options, seed=seed)
+    chooser.suggest(State(made))  # refuses a goal that it cannot work for
+    used = {one.name: isinstance(chooser, UsesEarlier) and chooser.uses(one) for one in earlier}
+    return words | {"strategy": {"name": name, "options": options}, "used": used}
 
 
 def understood_goal(rig: RigDescription, goal: str | None, seed: int) -> dict[str, Any]:
@@ -265,7 +277,8 @@ def _campaign(question: Question) -> Campaign:
         store.append_entry(question.name, logged)
     stop = StopRule(words["stop"]["score"]) if words["stop"] else None
     kept = {"driver": {"name": question.rig.driver, "options": {}}, "goal": goal.text, "strategy": chosen, "seed": seed}
-    return Campaign(question.name, _driver(question.rig), goal, strategy, store, Budget(**words["budget"]), stop, kept)
+    budget = Budget(**words["budget"])
+    return Campaign(question.name, _driver(question.rig), goal, strategy, store, budget, stop, kept, question.earlier)
 
 
 @lru_cache(maxsize=16)

@@ -20,6 +20,7 @@ from frugaltwin.cli.options import (
     BudgetText,
     CampaignName,
     DriverName,
+    EarlierCampaigns,
     File,
     Goals,
     Name,
@@ -48,6 +49,7 @@ def run(
     strategy: StrategyName = None,
     budget: BudgetText = None,
     stop: StopScore = None,
+    earlier: EarlierCampaigns = None,
     seed: Seed = None,
     name: Name = None,
     store: StorePath = None,
@@ -57,7 +59,7 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run a campaign to its end, or go on with one. Without arguments: match a color on the color-mixing twin."""
-    spec = specification(file, driver, option, goal, require, strategy, budget, stop, seed, name, store)
+    spec = specification(file, driver, option, goal, require, strategy, budget, stop, seed, name, store, earlier)
     campaign = open_campaign(spec)
     report = report or spec.store.with_name(f"{campaign.name}.html")
     check_writable(report)
@@ -92,13 +94,14 @@ def suggest(
     goal: Goals = None,
     require: Requirements = None,
     strategy: StrategyName = None,
+    earlier: EarlierCampaigns = None,
     seed: Seed = None,
     store: StorePath = None,
     count: Annotated[int, typer.Option(min=1, max=1000, help="Number of settings to suggest.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Suggest what to try next, for an experiment done by hand; `tell` stores its result."""
-    campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store))
+    campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier))
     for suggestion in campaign.suggest(count):
         if as_json:
             show_line(json.dumps({"event": "suggestion"} | suggestion.as_dict(), ensure_ascii=False))
@@ -120,6 +123,7 @@ def tell(
     goal: Goals = None,
     require: Requirements = None,
     strategy: StrategyName = None,
+    earlier: EarlierCampaigns = None,
     seed: Seed = None,
     store: StorePath = None,
     as_json: AsJson = False,
@@ -136,9 +140,9 @@ def tell(
     for key, amount in spent.items():
         if key not in kinds or not isinstance(amount, float) or not 0 <= amount < float("inf"):
             raise InvalidInput(f"--cost {key}={amount}: it takes {', '.join(kinds)}, each a number from 0 up")
-    if all(word is None for word in (driver, option, goal or None, require or None, strategy, seed)):
+    if all(word is None for word in (driver, option, goal or None, require or None, strategy, earlier or None, seed)):
         stored_campaign(name, store)  # a misspelled name begins no campaign
-    campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store))
+    campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier))
     trial = campaign.tell(
         pairs("--settings", settings), None if outcomes is None else pairs("--outcomes", outcomes), Amounts(**spent), failed
     )

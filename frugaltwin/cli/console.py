@@ -16,6 +16,9 @@ BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 ARGUMENTS = ("number", "better", "worse")
 """Fields that a command takes by their place, not as options: the message names them by itself."""
 
+OPTIONS = {"option": "--option KEY=VALUE", "earlier": "--from CAMPAIGN=RELATION"}
+"""The options of fields that have another name on the command line."""
+
 
 def show_line(text: str) -> None:
     """A line on standard output."""
@@ -37,7 +40,7 @@ def sentence(error: FrugalTwinError) -> str:
     """
     if error.field in ARGUMENTS:
         return str(error)
-    option = "--option KEY=VALUE" if error.field == "option" else f"--{error.field}"
+    option = OPTIONS.get(error.field, f"--{error.field}")
     return f"{error} ({option})" if error.field else str(error)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frugaltwin.cli.options import STORE, budget_fields, driver_options
+from frugaltwin.cli.options import STORE, budget_fields, driver_options, relations
 
 if TYPE_CHECKING:
     from frugaltwin.campaign import Campaign
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 def specification(
     file: Path | None, driver: str | None, option: list[str] | None, goal: list[str] | None, require: list[str] | None,
     strategy: str | None, budget: str | None, stop: float | None, seed: int | None, name: str | None, store: Path | None,
+    earlier: list[str] | None = None,
 ) -> CampaignSpec:  # fmt: skip
     """The fields of a campaign file with the options of the command laid over them."""
     from frugaltwin.spec import CampaignSpec, read_fields
 
     fields: dict[str, Any] = read_fields(file) if file else {}
     given: dict[str, Any] = {"goal": goal or None, "require": require or None, "strategy": strategy, "stop": stop, "seed": seed}
-    given |= {"name": name, "store": store, "budget": budget_fields(budget)}
+    given |= {"name": name, "store": store, "budget": budget_fields(budget), "earlier": relations(earlier)}
     fields |= {key: value for key, value in given.items() if value is not None}
     if driver is not None or option:
         before: Any = fields.get("driver", "color-mixing")

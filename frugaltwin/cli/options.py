@@ -36,6 +36,15 @@ Requirements = Annotated[
 StrategyName = Annotated[
     str | None, typer.Option("--strategy", metavar="NAME", help="Strategy that chooses the next settings; see `frugaltwin catalog`.")
 ]
+EarlierCampaigns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from",
+        metavar="CAMPAIGN=RELATION",
+        help="An earlier campaign of the store to learn from, of the same lab, of a sister lab, or of a twin (same, sister, twin); may be "
+        "repeated.",
+    ),
+]
 BudgetText = Annotated[
     str | None,
     typer.Option("--budget", metavar="N|KEY=N,…", help="Runs in all, or any of runs=12,seconds=900,money=1.5,volume=300."),
@@ -62,6 +71,23 @@ def driver_options(pairs: list[str] | None) -> dict[str, str]:
             raise InvalidInput(f"--option {pair}: write KEY=VALUE")
         options[key.strip()] = text
     return options
+
+
+def relations(pairs: list[str] | None) -> dict[str, str] | None:
+    """The relations of earlier campaigns from ``CAMPAIGN=RELATION``, one each.
+
+    Raises:
+        InvalidInput: One is not of that form, or a campaign is named twice.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs or []:
+        name, equals, relation = pair.rpartition("=")
+        if not equals or not name:
+            raise InvalidInput(f"--from {pair}: write CAMPAIGN=RELATION, such as monday=same")
+        if name in found:
+            raise InvalidInput(f"--from {pair}: {name} is named twice; once is enough")
+        found[name] = relation
+    return found or None
 
 
 def budget_fields(text: str | None) -> dict[str, Any] | None:

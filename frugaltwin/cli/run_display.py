@@ -72,6 +72,10 @@ def summary_event(record: Record, report: Path | None) -> dict[str, Any]:
         "under_way": [dict(s) for s in record.state.pending],
         "preferences": [asdict(p) for p in record.state.preferences],
         "rejections": [{"settings": dict(r.settings), "why": r.why} for r in record.state.rejections],
+        "earlier": [
+            {"campaign": one.name, "relation": one.relation, "trials": len(one.trials), "used": record.uses(one)}
+            for one in record.state.earlier
+        ],
         "spent": total(trials).cost(),
         "stopped_because": record.stopped_because,
         "store": record.store,
@@ -198,6 +202,8 @@ class TableDisplay(Display):
         swatch = f" {self._swatch(hex_code(goal.target_color))}" if goal.target_color else ""
         self._print(f"{self._bold(self.record.name)}: {self.record.experiment.name}, strategy {self.record.strategy_name}")
         self._print(f"goal: {goal.title}{swatch}")
+        for line in self.record.earlier:
+            self._print(f"earlier: {line}")
         self._print(f"  # {self._row(self._names())}")
 
     def _names(self) -> dict[str, str]:

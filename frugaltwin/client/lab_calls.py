@@ -181,6 +181,7 @@ class LabCalls(ClassCalls):
         mode: str = "server",
         key: str | None = None,
         require: Sequence[str] = (),
+        earlier: Mapping[str, str] | None = None,
     ) -> Steps[CampaignStatus]:
         """Start a campaign that the service runs, also while you are away; a campaign of that name goes on.
 
@@ -192,15 +193,18 @@ class LabCalls(ClassCalls):
             approve: Whether every suggestion waits for your approval.
             mode: ``server``, or ``client`` for one whose trials you submit.
             require: Bounds that a good trial keeps, such as ``t_415 <= 0.6``.
+            earlier: Campaigns of yours to learn from, by name: ``same``, ``sister`` or ``twin``, as each one's lab is to this one.
 
         Raises:
             InvalidInput: A value is impossible.
             Refused: The token does not allow it, or a campaign of that name was started differently.
+            UnknownName: There is no such rig, or no such earlier campaign of yours.
         """
         chosen = {"name": strategy} if isinstance(strategy, str) else strategy
         words = goal if goal is None or isinstance(goal, str) else list(goal)
         body = given(goal=words, require=list(require) or None, strategy=chosen, seed=seed, approve=approve)
         body |= given(budget=amounts(budget), stop=None if stop is None else {"score": stop})
+        body |= given(earlier=None if earlier is None else dict(earlier))
         body |= {"name": name, "rig": rig, "mode": mode}
         return (yield from self._understood(CampaignStatus, Call.once("/v1/campaigns", body, key)))
 

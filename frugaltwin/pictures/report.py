@@ -181,13 +181,14 @@ def _costs(cost: Amounts) -> list[str]:
 def _provenance(record: Record) -> list[tuple[str, str]]:
     rows = [("store", record.store)] + ([("started", record.started)] if record.started is not None else [])
     for key, value in record.specification.items():
-        if key in ("experiment", "versions") or value is None:
+        if key in ("experiment", "versions", "earlier") or value is None:
             continue
         if isinstance(value, dict):
             options = ", ".join(f"{k} = {v}" for k, v in value["options"].items()) or "default options"
             rows.append((key, f"{value['name']} ({options})"))
         else:
             rows.append((key, str(value)))
+    rows += [("earlier campaign", line) for line in record.earlier]
     budget = ", ".join(f"{k} {v:g}" for k, v in record.budget.limits.items())
     stop = [("stop rule", f"score {record.stop_rule.score:g}")] if record.stop_rule else []
     versions = record.specification.get("versions", {})

@@ -25,8 +25,8 @@ from frugaltwin.experiment import (
 )
 from frugaltwin.goals import Goal, Map, MatchColor, Maximize, Objective
 from frugaltwin.laws import Additive, Exposure, KubelkaMunk
-from frugaltwin.plugins import Predicts, Recommends, Samples, Strategy
-from frugaltwin.state import State
+from frugaltwin.plugins import Predicts, Recommends, Samples, Strategy, UsesEarlier
+from frugaltwin.state import RELATIONS, Earlier, State
 from frugaltwin.tables import settings_array
 from frugaltwin.testing.plugin import Plugin, Promise, drawn, suggested
 
@@ -302,6 +302,21 @@ def a_retracted_reading_counts_for_nothing(plugin: Plugin) -> None:
     plugin.require(after(1e3) == after(-1e3), "a reading that was retracted decides what it suggests")
 
 
+def earlier_campaigns_count_where_it_says_so(plugin: Plugin) -> None:
+    """With earlier campaigns it suggests allowed settings, and the same as without them where it says that it does not use them."""
+    experiment = experiments()["constrained"]
+    sister = replace(experiment, parameters=(*experiment.parameters[:-1], replace(experiment.parameters[-1], name="f")))
+    goal, strategy, history = goal_of(plugin, experiment), plugin.make(), trials(experiment, 7)
+    alone = suggested(strategy, goal, history)
+    for relation in RELATIONS:
+        lab = sister if relation == "sister" else experiment
+        earlier = Earlier(lab, trials(lab, 9, failed=(4,)), relation, "before")
+        (settings,) = (s.settings for s in strategy.suggest(State(goal, history, earlier=(earlier,))))
+        experiment.check(settings)
+        if not (isinstance(strategy, UsesEarlier) and strategy.uses(earlier)):
+            plugin.require([settings] == alone, "an earlier campaign decides what it suggests, and it does not say that it uses it")
+
+
 def a_different_seed_gives_different_settings(plugin: Plugin) -> None:
     """The first suggestion depends on the seed, where it has one."""
     if plugin.has_seed:
@@ -336,6 +351,7 @@ STRATEGY_PROMISES: tuple[Promise, ...] = (
     thousands_of_candidates_of_any_scale_are_searched,
     it_does_not_ask_for_the_same_failure_for_ever,
     a_retracted_reading_counts_for_nothing,
+    earlier_campaigns_count_where_it_says_so,
     a_different_seed_gives_different_settings,
     its_data_sheet_names_its_options,
 )

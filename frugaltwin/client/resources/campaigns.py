@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from frugaltwin.client.resources.experiments import Submission
 from frugaltwin.client.resources.schema import CONFIG, Values, amounts, described, one_of
+from frugaltwin.state import RELATIONS
 
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _NUMBER: Mapping[str, Any] = {"type": "number"}
@@ -45,6 +46,28 @@ Proposal = Annotated[
         worth={**_NUMBER, "description": "how much it improves the best score on average, in the score's unit"},
     ),
 ]
+Earlier = Annotated[
+    Mapping[str, Mapping[str, Any]],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "Earlier campaigns of its owner's to learn from, by name.",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {
+                    "campaign": {**_TEXT, "description": "its id"},
+                    "relation": {**_TEXT, "enum": list(RELATIONS), "description": "of its lab to this one"},
+                    "trials": {**_WHOLE, "description": "the number of the last trial that counts"},
+                    "used": {
+                        "anyOf": [{"type": "boolean"}, {"type": "null"}],
+                        "description": "whether the strategy learns from it; null where a program of the owner's chooses",
+                    },
+                },
+                "required": ["campaign", "relation", "trials", "used"],
+            },
+        }
+    ),
+]
 CampaignSpent = Annotated[
     Mapping[str, int | float],
     amounts("What the campaign's trials took, on a twin as the rig would take it.", _NUMBER, runs=_WHOLE),
@@ -78,6 +101,7 @@ class ListedCampaign:
     ] = field(default_factory=dict[str, float | None])
     stop: Annotated[Stop | None, Field(description="when it ends before its budget does")] = None
     approve: Annotated[bool, Field(description="whether every suggestion waits for a person")] = False
+    earlier: Earlier = field(default_factory=dict[str, Mapping[str, Any]])
     n_trials: Annotated[int, Field(description="number of the last submitted trial, which may be under way")]
     proposal: Annotated[Proposal | None, Field(description="what waits for a person: POST …/proposal")] = None
     created_at: Annotated[float, Field(description="s since 1970")] = 0.0
