@@ -466,9 +466,8 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
         if campaign.is_failing and failure is not None:
             raise failure
 
-    trials = campaign.trials
-    if trials and isinstance(rig.driver, Resumes):
-        rig.driver.resume(trials)
+    if isinstance(rig.driver, Resumes):
+        rig.driver.resume(campaign.log.performed)
     uid: str = yield from adaptive()
     return uid
 

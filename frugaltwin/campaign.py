@@ -180,7 +180,7 @@ class Campaign:
             log = self.log
             trials = list(log.performed)
             self._n_before = len(trials)
-            if trials and isinstance(self.driver, Resumes):
+            if isinstance(self.driver, Resumes):
                 self.driver.resume(trials)
             suggestion = self._next(log)
             if suggestion is None:

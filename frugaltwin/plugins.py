@@ -160,10 +160,17 @@ class KnowsDiagram(Protocol):
 
 @runtime_checkable
 class Resumes(Protocol):
-    """A driver that answers differently for what was done before, in earlier sessions: other noise, other recorded readings."""
+    """A driver whose state follows from what it performed: a twin, with its clock, its samples and its random numbers.
+
+    The noise of its k-th experiment comes from (seed, k), so that a campaign reads the same whether it is interrupted or not.
+    """
 
     def resume(self, trials: Sequence[Trial]) -> None:
-        """Take note of the campaign's earlier trials; called before connecting."""
+        """Go on as if this driver itself, when it was new, had performed these trials; called before connecting.
+
+        From then on it measures, bit for bit, what an uninterrupted one measures. Trials that were stopped count as not begun, and
+        those that a person told were performed elsewhere: neither is one of the k. Without trials it is as good as new.
+        """
         ...
 
 

@@ -1,19 +1,20 @@
 """CLSLab:Light on a USB port: the driver of the real kit, and the same driver over a stand-in of it."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
-from frugaltwin.experiment import Measurement, Settings, Trial
+from frugaltwin.experiment import Measurement, Settings
 from frugaltwin.prices import Price
 from hardware.serial.clslab_light_stand_in import Pico
 from hardware.serial.ports import Clock, Port, RealClock, VirtualPort, open_port
+from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.sensors import COUNTER
-from simulator.light_mixing import CHANNELS, LEDS, LIGHT_MIXING, PRICE, LightMixing, measured
+from simulator.light_mixing import CHANNELS, LEDS, LIGHT_MIXING, PRICE, LightMixing, look, measured
 
 CLSLAB_LIGHT = replace(LIGHT_MIXING, name="clslab-light")
 
@@ -28,7 +29,7 @@ DARK: Color = (0, 0, 0)
 PAGE = "docs/twins/clslab-light.md"
 
 
-def clslab_light(port: str = "emulated", imperfections: float | None = None, seed: int = 0) -> "CLSLabLight":
+def clslab_light(port: str = "emulated", imperfections: float | None = None, seed: int = 0) -> "CLSLabLight | EmulatedCLSLabLight":
     """CLSLab:Light over USB: the real kit at a serial port, or a stand-in of it on a virtual clock.
 
     **Equation.** That of `light-mixing`, whose parameters, outcomes and limits these are: red, green and blue (0, 1, … 255) light the
@@ -69,7 +70,7 @@ def clslab_light(port: str = "emulated", imperfections: float | None = None, see
     doi:10.1016/j.matt.2022.11.007). The twin of this rig is `light-mixing`.
     """
     if port == "emulated":
-        return EmulatedCLSLabLight(LightMixing(seed, 1.0 if imperfections is None else imperfections))
+        return EmulatedCLSLabLight(1.0 if imperfections is None else imperfections, seed)
     if imperfections is not None:
         raise InvalidInput(f"imperfections = {imperfections:g} belongs to port=emulated: the kit at {port} has its own; leave it out")
     return CLSLabLight(port)
@@ -259,16 +260,12 @@ class CLSLabLight:
             raise LinkError(f"{self._name} is gone ({error}); plug the kit in again") from error
 
 
-class EmulatedCLSLabLight(CLSLabLight):
+class EmulatedCLSLabLight(InstrumentTwin[CLSLabLight]):
     """The driver over a stand-in of the kit, which is a twin: it knows the truth."""
 
-    def __init__(self, twin: LightMixing) -> None:
-        super().__init__(Pico(twin))
-        self._twin = twin
-
-    def resume(self, trials: Sequence[Trial]) -> None:
-        """Draw other random numbers than the earlier sessions did."""
-        self._twin.resume(trials)
+    def __init__(self, imperfections: float = 1.0, seed: int = 0) -> None:
+        self._twin = LightMixing(seed, imperfections)
+        super().__init__(lambda random: CLSLabLight(Pico(lambda settings: look(settings, imperfections, random))), seed)
 
     def truth(self, settings: Settings) -> dict[str, float]:
         """The mean counts of a kit without random errors, not rounded.

@@ -22,13 +22,14 @@ import numpy as np
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
-from frugaltwin.experiment import Measurement, Settings, Trial
+from frugaltwin.experiment import Measurement, Settings
 from frugaltwin.instruments import Reading
 from frugaltwin.plugins import Driver
 from frugaltwin.prices import Dose, Fixed, Price
 from frugaltwin.procedure import Dispense, Drain, Procedure, Read, Rinse
 from hardware.serial.ports import POLL_INTERVAL, Clock, Port, RealClock, open_port
 from hardware.serial.pumpbot_stand_in import PumpBotStandIn
+from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.pumpbot_mixing import (
     CELL,
     FULL_SCALE,
@@ -329,7 +330,7 @@ class PumpBot:
         raw: dict[str, float | str] = {f"water_{c}": count for c, count in self._water.items()}
         for name in LIQUIDS:
             raw[f"seconds_{name}"] = self._mixer.pumps[name].seconds(float(settings[name]))
-            raw[f"dosed_{name}"] = self._dosed(name, settings)
+            raw[f"dosed_{name}"] = dosed(self._mixer.pumps[name], settings[name])
         return Measurement({f"{c}_counts": float(count) for c, count in reading.counts.items()}, self._cost_since_last(), raw)
 
     def price(self) -> Price:
@@ -351,38 +352,34 @@ class PumpBot:
         (water,) = CLEAN_UP.perform(self._mixer, {})
         self._water, self._is_clean = water.counts, True
 
-    def _dosed(self, liquid: str, settings: Settings) -> float:
-        """Volume that the calibrated pump delivers when these settings are asked for, mL."""
-        pump = self._mixer.pumps[liquid]
-        return pump.volume(pump.seconds(float(settings[liquid])))
-
     def _cost_since_last(self) -> Amounts:
         now = self._mixer.spent
         cost, self._before = now - self._before, now
         return cost
 
 
-class PumpBotTwin(PumpBot):
+def dosed(pump: Pump, volume: float | str) -> float:
+    """Volume that the calibrated pump delivers when `volume` mL are asked for."""
+    return pump.volume(pump.seconds(float(volume)))
+
+
+class PumpBotTwin(InstrumentTwin[PumpBot]):
     """The same with a stand-in for the board, on a virtual clock, and a simulated cell. Satisfies `KnowsTruth` and `Resumes` as well."""
 
     def __init__(self, pumps: Mapping[str, Pump] = PUMPS, imperfections: Imperfections = Imperfections(), seed: int = 0) -> None:
-        self._pumps, self._imperfections, self._seed = pumps, imperfections, seed
-        self._connect_to(seed)
-
-    def resume(self, trials: Sequence[Trial]) -> None:
-        """Draw other random numbers than the earlier sessions did."""
-        self._connect_to((self._seed, len(trials)))
+        self._pumps, self._imperfections = pumps, imperfections
+        super().__init__(self._over_new_board, seed)
 
     def truth(self, settings: Settings) -> dict[str, float]:
         """The noise-free outcomes: see the data sheet."""
         residue = RESIDUE * self._imperfections.carry_over
-        volumes = np.array([self._dosed(name, settings) for name in LIQUIDS])
+        volumes = np.array([dosed(self._pumps[name], settings[name]) for name in LIQUIDS])
         volumes[LIQUIDS.index("water")] += residue
         return dict(zip(OUTCOMES, counts(volumes, residue).tolist(), strict=True))
 
-    def _connect_to(self, seed: int | tuple[int, ...]) -> None:
-        board = PumpBotStandIn(SimulatedCell(self._pumps, self._imperfections, seed))
-        super().__init__(PumpBotMixer(board.open, board, "the emulated board", self._pumps))
+    def _over_new_board(self, random: np.random.Generator) -> PumpBot:
+        board = PumpBotStandIn(SimulatedCell(self._pumps, self._imperfections, random))
+        return PumpBot(PumpBotMixer(board.open, board, "the emulated board", self._pumps))
 
 
 def pumpbot(

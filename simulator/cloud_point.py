@@ -16,11 +16,12 @@ from frugaltwin.catalog import is_twin, make_mixer
 from frugaltwin.color import cie_table
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput, RigFault
-from frugaltwin.experiment import Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
+from frugaltwin.experiment import Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
 from simulator.instruments.dyed_water import PATH
+from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.liquids import Bottle, Liquids, Pump
 from simulator.instruments.mixer import RESIDUE, Imperfections, Seed, dosed
 from simulator.instruments.phase_lab import Labeling
@@ -192,23 +193,27 @@ def experiment() -> Experiment:
 class CloudPoint(Photometer):
     """Mixes water, ethanol and anise and reads how cloudy it is, on any `Mixer`. Satisfies `Driver` and `Estimates`."""
 
-    def __init__(self, mixer: Mixer, cloudy_above: float = 0.05) -> None:
+    def __init__(self, mixer: Mixer, cloudy_above: float = 0.05, expert: Callable[[Settings], str] | None = None) -> None:
+        """The driver of a mixer.
+
+        Args:
+            cloudy_above: The turbidity above which a mixture is called cloudy.
+            expert: Names the phase in place of the reading.
+        """
         if not 0 < cloudy_above <= 2:
             raise InvalidInput(f"cloudy_above = {cloudy_above:g} divides no readings: it is a turbidity above 0 and up to 2")
         super().__init__(mixer, experiment(), WORKFLOW)
-        self._cloudy_above = cloudy_above
+        self._cloudy_above, self._expert = cloudy_above, expert
 
     def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:
         if light[CHANNEL] <= 0:
             raise RigFault(f"channel {CHANNEL} sees no more light through the mixture than in the dark: it is too cloudy to read")
         turbidity = 0.0 - math.log10(light[CHANNEL])  # no -0.0
-        return {"phase": self._phase(settings, turbidity), "turbidity": turbidity}
-
-    def _phase(self, settings: Settings, turbidity: float) -> str:
-        return LABELS[turbidity > self._cloudy_above]
+        phase = self._expert(settings) if self._expert else LABELS[turbidity > self._cloudy_above]
+        return {"phase": phase, "turbidity": turbidity}
 
 
-class CloudPointTwin(CloudPoint):
+class CloudPointTwin(InstrumentTwin[CloudPoint]):
     """The same over a mixer whose liquids are computed: it knows the truth."""
 
     def __init__(
@@ -221,15 +226,11 @@ class CloudPointTwin(CloudPoint):
             make: A new mixer for a seed, with these liquids, this sensor and these imperfections.
             limit: The turbidity above which a mixture is called cloudy.
         """
-        super().__init__(make(seed), limit)
-        self._make, self._ouzo, self._imperfections, self._labeling, self._seed = make, ouzo, imperfections, labeling, seed
-        self._liquids, self._limit = ouzo.liquids, limit
+        expert = self._true_phase if labeling == "direct" else None
+        super().__init__(lambda random: CloudPoint(make(random), limit, expert), seed)
+        self._ouzo, self._imperfections, self._liquids = ouzo, imperfections, ouzo.liquids
         clear = sensor.counts_per_light(cie_table()["led_b4"])[list(sensor.bands).index(CHANNEL)]
         self._weights = clear / clear.sum()
-
-    def resume(self, trials: Sequence[Trial]) -> None:
-        """Draw other random numbers than the earlier sessions did."""
-        super().__init__(self._make((self._seed, len(trials))), self._limit)
 
     def truth(self, settings: Settings) -> Outcomes:
         """The noise-free outcomes: see the data sheet for what stays and what is off."""
@@ -256,8 +257,8 @@ class CloudPointTwin(CloudPoint):
             BOTTLES, "phase", "turbidity", (Line("boundary", self._cloud_points(), "cloud point"),), tuple(marks), self._section(at)
         )
 
-    def _phase(self, settings: Settings, turbidity: float) -> str:
-        return str(self.truth(settings)["phase"]) if self._labeling == "direct" else super()._phase(settings, turbidity)
+    def _true_phase(self, settings: Settings) -> str:
+        return str(self.truth(settings)["phase"])
 
     def _parts(self, volumes: Floats) -> Floats:
         """Parts [..., 2] in the cell when volumes [..., 3] of the bottles are asked for, without random errors."""
@@ -324,7 +325,7 @@ def cloud_point(
     index: float | None = None,
     system: int | None = None,
     seed: int = 0,
-) -> CloudPoint:
+) -> CloudPoint | CloudPointTwin:
     """Cloud point: water, ethanol and anise in a stirred cell turn cloudy where the oil no longer dissolves (the ouzo effect).
 
     **Equation.** The oil that dissolves, as a volume fraction, is s = s_w · 10^(σ f), where f is the volume fraction of ethanol in the

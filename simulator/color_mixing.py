@@ -4,7 +4,7 @@
 docstring of `color_mixing` is the data sheet.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Literal
 
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from frugaltwin.catalog import is_twin, make_mixer
 from frugaltwin.color import lab, transmitted_weights
-from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
+from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
 from simulator.instruments.dyed_water import DYED_WATER, DYES, LAW, PUMPS, STOCKS, transmittance
+from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.mixer import RESIDUE, Imperfections, Seed, dosed
 from simulator.instruments.photometry import Photometer, Workflow
 from simulator.instruments.sensors import Sensor, make_sensor
@@ -99,7 +100,7 @@ class ColorMixing(Photometer):
         return {f"t_{c}": light[c] for c in self._channels}
 
 
-class ColorMixingTwin(ColorMixing):
+class ColorMixingTwin(InstrumentTwin[ColorMixing]):
     """The same over a mixer whose liquids are computed: it knows the truth."""
 
     def __init__(self, make: Callable[[Seed], Mixer], sensor: Sensor, imperfections: Imperfections, seed: int = 0) -> None:
@@ -108,12 +109,8 @@ class ColorMixingTwin(ColorMixing):
         Args:
             make: A new mixer for a seed, with this sensor and these imperfections.
         """
-        super().__init__(make(seed), sensor)
-        self._make, self._sensor, self._imperfections, self._seed = make, sensor, imperfections, seed
-
-    def resume(self, trials: Sequence[Trial]) -> None:
-        """Draw other random numbers than the earlier sessions did."""
-        super().__init__(self._make((self._seed, len(trials))), self._sensor)
+        super().__init__(lambda random: ColorMixing(make(random), sensor), seed)
+        self._sensor, self._imperfections = sensor, imperfections
 
     def truth(self, settings: Settings) -> dict[str, float]:
         """The noise-free outcomes: see the data sheet for what stays and what is off."""
@@ -139,7 +136,7 @@ def color_mixing(
     evaporation: float = 1.0,
     dead_volume: float = 1.0,
     seed: int = 0,
-) -> ColorMixing:
+) -> ColorMixing | ColorMixingTwin:
     """Liquid color mixing: three food dyes and water in a stirred cell, a white LED and a color sensor.
 
     **Equation.** Dyes absorb independently (Beer-Lambert): T(λ) = 10^(-path · Σ c_i ε_i(λ)), path 1 cm. A channel reads the

@@ -17,7 +17,8 @@ from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
 from frugaltwin.prices import Fixed, Price
-from simulator.equations.ising_lattice import CRITICAL, Bytes, Floats, Lattices, Start, chance_up, needed_table, run
+from simulator.equations.ising_lattice import CRITICAL, Bytes, Floats, Lattices, Run, Start, chance_up, needed_table, run
+from simulator.instruments.experiment_noise import ExperimentNoise, performed_settings
 from simulator.instruments.phase_lab import Labeling, check_lab
 from simulator.instruments.system_constants import Constant, constants_of
 
@@ -202,7 +203,7 @@ class Ising:
     ============== ========= ========================================================================
 
     Without `remember` a sample has no past: it starts saturated along the field that it feels; no field counts as up. With it,
-    the first experiment starts so, and also the first after a campaign is resumed. The spins scatter from run to run whatever
+    the first experiment starts so. The spins scatter from run to run whatever
     `imperfections` is: they are few and hot.
 
     **Time and money.** 2 s, and 0.02 s per sweep; no material.
@@ -247,21 +248,34 @@ class Ising:
         self._remembers, self._labeling, self._imperfections, self._seed = remember, labeling, imperfections, seed
         self._cost = Amounts(seconds=HANDLING + SWEEP * (warm_up + sweeps))
         self._stop = threading.Event()
-        self._begin((seed,))
+        self._begin(())
 
-    def _begin(self, seed: tuple[int, ...]) -> None:
-        """A sample without a past and fresh random numbers."""
-        self._random = np.random.Generator(np.random.PCG64(seed))
+    def _begin(self, past: Sequence[Settings]) -> None:
+        """A new sample, on which `past` is to be performed."""
+        self._noise = ExperimentNoise(self._seed)
+        self._performed: list[Settings] = []
+        self._past = past
         self._spins: Lattices | None = None
         self._zero = 0.0
         self._stop.set()  # until somebody connects
 
     def resume(self, trials: Sequence[Trial]) -> None:
-        """Draw other random numbers than the earlier sessions did; the sample has lost its past."""
-        self._begin((self._seed, len(trials)))
+        """Go on as if this magnet itself had performed the trials."""
+        self._begin(performed_settings(trials))
 
     def __enter__(self) -> Self:
+        """Connect, and bring a new sample to where the past left it; one that remembers nothing needs no sweeps for that."""
         self._stop.clear()
+        past, self._past = self._past, ()
+        try:
+            for settings in past:
+                self._probe_error()
+                if self._remembers:
+                    self._swept(settings)
+                self._performed.append(settings)
+        except Stopped:
+            self._begin(past)
+            raise
         return self
 
     def perform(self, settings: Settings) -> Measurement:
@@ -272,14 +286,15 @@ class Ising:
         """
         if self._stop.is_set():
             raise Stopped("the magnet was stopped, or it is not connected")
-        magnet, temperature, field = self.magnet, float(settings["temperature"]), float(settings["field"])
-        if self._spins is None or not self._remembers:
-            self._spins = Lattices(magnet.size, magnet.starts_up(np.array([field])))
-        table = _table(magnet, temperature, field)
-        found = run(self._spins, table, 1, magnet.warm_up, magnet.sweeps, self._random.bit_generator, self._stop)
-        total_field = field + magnet.stray_field
+        try:
+            error, found = self._probe_error(), self._swept(settings)
+        except Stopped:
+            self._begin(self._performed)  # the sample as it was before
+            raise
+        self._performed.append(settings)
+        magnet, temperature, total_field = self.magnet, float(settings["temperature"]), float(settings["field"]) + self.magnet.stray_field
         m, energy, susceptibility = (float(v[0, 0]) for v in found.outcomes(temperature, total_field, magnet.coupling, magnet.size))
-        read = m + self._imperfections * self._probe_error()
+        read = m + self._imperfections * error
         return Measurement(_named(m if self._labeling == "direct" else read, read, energy, susceptibility), self._cost)
 
     def truth(self, settings: Settings) -> Outcomes:
@@ -328,10 +343,18 @@ class Ising:
         self._stop.set()
 
     def _probe_error(self) -> float:
+        """The probe's error in the next experiment."""
         hours = self._cost.seconds / 3600
-        step, noise = self._random.standard_normal(2).tolist()
+        step, noise = self._noise.begin().standard_normal(2).tolist()
         self._zero += PROBE_DRIFT * math.sqrt(hours) * step
         return float(self._zero + PROBE_NOISE * noise)
+
+    def _swept(self, settings: Settings) -> Run:
+        magnet, temperature, field = self.magnet, float(settings["temperature"]), float(settings["field"])
+        if self._spins is None or not self._remembers:
+            self._spins = Lattices(magnet.size, magnet.starts_up(np.array([field])))
+        table = _table(magnet, temperature, field)
+        return run(self._spins, table, 1, magnet.warm_up, magnet.sweeps, self._noise.random.bit_generator, self._stop)
 
 
 def _named(seen: float, magnetization: float, energy: float, susceptibility: float) -> dict[str, float | str]:

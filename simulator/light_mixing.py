@@ -17,6 +17,7 @@ from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.experiment import Colorimetry, Discrete, Experiment, Measurement, Outcome, Settings, Trial
 from frugaltwin.laws import Additive, Exposure
 from frugaltwin.prices import Fixed, PerUnit, Price
+from simulator.instruments.experiment_noise import ExperimentNoise, performed_settings
 from simulator.instruments.sensors import AS7341_GAINS, AS7341_PASSES, AS7341_STEP_SECONDS, COUNTER
 
 CHANNELS = ("ch410", "ch440", "ch470", "ch510", "ch550", "ch583", "ch620", "ch670")
@@ -231,6 +232,30 @@ def _registers(settings: Settings) -> tuple[float, float, float, float, float, f
     return red, green, blue, atime, astep, gain
 
 
+def look(settings: Settings, imperfections: float, random: np.random.Generator) -> list[float]:
+    """Counts that the sensor shows for the eight channels [8], whole; a saturated channel shows full scale.
+
+    Args:
+        imperfections: Scales all random errors; 0 turns them off.
+    """
+    red, green, blue, atime, astep, gain = _registers(settings)
+    read = collected(red, green, blue, atime, astep, gain)
+    steps = (atime + 1) * (astep + 1)
+    if imperfections:
+        read = read + imperfections * _errors(read, steps, gain, random)
+    shown: list[float] = (np.rint(read).clip(0, min(steps, COUNTER)) + 0.0).tolist()  # no -0.0
+    return shown
+
+
+def _errors(read: NDArray[np.float64], steps: float, gain: float, random: np.random.Generator) -> NDArray[np.float64]:
+    draws = random.standard_normal((4, 8))
+    seconds = steps * AS7341_STEP_SECONDS
+    # The four channels of a pass are exposed at the same time: they share the phase of the PWM.
+    beat = PWM_BEAT / (PWM_BEAT + seconds) * draws[0, :2].repeat(4)
+    errors: NDArray[np.float64] = read * (beat + FLICKER * draws[1]) + ROOM_LIGHT * steps * gain * draws[2] + READ_NOISE * draws[3]
+    return errors
+
+
 class LightMixing:
     """Light mixing: one red-green-blue LED in front of an eight-channel spectral sensor, and no liquid.
 
@@ -294,7 +319,7 @@ class LightMixing:
         if isinstance(imperfections, bool) or not isinstance(imperfections, (int, float)) or not 0 <= imperfections < math.inf:
             raise InvalidInput(f"imperfections = {imperfections!r}: needs a number, 0 (none) or more; 1 is the rig as measured")
         self._seed = seed
-        self._random = np.random.default_rng(seed)
+        self._noise = ExperimentNoise(seed)
         self._imperfections = float(imperfections)
         self._is_stopped = True
 
@@ -311,17 +336,7 @@ class LightMixing:
         """
         if self._is_stopped:
             raise Stopped("the light was stopped, or it is not connected")
-        return measured(settings, self.look(settings), self.estimate(settings))
-
-    def look(self, settings: Settings) -> list[float]:
-        """Counts that the sensor shows for the eight channels [8], whole; a saturated channel shows full scale."""
-        red, green, blue, atime, astep, gain = _registers(settings)
-        read = collected(red, green, blue, atime, astep, gain)
-        steps = (atime + 1) * (astep + 1)
-        if self._imperfections:
-            read = read + self._imperfections * self._errors(read, steps, gain)
-        shown: list[float] = (np.rint(read).clip(0, min(steps, COUNTER)) + 0.0).tolist()  # no -0.0
-        return shown
+        return measured(settings, look(settings, self._imperfections, self._noise.begin()), self.estimate(settings))
 
     def stop(self) -> None:
         """The next `perform` raises `Stopped` until the twin is entered again."""
@@ -331,8 +346,8 @@ class LightMixing:
         """Disconnect; a twin has no LEDs to switch off."""
 
     def resume(self, trials: Sequence[Trial]) -> None:
-        """Draw other random numbers than the earlier sessions did."""
-        self._random = np.random.default_rng((self._seed, len(trials)))
+        """Go on as if this twin itself had performed the trials."""
+        self._noise = ExperimentNoise(self._seed, len(performed_settings(trials)))
 
     def truth(self, settings: Settings) -> dict[str, float]:
         """The mean counts of a rig without random errors, not rounded.
@@ -352,11 +367,3 @@ class LightMixing:
     def estimate(self, settings: Settings) -> Amounts:
         """The cost of `perform`: two integrations and the overhead."""
         return PRICE.of(settings)
-
-    def _errors(self, read: NDArray[np.float64], steps: float, gain: float) -> NDArray[np.float64]:
-        draws = self._random.standard_normal((4, 8))
-        seconds = steps * AS7341_STEP_SECONDS
-        # The four channels of a pass are exposed at the same time: they share the phase of the PWM.
-        beat = PWM_BEAT / (PWM_BEAT + seconds) * draws[0, :2].repeat(4)
-        errors: NDArray[np.float64] = read * (beat + FLICKER * draws[1]) + ROOM_LIGHT * steps * gain * draws[2] + READ_NOISE * draws[3]
-        return errors

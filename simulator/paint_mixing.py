@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from frugaltwin.color import cie_table, transmitted_weights
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings, Trial
+from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings
 from frugaltwin.instruments import Mixer
 from frugaltwin.laws import KubelkaMunk
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
@@ -22,6 +22,7 @@ from frugaltwin.tables import settings_array
 from simulator.equations.gaussian_bands import Bands, gaussian_bands
 from simulator.equations.paints import behind_a_surface, ratio_of_mixture, reflectance
 from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
+from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.liquids import Bottle, Liquids, Pump
 from simulator.instruments.mixer import Imperfections, SimulatedMixer, dosed
 from simulator.instruments.photometry import Photometer, Workflow
@@ -165,7 +166,7 @@ class PaintMixing(Photometer):
         return {f"r_{c}": light[c] for c in self._channels}
 
 
-class PaintMixingTwin(PaintMixing):
+class PaintMixingTwin(InstrumentTwin[PaintMixing]):
     """Paint mixing: three pigment pastes in a white base, an opaque layer, a white LED and a color sensor (Kubelka-Munk).
 
     **Equation.** An opaque layer reflects R = 1 + K/S - sqrt((K/S)² + 2 K/S). Absorption K and scattering S of the paints add up by
@@ -247,16 +248,12 @@ class PaintMixingTwin(PaintMixing):
         self._sensor = make_sensor(sensor, {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles})
         each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
         self._imperfections = each.scaled(imperfections)
-        self._surface, self._seed = Surface(surface_outside, surface_inside), seed
-        self._connect_to(seed)
+        self._surface = Surface(surface_outside, surface_inside)
+        super().__init__(self._over_new_mixer, seed)
 
-    def resume(self, trials: Sequence[Trial]) -> None:
-        """Draw other random numbers than the earlier sessions did."""
-        self._connect_to((self._seed, len(trials)))
-
-    def _connect_to(self, seed: int | tuple[int, ...]) -> None:
-        mixer = SimulatedMixer(self._sensor, self._imperfections, seed, liquids(self._surface))
-        super().__init__(mixer, self._sensor, self._surface)
+    def _over_new_mixer(self, random: np.random.Generator) -> PaintMixing:
+        mixer = SimulatedMixer(self._sensor, self._imperfections, random, liquids(self._surface))
+        return PaintMixing(mixer, self._sensor, self._surface)
 
     def truth(self, settings: Settings) -> Outcomes:
         """The noise-free outcomes: see the data sheet for what stays and what is off."""

@@ -153,7 +153,7 @@ def experiment() -> Experiment:
 class SimulatedCell:
     """Simulated bottles, pumps, cell, lamp and sensor."""
 
-    def __init__(self, pumps: Mapping[str, Pump], imperfections: Imperfections, seed: int | tuple[int, ...]) -> None:
+    def __init__(self, pumps: Mapping[str, Pump], imperfections: Imperfections, seed: int | np.random.Generator) -> None:
         self._liquids = {pumps[name].pin: (k, pumps[name]) for k, name in enumerate(LIQUIDS)}
         self._drain = pumps["drain"]
         self._imperfections = imperfections

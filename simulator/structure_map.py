@@ -11,14 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
-
 from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, Stopped, UnknownName
 from frugaltwin.experiment import Discrete, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
 from frugaltwin.prices import Fixed, Price
 from frugaltwin.tables import read_rows
+from simulator.instruments.experiment_noise import ExperimentNoise, performed_settings
+from simulator.instruments.system_constants import checked_seed
 
 COORDINATION = {
     "zinc blende": "4-fold",
@@ -203,13 +203,13 @@ class StructureMap:
             candidates=tuple(dict(zip(names, place, strict=True)) for place in sorted({c.place for c in kept})),
         )
         self._misassigned, self._seed = misassigned, seed
-        self._random = np.random.default_rng(seed)
+        self._noise = ExperimentNoise(checked_seed("seed", seed))
         self._stop = threading.Event()
         self._stop.set()  # until somebody connects
 
     def resume(self, trials: Sequence[Trial]) -> None:
-        """Draw other random numbers than the earlier sessions did."""
-        self._random = np.random.default_rng((self._seed, len(trials)))
+        """Go on as if this twin itself had performed the trials."""
+        self._noise = ExperimentNoise(self._seed, len(performed_settings(trials)))
 
     def __enter__(self) -> Self:
         self._stop.clear()
@@ -224,11 +224,12 @@ class StructureMap:
         if self._stop.is_set():
             raise Stopped("the diffractometer was stopped, or it is not connected")
         here = self._at[self.experiment.key(settings)]
-        compound = here[int(self._random.integers(len(here)))]
+        random = self._noise.begin()
+        compound = here[int(random.integers(len(here)))]
         found = self._true_label(compound)
-        if self._random.random() < self._misassigned:
+        if random.random() < self._misassigned:
             others = [name for name in self.experiment.outcomes[0].labels if name != found]
-            found = others[int(self._random.integers(len(others)))]
+            found = others[int(random.integers(len(others)))]
         return Measurement({self._label: found}, COST, {"compound": compound.formula, "source": compound.source})
 
     def truth(self, settings: Settings) -> Outcomes:

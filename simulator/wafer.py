@@ -6,7 +6,7 @@ Equations first, as functions of arrays; then `SimulatedProbe`, the instrument; 
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import combinations
@@ -18,11 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
-from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial, quantity
+from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, quantity
 from frugaltwin.instruments import Image, Probe
 from frugaltwin.prices import Fixed, Price, Travel
 from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
 from frugaltwin.tables import settings_array
+from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.phase_lab import Labeling, check_lab
 from simulator.instruments.system_constants import Constant, constants_of
 
@@ -293,7 +294,7 @@ class SimulatedProbe:
 
     film: Film
     optics: Optics = Optics()
-    seed: int | tuple[int, ...] = 0
+    seed: int | np.random.Generator = 0
     clock: float = field(default=0.0, init=False)
     """Virtual time since the probe was made, s."""
     place: tuple[float, float] = field(default=(0.0, 0.0), init=False)
@@ -313,7 +314,7 @@ class SimulatedProbe:
         return self
 
     def identify(self) -> str:
-        return f"frugaltwin simulated probe, seed {self.seed}"
+        return "frugaltwin simulated probe"
 
     def scan(self, width: float, pixels: int) -> Image:
         if not 0.1 <= width <= 2 * STAGE:
@@ -430,13 +431,17 @@ def inferred(spectrum: Floats, sigma: float) -> str:
 class Wafer:
     """Maps a composition-spread wafer with any `Probe`. Satisfies `Driver`, `Prices` and `Estimates`."""
 
-    def __init__(self, probe: Probe, optics: Optics, look: Look = "spectrum", dwell: float | None = None) -> None:
+    def __init__(
+        self, probe: Probe, optics: Optics, look: Look = "spectrum", dwell: float | None = None,
+        expert: Callable[[Settings], str] | None = None,
+    ) -> None:  # fmt: skip
         """The driver of a probe.
 
         Args:
             optics: How well the probe sees; what a label is inferred from depends on it.
             look: What is done at a place: take a spectrum, take a sharp small image, or read the image of the whole wafer.
             dwell: s, of every spectrum; without it `dwell` is a setting.
+            expert: Names the phases in place of the reading.
         """
         if look not in get_args(Look):
             raise InvalidInput(f"look = {look!r} is no look: it is one of {', '.join(get_args(Look))}")
@@ -457,16 +462,16 @@ class Wafer:
                 *(Outcome(c, "1", f"reflectance at {c[1:]} nm") for c in CHANNELS),
             ),
         )
-        self._probe, self._optics, self._look, self._dwell = probe, optics, look, dwell
+        self.probe, self._optics, self._look, self._dwell, self._expert = probe, optics, look, dwell, expert
         self._spectrum = ProbeProcedure((Move("x", "y"), Measure("dwell" if dwell is None else dwell)))
         self._overview: Image | None = None
         self._is_connected = False
         self._before = probe.spent
 
     def __enter__(self) -> Self:
-        self._probe.__enter__()
+        self.probe.__enter__()
         try:
-            self._probe.identify()
+            self.probe.identify()
         except BaseException:
             self.__exit__()  # `with` does not leave what it could not enter
             raise
@@ -492,12 +497,12 @@ class Wafer:
     def _reading(self, settings: Settings) -> tuple[Floats, float]:
         """Reading at a place, [8], and its standard deviation."""
         if self._look == "spectrum":
-            (spectrum,) = self._spectrum.perform(self._probe, settings)
+            (spectrum,) = self._spectrum.perform(self.probe, settings)
             assert not isinstance(spectrum, Image)
             dwell = float(settings["dwell"]) if self._dwell is None else self._dwell
             return spectrum, self._optics.deviation(dwell)
         if self._look == "zoom":
-            (image,) = ZOOM.perform(self._probe, settings)
+            (image,) = ZOOM.perform(self.probe, settings)
         else:
             image = self._overview_image()
         assert isinstance(image, Image)
@@ -505,42 +510,44 @@ class Wafer:
 
     def _overview_image(self) -> Image:
         if self._overview is None:
-            (image,) = OVERVIEW.perform(self._probe, {})
+            (image,) = OVERVIEW.perform(self.probe, {})
             assert isinstance(image, Image)
             self._overview = image
         return self._overview
 
     def _label(self, settings: Settings, reading: Floats, sigma: float) -> str:
+        if self._expert:
+            return self._expert(settings)
         return inferred(reading, max(sigma, 1e-3))  # an option may have turned the noise off
 
     def _cost_since_last(self) -> Amounts:
-        now = self._probe.spent
+        now = self.probe.spent
         cost, self._before = now - self._before, now
         return cost
 
     def price(self) -> Price:
         """Price of a look from where the head was left; the first overview takes the image, from where the head starts."""
         if self._look == "overview":
-            return Price((Fixed(OVERVIEW.estimate(self._probe, {}), "first"),))
-        return Price.of_terms((self._spectrum if self._look == "spectrum" else ZOOM).terms(self._probe))
+            return Price((Fixed(OVERVIEW.estimate(self.probe, {}), "first"),))
+        return Price.of_terms((self._spectrum if self._look == "spectrum" else ZOOM).terms(self.probe))
 
     def estimate(self, settings: Settings) -> Amounts:
         """Cost of `perform` from the present place of the head."""
         if self._look == "spectrum":
-            return self._spectrum.estimate(self._probe, settings)
+            return self._spectrum.estimate(self.probe, settings)
         if self._look == "zoom":
-            return ZOOM.estimate(self._probe, settings)
-        return Amounts() if self._overview else OVERVIEW.estimate(self._probe, {})
+            return ZOOM.estimate(self.probe, settings)
+        return Amounts() if self._overview else OVERVIEW.estimate(self.probe, {})
 
     def stop(self) -> None:
-        self._probe.stop()
+        self.probe.stop()
 
     def __exit__(self, *failure: object) -> None:
         self._is_connected = False
-        self._probe.__exit__(*failure)
+        self.probe.__exit__(*failure)
 
 
-class WaferTwin(Wafer):
+class WaferTwin(InstrumentTwin[Wafer]):
     """Composition-spread wafer of three elements and a moving probe: images are cheap and blurred, spectra resolve more.
 
     **Equation.** Position is composition: the flux of each of three sources at 120° falls off as exp(-distance / length) and is
@@ -604,7 +611,7 @@ class WaferTwin(Wafer):
     ================== ============= =============================================================================
 
     **Time and money.** A move takes distance / speed + settle, and nothing where the head already is; so the order of
-    experiments matters. A spectrum takes its dwell, an overview 25.2 s once per session, a zoom 0.845 s besides the move. The lab is
+    experiments matters. A spectrum takes its dwell, an overview 25.2 s once per campaign, a zoom 0.845 s besides the move. The lab is
     free of charge unless `price` says otherwise.
 
     **Truth**: `phase` at equilibrium at that very place; the reflectances as the chosen look would read them without noise, so
@@ -661,22 +668,17 @@ class WaferTwin(Wafer):
             "gamma_rest": gamma_rest,
         }
         self.film = Film.of(constants_of(SYSTEM, given, system))
-        self._labeling, self._seed = labeling, seed
+        self._look = look
         optics = Optics(floor, short, image_noise, blur, pixel_seconds, speed, settle, price)
         noise = {name: imperfections * getattr(optics, name) for name in ("floor", "short", "image_noise")}
-        self._begin(replace(optics, **noise), look, dwell, seed)
-
-    def _begin(self, optics: Optics, look: Look, dwell: float | None, seed: int | tuple[int, ...]) -> None:
-        super().__init__(SimulatedProbe(self.film, optics, seed), optics, look, dwell)
+        self._optics = replace(optics, **noise)
+        expert = self._true_phase if labeling == "direct" else None
+        super().__init__(lambda random: Wafer(SimulatedProbe(self.film, self._optics, random), self._optics, look, dwell, expert), seed)
 
     @property
     def probe(self) -> Probe:
         """The simulated probe, for those who want to give its instructions themselves."""
-        return self._probe
-
-    def resume(self, trials: Sequence[Trial]) -> None:
-        """Draw other random numbers than the earlier sessions did."""
-        self._begin(self._optics, self._look, self._dwell, (self._seed, len(trials)))
+        return self._driver.probe
 
     def truth(self, settings: Settings) -> Outcomes:
         """The true phases, and the noise-free reading of the chosen look."""
@@ -716,7 +718,5 @@ class WaferTwin(Wafer):
         lines = tuple(Line("boundary", points) for points in self.film.boundaries())
         return Diagram(("x", "y"), "phase", lines=lines, marks=(Mark("equal parts", (0.0, 0.0)),), section=section)
 
-    def _label(self, settings: Settings, reading: Floats, sigma: float) -> str:
-        if self._labeling == "direct":
-            return self.film.labels(np.array([[float(settings["x"]), float(settings["y"])]]))[0]
-        return super()._label(settings, reading, sigma)
+    def _true_phase(self, settings: Settings) -> str:
+        return self.film.labels(np.array([[float(settings["x"]), float(settings["y"])]]))[0]

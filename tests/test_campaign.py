@@ -233,17 +233,16 @@ def test_a_new_campaign_gets_a_new_name(tmp_path: Path) -> None:
         assert that.name == name
 
 
-def test_a_resumed_twin_draws_other_noise_but_has_the_same_target(tmp_path: Path) -> None:
-    fields: dict[str, Any] = {"name": "c", "store": tmp_path / "s.db"}
-    one = opened(**fields, budget=2)
-    first = list(one.run())
-    two = opened(**fields, budget=4)
-    assert two.goal == one.goal
-    with opened().driver as fresh:
-        assert fresh.perform(first[0].settings).outcomes == first[0].measurement.outcomes  # type: ignore[union-attr]
-    two.driver.resume(two.trials)  # type: ignore[attr-defined]
-    with two.driver as resumed:
-        assert resumed.perform(first[0].settings).outcomes != first[0].measurement.outcomes  # type: ignore[union-attr]
+def test_a_campaign_reads_the_same_whether_it_is_interrupted_or_not(tmp_path: Path) -> None:
+    whole = list(opened(name="whole", store=tmp_path / "s.db", budget=4).run())
+    parts = [t for budget in (1, 3, 4) for t in opened(name="parts", store=tmp_path / "s.db", budget=budget).run()]
+    assert [(t.settings, t.measurement, t.cost) for t in parts] == [(t.settings, t.measurement, t.cost) for t in whole]
+
+
+def test_campaigns_on_one_twin_do_not_hear_of_each_other(tmp_path: Path) -> None:
+    one, two = (opened(name=name, store=tmp_path / "s.db", budget=3) for name in ("one", "two"))
+    two.driver = one.driver
+    assert [t.measurement for t in one.run()] == [t.measurement for t in two.run()]
 
 
 def test_a_reachable_target_depends_on_the_seed_alone_and_is_no_gift_to_the_random_strategy() -> None:

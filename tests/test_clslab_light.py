@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from frugaltwin import Campaign, Store, catalog
@@ -12,6 +13,7 @@ from frugaltwin.plugins import Driver, Estimates, KnowsTruth
 from hardware.clslab_light import CLSLabLight, EmulatedCLSLabLight, clslab_light, counts_in, printed
 from hardware.serial.clslab_light_stand_in import Pico
 from hardware.serial.ports import StandIn
+from simulator import light_mixing
 from simulator.light_mixing import CHANNELS, LIGHT_MIXING, LightMixing
 from tests.forms import times
 
@@ -21,11 +23,16 @@ LIST = b"[1, 2, 3, 4, 5, 6, 7, 8]"
 SLOWEST = 2 * (2 * 1.1 + 3 + 3 * 2.0)  # s: two looks, each with one reading and three things that take no time
 
 
+def look(settings: Settings) -> list[float]:
+    """Counts without random errors."""
+    return light_mixing.look(settings, 0.0, np.random.default_rng(0))
+
+
 class FaultyPico(Pico):
     """A kit whose lines do something else, as long as `fault` is there."""
 
     def __init__(self, fault: Callable[[str, tuple[float, str]], tuple[float, str]] | None = None) -> None:
-        super().__init__(LightMixing(imperfections=0))
+        super().__init__(look)
         self.fault = fault
         self.lines: list[str] = []
         self.is_plugged_in = True
@@ -84,7 +91,7 @@ def test_a_port_that_is_not_there_is_named() -> None:
 
 @pytest.mark.parametrize("is_program_running", [True, False])
 def test_connecting_interrupts_a_program_and_turns_the_led_off(is_program_running: bool) -> None:
-    pico = Pico(LightMixing(), is_program_running)
+    pico = Pico(look, is_program_running)
     assert pico.color == (10, 10, 10)
     with CLSLabLight(pico) as driver:
         assert pico.color == (0, 0, 0)
@@ -231,7 +238,7 @@ def test_a_pico_without_the_program_is_told_what_to_do() -> None:
             return super()._evaluated(line.replace("set_color", "run_experiment"))
 
     with pytest.raises(RigFault, match=r"NameError: .*; put the program of docs/twins/clslab-light.md on the Pico"):
-        CLSLabLight(Wireless(LightMixing())).__enter__()
+        CLSLabLight(Wireless(look)).__enter__()
 
 
 def test_a_sensor_without_light_and_a_gain_that_does_nothing_are_noticed_on_connecting() -> None:

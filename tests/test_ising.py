@@ -257,7 +257,7 @@ def test_a_magnet_that_remembers_shows_hysteresis_and_one_that_does_not_shows_no
     np.testing.assert_allclose(np.sign(back), np.sign(fields))
 
 
-def test_no_field_counts_as_up_and_resuming_forgets_the_past() -> None:
+def test_no_field_counts_as_up_and_a_new_campaign_has_no_past() -> None:
     twin = Ising(size=16, warm_up=60, sweeps=5, remember=True, imperfections=0)
     cold = {"temperature": 1.2, "field": 0.0}
     with twin:

@@ -13,6 +13,7 @@ import simulator
 from frugaltwin.campaign import Campaign
 from frugaltwin.catalog import data_sheet, make_driver, make_goal, make_strategy
 from frugaltwin.errors import InvalidInput, OutOfBounds, UnknownName
+from frugaltwin.experiment import Trial
 from frugaltwin.store import Store
 from simulator.structure_map import COORDINATION, NOBLE_GAS, SOURCES, Compound, StructureMap, compounds, elements
 
@@ -200,10 +201,10 @@ def test_a_share_of_patterns_is_misassigned() -> None:
     assert driver.truth(salt) == {"structure": "rock salt"}
 
 
-def test_the_same_seed_draws_the_same_and_a_later_session_draws_on() -> None:
+def test_the_same_seed_draws_the_same_and_a_later_experiment_something_else() -> None:
     def series(seed: int, earlier: int) -> list[object]:
         driver = StructureMap("all", misassigned=0.5, seed=seed)
-        driver.resume([None] * earlier)  # type: ignore[list-item]  # only their number matters
+        driver.resume([Trial(k, driver.experiment.candidates[0], None) for k in range(earlier)])
         with driver:
             return [driver.perform(c).outcomes["structure"] for c in driver.experiment.candidates]
 

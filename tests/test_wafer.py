@@ -367,16 +367,6 @@ def test_the_same_seed_gives_the_same_image_and_another_seed_another() -> None:
     assert not (image(3) == image(4)).any()
 
 
-def test_a_later_session_draws_other_noise() -> None:
-    here = {"x": 1.0, "y": 1.0, "dwell": 1.0}
-    with WaferTwin(seed=1) as twin:
-        first = twin.perform(here)
-    trial_count = 1
-    twin.resume([None] * trial_count)  # type: ignore[list-item]  # only their number matters
-    with twin:
-        assert twin.perform(here).outcomes != first.outcomes
-
-
 def test_a_system_is_drawn_within_its_ranges_and_what_is_given_stays() -> None:
     assert film(7).lengths.min() >= SYSTEM["length_a"].drawn[0]
     assert film(7).lengths.max() <= SYSTEM["length_a"].drawn[1]

@@ -5,27 +5,33 @@ import math
 import pickle
 import re
 import tempfile
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from frugaltwin import catalog
 from frugaltwin.errors import DriverError, InvalidInput, OutOfBounds, Stopped
-from frugaltwin.experiment import Categorical, Outcomes, Settings
-from frugaltwin.plugins import Driver, Estimates, KnowsTruth, KnowsTruths
+from frugaltwin.experiment import Categorical, Outcomes, Settings, Trial
+from frugaltwin.plugins import Driver, Estimates, KnowsTruth, KnowsTruths, Resumes
 from frugaltwin.tables import color_of
 from frugaltwin.testing.plugin import Plugin, Promise, drawn
 
 LONGEST = 120
 """Characters of the first line of a data sheet: it is a row of `frugaltwin catalog`."""
+STOPPED = 2
+"""Number of the trial that is stopped where a campaign is resumed."""
 
 
 def allowed(driver: Driver, count: int = 8) -> list[Settings]:
     """Settings that a rig could measure, where the driver can tell."""
-    experiment = driver.experiment
-    first = experiment.outcomes[0]
+    return [s for s in _drawn(driver, 8 * count) if _is_measurable(driver, s)][:count]
+
+
+def _drawn(driver: Driver, count: int) -> list[Settings]:
+    """Random settings, measurable or not; as many as there are where these are fewer."""
+    first = driver.experiment.outcomes[0]
     goal = catalog.make_goal(f"map:{first.name}" if first.labels else f"minimize:{first.name}", driver)
-    most = min(8 * count, len(experiment.candidates) or 8 * count)
-    return [s for s in drawn(goal, most, seed=3) if _is_measurable(driver, s)][:count]
+    return drawn(goal, min(count, len(driver.experiment.candidates) or count), seed=3)
 
 
 def it_measures_every_outcome_with_a_cost_and_leaves_no_truth_in_it(plugin: Plugin) -> None:
@@ -58,6 +64,62 @@ def the_same_seed_gives_the_same_measurements(plugin: Plugin) -> None:
             return [dict(driver.perform(settings).outcomes) for settings in allowed(driver)]
 
     plugin.require(performed() == performed(), "two of them with the same seed measured different outcomes")
+
+
+def a_resumed_twin_measures_what_an_uninterrupted_one_measures(plugin: Plugin) -> None:
+    """n + m experiments in one go, and n, then m on a new twin after `resume`, give the same bit for bit, also after failed ones."""
+    seed = {"seed": 5} if plugin.has_seed else {}
+    whole: Driver = plugin.make(**seed)
+    if not isinstance(whole, Resumes):
+        is_twin = plugin.has_seed and isinstance(whole, KnowsTruth)
+        plugin.require(not is_twin, "it draws random numbers and cannot go on with a campaign: it needs `resume`")
+        return
+    settings = _some_that_fail(whole)
+    began = _attempts(whole, settings)
+    whole.resume(())
+    plugin.require(_attempts(whole, settings) == began, "after resume(()) it is not as good as new")
+    for n in range(1, len(settings)):
+        part: Driver = plugin.make(**seed)
+        assert isinstance(part, Resumes)
+        part.resume(began[:n])
+        went_on = _attempts(part, settings[n:], n + 1)
+        plugin.require(went_on == began[n:], f"resumed after trial {n} of {len(settings)}, it measured something else")
+    if isinstance(whole, Estimates):
+        two: Driver = plugin.make(**seed)
+        assert isinstance(two, Resumes)
+        assert isinstance(two, Estimates)
+        two.resume(began)
+        expected = [driver.estimate(s) for driver in (whole, two) for s in settings]
+        plugin.require(expected[: len(settings)] == expected[len(settings) :], "a resumed one estimates another cost")
+
+
+def _some_that_fail(driver: Driver) -> list[Settings]:
+    """Settings that a rig can measure, with repeats, and one that it may not be able to."""
+    first, second = allowed(driver, 2)
+    unmeasurable = [s for s in _drawn(driver, 16) if not _is_measurable(driver, s)]
+    return [first, second, *unmeasurable[:1], second, first]
+
+
+def _attempts(driver: Driver, settings: Sequence[Settings], number: int = 1) -> list[Trial]:
+    """Trials of one session; the one with the number `STOPPED` is stopped, after which the driver is entered again.
+
+    Args:
+        number: Of the first.
+    """
+    trials = []
+    with driver:
+        for k, s in enumerate(settings, start=number):
+            if k == STOPPED:
+                driver.stop()
+            try:
+                measurement = driver.perform(s)
+                trials.append(Trial(k, s, measurement, None, measurement.cost))
+            except Stopped as error:
+                trials.append(Trial(k, s, None, str(error), error.cost, "stopped"))
+                driver.__enter__()
+            except DriverError as error:
+                trials.append(Trial(k, s, None, str(error), error.cost))
+    return trials
 
 
 def the_truth_is_the_same_whatever_the_seed_and_whatever_was_performed(plugin: Plugin) -> None:
@@ -214,6 +276,7 @@ def _named_by_options(plugin: Plugin) -> set[str]:
 DRIVER_PROMISES: tuple[Promise, ...] = (
     it_measures_every_outcome_with_a_cost_and_leaves_no_truth_in_it,
     the_same_seed_gives_the_same_measurements,
+    a_resumed_twin_measures_what_an_uninterrupted_one_measures,
     the_truth_is_the_same_whatever_the_seed_and_whatever_was_performed,
     the_truth_of_many_settings_is_the_truth_of_each,
     bounds_are_refused,

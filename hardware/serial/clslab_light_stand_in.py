@@ -1,9 +1,11 @@
 """Simulated CLSLab:Light kit: MicroPython's prompt on a Raspberry Pi Pico, with the light of `simulator.light_mixing`."""
 
 import re
+from collections.abc import Callable, Sequence
 
+from frugaltwin.experiment import Settings
 from hardware.serial.ports import StandIn
-from simulator.light_mixing import LEDS, PRICE, LightMixing
+from simulator.light_mixing import LEDS, PRICE
 
 PROMPT = ">>> "
 BANNER = 'MicroPython v1.19.1 on 2022-06-18; Raspberry Pi Pico W with RP2040\r\nType "help()" for more information.\r\n'
@@ -22,15 +24,16 @@ class Pico(StandIn):
     shared/runtime/pyexec.c.
     """
 
-    def __init__(self, twin: LightMixing, is_program_running: bool = False) -> None:
+    def __init__(self, look: Callable[[Settings], Sequence[float]], is_program_running: bool = False) -> None:
         """A kit that is plugged in.
 
         Args:
+            look: Counts that the sensor shows for the eight channels [8], by the settings of `light-mixing`.
             is_program_running: A program has the keyboard and answers nothing, until it is interrupted.
         """
         super().__init__()
         self.color = (10, 10, 10)
-        self._twin = twin
+        self._look = look
         self._typed = ""
         self._busy_until = 0.0
         self._is_program_running = is_program_running
@@ -68,7 +71,7 @@ class Pico(StandIn):
         if found := READ_SENSOR.fullmatch(line):
             astep, atime, gain = map(float, found.groups())
             settings = dict(zip(LEDS, map(float, self.color), strict=True)) | {"atime": atime, "astep": astep, "gain": gain}
-            return PRICE.of(settings).seconds, f"{[int(count) for count in self._twin.look(settings)]}\r\n"
+            return PRICE.of(settings).seconds, f"{[int(count) for count in self._look(settings)]}\r\n"
         return USB, _traceback(f"NameError: name '{line.partition('(')[0]}' isn't defined") if line else ""
 
     @property

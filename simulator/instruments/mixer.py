@@ -21,7 +21,8 @@ from simulator.instruments.dyed_water import DYED_WATER
 from simulator.instruments.liquids import Liquids
 from simulator.instruments.sensors import Sensor
 
-Seed = int | tuple[int, ...]
+Seed = int | np.random.Generator
+"""What the random numbers of an instrument come from; a twin hands its own generator over."""
 
 CELL_VOLUME = 8.0  # mL: what fits in before it spills
 RESIDUE = 0.3  # mL that a drained cell still holds
@@ -175,7 +176,7 @@ class SimulatedMixer:
         return self
 
     def identify(self) -> str:
-        return f"frugaltwin simulated mixer, {self.sensor.name}, seed {self.seed}"
+        return f"frugaltwin simulated mixer, {self.sensor.name}"
 
     def dispense(self, pump: str, volume: float) -> None:
         self._begin(volume)

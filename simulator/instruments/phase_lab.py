@@ -20,6 +20,7 @@ from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial
 from frugaltwin.prices import Fixed, Price
 from frugaltwin.tables import settings_array
+from simulator.instruments.experiment_noise import ExperimentNoise, performed_settings
 from simulator.instruments.furnace import Furnace
 from simulator.instruments.system_constants import checked_seed
 
@@ -116,22 +117,24 @@ class PhaseLab(ABC):
         ramp_and_exchange = Furnace().terms(composition, "temperature" if temperature is None else temperature)
         self._price = Price((*ramp_and_exchange, Fixed(instrument.cost)))
         self._stop = threading.Event()
-        self._begin((options.seed,))
+        self._begin()
 
     @abstractmethod
     def states(self, X: Floats) -> list[PhaseState]:
         """The equilibrium states at settings X [n, d], natural units, in the order of the parameters."""
 
-    def _begin(self, seed: tuple[int, ...]) -> None:
-        """A cold furnace and fresh random numbers."""
-        self._random = np.random.default_rng(seed)
+    def _begin(self) -> None:
+        """A cold furnace without a past."""
+        self._noise = ExperimentNoise(self._seed)
         self._last: Settings | None = None
         self._base_line: float | Floats = 0.0
         self._stop.set()  # until somebody connects
 
     def resume(self, trials: Sequence[Trial]) -> None:
-        """Draw other random numbers than the earlier sessions did."""
-        self._begin((self._seed, len(trials)))
+        """Go on as if this lab itself had performed the trials."""
+        self._begin()
+        for settings in performed_settings(trials):
+            self._load(settings)
 
     def __enter__(self) -> Self:
         self._stop.clear()
@@ -146,7 +149,7 @@ class PhaseLab(ABC):
         """
         if self._stop.is_set():
             raise Stopped("the furnace was stopped, or it is not connected")
-        cost, self._last = self.estimate(settings), settings
+        cost = self._load(settings)
         try:
             (state,) = self.states(settings_array(self.experiment, [settings]))
         except DriverError as error:
@@ -154,14 +157,21 @@ class PhaseLab(ABC):
             raise
         signal = self._instrument.signal([state])[0]
         if self._imperfections:
+            signal = signal + self._base_line
+            signal = signal + self._imperfections * self._instrument.noise * self._noise.random.standard_normal(signal.shape)
+        label = state.label if self._labeling == "direct" else self._instrument.inferred(signal)
+        return Measurement(self._named(label, signal), cost)
+
+    def _load(self, settings: Settings) -> Amounts:
+        """Bring the lab to where an experiment leaves it; the cost of that."""
+        cost, self._last = self.estimate(settings), settings
+        random = self._noise.begin()
+        if self._imperfections:
             # A base line that wanders and is drawn back: an Ornstein-Uhlenbeck process, exact for any step.
             kept = math.exp(-cost.seconds / BASE_LINE_MEMORY)
             step = self._instrument.drift * math.sqrt(BASE_LINE_MEMORY / 7200 * (1 - kept**2))
-            self._base_line = kept * self._base_line + self._imperfections * step * self._random.standard_normal()
-            signal = signal + self._base_line
-            signal = signal + self._imperfections * self._instrument.noise * self._random.standard_normal(signal.shape)
-        label = state.label if self._labeling == "direct" else self._instrument.inferred(signal)
-        return Measurement(self._named(label, signal), cost)
+            self._base_line = kept * self._base_line + self._imperfections * step * random.standard_normal()
+        return cost
 
     def truth(self, settings: Settings) -> Outcomes:
         """The true label and the noise-free reading."""

@@ -1,6 +1,6 @@
 """Somebody else's package: a driver, a strategy and a goal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from frugaltwin import (
     State,
     Stopped,
     Suggestion,
+    Trial,
     make_strategy,
 )
 
@@ -36,17 +37,20 @@ class Titration:
         self.experiment = Experiment(
             "titration", (Continuous("base", 0.05, 0.95, "1", "share of the acid that is neutralized"),), (Outcome("pH", "1", "acidity"),)
         )
-        self._pka, self._seed = pka, seed
-        self._is_ready, self._noise = False, np.random.default_rng(seed)
+        self._pka, self._seed, self._performed, self._is_ready = pka, seed, 0, False
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        self._performed = sum(trial.source == "driver" for trial in trials)
 
     def __enter__(self) -> Self:
-        self._is_ready, self._noise = True, np.random.default_rng(self._seed)
+        self._is_ready = True
         return self
 
     def perform(self, settings: Settings) -> Measurement:
         if not self._is_ready:
             raise Stopped("the titration was stopped, or it is not connected")
-        noise = 0.02 * self._noise.standard_normal()
+        self._performed += 1
+        noise = 0.02 * np.random.default_rng((self._seed, self._performed)).standard_normal()
         return Measurement({"pH": float(self.truth(settings)["pH"]) + noise}, self.estimate(settings))
 
     def truth(self, settings: Settings) -> Outcomes:
