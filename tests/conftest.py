@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
-from tests import lifeline
+from tests import forked, lifeline
 from tests.forms import IS_LONG
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _temporary_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def command(*arguments: object) -> list[str]:
-    """The command line as a process, wherever the project is installed."""
+    """The command line as a process, wherever the project is installed: for `forked.Process`, or for `subprocess`."""
     return [sys.executable, "-m", "frugaltwin", *map(str, arguments)]
 
 
@@ -95,12 +95,10 @@ def events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    """Runs `frugaltwin …` in a fresh folder."""
+    """Runs `frugaltwin …` in a fresh folder, in a process of its own."""
 
-    def run(*arguments: object, cwd: Path = tmp_path, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False, **options
-        )
+    def run(*arguments: object, cwd: Path = tmp_path, **options: Any) -> subprocess.CompletedProcess[str]:
+        return forked.run(command(*arguments), cwd=cwd, **options)
 
     return run
 

@@ -24,7 +24,7 @@ from api.records.fair_queue import Order
 from api.records.rows import ExperimentRow
 from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Measurement
-from tests import lifeline
+from tests import forked, lifeline
 
 COST = Amounts(seconds=10.0, money=0.01, volume=4.0)
 SETTINGS = {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}
@@ -134,16 +134,11 @@ class PostgresServer:
 
 
 class ServiceProcess:
-    """The service as a process of its own, on a free port of 127.0.0.1; it may be killed and started again.
-
-    The processes are forked from one that has imported the service already: a start takes no second, so that many kills take no hour.
-    """
+    """The service as a process of its own, on a free port of 127.0.0.1; it may be killed and started again."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.address, self.pid = "", 0
-        with (folder / "service.log").open("ab") as log:
-            words = [sys.executable, "-c", _SERVE, url]
-            self._mother = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        self._url, self._log = url, folder / "service.log"
 
     def __enter__(self) -> "ServiceProcess":
         self.start()
@@ -151,53 +146,36 @@ class ServiceProcess:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-        self._mother.communicate("", 30)  # at the end of its input it ends
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        self.pid, port = (int(word) for word in self._ask("start").split())
-        assert self.pid, "the service did not start; its log is beside the database"
-        self.address = f"http://127.0.0.1:{port}"
+        with self._log.open("ab") as log:
+            words = [sys.executable, "-c", _SERVE, self._url]
+            self._process = forked.Process(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert self._process.stdout is not None
+        port = self._process.stdout.readline()
+        assert port, self._log.read_text()
+        self.pid, self.address = self._process.pid, f"http://127.0.0.1:{port.strip()}"
 
     def kill(self) -> None:
         """As if the power went."""
-        assert self.pid
-        os.kill(self.pid, signal.SIGKILL)
-        assert self._ask("wait") == str(signal.SIGKILL.value)
-
-    def _ask(self, word: str) -> str:
-        assert self._mother.stdin is not None
-        assert self._mother.stdout is not None
-        self._mother.stdin.write(f"{word}\n")
-        self._mother.stdin.flush()
-        return self._mother.stdout.readline().strip()
+        self._process.kill()
+        self._process.communicate(timeout=30)
+        assert self._process.returncode == -signal.SIGKILL
 
 
 _SERVE = """
-import os, sys, uvicorn
+import sys, uvicorn
 from api.app import create_app
 from api.settings import Settings
-from frugaltwin import catalog
 
 class Server(uvicorn.Server):
     async def startup(self, sockets=None):
         await super().startup(sockets)
-        print(os.getpid(), self.servers[0].sockets[0].getsockname()[1], flush=True)
+        print(self.servers[0].sockets[0].getsockname()[1], flush=True)
 
-catalog.make_driver("color-mixing")  # what the first request would import
-app = create_app(Settings(sys.argv[1], requests_per_second=1e6, burst=1e6))  # it opens nothing before it is served
-for line in sys.stdin:
-    if line == "start\\n":
-        pid = os.fork()
-        if not pid:
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            try:
-                Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", access_log=False)).run()
-            finally:
-                print(0, 0, flush=True)  # it has ended by itself
-                os._exit(3)
-    else:
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) * -1, flush=True)
+app = create_app(Settings(sys.argv[1], requests_per_second=1e6, burst=1e6))
+Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", access_log=False)).run()
 """
 
 

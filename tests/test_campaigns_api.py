@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from frugaltwin import catalog
 from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Trial
 from frugaltwin.state import State
+from tests import forked
 from tests.service_database import report_one
 
 RIG = "color-1"
@@ -635,7 +635,7 @@ def test_a_service_killed_in_the_middle_leaves_campaigns_that_go_on_with_the_sam
         return lab.database.read_now(lambda c: campaigns.rows_of(c, identity))
 
     for killed in range(1, 4):
-        server = subprocess.Popen([sys.executable, "-c", SERVICE, lab.url])
+        server = forked.Process([sys.executable, "-c", SERVICE, lab.url])
         try:
             until(lambda k=killed, s=server: len(trials()) >= 3 * k or s.poll() is not None)  # type: ignore[misc]
             assert server.poll() is None

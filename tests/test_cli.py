@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from frugaltwin.color import delta_e
+from tests import forked
 from tests.conftest import Cli, command, events
 from tests.forms import times
 from tests.service_database import until
@@ -362,7 +363,7 @@ def test_a_read_only_store_can_be_read_but_not_written(cli: Cli, tmp_path: Path)
 
 
 def test_a_second_process_on_the_same_campaign_is_refused(cli: Cli, tmp_path: Path) -> None:
-    first = subprocess.Popen(command("run", "--json", "--name", "c", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE)
+    first = forked.Process(command("run", "--json", "--name", "c", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE)
     try:
         assert first.stdout is not None
         first.stdout.readline()
@@ -379,7 +380,7 @@ def test_a_second_process_on_the_same_campaign_is_refused(cli: Cli, tmp_path: Pa
 
 
 def test_ctrl_c_leaves_a_campaign_that_can_go_on_and_says_how(cli: Cli, tmp_path: Path) -> None:
-    run = subprocess.Popen(
+    run = forked.Process(
         command("run", "--name", "c", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert run.stdout is not None
@@ -400,9 +401,7 @@ def test_ctrl_c_leaves_a_campaign_that_can_go_on_and_says_how(cli: Cli, tmp_path
 def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: Cli, tmp_path: Path) -> None:
     acknowledged: dict[int, object] = {}
     begin = perf_counter()
-    with subprocess.Popen(
-        command("run", "--json", "--name", "first", "--budget", 1, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE
-    ) as first:
+    with forked.Process(command("run", "--json", "--name", "first", "--budget", 1, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE) as first:
         assert first.stdout is not None
         first.stdout.readline()
         start = perf_counter() - begin  # until the first trial is acknowledged: machines differ, and are busy
@@ -413,7 +412,7 @@ def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: 
 
     for round_ in range(kills):
         with (tmp_path / "out").open("wb") as out:
-            run = subprocess.Popen(command("run", "--json", "--name", "k", "--budget", 10**6, *RANDOM), cwd=tmp_path, stdout=out)
+            run = forked.Process(command("run", "--json", "--name", "k", "--budget", 10**6, *RANDOM), cwd=tmp_path, stdout=out)
             n_before = (0, 3, 30, 100)[round_ % 4]  # from before the store is made to some hundred trials
             until(lambda n_before=n_before, run=run: done() >= n_before or run.poll() is not None)  # type: ignore[misc]
             with pytest.raises(subprocess.TimeoutExpired):
@@ -436,7 +435,7 @@ def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: 
 
 
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
-    run = subprocess.Popen(
+    run = forked.Process(
         command("run", "--json", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert run.stdout is not None

@@ -41,6 +41,7 @@ from frugaltwin.errors import (
 )
 from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, KnowsTruth, PerformsOnce, Prices, Resumes
 from frugaltwin.store import CampaignRecord, Store, experiment_to_json
+from tests import forked
 from tests.conftest import command, events
 from tests.service_database import until
 
@@ -60,7 +61,7 @@ class ServeProcess:
     def start(self) -> None:
         options = ["--database", f"sqlite:///{self._folder}/service.db", "--reports", self._folder / "reports"]
         with open(self._folder / "serve.log", "a") as log:
-            self._process = subprocess.Popen(
+            self._process = forked.Process(
                 command("serve", "--port", self._port, "--json", "--rig", "color-1=color-mixing", *options),
                 cwd=self._folder, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
@@ -681,7 +682,7 @@ class Run:
 
     def __init__(self, service: ServeProcess, token: str, folder: Path, budget: int = 4) -> None:
         words = ["run", "--driver", service.rig, "--goal", "match-color:coral", "--strategy", "random", "--name", "reef"]
-        self.process = subprocess.Popen(
+        self.process = forked.Process(
             command(*words, "--budget", budget, "--store", folder / "mine.db", "--json"),
             cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"FRUGALTWIN_TOKEN": token},
         )  # fmt: skip
@@ -813,7 +814,7 @@ def test_every_line_of_curl_and_python_on_the_page_works(shared: ServeProcess, t
     assert (tmp_path / "reef.csv").read_text().startswith("number,")
     (block,) = re.findall(r"```py\n(.*?)```", text, re.S)
     given = f"LAB, CODE = {shared.address!r}, {shared.code!r}\n"
-    done = subprocess.run([sys.executable, "-c", given + block], capture_output=True, text=True, check=False)
+    done = forked.run([sys.executable, "-c", given + block], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "succeeded" in done.stdout
 

@@ -25,6 +25,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput, MissingPart, StoreError
 from frugaltwin.experiment import Measurement
 from frugaltwin.log import Preference, Proposal, Rejection
+from tests import forked
 from tests.conftest import Cli, command, events
 from tests.service_database import PostgresServer, client, new_person, new_rig, new_token, report_one, submit, until
 
@@ -298,7 +299,7 @@ def kept_service(tmp_path: Path) -> Iterator[httpx.Client]:
     """Its student, at a service of today on a copy of it."""
     shutil.copy(KEPT, tmp_path / "kept.db")
     words = command("serve", "--port", 0, "--json", "--rig", "color-1=color-mixing", "--database", "sqlite:///kept.db")
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as service:
+    with forked.Process(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as service:
         try:
             assert service.stdout is not None
             address = json.loads(service.stdout.readline())["address"]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import frugaltwin
+from tests import forked
 
 HOME = Path(__file__).parents[1]
 PACKAGES = {"frugaltwin", "simulator", "optimizers", "hardware", "api"}
@@ -179,8 +180,7 @@ def test_an_example_of_a_twin_runs_and_prints(
 
 @pytest.mark.parametrize("where", [where for where in scripts() if not where.startswith(HERE)])
 def test_an_example_runs_and_prints(where: str, tmp_path: Path) -> None:
-    words = [sys.executable, "-W", "error", "-c", scripts()[where]]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = forked.run([sys.executable, "-W", "error", "-c", scripts()[where]], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 

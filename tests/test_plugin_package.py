@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.conftest import Cli, events
 
 SOURCE = Path(__file__).parent / "data" / "plugin_package"
@@ -71,7 +72,7 @@ def test_without_the_package_its_campaign_says_what_is_missing(cli: Cli, install
 @pytest.mark.parametrize("check", ["check_driver('titration')", "check_goal('approach')", "check_strategy('middle-out')"])
 def test_they_keep_the_promises(check: str, installed: dict[str, str], tmp_path: Path) -> None:
     code = f"import sys; from frugaltwin import testing; testing.{check}; sys.exit('pytest' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=installed, capture_output=True, text=True, check=False)
+    done = forked.run([sys.executable, "-c", code], cwd=tmp_path, env=installed)
     assert done.returncode == 0, done.stderr
 
 
@@ -84,5 +85,5 @@ def test_a_broken_promise_is_one_sentence(installed: dict[str, str], tmp_path: P
             def stop(self): ...
         testing.check_driver(Deaf)
     """
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=installed, capture_output=True, text=True, check=False)
+    done = forked.run([sys.executable, "-c", code], cwd=tmp_path, env=installed)
     assert done.stderr.strip().splitlines()[-1] == "AssertionError: the driver Deaf: performing after stop, it has to raise Stopped"

@@ -39,6 +39,7 @@ from simulator.instruments.dyed_water import PUMPS as LIQUID_PUMPS
 from simulator.instruments.liquids import Liquids
 from simulator.instruments.mixer import RATE, Imperfections
 from simulator.instruments.sensors import AS7341_GAINS, TCS34725_GAINS, make_sensor
+from tests import forked
 from tests.conftest import Cli, command, events
 
 needs_board = pytest.mark.skipif(missing() is not None, reason=missing() or "")
@@ -51,9 +52,9 @@ PATIENCE = 60.0  # s: machines are shared
 
 
 @contextmanager
-def emulating(folder: Path, *arguments: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def emulating(folder: Path, *arguments: object) -> Iterator[tuple[str, forked.Process]]:
     """``frugaltwin rig emulate`` in a process of its own, and the port that it prints."""
-    process = subprocess.Popen(
+    process = forked.Process(
         command("rig", "emulate", *arguments),
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -91,7 +92,7 @@ def await_that(is_so: Callable[[], bool]) -> None:
 def answered(folder: Path, answers: list[object], *arguments: object) -> subprocess.CompletedProcess[str]:
     """A command, and a person who types."""
     text = "".join(f"{a}\n" for a in answers)
-    return subprocess.run(command(*arguments), cwd=folder, input=text, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return forked.run(command(*arguments), text, cwd=folder)
 
 
 def rows(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
@@ -269,7 +270,7 @@ def test_a_person_who_weighs_is_asked_again_can_take_a_break_and_repeats_nothing
     with emulating(tmp_path, "--tcp", 0, "--uncalibrated", "--speed", 4) as (port, _):
         assert port.startswith("socket://127.0.0.1:")
         arguments = ("rig", "calibrate", "pumps", "--port", port, "--times", "0.5,0.1", "--repeats", 2, "--masses", "m.csv")
-        first = subprocess.Popen(
+        first = forked.Process(
             command(*arguments), cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         try:
@@ -503,7 +504,7 @@ def test_stop_leaves_everything_off_and_latched(cli: Cli) -> None:
 def test_ctrl_c_in_the_middle_leaves_the_rig_at_rest(tmp_path: Path, arguments: tuple[str, ...], number: signal.Signals) -> None:
     with served(lambda board: PtyServer(board, speed=2.0)) as server:  # never late for its host, however busy this machine is
         outputs = server.board.plant.outputs
-        process = subprocess.Popen(
+        process = forked.Process(
             command("rig", *arguments, "--port", server.address), cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         try:

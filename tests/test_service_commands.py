@@ -17,6 +17,7 @@ from api.commands.serve import announce
 from api.settings import CodeTerms
 from frugaltwin.cli.main import app
 from frugaltwin.errors import InvalidInput, Refused
+from tests import forked
 from tests.conftest import command
 from tests.running_service import Running, running
 
@@ -135,7 +136,7 @@ def test_a_student_joins_and_everything_is_exported_as_one_table(
 @contextlib.contextmanager
 def serving(folder: Path, *words: str) -> Iterator[tuple[dict[str, Any], list[str]]]:
     """What `frugaltwin serve` says as JSON while it serves, and on standard error when it has ended."""
-    process = subprocess.Popen(
+    process = forked.Process(
         command("serve", "--json", "--port", "0", "--no-rigs", *words),
         cwd=folder,
         stdout=subprocess.PIPE,

@@ -28,6 +28,8 @@ from frugaltwin.catalog import make_driver, random_settings
 from frugaltwin.errors import InvalidInput, RigFault, StoreError
 from hardware.emulator.engine import missing
 from hardware.emulator.server import TcpServer
+from tests import forked
+from tests.conftest import command
 from tests.running_service import running
 from tests.test_rig_commands import served
 
@@ -36,12 +38,12 @@ LAUNCHER = """
 from frugaltwin import catalog
 catalog.DRIVERS["slow"] = "tests.slow_driver:SlowDriver"
 catalog.DRIVERS["garbled"] = "tests.slow_driver:GarbledDriver"
-from api.records import fair_queue
-from api.workers import worker
-fair_queue.LEASE = {lease}
-worker.AGAIN = 0.2
-if __name__ == "__main__":
+if __name__ == "__main__":  # and not in a process of a driver
+    from api.records import fair_queue
+    from api.workers import worker
     from frugaltwin.cli.main import main
+    fair_queue.LEASE = {lease}
+    worker.AGAIN = 0.2
     main()
 """
 Json = dict[str, Any]
@@ -69,7 +71,7 @@ class Lab:
         self.address = self.token = ""
         self._started = 0
 
-    def serve(self, *flags: str, lease: float = 30.0) -> subprocess.Popen[str]:
+    def serve(self, *flags: str, lease: float = 30.0) -> forked.Process:
         """A service, at the address of the one before."""
         port = self.address.rpartition(":")[2] or "0"
         process = self.start("serve", "--json", "--port", port, *flags, lease=lease)
@@ -78,13 +80,13 @@ class Lab:
         self.address, self.token = first["address"], first["token"] or self.token
         return process
 
-    def start(self, *words: str, lease: float = 30.0) -> subprocess.Popen[str]:
+    def start(self, *words: str, lease: float = 30.0) -> forked.Process:
         """Any command."""
         launcher = self.folder / f"launch{self._started}.py"
         self._started += 1
         launcher.write_text(LAUNCHER.format(lease=lease))
         env = os.environ | {"PYTHONPATH": str(ROOT), "FRUGALTWIN_TOKEN": self.token}
-        process = subprocess.Popen([sys.executable, launcher, *words], cwd=self.folder, env=env, stdout=subprocess.PIPE, text=True)
+        process = forked.Process([sys.executable, launcher, *words], cwd=self.folder, env=env, stdout=subprocess.PIPE, text=True)
         self._stack.callback(self._clear, process)
         return process
 
@@ -108,7 +110,7 @@ class Lab:
         return [float(line.split()[-2]) for line in lines if line.startswith(what)]
 
     @staticmethod
-    def _clear(process: subprocess.Popen[str]) -> None:
+    def _clear(process: forked.Process) -> None:
         if process.poll() is None:
             process.send_signal(signal.SIGCONT)
             process.kill()
@@ -411,14 +413,7 @@ def test_tokens_and_codes_are_shown_once_and_made_anew_only_when_asked(lab: Lab)
 
 def test_a_second_service_on_the_same_sqlite_file_is_refused(lab: Lab) -> None:
     lab.serve("--no-rigs")
-    second = subprocess.run(
-        [sys.executable, "-m", "frugaltwin", "serve", "--port", "0"],
-        cwd=lab.folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    second = forked.run(command("serve", "--port", "0"), cwd=lab.folder)
     assert second.returncode == 2
     assert "another service uses frugaltwin-service.db" in second.stderr
 
@@ -439,10 +434,7 @@ def test_a_second_service_on_the_same_sqlite_file_is_refused(lab: Lab) -> None:
     ],
 )
 def test_what_serve_cannot_use_is_one_sentence(lab: Lab, words: list[str], says: str) -> None:
-    refused = subprocess.run(
-        [sys.executable, "-m", "frugaltwin", "serve", "--port", "0", *words],
-        cwd=lab.folder, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    refused = forked.run(command("serve", "--port", "0", *words), cwd=lab.folder)
     assert refused.returncode == 2
     assert says in refused.stderr
     assert len(refused.stderr.splitlines()) == 1

@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import multiprocessing
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from multiprocessing import resource_tracker
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any, Self
 
+from api.workers.child_processes import allow_ctrl_c, start_method, without_ctrl_c
 from frugaltwin.errors import DriverError, FrugalTwinError, LinkError, OutOfBounds, Stopped
 from frugaltwin.experiment import Experiment, Measurement, Settings
 from frugaltwin.plugins import Driver
@@ -45,7 +44,7 @@ class DriverProcess:
             is_real: Stop it when the heartbeats fail, too.
         """
         self._make, self._is_real = make, is_real
-        self._child: SpawnProcess | None = None
+        self._child: BaseProcess | None = None
         self._line: Connection
         self._orders: Connection
         self._sent = 0
@@ -58,11 +57,11 @@ class DriverProcess:
             return
         self.close()
         self._ended = threading.Event()
-        spawn = multiprocessing.get_context("spawn")
-        self._line, its_line = spawn.Pipe()
-        its_orders, self._orders = spawn.Pipe(duplex=False)
-        self._child = spawn.Process(target=_live, args=(self._make, its_line, its_orders, self._is_real), daemon=True, name="driver")
-        with _ignoring_ctrl_c():
+        method = start_method()
+        self._line, its_line = method.Pipe()
+        its_orders, self._orders = method.Pipe(duplex=False)
+        self._child = method.Process(target=_live, args=(self._make, its_line, its_orders, self._is_real), daemon=True, name="driver")
+        with without_ctrl_c():
             self._child.start()
         its_line.close()
         its_orders.close()
@@ -140,20 +139,6 @@ class DriverProcess:
             self._line.send((self._sent, word, items))
 
 
-@contextlib.contextmanager
-def _ignoring_ctrl_c() -> Iterator[None]:
-    """For a process that begins meanwhile: a terminal's Ctrl-C goes to all processes, and this one would break off in its imports."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # its own beginning would end the blocking
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 class _Life:
     """The state of the child: its driver, and the last task that it was told to stop."""
 
@@ -216,8 +201,7 @@ def _live(make: Callable[[], Driver], line: Connection, orders: Connection, is_r
     """The child: perform what comes, until the line breaks."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the end of the service ends this pipe, and the rig comes to rest first
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # for the driver's own processes
+    allow_ctrl_c()  # for the driver's own processes
     try:
         driver = make()
     except FrugalTwinError as error:

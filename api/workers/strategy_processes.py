@@ -22,6 +22,7 @@ from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
+from api.workers.child_processes import ONE_THREAD, start_method
 from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -172,8 +173,7 @@ class StrategyProcesses:
     def _opened(self) -> ProcessPoolExecutor:
         if self._pool is None:
             theirs, self._lifeline = multiprocessing.Pipe(duplex=False)
-            spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that threads hold
-            self._pool = ProcessPoolExecutor(self.count, spawn, _settle_in, (theirs,))
+            self._pool = ProcessPoolExecutor(self.count, start_method(), _settle_in, (theirs,))
         return self._pool
 
 
@@ -247,8 +247,7 @@ def picture(question: Question) -> str:
 
 
 def _settle_in(lifeline: Connection) -> None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"  # read when torch and numpy are imported
+    os.environ.update(ONE_THREAD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends us
 
     def end() -> None:
