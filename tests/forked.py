@@ -42,7 +42,7 @@ if FORKS:
 
 
 class Process:
-    """A process of this Python: its words begin with ``-m MODULE``, ``-c CODE``, ``-W error`` or a script. Looks like `subprocess.Popen`."""
+    """A process of this Python, as `subprocess.Popen` has them. The words begin with ``-m MODULE``, ``-c CODE``, ``-W error`` or a file."""
 
     def __init__(
         self,

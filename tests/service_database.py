@@ -151,7 +151,7 @@ class ServiceProcess:
         """Start it and wait until it listens."""
         with self._log.open("ab") as log:
             words = [sys.executable, "-c", _SERVE, self._url]
-            self._process = forked.Process(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+            self._process = forked.Process(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         assert self._process.stdout is not None
         port = self._process.stdout.readline()
         assert port, self._log.read_text()

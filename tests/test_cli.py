@@ -381,7 +381,7 @@ def test_a_second_process_on_the_same_campaign_is_refused(cli: Cli, tmp_path: Pa
 
 def test_ctrl_c_leaves_a_campaign_that_can_go_on_and_says_how(cli: Cli, tmp_path: Path) -> None:
     run = forked.Process(
-        command("run", "--name", "c", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command("run", "--name", "c", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert run.stdout is not None
     while not run.stdout.readline().startswith("  3"):
@@ -436,7 +436,7 @@ def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: 
 
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     run = forked.Process(
-        command("run", "--json", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command("run", "--json", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert run.stdout is not None
     assert run.stderr is not None

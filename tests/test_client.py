@@ -63,7 +63,7 @@ class ServeProcess:
         with open(self._folder / "serve.log", "a") as log:
             self._process = forked.Process(
                 command("serve", "--port", self._port, "--json", "--rig", "color-1=color-mixing", *options),
-                cwd=self._folder, stdout=subprocess.PIPE, stderr=log, text=True,
+                cwd=self._folder, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -684,7 +684,7 @@ class Run:
         words = ["run", "--driver", service.rig, "--goal", "match-color:coral", "--strategy", "random", "--name", "reef"]
         self.process = forked.Process(
             command(*words, "--budget", budget, "--store", folder / "mine.db", "--json"),
-            cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"FRUGALTWIN_TOKEN": token},
+            cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"FRUGALTWIN_TOKEN": token},
         )  # fmt: skip
 
     def ended(self) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ def has_curl_json() -> bool:
 def test_the_lines_of_the_page_join_perform_and_run_a_campaign(tmp_path: Path) -> None:
     join, perform, campaign = re.findall(r"```sh\n(.*?)```", PAGE.read_text().split("## From Python")[0], re.S)
     options = ["--port", "0", "--json", "--rig", "color-1=color-mixing"]
-    with forked.Process(command("serve", *options), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as service:
+    with forked.Process(command("serve", *options), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as service:
         try:
             assert service.stdout
             board = json.loads(service.stdout.readline())

@@ -299,7 +299,7 @@ def kept_service(tmp_path: Path) -> Iterator[httpx.Client]:
     """Its student, at a service of today on a copy of it."""
     shutil.copy(KEPT, tmp_path / "kept.db")
     words = command("serve", "--port", 0, "--json", "--rig", "color-1=color-mixing", "--database", "sqlite:///kept.db")
-    with forked.Process(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as service:
+    with forked.Process(words, cwd=tmp_path, stdout=subprocess.PIPE) as service:
         try:
             assert service.stdout is not None
             address = json.loads(service.stdout.readline())["address"]

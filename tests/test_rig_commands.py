@@ -60,7 +60,6 @@ def emulating(folder: Path, *arguments: object) -> Iterator[tuple[str, forked.Pr
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
-        text=True,
     )
     try:
         assert process.stdout is not None
@@ -270,9 +269,7 @@ def test_a_person_who_weighs_is_asked_again_can_take_a_break_and_repeats_nothing
     with emulating(tmp_path, "--tcp", 0, "--uncalibrated", "--speed", 4) as (port, _):
         assert port.startswith("socket://127.0.0.1:")
         arguments = ("rig", "calibrate", "pumps", "--port", port, "--times", "0.5,0.1", "--repeats", 2, "--masses", "m.csv")
-        first = forked.Process(
-            command(*arguments), cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        first = forked.Process(command(*arguments), cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             assert first.stdin is not None
             # Nonsense is asked again, and so is a scale that goes down.
@@ -505,7 +502,7 @@ def test_ctrl_c_in_the_middle_leaves_the_rig_at_rest(tmp_path: Path, arguments: 
     with served(lambda board: PtyServer(board, speed=2.0)) as server:  # never late for its host, however busy this machine is
         outputs = server.board.plant.outputs
         process = forked.Process(
-            command("rig", *arguments, "--port", server.address), cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command("rig", *arguments, "--port", server.address), cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE
         )
         try:
             assert process.stdin is not None

@@ -141,7 +141,6 @@ def serving(folder: Path, *words: str) -> Iterator[tuple[dict[str, Any], list[st
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
     said: list[str] = []
     try:

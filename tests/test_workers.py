@@ -86,7 +86,7 @@ class Lab:
         self._started += 1
         launcher.write_text(LAUNCHER.format(lease=lease))
         env = os.environ | {"PYTHONPATH": str(ROOT), "FRUGALTWIN_TOKEN": self.token}
-        process = forked.Process([sys.executable, launcher, *words], cwd=self.folder, env=env, stdout=subprocess.PIPE, text=True)
+        process = forked.Process([sys.executable, launcher, *words], cwd=self.folder, env=env, stdout=subprocess.PIPE)
         self._stack.callback(self._clear, process)
         return process
 
