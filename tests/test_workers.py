@@ -449,7 +449,7 @@ def test_the_hand_on_the_rigs_from_the_command_line(lab: Lab) -> None:
     def service(*words: str) -> subprocess.CompletedProcess[str]:
         done = lab.start("service", *words, "--server", lab.address)
         out, _ = done.communicate(timeout=60)
-        return subprocess.CompletedProcess(words, done.returncode, out)
+        return subprocess.CompletedProcess(words, done.wait(), out)
 
     assert service("stop", "slow-1").returncode == 0
     until(lambda: lab.did("stop"))
