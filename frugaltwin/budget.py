@@ -47,16 +47,22 @@ class Budget(Amounts):
 
     def exhausted(self, trials: Sequence[Trial], price: Amounts = Amounts()) -> str | None:
         """The reason why no further trial of this price is affordable, or None when one is."""
-        if len(trials) >= self.runs:
-            return f"budget: {len(trials)} of {self.runs:.0f} runs"
+        return self.exhausted_by(total(trials), [t for t in trials if t.source == "driver"][-IDLE:], price)
+
+    def exhausted_by(self, spent: Amounts, lately: Sequence[Trial], price: Amounts = Amounts()) -> str | None:
+        """The same, where somebody else has added up what the trials took.
+
+        Args:
+            lately: The last `IDLE` trials of the driver.
+        """
+        if spent.runs >= self.runs:
+            return f"budget: {spent.runs:.0f} of {self.runs:.0f} runs"
         limited = [kind for kind in Amounts.cost_kinds() if kind.name in self.limits]
-        spent = total(trials)
         for kind in limited:
             limit, used, more = (getattr(amounts, kind.name) for amounts in (self, spent, price))
             if used >= limit or used + more > limit:
                 reason = f"budget: {quantity(used, kind.unit)} of {quantity(limit, kind.unit)} used"
                 return f"{reason}, the next trial would take {quantity(more, kind.unit)}" if more else reason
-        lately = [t for t in trials if t.source == "driver"][-IDLE:]
         if self.runs == math.inf and len(lately) == IDLE and not any(getattr(total(lately), kind.name) for kind in limited):
             names = " or ".join(kind.name for kind in limited)
             return f"budget: {IDLE} trials used no {names}, so it would never end; limit the runs"

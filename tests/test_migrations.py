@@ -309,6 +309,20 @@ def kept_service(tmp_path: Path) -> Iterator[httpx.Client]:
             service.terminate()
 
 
+def test_a_kept_service_s_trials_get_their_scores(tmp_path: Path) -> None:
+    url = f"sqlite:///{shutil.copy(KEPT, tmp_path / 'kept.db')}"
+    upgrade(url)
+    with migrations.reading(url) as connection:
+        rows = connection.execute(text("select name, trial, loss from score join campaign on campaign = campaign.id")).all()
+        (unknown,) = connection.execute(text("select count(*) from campaign where id not in (select campaign from standing)")).one()
+    assert unknown == 0
+    found = {(name, trial): loss for name, trial, loss in rows}
+    stored_scores = {(name, t["trial"]): t["score"] for name, said in SAID["campaigns"].items() for t in said["trials"]}
+    assert {k: v for k, v in found.items() if v is not None} == pytest.approx(
+        {k: v for k, v in stored_scores.items() if v is not None}, rel=1e-9
+    )
+
+
 def test_a_kept_service_shows_what_was_stored_and_its_campaigns_go_on(kept_service: httpx.Client) -> None:
     def of(name: str, what: str = "") -> Any:
         answer = kept_service.get(f"/v1/campaigns/{SAID['campaigns'][name]['id']}{what}", params={"limit": 200} if what else {})

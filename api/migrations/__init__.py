@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from api.records import standings
 from api.records.database import engine_of
 from frugaltwin.errors import InvalidInput, StoreError
 
@@ -45,6 +46,7 @@ def upgrade(url: str) -> tuple[str | None, str]:
             config.attributes["connection"] = connection
             if before != newest():
                 command.upgrade(config, "head")
+                standings.fill(connection)
     except CommandError as error:
         raise StoreError(f"the database is at revision {before}, which a newer version made; install that version again") from error
     except DBAPIError as error:

@@ -11,13 +11,14 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from api.errors import Conflict, NotFound
-from api.records import campaign_log, campaigns, fair_queue, people, rigs, tokens
-from api.records.campaign_trials import earlier_of, experiment_of, trials_of
+from api.records import campaign_log, campaigns, fair_queue, people, rigs, standings, tokens
+from api.records.campaign_trials import earlier_of, lately
 from api.records.campaigns import CLIENT, ENDED, PAUSED, RUNNING, WAITING
 from api.records.fair_queue import Order
 from api.records.people import Caller
 from api.records.rigs import Rig, Rigs
 from api.records.rows import CampaignRow, EntryRow, RigRow
+from api.records.standings import experiment_of
 from frugaltwin.budget import Budget
 from frugaltwin.errors import CampaignError, InvalidInput, in_words
 from frugaltwin.experiment import Settings
@@ -189,7 +190,8 @@ def judge(
     rig, _ = known.get(connection, row.rig)
     checked = rig.experiment.check(settings)
     price = rig.estimate(checked)
-    if reason := Budget(**row.words["budget"]).exhausted(trials_of(connection, row), price):
+    spent = standings.look(connection, row)[0].spent
+    if reason := Budget(**row.words["budget"]).exhausted_by(spent, lately(connection, row), price):
         raise CampaignError(f"the campaign cannot pay for that ({reason}); extend it, or choose something cheaper")
     campaign_log.add(connection, now, row, Approval(checked, caller.person), trial - 1, caller.person)
     return submit_trial(connection, now, known, row, checked)

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from api.errors import Conflict, NotFound
-from api.records import event_log, fair_queue
+from api.records import event_log, fair_queue, standings
 from api.records.identifiers import new_id
 from api.records.people import Caller
 from api.records.rows import CampaignRow, ExperimentRow, RigRow, fetched, fetched_one
@@ -34,6 +34,8 @@ _by_id = select(campaign).where(campaign.c.id == bindparam("which"))
 _by_name = select(campaign).where(campaign.c.person == bindparam("whose"), campaign.c.name == bindparam("which"))
 _trials = select(experiment).where(experiment.c.campaign == bindparam("which")).order_by(experiment.c.trial)
 _last = select(func.max(experiment.c.trial)).where(experiment.c.campaign == bindparam("which"))
+_last_ended = _last.where(experiment.c.finished_at.is_not(None))
+_lately = _trials.where(experiment.c.finished_at.is_not(None), experiment.c.state != fair_queue.ABORTED)
 _open = select(experiment).where(experiment.c.campaign == bindparam("which"), experiment.c.state.in_(fair_queue.OPEN))
 _newest_first = _open.order_by(experiment.c.trial.desc())  # so that nobody closes up behind one that is aborted next
 _change = update(campaign).where(campaign.c.id == bindparam("which"))
@@ -101,6 +103,7 @@ def start(
         thinker_until=None, created_at=now, number=number,
     )  # fmt: skip
     connection.execute(insert(campaign), vars(row))
+    standings.begin(connection, row.id)
     _tell(connection, now, row)
     return row
 
@@ -153,6 +156,17 @@ def last_done(connection: Connection, identity: str) -> int:
     """The number of the last trial of a campaign before which none is open; 0 when there is none."""
     first_open = min((row.trial or 0 for row in open_experiments(connection, identity)), default=None)
     return n_trials(connection, identity) if first_open is None else first_open - 1
+
+
+def last_ended(connection: Connection, identity: str) -> int:
+    """The number of the last of a campaign's trials that has ended; 0 when none has."""
+    return int(connection.execute(_last_ended, {"which": identity}).scalar_one() or 0)
+
+
+def lately_ended(connection: Connection, identity: str, count: int) -> list[ExperimentRow]:
+    """The last of a campaign's experiments that have ended and were not aborted, newest first."""
+    question = _lately.order_by(None).order_by(experiment.c.trial.desc()).limit(count)
+    return fetched(ExperimentRow, connection.execute(question, {"which": identity}))
 
 
 def rows_of(connection: Connection, identity: str) -> list[ExperimentRow]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
-from api.records import campaign_actions, campaign_log, campaigns
-from api.records.campaign_trials import goal_for, log_of
+from api.records import campaign_actions, campaign_log, campaigns, standings
 from api.records.people import Caller
 from api.records.rows import CampaignRow, EntryRow
+from api.records.standings import goal_for
 from frugaltwin.campaign import sensible
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Measurement
@@ -40,13 +40,14 @@ def say(connection: Connection, now: float, caller: Caller, identity: str, kind:
     given = {name for name, value in words.items() if value is not None and name != "why"}
     if given != set(FIELDS[kind]):
         raise InvalidInput(f"{kind} takes {' and '.join(FIELDS[kind])}, besides why; add what is missing, leave the rest out")
-    log = log_of(connection, row)
+    log = _about(connection, row, [words[name] for name in ("better", "worse", "number") if words.get(name) is not None])
     entry = _entry(row, log, kind, words)
     log.check(entry)
     if isinstance(entry, Rejection):
         return campaign_actions.turn_down(connection, now, row, entry, caller.person)
     kept = campaign_log.add(connection, now, row, entry, campaigns.n_trials(connection, identity), caller.person)
     if isinstance(entry, Retraction | Amendment):
+        standings.correct(connection, row, entry)
         campaigns.choose_again(connection, now, row)
     return kept
 
@@ -60,6 +61,14 @@ def page(
         NotFound: The caller has no such campaign.
     """
     return campaign_log.page(connection, campaigns.find(connection, identity, caller).id, limit, cursor, kind)
+
+
+def _about(connection: Connection, row: CampaignRow, numbers: Sequence[int]) -> Log:
+    """The log as far as it says something about some trials, and which is the last: a campaign may have many."""
+    goal, last = goal_for(row), campaigns.last_ended(connection, row.id)
+    rows = standings.rows_of(connection, row.id, [*numbers, last]) if last else []
+    scores = standings.scores_for(connection, row, rows)
+    return Log([trial for x in rows if x.finished_at and (trial := standings.standing_trial(x, goal, scores[x.trial or 0]))])
 
 
 def _entry(row: CampaignRow, log: Log, kind: str, words: Mapping[str, Any]) -> Entry:

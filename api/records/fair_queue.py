@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, text, update
 
 from api.errors import Conflict, NotFound
-from api.records import event_log, ledger
+from api.records import event_log, ledger, standings
 from api.records.identifiers import new_id
 from api.records.prepared_statement import PreparedStatement
 from api.records.rows import ExperimentRow, LeasedRow, RigRow, fetched
@@ -255,6 +255,7 @@ def finish(
     rows = {row.id: row for row in fetched(ExperimentRow, connection.execute(question))}
     answers: list[ExperimentRow | NotFound | Conflict] = []
     ended: list[tuple[ExperimentRow, Values]] = []
+    changes: list[tuple[ExperimentRow, ExperimentRow]] = []
     bills: list[ledger.Bill] = []
     for end in ends:
         row = rows.get(end.id)
@@ -267,13 +268,16 @@ def finish(
                 ended.append((row, values))
                 if row.state != UNKNOWN:  # which was settled as if all of it had been spent
                     bills.append(_bill(row, end.cost + RUN))
-                row = rows[end.id] = _tell(connection, now, replace(row, **values), values["state"])
+                then = _tell(connection, now, replace(row, **values), values["state"])
+                changes.append((row, then))
+                row = rows[end.id] = then
             answers.append(row)
         except (NotFound, Conflict) as error:
             answers.append(error)
     if ended:
         _changed(*ended[0][1]).many(connection, [_bound(row, values) for row, values in ended])
     ledger.settle(connection, now, bills)
+    standings.note(connection, changes)
     return answers
 
 
@@ -332,7 +336,9 @@ def abort(connection: Connection, now: float, identity: str, why: str) -> Experi
         _back(connection, line)
         _close_up(connection, line | {"behind": row.number, "waits": QUEUED, "in_turn": 0})
     ledger.settle(connection, now, [_bill(row, _reserved(row) if has_begun else Amounts())])
-    return _tell(connection, now, replace(row, **values), ABORTED)
+    then = _tell(connection, now, replace(row, **values), ABORTED)
+    standings.note(connection, [(row, then)])
+    return then
 
 
 def expire(connection: Connection, now: float) -> None:
@@ -348,7 +354,9 @@ def expire(connection: Connection, now: float) -> None:
         else:
             values = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
         _change(connection, row, values)
-        _tell(connection, now, replace(row, **values), values["state"])
+        then = _tell(connection, now, replace(row, **values), values["state"])
+        if then.finished_at is not None:
+            standings.note(connection, [(row, then)])
 
 
 def stop(connection: Connection, now: float, name: str, person: str, why: str) -> None:

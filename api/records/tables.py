@@ -154,6 +154,21 @@ experiment = Table(
     ),
     Index("experiment_waits", "person", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
 )
+score = Table(  # of each trial that has ended, as it stands after corrections
+    "score",
+    tables,
+    Column("campaign", ForeignKey("campaign.id"), primary_key=True),
+    Column("trial", Integer, primary_key=True),
+    Column("loss", Float),  # the score with the sign that makes small ones good; nothing where it does not count
+    Column("body_json", Text, nullable=False),
+    Index("score_best", "campaign", "loss", "trial"),
+)
+standing = Table(  # of a campaign: sums over its scores
+    "standing",
+    tables,
+    Column("campaign", ForeignKey("campaign.id"), primary_key=True),
+    Column("body_json", Text, nullable=False),
+)
 entry = Table(  # a campaign's log beside its trials: only ever added to
     "entry",
     tables,

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from starlette.responses import Response
 
-from api.records.campaign_trials import goal_for, standing
+from api.records import standings
 from api.records.rows import CampaignRow, EntryRow, ExperimentRow
+from api.records.standings import Score, goal_for
 from frugaltwin.errors import MissingPart
 from frugaltwin.goals.trial_table import trial_columns, trial_rows
 from frugaltwin.tables import format_rows
@@ -36,12 +37,15 @@ ORIGIN = ("campaign", "strategy", "seed", "experiment", "state", "rig", "created
 """The columns that follow those of `trial_rows`; the last two hold JSON."""
 
 
-def table(form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], entries: Sequence[EntryRow], whole: str) -> str | bytes:
+def table(
+    form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], scores: Mapping[int, Score], entries: Sequence[EntryRow], whole: str
+) -> str | bytes:
     """The trials that have ended.
 
     Args:
         row: The campaign's.
         rows: Its experiments'.
+        scores: Theirs, by number.
         entries: Its log's.
         whole: The campaign as the API shows it, in JSON.
 
@@ -51,8 +55,7 @@ def table(form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], entries: 
     words, goal = row.words, goal_for(row)
     # A comparison of campaigns puts many of these tables together.
     origin = {"campaign": row.name, "strategy": (words["strategy"] or {}).get("name"), "seed": words["seed"]}
-    trials = standing(row, rows, entries)
-    ended = [(x, t) for x in rows if (t := trials.get(x.trial or 0))]
+    ended = [(x, t) for x in rows if x.finished_at and (t := standings.standing_trial(x, goal, scores[x.trial or 0]))]
     cells = trial_rows(goal, [t for _, t in ended])
     for cell, (x, t) in zip(cells, ended, strict=True):
         measured = t.performed.measurement

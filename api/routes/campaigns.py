@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api.records import campaign_actions, campaign_log, campaign_trials, campaigns
+from api.records import campaign_actions, campaign_log, campaign_trials, campaigns, standings
 from api.records.experiments import Look
 from api.records.rows import CampaignRow, EntryRow, ExperimentRow
+from api.records.standings import Score
 from api.routes import campaign_export
 from api.routes.dependencies import Key, Made, TheCaller, TheService, as_json, once, shown
 from api.routes.experiments import view
@@ -24,7 +25,6 @@ from api.workers import strategy_processes
 from api.workers.campaign_runner import description_of, question_for
 from frugaltwin.catalog import KINDS, names, summary
 from frugaltwin.client.resources import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation, TrialCorrection
-from frugaltwin.experiment import Trial
 from frugaltwin.goals.words import joined
 from frugaltwin.spec import BudgetSpec, Choice, StopSpec
 from frugaltwin.state import Relation
@@ -217,7 +217,7 @@ async def trials(
     def read(connection: Connection) -> TrialPage:
         row = campaigns.find(connection, identity, caller)
         rows, following = campaigns.rows_page(connection, identity, limit, cursor)
-        items = _trials(row, rows, campaign_log.entries_of(connection, identity))
+        items = _trials(rows, standings.scores_for(connection, row, rows))
         return TrialPage.model_construct(items=items, next=following)
 
     return shown(await service.database.read(read))
@@ -277,13 +277,15 @@ async def export(
             )
         return campaign_export.response(form, question.name, body)
 
-    def read(connection: Connection) -> tuple[CampaignRow, list[ExperimentRow], list[EntryRow], CampaignStatus]:
+    def read(
+        connection: Connection,
+    ) -> tuple[CampaignRow, list[ExperimentRow], dict[int, Score], list[EntryRow], CampaignStatus]:
         row = campaigns.find(connection, identity, caller)
         rows, entries = campaigns.rows_of(connection, identity), campaign_log.entries_of(connection, identity)
-        return row, rows, entries, _status(connection, row)
+        return row, rows, standings.scores_for(connection, row, rows), entries, _status(connection, row)
 
-    row, rows, entries, whole = await service.database.read(read)
-    body = await asyncio.to_thread(campaign_export.table, form, row, rows, entries, as_json(whole))
+    row, rows, scores, entries, whole = await service.database.read(read)
+    body = await asyncio.to_thread(campaign_export.table, form, row, rows, scores, entries, as_json(whole))
     return campaign_export.response(form, row.name, body)
 
 
@@ -302,27 +304,21 @@ def _fields(connection: Connection, row: CampaignRow) -> dict[str, Any]:
 
 def _status(connection: Connection, row: CampaignRow) -> CampaignStatus:
     found = campaign_trials.summary(connection, row)
-    entries = campaign_log.entries_of(connection, row.id)
-    best = _trials(row, [found.best], entries)[0] if found.best else None
-    front = None if found.front is None else _trials(row, found.front, entries)
+    good = _trials(found.good, found.scores)
+    best, front = (None, good) if found.has_front else (good[0] if good else None, None)
     about: dict[str, Any] = {"title": found.title, "unit": found.unit, "result": found.result}
     return CampaignStatus(**_fields(connection, row), **about, best=best, front=front, spent=vars(found.spent))
 
 
-def _trials(row: CampaignRow, rows: Sequence[ExperimentRow], entries: Sequence[EntryRow]) -> list[CampaignTrial]:
-    standing, goal = campaign_trials.standing(row, rows, entries), campaign_trials.goal_for(row)
-
+def _trials(rows: Sequence[ExperimentRow], scores: Mapping[int, Score]) -> list[CampaignTrial]:
     def shown(of: ExperimentRow) -> CampaignTrial:
         assert of.trial is not None
-        trial = standing.get(of.trial)
-        score, values = (goal.score_of_trial(trial), goal.values(trial)) if trial else (None, {})
-        return CampaignTrial(trial=of.trial, score=score, values=values, experiment=view(Look(of)), correction=_correction(trial))
+        known = scores.get(of.trial) if of.finished_at is not None else None
+        if known is None:
+            return CampaignTrial(trial=of.trial, experiment=view(Look(of)))
+        correction = None if known.correction is None else TrialCorrection(**known.correction)
+        return CampaignTrial(
+            trial=of.trial, score=known.score, values=dict(known.values), experiment=view(Look(of)), correction=correction
+        )  # fmt: skip
 
     return [shown(of) for of in rows]
-
-
-def _correction(trial: Trial | None) -> TrialCorrection | None:
-    if trial is None or trial.correction is None:
-        return None
-    outcomes = trial.measurement.outcomes if trial.measurement else None
-    return TrialCorrection(kind="retracted" if trial.is_retracted else "amended", why=trial.correction.why, outcomes=outcomes)

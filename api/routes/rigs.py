@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from api.records import rigs
-from api.records.campaign_trials import experiment_of
 from api.records.people import Caller
 from api.records.rows import RigRow
+from api.records.standings import experiment_of
 from api.routes.dependencies import TheCaller, TheService, shown
 from api.routes.problems import responses
 from api.service import Service

@@ -19,11 +19,12 @@ from sqlalchemy import Connection
 from api.news import News
 from api.records import campaign_log, campaigns
 from api.records.campaign_actions import submit_trial
-from api.records.campaign_trials import earlier_of, experiment_of, log_of
+from api.records.campaign_trials import earlier_of, log_of
 from api.records.campaigns import ENDED, PAUSED, WAITING
 from api.records.database import Database
 from api.records.rigs import Rig, Rigs
 from api.records.rows import CampaignRow
+from api.records.standings import experiment_of
 from api.workers import strategy_processes
 from api.workers.strategy_processes import Decision, Question, RigDescription, StrategyProcesses, Turns
 from frugaltwin.errors import FrugalTwinError, StoreError

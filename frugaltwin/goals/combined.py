@@ -9,7 +9,7 @@ from typing import Self
 from frugaltwin.color import Lab
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Trial
-from frugaltwin.goals.goal import Column, Goal, Objective, Requirement, Value, best_reading, shown
+from frugaltwin.goals.goal import Column, Goal, Objective, Requirement, Tally, Value, best_reading, shown
 
 SHOWN = 6
 """Number of trials of a front that the summary names one by one."""
@@ -86,16 +86,15 @@ class Combined(Goal):
         best = self.best(trials)
         return best[1] if best else None
 
-    def summary(self, trials: Sequence[Trial]) -> str:
+    def sentence(self, tally: Tally, good: Sequence[Trial]) -> str:
         bounds = " and ".join(bound.title for bound in self.bounds)
-        front = self.front(trials)
-        if not front:
-            return f"no experiment meets {bounds} yet" if any(t.measurement for t in trials) else super().summary(trials)
+        if not good:
+            return f"no experiment meets {bounds} yet" if tally.n_measured else super().sentence(tally, good)
         within = f", with {bounds}" if bounds else ""
         if self.has_score:
-            return f"{best_reading(self, trials)}{within}"
-        named = [self._described(trial) for trial in front[:SHOWN]] + ["…"] * (len(front) > SHOWN)
-        return f"front: {len(front)} of {len(trials)} experiments are not dominated{within}: {'; '.join(named)}"
+            return f"{best_reading(self, good)}{within}"
+        named = [self._described(trial) for trial in good[:SHOWN]] + ["…"] * (len(good) > SHOWN)
+        return f"front: {len(good)} of {tally.n_trials} experiments are not dominated{within}: {'; '.join(named)}"
 
     @property
     def _valued(self) -> list[Objective]:

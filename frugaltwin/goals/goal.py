@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -36,6 +36,16 @@ class Column:
     def title(self) -> str:
         """The name with the unit."""
         return f"{self.name}, {self.unit}" if self.unit not in ("", "1") else self.name
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of trials: with the good ones among them, all that a summary needs."""
+
+    n_trials: int = 0
+    n_measured: int = 0
+    seen: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By label of a map."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +173,12 @@ class Goal(ABC):
         counted = [t for t in trials if self.meets(t)]
         if not counted or not self.objectives:
             return []
-        losses = np.array([[o.loss_of_trial(t) for o in self.objectives] for t in counted])
-        return [t for t, own in zip(counted, losses, strict=True) if not ((losses <= own).all(axis=1) & (losses < own).any(axis=1)).any()]
+        is_undominated = undominated(np.array([self.losses(t) for t in counted]))
+        return [t for t, is_one in zip(counted, is_undominated, strict=True) if is_one]
+
+    def losses(self, trial: Trial) -> list[float]:
+        """The scores of a trial by objective, each with the sign that makes small ones good; infinite when it failed."""
+        return [o.loss_of_trial(trial) for o in self.objectives]
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -191,8 +205,18 @@ class Goal(ABC):
 
     def summary(self, trials: Sequence[Trial]) -> str:
         """The result of these trials in one sentence."""
-        n = sum(t.measurement is not None for t in trials)
-        return f"{n} of {len(trials)} experiments gave a reading" if n else "nothing was measured yet"
+        best = self.best(trials)
+        good = self.front(trials) if self.has_front else [best[0]] if best else []
+        return self.sentence(Tally(len(trials), sum(t.measurement is not None for t in trials), self.seen(trials)), good)
+
+    def sentence(self, tally: Tally, good: Sequence[Trial]) -> str:
+        """The result in one sentence, from what is known without going through all trials.
+
+        Args:
+            good: The front of a goal with several objectives, else the best trial, if there is one.
+        """
+        n = tally.n_measured
+        return f"{n} of {tally.n_trials} experiments gave a reading" if n else "nothing was measured yet"
 
     def result(self, trials: Sequence[Trial]) -> dict[str, Any]:
         """The result of these trials for scripts: ``best``, ``front`` and ``labels``, each None where the goal has none."""
@@ -295,8 +319,8 @@ class Objective(Goal):
         best = self.best(trials)
         return best[1] if best else None
 
-    def summary(self, trials: Sequence[Trial]) -> str:
-        return best_reading(self, trials) or super().summary(trials)
+    def sentence(self, tally: Tally, good: Sequence[Trial]) -> str:
+        return best_reading(self, good) or super().sentence(tally, good)
 
     def _scores(self, settings: Sequence[Settings], outcomes: Sequence[Outcomes], costs: Sequence[Amounts]) -> Array:
         """The scores [n] of n measurements."""
@@ -332,6 +356,20 @@ class Requirement:
         """Whether a trial meets it; one that failed does not."""
         score = self.objective.score_of_trial(trial)
         return score is not None and bool(self.excess(np.array(score)) <= 0)
+
+
+def undominated(losses: Array) -> Array:
+    """Whether [n] each row of losses [n, m] is on the Pareto front: no other row is as small everywhere and smaller in one place.
+
+    >>> undominated(np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0], [1.0, 2.0]])).tolist()
+    [True, True, False, True]
+    """
+    is_one, front, n = np.zeros(len(losses), dtype=bool), np.empty_like(losses), 0
+    for i in np.lexsort(losses.T[::-1]):  # so that whatever dominates a row comes before it
+        found = front[:n]
+        if not ((found <= losses[i]).all(axis=1) & (found < losses[i]).any(axis=1)).any():
+            is_one[i], front[n], n = True, losses[i], n + 1
+    return is_one
 
 
 def best_reading(goal: Goal, trials: Sequence[Trial]) -> str | None:

@@ -11,7 +11,7 @@ from typing import Self
 from frugaltwin.color import Lab
 from frugaltwin.errors import InvalidInput, UnknownName
 from frugaltwin.experiment import Experiment, Outcomes, Trial, quantity
-from frugaltwin.goals.goal import Column, Goal, Value
+from frugaltwin.goals.goal import Column, Goal, Tally, Value
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Map(Goal):
     def standing(self, trials: Sequence[Trial]) -> float | str | None:
         return f"{len(self.seen(trials))}/{len(self.labels)}"
 
-    def summary(self, trials: Sequence[Trial]) -> str:
-        if not (seen := self.seen(trials)):
-            return super().summary(trials)
-        return f"labels measured: {', '.join(f'{label} {n}' for label, n in seen.items())} (of {len(self.labels)})"
+    def sentence(self, tally: Tally, good: Sequence[Trial]) -> str:
+        if not tally.seen:
+            return super().sentence(tally, good)
+        return f"labels measured: {', '.join(f'{label} {n}' for label, n in tally.seen.items())} (of {len(self.labels)})"
