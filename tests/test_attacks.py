@@ -183,6 +183,36 @@ def test_only_so_many_campaigns_of_one_person_are_run_at_once(service: Running) 
         refused(me.post(f"/v1/campaigns/{first}/actions", json={"action": "resume"}), 409, "pause one")
 
 
+def test_the_budget_of_a_campaign_is_kept_for_a_program_that_does_not_keep_it(service: Running) -> None:
+    with service.client(service.person()[1]) as me:
+        made = me.post("/v1/campaigns", json=CAMPAIGN | {"name": "greedy", "mode": "client", "budget": {"runs": 10}})
+
+        def spend(_: int) -> int:
+            return me.post("/v1/experiments", json=ORDER | {"campaign": made.json()["id"]}).status_code
+
+        with ThreadPoolExecutor(5) as pool:
+            assert sorted(pool.map(spend, range(15))) == [202] * 10 + [409] * 5
+        perform(service)
+        order = ORDER | {"campaign": made.json()["id"]}
+        refused(me.post("/v1/experiments", json=order), 409, "10 of 10 runs used")
+        refused(me.post("/v1/experiments", json=order | {"dry_run": True}), 409, "extend the campaign")
+        place = made.headers["location"]
+        assert me.post(f"{place}/actions", json={"action": "extend", "budget": {"runs": 1}}).status_code == 200
+        assert [me.post("/v1/experiments", json=order).status_code for _ in range(2)] == [202, 409]
+        perform(service)
+
+
+def test_the_budget_of_a_campaign_counts_what_is_under_way_at_its_price_and_what_has_ended_at_its_cost(service: Running) -> None:
+    with service.client(service.person()[1]) as me:
+        price = me.post("/v1/experiments", json=ORDER | {"dry_run": True}).json()["estimate"]["seconds"]
+        budget = {"seconds": 2 * price + 1.5}
+        made = me.post("/v1/campaigns", json=CAMPAIGN | {"name": "seconds", "mode": "client", "budget": budget}).json()["id"]
+        order = ORDER | {"campaign": made}
+        for more in (2, 1):  # what was performed took 1 s each, in place of its price
+            assert [me.post("/v1/experiments", json=order).status_code for _ in range(more + 1)] == [202] * more + [409]
+            perform(service)
+
+
 def test_a_campaign_cannot_be_extended_beyond_all_numbers(service: Running) -> None:
     with service.client(service.person()[1]) as me:
         for name, most in (("runs", 1_000_000), ("money", 1e9)):

@@ -10,6 +10,7 @@ program leaves numbers out, for trials that were done elsewhere.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,11 +18,15 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from api.errors import Conflict, NotFound
-from api.records import event_log, fair_queue, standings
+from api.records import event_log, fair_queue, ledger, standings
 from api.records.identifiers import new_id
 from api.records.people import Caller
 from api.records.rows import CampaignRow, ExperimentRow, RigRow, fetched, fetched_one
 from api.records.tables import campaign, experiment
+from frugaltwin.amounts import Amounts
+from frugaltwin.budget import Budget
+from frugaltwin.errors import CampaignError
+from frugaltwin.experiment import quantity
 
 RUNNING, WAITING, PAUSED, ENDED = "running", "waiting", "paused", "ended"
 SERVER, CLIENT = "server", "client"
@@ -29,6 +34,8 @@ AT_ONCE = 100
 """Campaigns of one person that the server may run at once."""
 THINKING = 10.0
 """s that a process has to choose the next trial, before another one tries too: the first may have been killed."""
+SLACK = 1e-9
+"""Of a limit, for sums that are rounded."""
 
 _by_id = select(campaign).where(campaign.c.id == bindparam("which"))
 _by_name = select(campaign).where(campaign.c.person == bindparam("whose"), campaign.c.name == bindparam("which"))
@@ -36,6 +43,7 @@ _trials = select(experiment).where(experiment.c.campaign == bindparam("which")).
 _last = select(func.max(experiment.c.trial)).where(experiment.c.campaign == bindparam("which"))
 _last_ended = _last.where(experiment.c.finished_at.is_not(None))
 _lately = _trials.where(experiment.c.finished_at.is_not(None), experiment.c.state != fair_queue.ABORTED)
+_count = select(func.count()).where(experiment.c.campaign == bindparam("which"))
 _open = select(experiment).where(experiment.c.campaign == bindparam("which"), experiment.c.state.in_(fair_queue.OPEN))
 _newest_first = _open.order_by(experiment.c.trial.desc())  # so that nobody closes up behind one that is aborted next
 _change = update(campaign).where(campaign.c.id == bindparam("which"))
@@ -186,12 +194,13 @@ def open_experiments(connection: Connection, identity: str) -> list[ExperimentRo
     return fetched(ExperimentRow, connection.execute(_open, {"which": identity}))
 
 
-def admit(connection: Connection, caller: Caller, identity: str, rig: str, number: int | None) -> int:
+def admit(connection: Connection, caller: Caller, identity: str, rig: str, number: int | None, price: Amounts) -> int:
     """The number of a trial that the owner's own program submits; without one it follows the last.
 
     Raises:
         NotFound: There is no such campaign, or it is another's.
         Conflict: It takes no trials, not on this rig, or not with this number.
+        CampaignError: Its budget does not allow a trial of this price.
     """
     row = find(connection, identity)
     if row.person != caller.person:  # an instructor's too: the trial would be charged to the wrong person
@@ -205,7 +214,23 @@ def admit(connection: Connection, caller: Caller, identity: str, rig: str, numbe
     after = n_trials(connection, identity) + 1
     if number is not None and number < after:
         raise Conflict(f"the next trial of campaign {row.name!r} has a number from {after} on, not {number}; read its trials, then go on")
+    _check_budget(connection, row, price)
     return after if number is None else number
+
+
+def _check_budget(connection: Connection, row: CampaignRow, price: Amounts) -> None:
+    """Refuse a trial that would take more than a campaign may use, with all that it has under way."""
+    limits = Budget(**row.words["budget"]).limits
+    runs = Amounts(runs=connection.execute(_count, {"which": row.id}).scalar_one())
+    used = ledger.of_campaign(connection, row.id) if limits.keys() - {"runs"} else Amounts()
+    for kind in Amounts.kinds():
+        limit, more = limits.get(kind.name, math.inf), getattr(price + fair_queue.RUN, kind.name)
+        has = getattr(runs if kind.name == "runs" else used, kind.name)
+        if has + more > limit * (1 + SLACK):
+            words = (
+                f"{quantity(has, kind.unit)} of {quantity(limit, kind.unit)} {kind.name} used, it would take {quantity(more, kind.unit)}"
+            )
+            raise CampaignError(f"the budget of campaign {row.name!r} does not allow this trial ({words}); extend the campaign first")
 
 
 def candidates(connection: Connection, now: float, thinker: str) -> list[tuple[str, str]]:

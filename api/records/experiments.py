@@ -155,11 +155,11 @@ def _order(connection: Connection, known: Rigs, caller: Caller, request: Request
     settings = rig.experiment.check(request.settings)
     if request.campaign is None and request.trial is not None:
         raise InvalidInput(f"trial {request.trial} of which campaign? send the campaign's id with it, or leave the trial out")
+    cost = rig.estimate(settings)
     trial = None
     if request.campaign is not None:
-        trial = campaigns.admit(connection, caller, request.campaign, request.rig, request.trial)
+        trial = campaigns.admit(connection, caller, request.campaign, request.rig, request.trial, cost)
     if not caller.is_instructor and fair_queue.n_waiting(connection, caller.person) >= WAITING:
         words = f"{WAITING:,} experiments of yours wait; send more when some of them are done, or abort some"
         raise TooMany(words, retry_after=10.0)
-    cost = rig.estimate(settings)
     return Order(caller.person, request.rig, settings, cost, is_urgent=caller.is_instructor, campaign=request.campaign, trial=trial)

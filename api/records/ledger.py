@@ -16,6 +16,7 @@ from api.records import append_buffer
 from api.records.prepared_statement import PreparedStatement
 from api.records.rows import LedgerRow, fetched
 from api.records.tables import account as account_table
+from api.records.tables import experiment as experiment_table
 from api.records.tables import ledger
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import FrugalTwinError
@@ -164,6 +165,22 @@ def settle(connection: Connection, now: float, bills: Sequence[Bill]) -> None:
         _enter(connection, now, bill.person, bill.experiment, "refund", rest)
         rests.append(_moved(bill.person, rest))
     _move.many(connection, rests)
+
+
+def of_campaign(connection: Connection, identity: str) -> Amounts:
+    """The sum of what a campaign's experiments have reserved and were not given back: the cost of those that ended, at most."""
+    of_it = select(experiment_table.c.id).where(experiment_table.c.campaign == identity)
+    sign = case((ledger.c.kind == "reserve", 1.0), (ledger.c.kind == "refund", -1.0), else_=0.0)
+    sums = select(*(func.coalesce(func.sum(sign * ledger.c[k]), 0.0).label(k) for k in KINDS)).where(ledger.c.experiment.in_(of_it))
+    found = Amounts(**connection.execute(sums).mappings().one())
+    added = [row for row in append_buffer.of(connection).rows(_write) if row["kind"] in ("reserve", "refund")]
+    ids = {row["experiment"] for row in added}
+    own = set(connection.execute(of_it.where(experiment_table.c.id.in_(ids))).scalars()) if ids else set()
+    for row in added:
+        if row["experiment"] in own:
+            amount = Amounts(**{k: row[k] for k in KINDS})
+            found = found + amount if row["kind"] == "reserve" else found - amount
+    return found
 
 
 def _enter(connection: Connection, now: float, person: str, experiment: str | None, kind: str, amount: Amounts) -> None:
