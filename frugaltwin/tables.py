@@ -1,8 +1,8 @@
 """Settings and outcomes as arrays and as tables: columns by name, rows in order."""
 
 import csv
-import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,8 +105,31 @@ def pairs(name: str, text: str) -> dict[str, Any]:
     return {key.strip(): value(cell) for key, _, cell in pairs}
 
 
+# The beginning of a cell, or of what another separator makes one, that a spreadsheet takes for a formula; full-width signs are signs too.
+_FORMULA = r"(?=[\s']*[=+\-@＝＋－＠])"
+_UNSAFE, _SAFE = re.compile(rf"(^|[;\t\r\n]){_FORMULA}"), re.compile(rf"(^|[;\t\r\n])'{_FORMULA}")
+
+
+def safe_cell(value: object) -> object:
+    """A cell that a spreadsheet shows as it is: an apostrophe stands before a text that it would take for a formula.
+
+    >>> safe_cell("=1+1"), safe_cell("red"), safe_cell(-1.5)
+    ("'=1+1", 'red', -1.5)
+    """
+    return _UNSAFE.sub(r"\1'", value) if isinstance(value, str) else value
+
+
+def plain_cell(text: str) -> str:
+    """The inverse of `safe_cell`, for a text.
+
+    >>> plain_cell("'=1+1"), plain_cell("it's")
+    ('=1+1', "it's")
+    """
+    return _SAFE.sub(r"\1", text)
+
+
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header line, cells as text.
+    """The rows of a CSV file with a header line, cells as text; those that `format_rows` made safe for a spreadsheet as they were.
 
     Raises:
         InvalidInput: There is no such file, or it is no table.
@@ -114,8 +137,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
-            names = list(reader.fieldnames or [])
-            rows = list(reader)
+            reader.fieldnames = names = [plain_cell(name) for name in reader.fieldnames or []]
+            rows = [{name: plain_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in reader]
     except OSError as error:
         raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
@@ -155,13 +178,22 @@ def read_settings(path: Path, experiment: Experiment) -> list[dict[str, float | 
     return checked
 
 
+class _Lines(list[str]):
+    """Lines as a file to write to; "\\r" in a cell is quoted only where it ends lines."""
+
+    END = "\r\n"
+
+    def write(self, line: str) -> None:
+        self.append(line.removesuffix(self.END))
+
+
 def format_rows(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV with these columns; missing values are empty cells."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    """Rows as CSV with these columns, safe in a spreadsheet; missing values are empty cells."""
+    lines = _Lines()
+    writer = csv.writer(lines, lineterminator=_Lines.END)
+    writer.writerow([safe_cell(name) for name in names])
+    writer.writerows([safe_cell(row.get(name, "")) for name in names] for row in rows)
+    return "\n".join([*lines, ""])
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
