@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from api.request_limits import WITH_BODY, RequestLimits
+from api.request_limits import WITH_BODY, HeadAsGet, RequestLimits
 from api.routes import problems
+from api.routes.dependencies import check_query
 from api.routes.health import Counted
 from api.routes.problems import Problem
 from api.service import opened
@@ -75,13 +76,15 @@ def create_app(settings: Settings) -> FastAPI:
         title="Frugal Twin", version="1", summary="Experiments on twins and rigs, in turn", description=ABOUT, lifespan=lifespan,
         openapi_tags=[{"name": name, "description": about} for name, about in TAGS.items()], servers=[{"url": "/", "description": "here"}],
         license_info={"name": "MIT"}, docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
-        redirect_slashes=False, generate_unique_id_function=lambda route: "_".join(map(str, [*route.tags, route.name])),
+        redirect_slashes=False, dependencies=[Depends(check_query)],
+        generate_unique_id_function=lambda route: "_".join(map(str, [*route.tags, route.name])),
     )  # fmt: skip
     problems.install(app)
     for name in RESOURCES:
         app.include_router(import_module(f"api.routes.{name}").router)
     app.add_middleware(RequestLimits)
     app.add_middleware(Counted)
+    app.add_middleware(HeadAsGet)
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -105,7 +108,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _complete(method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Say in the document what FastAPI does not know: which errors are always possible, what an answer is, and its headers."""
-    always = {*((401, 403, 429, 503) if "security" in operation else ()), *((408, 413, 415, 422) if method in WITH_BODY else ())}
+    always = {422, *((401, 403, 429, 503) if "security" in operation else ()), *((408, 413, 415) if method in WITH_BODY else ())}
     operation["responses"] = {str(s): r for s, r in problems.exactly(*always).items()} | operation["responses"]
     operation["summary"] = operation["description"].partition("\n")[0].rstrip(".")  # FastAPI's is the function's name
     for status, response in operation["responses"].items():

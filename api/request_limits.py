@@ -1,12 +1,19 @@
-"""Limits on a single request: its size, its depth, and the time it may take to arrive. Limits on many requests are in `rate_limit`."""
+"""Limits on a single request: its size, its depth, and the time it may take to arrive. Limits on many requests are in `rate_limit`.
+
+And a HEAD request, which is a GET request whose answer has no body.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.routes import problems
+from api.routes.problems import Mistake
 
 BODY = 100_000
 """Bytes of a body at most."""
@@ -30,6 +37,68 @@ async def _body(receive: Receive, most: int) -> bytearray | None:
     return body
 
 
+def _problem(body: bytearray, kind: bytes, most: int) -> ASGIApp | None:
+    """The answer to a body that is not even read, if it is such a one."""
+    if len(body) > most:
+        return problems.document(413, "too-large", "Too large", f"a request has at most {most:,} bytes; send less at once")
+    if body and kind != b"application/json":
+        detail = f"a body of {kind.decode('latin-1') or 'no type'} came; send JSON with the header Content-Type: application/json"
+        return problems.document(415, "unsupported-media-type", "Not JSON", detail)
+    if max(body.count(b"["), body.count(b"{")) > 1000:
+        return problems.document(422, "too-deep", "Too deep", "the JSON has more than 1,000 lists or objects; send less at once")
+    if (name := _twice(body)) is not None:
+        mistake = Mistake(pointer="#", detail=f"{name[:80]!r} stands twice in one object")
+        detail = f"{mistake.detail}; leave one out, then send it again"
+        return problems.document(422, "invalid-input", "This cannot be understood", detail, errors=[mistake])
+    return None
+
+
+class _NamedTwice(Exception):
+    """A name that an object of JSON has twice."""
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise _NamedTwice(next(name for name in names if names.count(name) > 1))
+
+
+def _twice(body: bytes | bytearray) -> str | None:
+    """The name that an object of a body has twice: whoever reads the first takes another value than who reads the last."""
+    try:
+        json.loads(body, object_pairs_hook=_once)
+    except _NamedTwice as found:
+        return str(found)
+    except (ValueError, RecursionError):  # it is refused as no JSON
+        return None
+    return None
+
+
+class HeadAsGet:
+    """The middleware that answers HEAD as GET, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        has_answered = asyncio.Event()
+
+        async def heard() -> Message:
+            await has_answered.wait()  # an endless stream ends here
+            return {"type": "http.disconnect"}
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body"})
+                has_answered.set()
+
+        await self._app({**scope, "method": "GET"}, heard, answer)
+
+
 class RequestLimits:
     """The middleware that refuses a body that is too large, too deep, too slow or not JSON, before it is parsed."""
 
@@ -50,18 +119,9 @@ class RequestLimits:
             return
         if body is None:
             return
-        if len(body) > most:
-            detail = f"a request has at most {most:,} bytes; send less at once"
-            await problems.document(413, "too-large", "Too large", detail)(scope, receive, send)
-            return
         kind = dict(scope["headers"]).get(b"content-type", b"").split(b";")[0].strip().lower()
-        if body and kind != b"application/json":
-            detail = f"a body of {kind.decode('latin-1') or 'no type'} came; send JSON with the header Content-Type: application/json"
-            await problems.document(415, "unsupported-media-type", "Not JSON", detail)(scope, receive, send)
-            return
-        if max(body.count(b"["), body.count(b"{")) > 1000:
-            detail = "the JSON has more than 1,000 lists or objects; send less at once"
-            await problems.document(422, "too-deep", "Too deep", detail)(scope, receive, send)
+        if problem := _problem(body, kind, most):
+            await problem(scope, receive, send)
             return
         sent = False
 

@@ -22,6 +22,14 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
 
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number, not true or a text; JSON has no type for it, so 10.0 is one."""
+
+
 class Choice(_Strict):
     """A driver or a strategy of the catalog, with its options."""
 
@@ -44,11 +52,15 @@ def with_amounts(kinds: Sequence[Kind], of: object, default: Any, **limits: Any)
 class BudgetSpec(_Strict):
     """Budget of a campaign in all; a kind that is not named has no limit."""
 
-    runs: int | None = Field(None, ge=1, le=1_000_000, description="Trials, failed ones included.")
+    model_config = ConfigDict(strict=True)
+
+    runs: Whole | None = Field(None, ge=1, le=1_000_000, description="Trials, failed ones included.")
 
 
 class StopSpec(_Strict):
     """Rule that ends a campaign before its budget is used."""
+
+    model_config = ConfigDict(strict=True)
 
     score: float = Field(description="The campaign ends as soon as a reading is this good or better.")
 

@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import func, select
 
-from api.app import create_app
+from api.app import RESOURCES, create_app
 from api.records import people, rigs, tokens
 from api.records.tables import experiment
 from api.service import Service
@@ -91,6 +92,9 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
     "text for a number": (body(GOOD | {"red": "much"}), 422, "red"),
     "a number in words": (body(GOOD | {"red": "nan"}), 422, "red"),
     "true for a number": (body(GOOD | {"red": True}), 422, "red"),
+    "true where one would fit": (body({"red": True, "yellow": 0, "blue": 0, "water": 3.0}), 422, "#/settings/red: it takes a number"),
+    "a setting twice": (body().replace(b'"red": 0.1', b'"red": 0.1, "red": 0.1'), 422, "'red' stands twice in one object; leave one out"),
+    "a field twice": (body().replace(b'{"rig"', b'{"rig": "color-1", "rig"'), 422, "'rig' stands twice"),
     "null for a number": (body(GOOD | {"red": None}), 422, "settings/red: it takes a number or a text"),
     "a list for a number": (body(GOOD | {"red": [0.1]}), 422, "settings/red"),
     "one too few": (body({"red": 0.1}), 422, "yellow"),
@@ -180,6 +184,10 @@ REQUESTS: dict[str, tuple[str, str, int, str]] = {
     "too many at once": ("GET", f"{URL}?limit=1000000", 422, "limit"),
     "none at once": ("GET", f"{URL}?limit=0", 422, "limit"),
     "an unknown state": ("GET", f"{URL}?state=finished", 422, "state"),
+    "a word with a typo in a query": ("GET", f"{URL}?limt=5", 422, "no such word in the query; did you mean 'limit'?"),
+    "a word that stands in no query": ("GET", "/v1/me?verbose=1", 422, "it takes none"),
+    "a word twice in a query": ("GET", f"{URL}?limit=5&limit=6", 422, "query.limit: it stands there twice"),
+    "a word in the query of a change": ("POST", f"{URL}/x_nobody/abort?wait=1", 422, "no such word in the query"),
     "a null byte in a query": ("GET", f"{URL}?campaign=%00", 200, ""),
     "an unknown experiment": ("GET", f"{URL}/x_nobody", 404, "no experiment"),
     "a null byte for an id": ("GET", f"{URL}/x%00", 404, "no experiment"),
@@ -210,8 +218,8 @@ def test_bad_requests_are_refused(database_url: str) -> None:
                         assert answer.json() == {"items": [], "next": None}
                     else:
                         refused(answer, status, words)
-                    head = await client.head(url)
-                    assert head.status_code in (status, 404, 405), head.status_code
+                    if method == "GET":
+                        assert (await client.head(url)).status_code == status
 
     failures: list[str] = []
     asyncio.run(ask())
@@ -286,6 +294,60 @@ def test_a_finished_campaign_takes_no_more_trials(database_url: str) -> None:
             place = made.headers["location"]
             assert (await client.post(f"{place}/actions", json={"action": "stop"})).status_code == 200
             refused(await client.post(URL, content=body(campaign=place.rpartition("/")[2]), headers=JSON), 409, "ended")
+
+    asyncio.run(ask())
+
+
+TRUE_FOR_A_NUMBER: dict[str, dict[str, Any]] = {
+    "/v1/experiments": {"rig": "color-1", "settings": GOOD, "campaign": "c_1", "trial": True},
+    "/v1/campaigns": {"name": "c", "rig": "color-1", "budget": {"runs": True}},
+    "/v1/campaigns#": {"name": "c", "rig": "color-1", "budget": {"seconds": True}},
+    "/v1/campaigns##": {"name": "c", "rig": "color-1", "seed": True},
+    "/v1/campaigns###": {"name": "c", "rig": "color-1", "stop": {"score": True}},
+    "/v1/tokens": {"scopes": ["read"], "expires_in": True},
+    "/v1/codes": {"uses": True},
+    "/v1/codes#": {"uses": 1, "budget": {"runs": True}},
+    "/v1/people": {"name": "Ada", "budget": {"money": True}},
+    "/v1/people/u_1/grants": {"runs": True},
+    "/v1/campaigns/c_1/entries": {"kind": "retraction", "number": True, "why": ""},
+}
+
+
+def test_true_is_no_number_and_a_number_in_quotes_is_none_either(database_url: str) -> None:
+    async def ask() -> None:
+        async with running(database_url) as (client, _, _):
+            for url, words in TRUE_FOR_A_NUMBER.items():
+                for value in ("true", '"1"'):
+                    content = json.dumps(words).replace("true", value).encode()
+                    refused(await client.post(url.rstrip("#"), content=content, headers=JSON), 422, "number")
+
+    asyncio.run(ask())
+
+
+def test_no_body_is_converted() -> None:
+    routes: list[Any] = [route for name in RESOURCES for route in import_module(f"api.routes.{name}").router.routes]
+    fields = {route.path: route.body_field for route in routes if route.body_field is not None}
+    assert len(fields) > 10
+    for path, field in fields.items():
+        kind: Any = field.field_info.annotation
+        assert kind.model_config.get("strict"), path
+        assert kind.model_config.get("extra") == "forbid", path
+
+
+def test_head_is_get_without_a_body(database_url: str) -> None:
+    async def ask() -> None:
+        async with running(database_url) as (client, _, _):
+            document = (await client.get("/openapi.json")).json()
+            paths = {path for path, methods in document["paths"].items() if "get" in methods and "{" not in path}
+            assert len(paths) > 10
+            for path in sorted(paths):
+                get, head = await client.get(path), await client.head(path)
+                assert (head.status_code, head.content) == (get.status_code, b""), path
+                assert head.headers["content-type"] == get.headers["content-type"], path
+            stream = await client.head("/v1/events", headers={"Accept": "text/event-stream"})  # which would not end
+            assert (stream.status_code, stream.headers["content-type"].partition(";")[0]) == (200, "text/event-stream")
+            refused(await client.get("/v1/join"), 405, "does not take GET")
+            assert (await client.head("/v1/join")).status_code == 405
 
     asyncio.run(ask())
 

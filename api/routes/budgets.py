@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
+from api.routes.body import Body
 from frugaltwin.amounts import Amounts
 from frugaltwin.spec import with_amounts
 
@@ -12,7 +11,5 @@ MOST = 1e9
 
 
 @with_amounts(Amounts.kinds(), float | None, None, ge=0, le=MOST)
-class Limits(BaseModel):
+class Limits(Body):
     """A budget for each person. A kind that is left out, or null, has no limit."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)

@@ -16,6 +16,7 @@ from api.records.experiments import Look
 from api.records.rows import CampaignRow, EntryRow, ExperimentRow
 from api.records.standings import Score
 from api.routes import campaign_export
+from api.routes.body import Body
 from api.routes.dependencies import Key, Made, TheCaller, TheService, as_json, once, shown
 from api.routes.experiments import view
 from api.routes.pagination import Limit
@@ -26,7 +27,7 @@ from api.workers.campaign_runner import description_of, question_for
 from frugaltwin.catalog import KINDS, names, summary
 from frugaltwin.client.resources import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation, TrialCorrection
 from frugaltwin.goals.words import joined
-from frugaltwin.spec import BudgetSpec, Choice, StopSpec
+from frugaltwin.spec import BudgetSpec, Choice, StopSpec, Whole
 from frugaltwin.state import Relation
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -52,12 +53,10 @@ class Strategy(Choice):
 CampaignName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
-class NewCampaign(BaseModel):
+class NewCampaign(Body):
     """A campaign to start. One of the same name goes on, as long as nothing contradicts it."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        allow_inf_nan=False,
         json_schema_extra={"examples": [{"name": "reef", "rig": "color-1", "goal": "match-color:coral", "budget": {"runs": 12}}]},
     )
 
@@ -74,7 +73,7 @@ class NewCampaign(BaseModel):
         [], max_length=10, description="bounds that a good trial keeps, such as `t_415 <= 0.6`"
     )
     strategy: Strategy | None = Field(None, description="the goal's own without it")
-    seed: int | None = Field(None, ge=0, lt=2**32, description="of everything random; 0 without it")
+    seed: Whole | None = Field(None, ge=0, lt=2**32, description="of everything random; 0 without it")
     budget: BudgetSpec | None = Field(None, description="how much it may use in all; 10 runs without it")
     stop: StopSpec | None = Field(None, description="when it ends before its budget does")
     approve: bool | None = Field(None, description="whether every suggestion waits for a person; it does not without this")
@@ -85,7 +84,7 @@ class NewCampaign(BaseModel):
         "(the same outcomes with other materials), or a twin. What they have measured by now counts, as it stands after corrections",
     )
     mode: Mode = Field(
-        "server", description="who chooses what to try: the server, or a program of yours, which then keeps to budget and stop rule itself"
+        "server", description="who chooses what to try: the server, or a program of yours, which then keeps to the stop rule itself"
     )
 
     @property
@@ -108,12 +107,10 @@ class TrialPage(BaseModel):
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
-class Action(BaseModel):
+class Action(Body):
     """An action on a campaign."""
 
-    model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"action": "extend", "budget": {"runs": 5}}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"action": "extend", "budget": {"runs": 5}}]})
 
     action: Literal["pause", "resume", "stop", "extend"] = Field(
         description="pause: what is under way is finished, and no more is tried. resume: it goes on. stop: what is under way is aborted, "
@@ -122,12 +119,12 @@ class Action(BaseModel):
     budget: BudgetSpec | None = Field(None, description="how much more it may use, for extend")
 
 
-class Judgment(BaseModel):
+class Judgment(Body):
     """A person's judgment of a suggestion."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"trial": 1, "decision": "approve"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"trial": 1, "decision": "approve"}]})
 
-    trial: int = Field(ge=1, le=1_000_000, description="of the proposal; said twice, it is not taken for the next one")
+    trial: Whole = Field(ge=1, le=1_000_000, description="of the proposal; said twice, it is not taken for the next one")
     decision: Literal["approve", "reject", "edit"] = Field(
         description="approve: it is performed. edit: what you send as `settings` is. reject: something else is suggested"
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Connection
@@ -22,6 +25,30 @@ from api.service import Service
 _bearer = HTTPBearer(
     auto_error=False, description="the token that you were shown once, the word ft_… alone; it is sent as `Authorization: Bearer ft_…`"
 )
+
+
+async def check_query(request: Request) -> None:
+    """Refuse a word in the query string that the route does not know, or that stands there twice: it would be passed over in silence.
+
+    Raises:
+        RequestValidationError: There is one.
+    """
+    given = [name for name, _ in request.query_params.multi_items()]
+    if not given:
+        return
+    known = _query_words(request.scope["route"].dependant)
+    for name in given:
+        if name in known and given.count(name) == 1:
+            continue
+        near = get_close_matches(name, known, n=1)
+        which = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}" if known else "it takes none"
+        words = "it stands there twice; leave one out" if name in known else f"there is no such word in the query; {which}"
+        raise RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": words, "input": name}])
+
+
+def _query_words(dependant: Dependant) -> list[str]:
+    below = [name for one in dependant.dependencies for name in _query_words(one)]
+    return [field.alias for field in dependant.query_params] + below
 
 
 async def service_of(request: Request) -> Service:

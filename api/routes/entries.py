@@ -11,24 +11,24 @@ from starlette.responses import Response
 
 from api.records import entries
 from api.records.rows import EntryRow
+from api.routes.body import Body
 from api.routes.campaigns import Addressed, Identity, Values, Why
 from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
 from api.routes.pagination import Limit
 from api.routes.problems import responses
 from frugaltwin.client.resources import LogEntry
+from frugaltwin.spec import Whole
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 
 Kind = Literal["preference", "rejection", "proposal", "approval", "retraction", "amendment"]
-Number = Annotated[int, Field(ge=1, le=1_000_000)]
+Number = Annotated[Whole, Field(ge=1, le=1_000_000)]
 
 
-class NewEntry(BaseModel):
+class NewEntry(Body):
     """Something that a person says about a campaign. It is kept for ever; nothing that was measured is changed."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        allow_inf_nan=False,
         json_schema_extra={"examples": [{"kind": "retraction", "number": 7, "why": "a bubble in the cuvette"}]},
     )
 

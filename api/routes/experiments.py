@@ -16,12 +16,14 @@ from api.errors import TooMany
 from api.records import experiments, fair_queue
 from api.records.experiments import Look, Request
 from api.records.people import Caller
+from api.routes.body import Body
 from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
 from api.routes.pagination import Limit
 from api.routes.problems import responses
 from api.service import Service
 from frugaltwin.amounts import Amounts
 from frugaltwin.client.resources import Quote, Submission
+from frugaltwin.spec import Whole
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 
@@ -34,12 +36,10 @@ Wait = Annotated[
 ExperimentState = Literal["queued", "leased", "running", "succeeded", "failed", "aborted", "unknown"]
 
 
-class NewExperiment(BaseModel):
+class NewExperiment(Body):
     """Settings to perform on a rig."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        allow_inf_nan=False,
         json_schema_extra={"examples": [{"rig": "color-1", "settings": {"red": 0.2, "yellow": 0.3, "blue": 0.1, "water": 3.4}}]},
     )
 
@@ -48,7 +48,7 @@ class NewExperiment(BaseModel):
         max_length=100, description="one value per parameter of the rig, in that parameter's unit"
     )
     campaign: str | None = Field(None, max_length=40, description="the id of a campaign of yours in the mode client that it is a trial of")
-    trial: int | None = Field(
+    trial: Whole | None = Field(
         None, ge=1, le=1_000_000, description="its number in that campaign, above that of the last; without it the next"
     )
     dry_run: bool = Field(False, description="say what it would cost and whether it is allowed; spend nothing, move nothing")

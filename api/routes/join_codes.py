@@ -13,41 +13,41 @@ from api.errors import Unauthorized
 from api.records import join_codes
 from api.records.rows import CodeRow
 from api.records.tokens import YEAR
+from api.routes.body import Body
 from api.routes.budgets import Limits
 from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
 from api.routes.pagination import Cursor, Limit
 from api.routes.plain_text import Name, Note
 from api.routes.problems import responses
 from frugaltwin.client.resources import Code, Joined, ListedCode
+from frugaltwin.spec import Whole
 
 router = APIRouter(prefix="/v1", tags=["people"])
 
 CodeId = Annotated[str, Path(description="the code's id, not its words")]
 
 
-class Join(BaseModel):
+class Join(Body):
     """A newcomer with a code."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "abcd-efgh-jkmn", "name": "Ada"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"code": "abcd-efgh-jkmn", "name": "Ada"}]})
 
     code: str = Field(min_length=1, max_length=80, description="the code of your class")
     name: Name
 
 
-class NewCode(BaseModel):
+class NewCode(Body):
     """A code that a class joins with."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        allow_inf_nan=False,
         json_schema_extra={"examples": [{"note": "Monday's class", "uses": 30, "budget": {"runs": 200}}]},
     )
 
     note: Note = ""
-    uses: int = Field(ge=1, le=10_000, description="people who may join with it")
-    scopes: Annotated[list[Literal["read", "run:sim", "run:rig"]], Field(min_length=1, max_length=3, description="what newcomers may")] = [
-        "read", "run:sim", "run:rig",
-    ]  # fmt: skip
+    uses: Whole = Field(ge=1, le=10_000, description="people who may join with it")
+    scopes: list[Literal["read", "run:sim", "run:rig"]] = Field(
+        ["read", "run:sim", "run:rig"], min_length=1, max_length=3, description="what newcomers may"
+    )
     budget: Limits = Limits()
     expires_in: float | None = Field(None, ge=1, le=YEAR, description="s; by default it does not expire")
 

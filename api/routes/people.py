@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from api.records import join_codes, ledger, people, removal
 from api.records.rows import LedgerRow, PersonRow
+from api.routes.body import Body
 from api.routes.budgets import MOST, Limits
 from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
 from api.routes.me import EntryPage, lines
@@ -28,10 +29,10 @@ Role = Literal["student", "instructor", "observer"]
 PersonId = Annotated[str, Path(description="the person's id")]
 
 
-class NewPerson(BaseModel):
+class NewPerson(Body):
     """Somebody who comes in without a code."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Grace", "role": "observer"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Grace", "role": "observer"}]})
 
     name: Name
     role: Role = Field("student", description="an observer only reads, and may read /metrics")
@@ -46,16 +47,16 @@ class PersonPage(BaseModel):
 
 
 @with_amounts(Amounts.kinds(), float, 0.0, ge=-MOST, le=MOST)
-class Grant(BaseModel):
+class Grant(Body):
     """An addition to a budget; a negative amount is taken from it, as far as it is left."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"runs": 50, "volume": -100.0}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"runs": 50, "volume": -100.0}]})
 
 
 class Left(Limits):
     """The rest of a budget from now on. A kind that is left out stays as it is; null is no limit."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"runs": 50, "volume": None}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"runs": 50, "volume": None}]})
 
 
 class _GrantTo(BaseModel):

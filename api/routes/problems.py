@@ -142,7 +142,10 @@ def _faults(error: FrugalTwinError) -> list[list[str]]:
 
 
 _BRANCHES = {"bool", "int", "float", "str", "constrained-str"}  # of a union, which pydantic names as if they were fields
-_WORDS = {"missing": "it is missing", "list_type": "it takes a list, […]"}
+_WORDS = {
+    "missing": "it is missing", "list_type": "it takes a list, […]",
+    "int_type": "it takes a whole number", "float_type": "it takes a number",
+}  # fmt: skip
 """In place of pydantic's own words, which are about Python."""
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from api.records import tokens
 from api.records.rows import TokenRow
 from api.records.tokens import YEAR
+from api.routes.body import Body
 from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
 from api.routes.pagination import Cursor, Limit
 from api.routes.plain_text import Note
@@ -27,12 +28,10 @@ Scopes = Annotated[list[Scope], Field(min_length=1, max_length=5, json_schema_ex
 RigName = Annotated[str, Field(min_length=1, max_length=40)]
 
 
-class NewToken(BaseModel):
+class NewToken(Body):
     """A token for one purpose: it may at most what the token that makes it may, and not for longer."""
 
-    model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"note": "notebook", "scopes": ["read"]}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "notebook", "scopes": ["read"]}]})
 
     note: Note = ""
     scopes: Scopes = Field(description="read, run:sim (twins), run:rig (real rigs), work (to drive rigs), admin (everything)")

@@ -7,11 +7,12 @@ import contextlib
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.records import event_log, leases, rigs
 from api.records.leases import Job, Report
 from api.records.rigs import Offer
+from api.routes.body import Body
 from api.routes.dependencies import TheCaller, TheService
 from api.routes.experiments import seconds_to_wait
 from api.routes.problems import responses
@@ -20,7 +21,7 @@ from frugaltwin.client.resources.experiment_schema import EXPERIMENT
 from frugaltwin.client.resources.price_schema import PRICE
 from frugaltwin.errors import InvalidInput
 from frugaltwin.prices import price_from_json
-from frugaltwin.spec import with_amounts
+from frugaltwin.spec import Whole, with_amounts
 from frugaltwin.store import experiment_from_json
 
 router = APIRouter(prefix="/v1/work", tags=["work"])
@@ -37,13 +38,7 @@ LONGEST_WAIT = 20.0
 """s that a worker's request waits for news."""
 
 
-class Strict(BaseModel):
-    """A body without unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class RigHere(Strict):
+class RigHere(Body):
     """A rig that a worker brings."""
 
     driver: str = Field(max_length=40, description="its name in the catalog")
@@ -55,7 +50,7 @@ class RigHere(Strict):
     dead: Word | None = Field(None, description="the worker that drove it and is known to have ended: what it held is taken back now")
 
 
-class WorkerName(Strict):
+class WorkerName(Body):
     """A worker."""
 
     worker: Worker
@@ -67,19 +62,19 @@ class Driven(BaseModel):
     worker: str | None = Field(description="the last that was heard; nothing when it left, or there is no such rig yet")
 
 
-class Heard(Strict):
+class Heard(Body):
     """The last event that a worker knows."""
 
-    after: int | None = Field(None, ge=0, le=2**53, description="as the last answer said; nothing to begin with")
+    after: Whole | None = Field(None, ge=0, le=2**53, description="as the last answer said; nothing to begin with")
 
 
 class Ask(WorkerName):
     """A worker that has time."""
 
-    count: int = Field(1, ge=1, le=100, description="jobs at most")
+    count: Whole = Field(1, ge=1, le=100, description="jobs at most")
 
 
-class JobView(Strict):
+class JobView(Body):
     """An experiment in a worker's hands."""
 
     id: Id
@@ -87,7 +82,7 @@ class JobView(Strict):
     settings: Settings = Field({}, description="by the rig's parameters, in their units; need not be sent back")
 
 
-class Jobs(Strict):
+class Jobs(Body):
     """Jobs."""
 
     jobs: list[JobView] = Field(max_length=100, description="none, or some")
@@ -107,11 +102,11 @@ class OrdersView(BaseModel):
 
 
 @with_amounts(Amounts.cost_kinds(), float, ..., ge=0, le=rigs.DEAREST)
-class CostView(Strict):
+class CostView(Body):
     """A cost."""
 
 
-class MeasurementView(Strict):
+class MeasurementView(Body):
     """A measurement."""
 
     outcomes: Settings = Field(description="by the rig's outcomes, in their units")
@@ -119,7 +114,7 @@ class MeasurementView(Strict):
     raw: dict[Word, float | Annotated[str, Field(max_length=2000)]] = Field(max_length=2000, description="the instrument's own readings")
 
 
-class ReportView(Strict):
+class ReportView(Body):
     """The end of a job."""
 
     id: Id
@@ -132,7 +127,7 @@ class ReportView(Strict):
     needs_person: bool = Field(False, description="the rig cannot go on by itself: it is paused")
 
 
-class Reports(Strict):
+class Reports(Body):
     """Reports."""
 
     reports: list[ReportView] = Field(max_length=100, description="one for each experiment")
