@@ -1,49 +1,40 @@
-"""Overview, zoom, spectrum: find where a wafer changes fastest, and the phases on both sides, with the instructions of its probe."""
+"""Overview, zoom, spectrum: cheap looks at a wafer say where spectra are worth their time, and only spectra count for the map."""
 
-import numpy as np
-from numpy.typing import NDArray
+from frugaltwin import Budget, Campaign, Store, Trial, make_driver, make_goal, make_strategy
 
-from frugaltwin.instruments import Image
-from simulator.wafer import WaferTwin, deviation, inferred
-
-DWELL = 3.0  # s
+wafer = make_driver("wafer", {"dwell": 3.0}, seed=7)
+goal = make_goal("map:phase", wafer)
+campaign = Campaign("wafer", wafer, goal, make_strategy("gp-classifier"), Store(":memory:"), Budget(seconds=110.0))
 
 
-def slopes(image: Image, block: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Centers of the blocks of pixels, x [b] and y [b], and slopes of the channels there, per mm: [2, b, b, 8], along y, then x.
-
-    A block of n × n pixels has an n-th of the noise of a pixel.
-    """
-    b = len(image.x) // block
-    kept = slice(0, b * block)
-    means = image.channels[kept, kept].reshape(b, block, b, block, -1).mean(axis=(1, 3))
-    x, y = (along[kept].reshape(b, block).mean(axis=1) for along in (image.x, image.y))
-    return x, y, np.stack(np.gradient(means, y, x, axis=(0, 1)))
+def look(how: str, x: float, y: float) -> str:
+    """Look at a place, and tell the campaign; return the phases that this look sees."""
+    settings = wafer.experiment.check({"x": x, "y": y, "look": how})
+    done = wafer.perform(settings)
+    trial = campaign.tell(settings, done.outcomes, done.cost)
+    print(f"{describe(trial)}{'' if goal.counts(trial) else '; it informs, and does not count'}")
+    return str(done.outcomes["phase"])
 
 
-with WaferTwin(seed=7).probe as probe:
-    print(probe.identify())
+def describe(trial: Trial) -> str:
+    """The trial in one line."""
+    assert trial.measurement is not None
+    x, y = (f"{float(trial.settings[name]):5.1f}" for name in "xy")
+    return f"{trial.settings['look']:>8} at ({x}, {y}) mm, {trial.cost.seconds:4.1f} s: {trial.measurement.outcomes['phase']}"
 
-    overview = probe.scan(width=70.0, pixels=71)
-    x, y, slope = slopes(overview, block=7)
-    steepness = np.sqrt((slope**2).sum(axis=(0, 3)))
-    row, column = np.unravel_index(steepness[1:-1, 1:-1].argmax(), steepness[1:-1, 1:-1].shape)
-    place = np.array([x[column + 1], y[row + 1]])
-    print(f"overview: changes fastest near x = {place[0]:.0f} mm, y = {place[1]:.0f} mm; {probe.spent.seconds:.0f} s spent so far")
 
-    probe.move(*place)
-    _, _, slope = slopes(probe.scan(width=14.0, pixels=28), block=7)
-    (along_y, along_x) = slope.mean(axis=(1, 2))  # [8] each
-    spread = np.array([[along_x @ along_x, along_x @ along_y], [along_x @ along_y, along_y @ along_y]])
-    direction = np.linalg.eigh(spread)[1][:, -1]
-    print(f"zoom: changes along ({direction[0]:+.2f}, {direction[1]:+.2f}); {probe.spent.seconds:.0f} s spent so far")
+price = campaign.state().price
+assert price is not None
+ahead = [{"x": 12.0, "y": 5.0, "look": how} for how in ("overview", "zoom", "spectrum")]
+print("prices from the center:", ", ".join(f"{s['look']} {t:.1f} s" for s, t in zip(ahead, price(ahead)["seconds"], strict=True)))
 
-    for step in (-18.0, -12.0, -6.0, 0.0, 6.0, 12.0, 18.0):
-        there = place + step * direction
-        probe.move(*there)
-        spectrum = probe.measure(DWELL)
-        print(f"spectrum at x = {there[0]:6.1f} mm, y = {there[1]:6.1f} mm: {inferred(spectrum, float(deviation(DWELL)))}")
+steps = (-30.0, -10.0, 10.0, 30.0)
+with wafer:
+    seen = {(x, y): look("overview", x, y) for x in steps for y in steps}  # the first takes the image, the others read it
+    gaps = [(x, y) for x, y in seen if x < steps[-1] and seen[x, y] != seen[x + 20.0, y]]
+    for x, y in gaps[:4]:  # a zoom in the middle of a gap says in which half the border is: a spectrum there
+        look("spectrum", x + (15.0 if look("zoom", x + 10.0, y) == seen[x, y] else 5.0), y)
 
-    each = DWELL + probe.price("move", place=(there[0] + 1.0, there[1])).seconds
-    hours = each * len(overview.x) ** 2 / 3600
-    print(f"spent {probe.spent.seconds:.0f} s in all; a spectrum in every pixel of the overview would take {hours:.1f} h")
+for trial in campaign.run():  # the strategy goes on with spectra, as long as there is time
+    print(describe(trial))
+print(f"{campaign.stopped_because}; {goal.summary(campaign.trials)}")

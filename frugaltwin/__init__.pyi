@@ -59,7 +59,7 @@ from .plugins import (
     Strategy,
     UsesEarlier,
 )
-from .prices import Change, Dose, Fixed, PerUnit, Price, Ramp, Travel
+from .prices import Change, Dose, Fixed, PerUnit, Price, Ramp, Travel, Where
 from .procedure import Dispense, Drain, Measure, Mix, Move, ProbeProcedure, Procedure, Read, Rinse, Scan
 from .spec import CampaignSpec
 from .state import Earlier, Prediction, State, Suggestion
@@ -170,6 +170,7 @@ __all__ = [
     "Trial",
     "UnknownName",
     "UsesEarlier",
+    "Where",
     "make_driver",
     "make_goal",
     "make_mixer",

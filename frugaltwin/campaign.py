@@ -113,7 +113,12 @@ class Campaign:
         is_begun = stored is not None and bool(store.trials(stored.name))
         words = _agreed(spec, stored.body, is_begun) if stored else _words(spec)
         seed, choice = int(words["seed"]), words["driver"]
-        driver = catalog.make_driver(choice["name"], choice["options"], seed=seed, goal=words["goal"] or "")
+        known = {"seed": seed, "goal": words["goal"] or ""}
+        if stored and choice == stored.body["driver"]:
+            begun_with = experiment_from_json(stored.body["experiment"])
+            driver = catalog.make_driver_of(begun_with, choice["name"], choice["options"], **known)
+        else:
+            driver = catalog.make_driver(choice["name"], choice["options"], **known)
         fingerprint = driver.fingerprint if isinstance(driver, Fingerprints) else None
         if stored and is_begun and fingerprint != stored.body.get("fingerprint"):
             where = describe(choice["options"]) or choice["name"]
@@ -122,10 +127,8 @@ class Campaign:
         goal = catalog.make_goal(words["goal"] or "", driver, seed)
         if stored and is_begun and goal.text != stored.body["goal"]:
             raise _contradiction(stored.name, "goal", stored.body["goal"], goal.text)
-        if stored and is_begun:
-            begun_with = experiment_from_json(stored.body["experiment"])
-            if begun_with.is_nearly(driver.experiment):  # a trial keeps its score on every processor
-                goal = goal.on(begun_with)
+        if stored and is_begun and begun_with.is_nearly(driver.experiment):
+            goal = goal.on(begun_with)  # a trial keeps its score on every processor
         chosen = words["strategy"] or {"name": goal.default_strategy, "options": {}}
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
         name = spec.name or _new_name(choice["name"], store)
@@ -240,7 +243,7 @@ class Campaign:
     def explained(self, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
         """The suggestions with what the strategy's model expects of them, where it has one and something was measured."""
         state, strategy = self.state(), self.strategy
-        if not isinstance(strategy, Predicts) or not any(t.measurement for t in state.trials):
+        if not isinstance(strategy, Predicts) or not state.counted:
             return list(suggestions)
         settings = [s.settings for s in suggestions]
         expected = strategy.predict(state, settings)
@@ -386,7 +389,8 @@ class Campaign:
         from frugaltwin import catalog
 
         choice = self.specification["driver"]
-        return catalog.make_driver(choice["name"], choice["options"], seed=int(self.specification["seed"]), goal=self.goal.text)
+        seed = int(self.specification["seed"])
+        return catalog.make_driver_of(self.driver.experiment, choice["name"], choice["options"], seed=seed, goal=self.goal.text)
 
     def predict(self, settings: Sequence[Mapping[str, object]], trials: Sequence[Trial] | None = None) -> Prediction:
         """Prediction of the model at other settings.
@@ -399,8 +403,9 @@ class Campaign:
             CampaignError: Nothing was measured yet.
         """
         state = self.state() if trials is None else State(self.goal, tuple(trials), earlier=self.earlier)
-        if not any(t.measurement for t in state.trials):
-            raise CampaignError(f"campaign {self.name!r} has measured nothing yet, so nothing can be predicted")
+        if not state.counted:
+            at = f" at {describe(self.goal.experiment.fidelities)}" if any(t.measurement for t in state.trials) else ""
+            raise CampaignError(f"campaign {self.name!r} has measured nothing{at} yet, so nothing can be predicted")
         experiment = self.driver.experiment
         return self.model.predict(state, [experiment.check(s) for s in settings])
 
@@ -550,7 +555,7 @@ def unconnected(name: str, options: Mapping[str, Any], experiment: Experiment, p
     from frugaltwin import catalog
 
     try:
-        return catalog.make_driver(name, options)
+        return catalog.make_driver_of(experiment, name, options)
     except FrugalTwinError:
         _log.info("the driver %s cannot be made here", name, exc_info=True)
         return OfflineDriver(experiment, price)
@@ -584,7 +589,7 @@ def improvements(strategy: Samples, state: State, settings: Sequence[Settings]) 
     Along each sample path it is what the score there is better than the best one at the settings that were measured.
     Source: Letham et al., Bayesian Anal. 14 (2019) 495, doi:10.1214/18-BA1110 (noisy expected improvement).
     """
-    tried = [t.settings for t in state.trials if t.measurement]
+    tried = [t.settings for t in state.counted]
     scores = strategy.sample(state, [*tried, *settings], PATHS)["score"]
     losses = scores if state.goal.objectives[0].is_minimized else -scores
     gains = np.maximum(losses[:, : len(tried)].min(axis=1, keepdims=True) - losses[:, len(tried) :], 0.0)

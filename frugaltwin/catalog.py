@@ -20,7 +20,7 @@ import numpy as np
 from frugaltwin import data_sheets
 from frugaltwin.color import Lab
 from frugaltwin.errors import DriverError, InvalidInput, MissingPart, ShadowedPackage, UnknownName, in_words
-from frugaltwin.experiment import Settings
+from frugaltwin.experiment import Experiment, Settings
 from frugaltwin.goals import Combined, Goal, MatchColor, Minimize, Objective, Requirement
 from frugaltwin.goals.extreme import quantity_named
 from frugaltwin.goals.words import Bound, joined, split
@@ -163,6 +163,17 @@ def make_driver(name: str, options: Options | None = None, **defaults: object) -
         InvalidInput: An option has an impossible value.
     """
     return cast(Driver, _make("driver", name, options or {}, defaults | ({"url": name} if is_remote(name) else {})))
+
+
+def make_driver_of(experiment: Experiment, name: str, options: Options | None = None, **defaults: object) -> Driver:
+    """The driver of that name for something that began with an experiment; arguments and errors as for `make_driver`.
+
+    Where a parameter of that experiment's driver has become a setting since then, a fidelity, it is an option with the value that counts.
+    """
+    driver = make_driver(name, options, **defaults)
+    begun_with = {p.name for p in experiment.parameters}
+    fixed = {name: value for name, value in driver.experiment.fidelities.items() if name not in begun_with}
+    return make_driver(name, {**fixed, **(options or {})}, **defaults) if fixed else driver
 
 
 def make_mixer(where: str, **parts: object) -> Mixer:

@@ -247,6 +247,13 @@ class Colorimetry:
         return is_close and self == replace(other, to_xyz=self.to_xyz) and _shape(self.to_xyz) == _shape(other.to_xyz)
 
 
+def _only(parameter: Parameter, value: float | str) -> Parameter:
+    """A parameter that has one value."""
+    if isinstance(parameter, Categorical):
+        return replace(parameter, values=(str(value),))
+    return Discrete(parameter.name, (float(value),), parameter.unit, parameter.description)
+
+
 def _shape(matrix: tuple[tuple[float, ...], ...]) -> list[int]:
     return [len(row) for row in matrix]
 
@@ -263,6 +270,11 @@ class Experiment:
     """The only settings that are allowed; empty for all that parameters and constraints allow."""
     color: Colorimetry | None = None
     """Present when the outcomes are a color."""
+    fidelities: Settings = field(default_factory=dict[str, float | str], hash=False)
+    """Parameters that say how well it is measured, with the values at which a measurement counts for a goal: ``{"look": "spectrum"}``.
+
+    Measurements at other values are cheaper or less sharp: they inform, and a goal is never judged by them. Empty where all count.
+    """
 
     def __post_init__(self) -> None:
         names = [p.name for p in self.parameters] + [o.name for o in self.outcomes]
@@ -275,6 +287,41 @@ class Experiment:
             named = constraint.parameters if isinstance(constraint, MixtureSum) else tuple(constraint.coefficients)
             if unknown := set(named) - numeric:
                 raise ValueError(f"{self.name}: a constraint names {sorted(unknown)}, which are not numeric parameters")
+            if bound := set(named) & set(self.fidelities):
+                raise ValueError(f"{self.name}: a constraint names {sorted(bound)}, which are fidelities")
+        self._check_fidelities()
+
+    def _check_fidelities(self) -> None:
+        """Refuse fidelities that the parameters do not allow."""
+        parameters = {p.name: p for p in self.parameters}
+        for name, value in self.fidelities.items():
+            if name not in parameters:
+                raise ValueError(f"{self.name}: the fidelity {name} is no parameter")
+            try:
+                parameters[name].check(value)
+            except OutOfBounds as error:
+                raise ValueError(f"{self.name}: the fidelity {error}") from error
+        if self.candidates and not any(map(self.counts, self.candidates)):
+            raise ValueError(f"{self.name}: no candidate is at {describe(self.fidelities)}, where a measurement counts")
+
+    def counts(self, settings: Settings) -> bool:
+        """Whether a measurement of these settings counts for a goal, for all that the fidelities say."""
+        return all(settings[name] == value for name, value in self.fidelities.items())
+
+    @cached_property
+    def at_fidelity(self) -> Experiment:
+        """The same experiment with no other settings than those that count."""
+        if not self.fidelities:
+            return self
+        parameters = tuple(_only(p, self.fidelities[p.name]) if p.name in self.fidelities else p for p in self.parameters)
+        return replace(self, parameters=parameters, candidates=tuple(filter(self.counts, self.candidates)))
+
+    @property
+    def without_fidelities(self) -> Experiment:
+        """The experiment as it is where its fidelities are no parameters: everything counts."""
+        names = self.fidelities.keys()
+        kept = tuple({name: value for name, value in c.items() if name not in names} for c in self.candidates if self.counts(c))
+        return replace(self, parameters=tuple(p for p in self.parameters if p.name not in names), candidates=kept, fidelities={})
 
     @cached_property
     def _candidate_keys(self) -> frozenset[tuple[float | str, ...]]:

@@ -8,7 +8,7 @@ A term is plain data. So a price can be pickled, and goes over a network as JSON
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
@@ -162,6 +162,24 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Where:
+    """A term that only settings with some value of a parameter have: the dwell of a spectrum, say, which an image has not."""
+
+    parameter: str
+    value: float | str
+    term: Fixed | PerUnit | Dose | Ramp | Change
+    kind: Literal["where"] = field(default="where", repr=False)
+
+    def charges(self, ahead: Ahead) -> Iterator[Charge]:
+        """Those of the term, or nothing."""
+        import numpy as np
+
+        has_it = np.array([s[self.parameter] == self.value for s in ahead.next], dtype=float)
+        for number, each in self.term.charges(ahead):
+            yield has_it * number, each
+
+
+@dataclass(frozen=True)
 class Travel:
     """The price of a way to a place in a plane, and nothing where the head already is."""
 
@@ -176,18 +194,26 @@ class Travel:
     """Of every second."""
     start: tuple[float, float] = (0.0, 0.0)
     """mm, before the first experiment."""
+    home: tuple[str, float | str] | None = None
+    """A parameter, and its value with which the head goes to `start`, wherever the place is."""
     kind: Literal["travel"] = field(default="travel", repr=False)
 
     def charges(self, ahead: Ahead) -> Iterator[Charge]:
         """The seconds."""
         import numpy as np
 
-        x, y = (ahead.column(of) - ahead.last(of, at) for of, at in zip((self.x, self.y), self.start, strict=True))
+        is_home = np.array([self._is_home(s) for s in ahead.next], dtype=bool)
+        if ahead.after is not None and self._is_home(ahead.after):
+            ahead = replace(ahead, after=None)
+        x, y = (np.where(is_home, at, ahead.column(of)) - ahead.last(of, at) for of, at in zip((self.x, self.y), self.start, strict=True))
         away = np.hypot(x, y)
         yield np.where(away > 0, away / self.speed + self.settle, 0.0), self.each
 
+    def _is_home(self, settings: Settings) -> bool:
+        return self.home is not None and settings[self.home[0]] == self.home[1]
 
-Term: TypeAlias = Fixed | PerUnit | Dose | Ramp | Change | Travel
+
+Term: TypeAlias = Fixed | PerUnit | Dose | Ramp | Change | Travel | Where
 
 
 @dataclass(frozen=True)
@@ -195,6 +221,8 @@ class Price:
     """The price of experiments on one driver, as the sum of its terms."""
 
     terms: tuple[Term, ...]
+    fixed: Settings = field(default_factory=dict[str, float | str], hash=False)
+    """Values of parameters that the terms name and settings leave out, because they are always the same."""
 
     @classmethod
     def of_terms(cls, terms: Iterable[Term]) -> Self:
@@ -225,6 +253,8 @@ class Price:
         """
         import numpy as np
 
+        if self.fixed:
+            next, after = [{**self.fixed, **s} for s in next], None if after is None else {**self.fixed, **after}
         ahead = Ahead(next, after, performed)
         found = {kind.name: np.zeros(len(next)) for kind in Amounts.cost_kinds()}
         for term in self.terms:
@@ -247,6 +277,8 @@ def _amounts(dose: Dose) -> Amounts:
 def price_to_json(price: Price) -> dict[str, Any]:
     """A price as JSON values."""
     body: dict[str, Any] = _adapter().dump_python(price, mode="json")
+    if not price.fixed:  # as it was written down before anything was fixed
+        del body["fixed"]
     return body
 
 

@@ -150,7 +150,7 @@ class Scan:
     def price(self, probe: Probe, settings: Settings) -> Amounts:
         return probe.price("scan", self.pixels)
 
-    def term(self, probe: Probe) -> Term:
+    def term(self, probe: Probe) -> Fixed:
         return Fixed(probe.price("scan", self.pixels))
 
 
@@ -166,7 +166,7 @@ class Measure:
     def price(self, probe: Probe, settings: Settings) -> Amounts:
         return probe.price("measure", _number(self.dwell, settings))
 
-    def term(self, probe: Probe) -> Term:
+    def term(self, probe: Probe) -> Fixed | PerUnit:
         if isinstance(self.dwell, str):
             return PerUnit((self.dwell,), probe.price("measure", 1.0))
         return Fixed(probe.price("measure", self.dwell))

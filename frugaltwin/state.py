@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -34,6 +34,11 @@ class Earlier:
     """The relation of its lab to the lab of the state."""
     name: str = ""
     """The name of the campaign."""
+
+    def at_fidelity(self) -> Earlier:
+        """The campaign with what counts alone, by its own fidelities."""
+        counted = [t for t in self.trials if self.experiment.counts(t.settings)]
+        return replace(self, experiment=self.experiment.at_fidelity, trials=counted)
 
     def check(self, experiment: Experiment) -> None:
         """Refuse a campaign that says nothing about an experiment.
@@ -92,6 +97,31 @@ class State:
     def experiment(self) -> Experiment:
         """The experiment that the goal belongs to."""
         return self.goal.experiment
+
+    def at_fidelity(self) -> State:
+        """The state for a strategy that knows no fidelities: its experiment allows no settings at which the goal does not count.
+
+        Trials, pending and rejected settings at others are left out, and so are preferences about such trials.
+        """
+        experiment = self.experiment
+        if not experiment.fidelities:
+            return self
+        trials = [t for t in self.trials if experiment.counts(t.settings)]
+        numbers = {t.number for t in trials}
+        return replace(
+            self,
+            goal=self.goal.on(experiment.at_fidelity),
+            trials=trials,
+            pending=[s for s in self.pending if experiment.counts(s)],
+            rejections=[r for r in self.rejections if experiment.counts(r.settings)],
+            preferences=[p for p in self.preferences if {p.better, p.worse} <= numbers],
+            earlier=[e.at_fidelity() for e in self.earlier],
+        )
+
+    @property
+    def counted(self) -> list[Trial]:
+        """The trials whose measurements count for the goal."""
+        return [t for t in self.trials if self.goal.counts(t)]
 
     @property
     def unavailable(self) -> list[Settings]:

@@ -79,7 +79,10 @@ def experiment_to_json(experiment: Experiment) -> Any:
             return [finite(v) for v in value]
         return str(value) if isinstance(value, float) and math.isinf(value) else value
 
-    return finite(_adapter().dump_python(experiment, mode="json"))
+    body = finite(_adapter().dump_python(experiment, mode="json"))
+    if not experiment.fidelities:  # as it was stored before there were any
+        del body["fidelities"]
+    return body
 
 
 def experiment_from_json(body: Any) -> Experiment:

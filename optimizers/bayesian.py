@@ -66,6 +66,7 @@ class Bayesian:
             raise InvalidInput(f"starts = {self.starts} is outside [1, 1000]")
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        state = state.at_fidelity()
         goal, space = single(state.goal, "bayesian"), Space.of(state.experiment)
         known = _scored(space, goal, state.trials)
         X, model = known.X, _fitted(known.X, known.values) if known.X.size else None
@@ -86,6 +87,7 @@ class Bayesian:
         return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]
 
     def recommend(self, state: State) -> Settings:
+        state = state.at_fidelity()
         goal, space = single(state.goal, "bayesian"), Space.of(state.experiment)
         known = _scored(space, goal, state.trials)
         if not known.X.size:
@@ -94,6 +96,7 @@ class Bayesian:
         return space.decode(best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, known.X[:_NEAR])[0])
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
+        state = state.at_fidelity()
         goal, space = single(state.goal, "bayesian"), Space.of(state.experiment)
         known = _scored(space, goal, state.trials)
         X = torch.from_numpy(space.encode(settings))
@@ -107,6 +110,7 @@ class Bayesian:
         return Prediction(means={"score": known.center + known.unit * mean}, deviations={"score": abs(known.unit) * deviation})
 
     def sample(self, state: State, settings: Sequence[Settings], count: int, seed: int = 0) -> dict[str, Floats]:
+        state = state.at_fidelity()
         goal, space = single(state.goal, "bayesian"), Space.of(state.experiment)
         known = _scored(space, goal, state.trials)
         if not space.size:  # the only settings there are

@@ -58,6 +58,7 @@ class Composite:
             raise InvalidInput(f"starts = {self.starts} is outside [1, 1000]")
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        state = state.at_fidelity()
         goal, space = single(state.goal, "composite"), Space.of(state.experiment)
         model = OutcomeModel.of(space, needed_outcomes(goal))
         turn = self.seed + len(state.trials) + len(state.unavailable)
@@ -81,6 +82,7 @@ class Composite:
         return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]
 
     def recommend(self, state: State) -> Settings:
+        state = state.at_fidelity()
         goal, space = single(state.goal, "composite"), Space.of(state.experiment)
         model = OutcomeModel.of(space, needed_outcomes(goal))
         known = space.encode([s for s, _ in measured(state.trials)])
@@ -94,11 +96,13 @@ class Composite:
         return space.decode(X[0])
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
+        state = state.at_fidelity()
         names, values = _sampled(state, settings, _MANY_PATHS, self.seed)
         mean, deviation = torch.cat([torch.stack([v.mean(0), v.std(0)]) for v in values], dim=1).numpy()
         return Prediction(means=dict(zip(names, mean.T, strict=True)), deviations=dict(zip(names, deviation.T, strict=True)))
 
     def sample(self, state: State, settings: Sequence[Settings], count: int, seed: int = 0) -> dict[str, Floats]:
+        state = state.at_fidelity()
         names, values = _sampled(state, settings, count, seed)
         drawn = torch.cat(list(values), dim=1).numpy()
         return {name: drawn[..., j] for j, name in enumerate(names)}

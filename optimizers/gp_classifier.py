@@ -45,6 +45,7 @@ class GPClassifier:
         check_starts(self.starts)
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        state = state.at_fidelity()
         goal, space = mapped(state.goal, "gp-classifier"), Space.of(state.experiment)
         X, labels = known_labels(space, goal, state.trials)
         if len(set(labels.tolist())) < 2:
@@ -60,5 +61,6 @@ class GPClassifier:
         return chosen_settings(space, state, count, self.seed, self.starts, worth, borders(X, labels), UNCERTAIN_LABEL)
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
+        state = state.at_fidelity()
         goal, space = mapped(state.goal, "gp-classifier"), Space.of(state.experiment)
         return map_prediction(goal, space, settings, Classifier(*known_labels(space, goal, state.trials), len(goal.labels)).chances)

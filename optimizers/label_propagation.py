@@ -49,6 +49,7 @@ class LabelPropagation:
         check_starts(self.starts)
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        state = state.at_fidelity()
         goal, space = mapped(state.goal, "label-propagation"), Space.of(state.experiment)
         X, labels = known_labels(space, goal, state.trials)
         if len(set(labels.tolist())) < 2:
@@ -65,6 +66,7 @@ class LabelPropagation:
         return chosen_settings(space, state, count, self.seed, self.starts, worth, borders(X, labels), UNCERTAIN_LABEL)
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
+        state = state.at_fidelity()
         goal, space = mapped(state.goal, "label-propagation"), Space.of(state.experiment)
         spread = LabelSpreading(space, *known_labels(space, goal, state.trials), len(goal.labels), self.seed)
         return map_prediction(goal, space, settings, spread.chances)

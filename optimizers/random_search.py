@@ -13,6 +13,7 @@ class RandomSearch:
     seed: int = 0
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        state = state.at_fidelity()
         space = Space.of(state.experiment)
         X = space.sample(4 * count + 16, [self.seed, len(state.trials) + len(state.unavailable)], is_even=False)
         return [Suggestion(s) for s in space.untried(X, count, state)]

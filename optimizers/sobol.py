@@ -16,6 +16,7 @@ class Sobol:
     seed: int = 0
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        state = state.at_fidelity()
         space = Space.of(state.experiment)
         done = len(state.trials) + len(state.unavailable)
         X = space.sample(done + 4 * count + 16, self.seed)[done:]

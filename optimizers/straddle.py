@@ -46,6 +46,7 @@ class Straddle:
         check_starts(self.starts)
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+        state = state.at_fidelity()
         goal, threshold = _divided(state.goal)
         space = Space.of(state.experiment)
         X, readings = _readings(space, goal, state.trials)
@@ -66,6 +67,7 @@ class Straddle:
         return chosen_settings(space, state, count, self.seed, self.starts, worth, near, UNCERTAIN_SIDE)
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
+        state = state.at_fidelity()
         goal, threshold = _divided(state.goal)
         space = Space.of(state.experiment)
         model = Regression(*_readings(space, goal, state.trials))

@@ -18,17 +18,17 @@ from numpy.typing import ArrayLike, NDArray
 from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
-from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, quantity
+from frugaltwin.experiment import Categorical, Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, quantity
 from frugaltwin.instruments import Image, Probe
-from frugaltwin.prices import Fixed, Price, Travel
+from frugaltwin.prices import Change, Fixed, Price, Travel, Where
 from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
-from frugaltwin.tables import settings_array
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.phase_lab import Labeling, check_lab
 from simulator.instruments.system_constants import Constant, constants_of
 
 Floats = NDArray[np.float64]
 Look = Literal["spectrum", "zoom", "overview"]
+LOOKS = get_args(Look)
 
 HALF = 35.0  # mm: the library is a square of 70 mm in the middle of a wafer of 150 mm
 STAGE = 50.0  # mm from the center: how far the stage goes
@@ -428,42 +428,51 @@ def inferred(spectrum: Floats, sigma: float) -> str:
     return LABELS[int(cost.argmin())]
 
 
+def look_of(settings: Settings, always: Look | None = None) -> str:
+    """The look that settings name, or the one that is always taken; a spectrum where nobody names one, as before looks were settings."""
+    return str(settings.get("look", always or "spectrum"))
+
+
 class Wafer:
     """Maps a composition-spread wafer with any `Probe`. Satisfies `Driver`, `Prices` and `Estimates`."""
 
     def __init__(
-        self, probe: Probe, optics: Optics, look: Look = "spectrum", dwell: float | None = None,
+        self, probe: Probe, optics: Optics, look: Look | None = None, dwell: float | None = None,
         expert: Callable[[Settings], str] | None = None,
     ) -> None:  # fmt: skip
         """The driver of a probe.
 
         Args:
             optics: How well the probe sees; what a label is inferred from depends on it.
-            look: What is done at a place: take a spectrum, take a sharp small image, or read the image of the whole wafer.
+            look: What is done at every place: take a spectrum, take a sharp small image, or read the image of the whole wafer. Without it
+                `look` is a setting, and goals count with spectra.
             dwell: s, of every spectrum; without it `dwell` is a setting.
             expert: Names the phases in place of the reading.
         """
-        if look not in get_args(Look):
-            raise InvalidInput(f"look = {look!r} is no look: it is one of {', '.join(get_args(Look))}")
-        if dwell is not None and look != "spectrum":
+        if look is not None and look not in LOOKS:
+            raise InvalidInput(f"look = {look!r} is no look: it is one of {', '.join(LOOKS)}")
+        if dwell is not None and look not in ("spectrum", None):
             raise InvalidInput(f"dwell = {dwell:g} s is for look=spectrum; look={look} takes images")
         if dwell is not None and not DWELLS[0] <= dwell <= DWELLS[1]:
             raise InvalidInput(f"dwell = {dwell:g} s is outside [{DWELLS[0]:g}, {DWELLS[1]:g}] s")
-        is_set = look == "spectrum" and dwell is None
+        is_set = look in ("spectrum", None) and dwell is None
         self.experiment = Experiment(
             name="wafer",
             parameters=(
                 Continuous("x", -HALF, HALF, "mm", "to the right of the center"),
                 Continuous("y", -HALF, HALF, "mm", "up from the center"),
+                *((Categorical("look", LOOKS, "what is done there"),) if look is None else ()),
                 *((Continuous("dwell", *DWELLS, "s", "how long the spectrum is collected"),) if is_set else ()),
             ),
             outcomes=(
                 Outcome("phase", "", "the phases of the film there", labels=LABELS),
                 *(Outcome(c, "1", f"reflectance at {c[1:]} nm") for c in CHANNELS),
             ),
+            fidelities={"look": "spectrum"} if look is None else {},
         )
         self.probe, self._optics, self._look, self._dwell, self._expert = probe, optics, look, dwell, expert
-        self._spectrum = ProbeProcedure((Move("x", "y"), Measure("dwell" if dwell is None else dwell)))
+        self._measure = Measure("dwell" if dwell is None else dwell)
+        self._spectrum = ProbeProcedure((Move("x", "y"), self._measure))
         self._overview: Image | None = None
         self._is_connected = False
         self._before = probe.spent
@@ -496,24 +505,20 @@ class Wafer:
 
     def _reading(self, settings: Settings) -> tuple[Floats, float]:
         """Reading at a place, [8], and its standard deviation."""
-        if self._look == "spectrum":
+        look = look_of(settings, self._look)
+        image, self._overview = self._overview, None  # with any other look the head leaves the center
+        if look == "spectrum":
             (spectrum,) = self._spectrum.perform(self.probe, settings)
             assert not isinstance(spectrum, Image)
             dwell = float(settings["dwell"]) if self._dwell is None else self._dwell
             return spectrum, self._optics.deviation(dwell)
-        if self._look == "zoom":
-            (image,) = ZOOM.perform(self.probe, settings)
-        else:
-            image = self._overview_image()
-        assert isinstance(image, Image)
-        return image.near(float(settings["x"]), float(settings["y"])), self._optics.image_noise
-
-    def _overview_image(self) -> Image:
-        if self._overview is None:
-            (image,) = OVERVIEW.perform(self.probe, {})
-            assert isinstance(image, Image)
+        if look == "zoom" or image is None:
+            (taken,) = (ZOOM if look == "zoom" else OVERVIEW).perform(self.probe, settings)
+            assert isinstance(taken, Image)
+            image = taken
+        if look == "overview":
             self._overview = image
-        return self._overview
+        return image.near(float(settings["x"]), float(settings["y"])), self._optics.image_noise
 
     def _label(self, settings: Settings, reading: Floats, sigma: float) -> str:
         if self._expert:
@@ -526,18 +531,26 @@ class Wafer:
         return cost
 
     def price(self) -> Price:
-        """Price of a look from where the head was left; the first overview takes the image, from where the head starts."""
+        """Price of a look from where the head was left. The first of several overviews in a row takes the image, over the center."""
         if self._look == "overview":
             return Price((Fixed(OVERVIEW.estimate(self.probe, {}), "first"),))
-        return Price.of_terms((self._spectrum if self._look == "spectrum" else ZOOM).terms(self.probe))
+        if self._look is not None:
+            return Price.of_terms((self._spectrum if self._look == "spectrum" else ZOOM).terms(self.probe))
+        return Price(
+            (
+                replace(self.probe.travel("x", "y"), home=("look", "overview")),
+                Where("look", "spectrum", self._measure.term(self.probe)),
+                Where("look", "zoom", NEAR.term(self.probe)),
+                Where("look", "overview", Change(("look",), WHOLE.price(self.probe, {}))),
+            )
+        )
 
     def estimate(self, settings: Settings) -> Amounts:
         """Cost of `perform` from the present place of the head."""
-        if self._look == "spectrum":
-            return self._spectrum.estimate(self.probe, settings)
-        if self._look == "zoom":
-            return ZOOM.estimate(self.probe, settings)
-        return Amounts() if self._overview else OVERVIEW.estimate(self.probe, {})
+        look = look_of(settings, self._look)
+        if look == "overview":
+            return Amounts() if self._overview else OVERVIEW.estimate(self.probe, {})
+        return (self._spectrum if look == "spectrum" else ZOOM).estimate(self.probe, settings)
 
     def stop(self) -> None:
         self.probe.stop()
@@ -565,8 +578,20 @@ class WaferTwin(InstrumentTwin[Wafer]):
     ============== ============= ====== ==========================================================================
     x              -35 … 35      mm     place on the library, to the right of the center of the wafer
     y              -35 … 35      mm     the same, up from the center
-    dwell          0.1 … 6       s      how long a spectrum is collected; only with look=spectrum and no option dwell
+    look           3 names              what is done there, below; only without the option look
+    dwell          0.1 … 6       s      how long a spectrum is collected, and nothing to an image; only where spectra
+                                        can be taken, and without the option dwell
     ============== ============= ====== ==========================================================================
+
+    ============== ============================================================================================
+    look           meaning
+    ============== ============================================================================================
+    spectrum       move there and collect for `dwell`. Goals count with spectra (the fidelity of the experiment)
+    zoom           move there, take an image of 7 mm (13 × 13 pixels), read its middle
+    overview       read the image of the whole library (70 mm, 71 × 71 pixels). It is taken over the center when the
+                   experiment before had another look; until the look changes a place always reads the same, since
+                   no light is new
+    ============== ============================================================================================
 
     Outcomes: `phase`, one of alpha, beta, gamma, alpha + beta, alpha + gamma, beta + gamma, alpha + beta + gamma, and the
     reflectances ``r400 r450 … r750`` (nm), the number 1 for all light; noise may take them beyond 0 and 1. `raw` has `deviation`, the
@@ -578,10 +603,7 @@ class WaferTwin(InstrumentTwin[Wafer]):
     ================== ============= =============================================================================
     option             default       meaning
     ================== ============= =============================================================================
-    look               spectrum      what is done at x, y. spectrum: move there and collect for `dwell`.
-                                     zoom: move there, take an image of 7 mm (13 × 13 pixels), read its middle.
-                                     overview: read the image of the whole library (70 mm, 71 × 71 pixels), which the
-                                     first experiment takes; a place always reads the same, since no light is new
+    look                             the same look in every experiment, and all of them count; without it a setting
     dwell                            s, of every spectrum; without it a setting
     floor              0.05          noise of a spectrum that is collected for ever
     short              0.18          what a spectrum of no time has more
@@ -611,10 +633,10 @@ class WaferTwin(InstrumentTwin[Wafer]):
     ================== ============= =============================================================================
 
     **Time and money.** A move takes distance / speed + settle, and nothing where the head already is; so the order of
-    experiments matters. A spectrum takes its dwell, an overview 25.2 s once per campaign, a zoom 0.845 s besides the move. The lab is
-    free of charge unless `price` says otherwise.
+    experiments matters. A spectrum takes its dwell, a zoom 0.845 s besides the move, the first of several overviews in a row 25.2 s
+    besides the move to the center, the others nothing. The lab is free of charge unless `price` says otherwise.
 
-    **Truth**: `phase` at equilibrium at that very place; the reflectances as the chosen look would read them without noise, so
+    **Truth**: `phase` at equilibrium at that very place; the reflectances as the look would read them without noise, so
     blurred for images.
 
     **Valid** for a smooth film at equilibrium, on a square library of 70 mm in the middle of a wafer of 150 mm.
@@ -627,7 +649,7 @@ class WaferTwin(InstrumentTwin[Wafer]):
 
     def __init__(
         self,
-        look: Look = "spectrum",
+        look: Look | None = None,
         dwell: float | None = None,
         floor: float = 0.05,
         short: float = 0.18,
@@ -681,25 +703,32 @@ class WaferTwin(InstrumentTwin[Wafer]):
         return self._driver.probe
 
     def truth(self, settings: Settings) -> Outcomes:
-        """The true phases, and the noise-free reading of the chosen look."""
+        """The true phases, and the noise-free reading of the look."""
         return self.truths([settings])[0]
 
     def truths(self, settings: Sequence[Settings]) -> list[Outcomes]:
         """The same for many settings at once."""
-        places = settings_array(self.experiment, settings)[:, :2]
-        if self._look == "spectrum":
-            readings = self.film.spectra(places)
-        elif self._look == "zoom":
-            readings = zoomed(self.film, places, self._optics.blur)
-        else:
-            image = self._true_overview
-            columns = np.abs(image.x - places[:, :1]).argmin(axis=1)
-            rows = np.abs(image.y - places[:, 1:]).argmin(axis=1)
-            readings = image.channels[rows, columns]
+        places = np.array([(float(s["x"]), float(s["y"])) for s in settings]).reshape(-1, 2)
+        looks = np.array([look_of(s, self._look) for s in settings])
+        readings = np.empty((len(places), len(CHANNELS)))
+        for look in set(looks.tolist()):
+            readings[looks == look] = self._true_readings(look, places[looks == look])
         return [
             {"phase": label} | dict(zip(CHANNELS, reading, strict=True))
             for label, reading in zip(self.film.labels(places), readings.tolist(), strict=True)
         ]
+
+    def _true_readings(self, look: str, places: Floats) -> Floats:
+        """Noise-free readings [n, 8] at places [n, 2]."""
+        if look == "spectrum":
+            return self.film.spectra(places)
+        if look == "zoom":
+            return zoomed(self.film, places, self._optics.blur)
+        image = self._true_overview
+        columns = np.abs(image.x - places[:, :1]).argmin(axis=1)
+        rows = np.abs(image.y - places[:, 1:]).argmin(axis=1)
+        read: Floats = image.channels[rows, columns]
+        return read
 
     @cached_property
     def _true_overview(self) -> Image:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ MIXERS: list[tuple[str, dict[str, Any]]] = [
 
 
 def some(driver: Driver, n: int) -> list[Settings]:
-    goal = catalog.make_goal(catalog.default_goal(driver), driver)
+    goal = catalog.make_goal(catalog.default_goal(driver), driver).on(replace(driver.experiment, fidelities={}))
     return [s.settings for s in catalog.make_strategy("random").suggest(State(goal), n)]
 
 

@@ -420,9 +420,18 @@ def test_instructions_that_the_probe_cannot_follow_are_refused_and_cost_nothing(
         assert probe.spent == Amounts()
 
 
-@pytest.mark.parametrize(("look", "names"), [("spectrum", ["x", "y", "dwell"]), ("zoom", ["x", "y"]), ("overview", ["x", "y"])])
-def test_a_look_has_the_settings_that_it_needs(look: str, names: list[str]) -> None:
-    driver = make_driver("wafer", {"look": look})
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({}, ["x", "y", "look", "dwell"]),
+        ({"dwell": 2.0}, ["x", "y", "look"]),
+        ({"look": "spectrum"}, ["x", "y", "dwell"]),
+        ({"look": "zoom"}, ["x", "y"]),
+        ({"look": "overview"}, ["x", "y"]),
+    ],
+)
+def test_a_look_has_the_settings_that_it_needs(options: dict[str, object], names: list[str]) -> None:
+    driver = make_driver("wafer", options)
     assert [p.name for p in driver.experiment.parameters] == names
     (settings,) = [s.settings for s in make_strategy("sobol").suggest(State(make_goal("map:phase", driver)))]
     with driver:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -171,34 +171,33 @@ def register(
         FrugalTwinError: There is no such driver, or it has no such options.
     """
     check_rig_name(name)
-    row = _words(driver, options, offer or Offer.of_driver(driver, options)) | {"is_real": is_real, "is_local": is_local}
     known = connection.execute(select(rig.c.experiment_json).where(rig.c.name == name)).scalar_one_or_none()
+    row = _words(driver, options, offer or Offer.of_driver(driver, options), known) | {"is_real": is_real, "is_local": is_local}
     if known is None:
         connection.execute(insert(rig), row | {"name": name, "state": OPEN, "clock": 0.0, "created_at": now})
         return
-    row["experiment_json"] = _kept(known, row["experiment_json"])
     connection.execute(update(rig).where(rig.c.name == name).values(**row))
 
 
 def is_same(row: RigRow, driver: str, options: Mapping[str, Any], offer: Offer) -> bool:
     """Whether a rig is registered in these words already."""
-    words = _words(driver, options, offer)
-    words["experiment_json"] = _kept(row.experiment_json, words["experiment_json"])
+    words = _words(driver, options, offer, row.experiment_json)
     return all(getattr(row, column) == word for column, word in words.items())
 
 
-def _words(driver: str, options: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
+def _words(driver: str, options: Mapping[str, Any], offer: Offer, known: str | None) -> dict[str, Any]:
+    """The columns of a rig, which goes on with the experiment that it is known by where that still says what it offers."""
+    experiment, price = json.dumps(experiment_to_json(offer.experiment), allow_nan=False), offer.price
+    before = experiment_from_json(json.loads(known)) if known else None
+    if known and before and before.is_nearly(offer.experiment):
+        experiment = known  # campaigns go on, and scores stay, on every processor
+    elif known and before and before.is_nearly(offer.experiment.without_fidelities):
+        experiment = known  # a campaign that began before there were fidelities goes on without
+        price = price and replace(price, fixed=offer.experiment.fidelities)
     return {
-        "driver": driver, "options_json": json.dumps(dict(options)),
-        "experiment_json": json.dumps(experiment_to_json(offer.experiment), allow_nan=False),
-        "price_json": None if offer.price is None else json.dumps(price_to_json(offer.price), allow_nan=False),
+        "driver": driver, "options_json": json.dumps(dict(options)), "experiment_json": experiment,
+        "price_json": None if price is None else json.dumps(price_to_json(price), allow_nan=False),
     }  # fmt: skip
-
-
-def _kept(known: str, new: str) -> str:
-    """The known experiment where the new one is nearly the same: campaigns go on, and scores stay, on every processor."""
-    one, other = (experiment_from_json(json.loads(text)) for text in (known, new))
-    return known if one.is_nearly(other) else new
 
 
 def status_of(row: RigRow, now: float) -> str:

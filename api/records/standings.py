@@ -324,10 +324,12 @@ def _again(
 def _added(goal: Goal, sums: Standing, trial: Trial, n: int) -> Standing:
     label, tally = goal.label_of_trial(trial), sums.tally
     seen = {known: count for known in goal.labels if (count := tally.seen.get(known, 0) + n * (known == label))}
+    is_measured = trial.measurement is not None
+    is_uncounted = is_measured and not goal.counts(trial)
     spent = Amounts(runs=1) + trial.cost
     return replace(
         sums,
-        tally=Tally(tally.n_trials + n, tally.n_measured + n * (trial.measurement is not None), seen),
+        tally=Tally(tally.n_trials + n, tally.n_measured + n * is_measured, seen, tally.n_uncounted + n * is_uncounted),
         spent=sums.spent + spent if n > 0 else sums.spent - spent,
     )
 

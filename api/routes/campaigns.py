@@ -214,7 +214,7 @@ async def trials(
     def read(connection: Connection) -> TrialPage:
         row = campaigns.find(connection, identity, caller)
         rows, following = campaigns.rows_page(connection, identity, limit, cursor)
-        items = _trials(rows, standings.scores_for(connection, row, rows))
+        items = _trials(row, rows, standings.scores_for(connection, row, rows))
         return TrialPage.model_construct(items=items, next=following)
 
     return shown(await service.database.read(read))
@@ -301,21 +301,22 @@ def _fields(connection: Connection, row: CampaignRow) -> dict[str, Any]:
 
 def _status(connection: Connection, row: CampaignRow) -> CampaignStatus:
     found = campaign_trials.summary(connection, row)
-    good = _trials(found.good, found.scores)
+    good = _trials(row, found.good, found.scores)
     best, front = (None, good) if found.has_front else (good[0] if good else None, None)
     about: dict[str, Any] = {"title": found.title, "unit": found.unit, "result": found.result}
     return CampaignStatus(**_fields(connection, row), **about, best=best, front=front, spent=vars(found.spent))
 
 
-def _trials(rows: Sequence[ExperimentRow], scores: Mapping[int, Score]) -> list[CampaignTrial]:
+def _trials(row: CampaignRow, rows: Sequence[ExperimentRow], scores: Mapping[int, Score]) -> list[CampaignTrial]:
+    experiment = standings.experiment_of(row.experiment_json)
+
     def shown(of: ExperimentRow) -> CampaignTrial:
         assert of.trial is not None
         known = scores.get(of.trial) if of.finished_at is not None else None
         if known is None:
-            return CampaignTrial(trial=of.trial, experiment=view(Look(of)))
+            return CampaignTrial(trial=of.trial, counts=experiment.counts(of.settings), experiment=view(Look(of)))
+        about: dict[str, Any] = {"experiment": view(Look(of)), "counts": experiment.counts(of.settings)}
         correction = None if known.correction is None else TrialCorrection(**known.correction)
-        return CampaignTrial(
-            trial=of.trial, score=known.score, values=dict(known.values), experiment=view(Look(of)), correction=correction
-        )  # fmt: skip
+        return CampaignTrial(trial=of.trial, score=known.score, values=dict(known.values), correction=correction, **about)
 
     return [shown(of) for of in rows]

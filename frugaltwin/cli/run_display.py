@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.color import hex_code
-from frugaltwin.experiment import Trial, describe, total
+from frugaltwin.experiment import Categorical, Parameter, Trial, describe, total
 from frugaltwin.goals import Column
 from frugaltwin.goals.goal import shown
 from frugaltwin.record import Record
@@ -34,6 +34,7 @@ def trial_event(record: Record, trial: Trial, trials: Sequence[Trial]) -> dict[s
         "settings": dict(trial.settings),
         "outcomes": dict(trial.measurement.outcomes) if trial.measurement else None,
         "color": _color(record, trial) or None,
+        "counts": goal.experiment.counts(trial.settings),
         "label": goal.label_of_trial(trial),
         "score": record.score(trial),
         "best": best and best[1],
@@ -136,7 +137,7 @@ class TableDisplay(Display):
         self._task = self._progress.add_task("experimenting", total=record.budget.limits.get("runs"), completed=len(self.trials))
         self._has_headline = False
         goal = record.goal
-        self._settings = {p.name: max(6, min(len(p.name), 12)) for p in record.experiment.parameters}
+        self._settings = {p.name: max(6, min(_longest(p), 12)) for p in record.experiment.parameters}
         self._swatches = {"measured": 8, "target": 8} if goal.target_color else {}
         self._columns = {_heading(c): c for c in (*goal.columns, *filter(None, [goal.standing_column]))}
         self._scores = {heading: max(c.width, len(heading)) for heading, c in self._columns.items()}
@@ -171,7 +172,7 @@ class TableDisplay(Display):
             if goal.standing_column:
                 values |= {goal.standing_column.name: goal.standing(self.trials)}
             cells |= {heading: shown(values[c.name]) for heading, c in self._columns.items()}
-            self._print(f"{trial.number:>3} {self._row(cells)} {trial.remark}".rstrip())
+            self._print(f"{trial.number:>3} {self._row(cells)} {goal.remark(trial)}".rstrip())
         self._progress.update(self._task, completed=trial.number)
 
     def end(self, record: Record, report: Path | None) -> None:
@@ -259,6 +260,11 @@ def _color(record: Record, trial: Trial) -> dict[str, float]:
 def _heading(column: Column) -> str:
     """The name of a column of the table; the unit in place of ``score``."""
     return column.unit if column.name == "score" and column.unit not in ("", "1") else column.name
+
+
+def _longest(parameter: Parameter) -> int:
+    """Characters of a parameter's name, or of its longest value where values are names."""
+    return max(map(len, (parameter.name, *(parameter.values if isinstance(parameter, Categorical) else ()))))
 
 
 def _cell(value: float | str) -> str:

@@ -73,7 +73,7 @@ class Combined(Goal):
         return (*self._columns, *([Column("meets", width=5)] if self.bounds else []))
 
     def values(self, trial: Trial) -> dict[str, Value]:
-        scores: dict[str, Value] = {c.name: o.score_of_trial(trial) for c, o in self._columns.items()}
+        scores: dict[str, Value] = {c.name: o.reading_of_trial(trial) for c, o in self._columns.items()}
         return scores | ({"meets": self.meets(trial)} if self.bounds else {})
 
     @property
@@ -89,7 +89,7 @@ class Combined(Goal):
     def sentence(self, tally: Tally, good: Sequence[Trial]) -> str:
         bounds = " and ".join(bound.title for bound in self.bounds)
         if not good:
-            return f"no experiment meets {bounds} yet" if tally.n_measured else super().sentence(tally, good)
+            return f"no experiment meets {bounds} yet" if tally.n_counted else super().sentence(tally, good)
         within = f", with {bounds}" if bounds else ""
         if self.has_score:
             return f"{best_reading(self, good)}{within}"

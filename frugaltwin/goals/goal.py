@@ -14,7 +14,7 @@ import numpy as np
 from frugaltwin.amounts import Amounts
 from frugaltwin.color import Array, Lab
 from frugaltwin.errors import InvalidInput, OutOfBounds
-from frugaltwin.experiment import Experiment, Outcomes, Settings, Trial, quantity
+from frugaltwin.experiment import Experiment, Outcomes, Settings, Trial, describe, quantity
 from frugaltwin.tables import outcomes_array, settings_array
 
 Value = float | str | bool | None
@@ -46,6 +46,13 @@ class Tally:
     n_measured: int = 0
     seen: Mapping[str, int] = field(default_factory=dict[str, int])
     """By label of a map."""
+    n_uncounted: int = 0
+    """Of the measured ones, those at another fidelity than the goal's."""
+
+    @property
+    def n_counted(self) -> int:
+        """The number of measurements that count."""
+        return self.n_measured - self.n_uncounted
 
 
 @dataclass(frozen=True)
@@ -141,8 +148,18 @@ class Goal(ABC):
             if not math.isfinite(score := objective.score_of(settings, outcomes, cost)):
                 raise OutOfBounds(f"the outcomes give the score {score}, which is not a finite number")
 
+    def counts(self, trial: Trial) -> bool:
+        """Whether a trial has a measurement at the experiment's fidelities; others have no score, no label and no place on a front."""
+        return trial.measurement is not None and self.experiment.counts(trial.settings)
+
+    def remark(self, trial: Trial) -> str:
+        """The remark about a trial: that it failed, was corrected, or does not count; empty for most."""
+        if trial.measurement is None or self.counts(trial):
+            return trial.remark
+        return "; ".join(filter(None, [trial.remark, f"does not count: {self._fidelity} does"]))
+
     def label_of_trial(self, trial: Trial) -> str | None:
-        """The label of a trial; None when it failed, or without a map."""
+        """The label of a trial; None when it failed or does not count, or without a map."""
         return None
 
     def seen(self, trials: Sequence[Trial]) -> dict[str, int]:
@@ -151,12 +168,12 @@ class Goal(ABC):
         return {label: n for label in self.labels if (n := found.count(label))}
 
     def score_of_trial(self, trial: Trial) -> float | None:
-        """The score of a trial, whether it meets the requirements or not; None when it failed, or without a score."""
+        """The score of a trial, whether it meets the requirements or not; None when it failed or does not count, or without a score."""
         return self.objectives[0].score_of_trial(trial) if self.has_score else None
 
     def meets(self, trial: Trial) -> bool | None:
-        """Whether a trial meets every requirement; None when it failed."""
-        return None if trial.measurement is None else all(r.is_met_by(trial) for r in self.requirements)
+        """Whether a trial meets every requirement; None when it failed or does not count."""
+        return all(r.is_met_by(trial) for r in self.requirements) if self.counts(trial) else None
 
     def best(self, trials: Sequence[Trial]) -> tuple[Trial, float] | None:
         """The trial with the best score among those that meet the requirements, and its score; None when there is none."""
@@ -186,7 +203,7 @@ class Goal(ABC):
         return ()
 
     def values(self, trial: Trial) -> dict[str, Value]:
-        """The cells of a trial by the names of `columns`."""
+        """The cells of a trial by the names of `columns`; scores and labels as they were read, whether they count or not."""
         return {}
 
     def describe(self, trial: Trial) -> str:
@@ -207,7 +224,9 @@ class Goal(ABC):
         """The result of these trials in one sentence."""
         best = self.best(trials)
         good = self.front(trials) if self.has_front else [best[0]] if best else []
-        return self.sentence(Tally(len(trials), sum(t.measurement is not None for t in trials), self.seen(trials)), good)
+        measured = [t for t in trials if t.measurement]
+        n_uncounted = len(measured) - sum(map(self.counts, measured))
+        return self.sentence(Tally(len(trials), len(measured), self.seen(trials), n_uncounted), good)
 
     def sentence(self, tally: Tally, good: Sequence[Trial]) -> str:
         """The result in one sentence, from what is known without going through all trials.
@@ -215,8 +234,10 @@ class Goal(ABC):
         Args:
             good: The front of a goal with several objectives, else the best trial, if there is one.
         """
-        n = tally.n_measured
-        return f"{n} of {tally.n_trials} experiments gave a reading" if n else "nothing was measured yet"
+        if not tally.n_measured:
+            return "nothing was measured yet"
+        none = "" if tally.n_counted else f", none at {self._fidelity}, where the goal counts"
+        return f"{tally.n_measured} of {tally.n_trials} experiments gave a reading{none}"
 
     def result(self, trials: Sequence[Trial]) -> dict[str, Any]:
         """The result of these trials for scripts: ``best``, ``front`` and ``labels``, each None where the goal has none."""
@@ -227,6 +248,11 @@ class Goal(ABC):
             "front": chosen if self.has_front else None,
             "labels": self.seen(trials) if self.labels else None,
         }
+
+    @property
+    def _fidelity(self) -> str:
+        """The fidelities in words, such as ``look spectrum``."""
+        return describe(self.experiment.fidelities)
 
 
 @dataclass(frozen=True)
@@ -285,10 +311,14 @@ class Objective(Goal):
             return float(self._scores([settings], [outcomes], [cost])[0])
 
     def score_of_trial(self, trial: Trial) -> float | None:
+        return self.reading_of_trial(trial) if self.counts(trial) else None
+
+    def reading_of_trial(self, trial: Trial) -> float | None:
+        """The score of a trial as it was read, whether it counts or not; None when it failed."""
         return None if trial.measurement is None else self.score_of(trial.settings, trial.measurement.outcomes, trial.cost)
 
     def loss_of_trial(self, trial: Trial) -> float:
-        """The score of a trial, with the sign that makes small ones good; infinite when it failed."""
+        """The score of a trial, with the sign that makes small ones good; infinite when it failed or does not count."""
         score = self.score_of_trial(trial)
         return math.inf if score is None else score if self.is_minimized else -score
 
@@ -297,7 +327,7 @@ class Objective(Goal):
         return score < than if self.is_minimized else score > than
 
     def best(self, trials: Sequence[Trial]) -> tuple[Trial, float] | None:
-        done = [(t, t.measurement.outcomes) for t in trials if t.measurement is not None]
+        done = [(t, t.measurement.outcomes) for t in trials if t.measurement is not None and self.counts(t)]
         if not done:
             return None
         scores = self._scores([t.settings for t, _ in done], [y for _, y in done], [t.cost for t, _ in done])
@@ -309,7 +339,7 @@ class Objective(Goal):
         return (Column("score", self.unit),)
 
     def values(self, trial: Trial) -> dict[str, Value]:
-        return {"score": self.score_of_trial(trial)}
+        return {"score": self.reading_of_trial(trial)}
 
     @property
     def standing_column(self) -> Column | None:
@@ -353,7 +383,7 @@ class Requirement:
         return score - self.bound if self.is_upper else self.bound - score
 
     def is_met_by(self, trial: Trial) -> bool:
-        """Whether a trial meets it; one that failed does not."""
+        """Whether a trial meets it; one that failed or does not count does not."""
         score = self.objective.score_of_trial(trial)
         return score is not None and bool(self.excess(np.array(score)) <= 0)
 

@@ -75,14 +75,14 @@ class Map(Goal):
         return str(value) if self.threshold is None else self.labels[int(float(value) >= self.threshold)]
 
     def label_of_trial(self, trial: Trial) -> str | None:
-        return None if trial.measurement is None else self.label_of(trial.measurement.outcomes)
+        return self.label_of(trial.measurement.outcomes) if trial.measurement and self.counts(trial) else None
 
     @property
     def columns(self) -> tuple[Column, ...]:
         return (Column(self.outcome, width=max(len(self.outcome), *(min(len(label), 24) for label in self.labels))),)
 
     def values(self, trial: Trial) -> dict[str, Value]:
-        return {self.outcome: self.label_of_trial(trial)}
+        return {self.outcome: self.label_of(trial.measurement.outcomes) if trial.measurement else None}
 
     @property
     def standing_column(self) -> Column | None:

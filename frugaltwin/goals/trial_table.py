@@ -17,15 +17,16 @@ def trial_columns(goal: Goal) -> list[str]:
 
 
 def own_columns(goal: Goal) -> list[Column]:
-    """The columns of a goal that repeat no outcome and no cost, with that of the front."""
+    """The columns of a goal that repeat no outcome and no cost, with that of the front and, of fidelities, whether a trial counts."""
     others = {o.name for o in goal.experiment.outcomes} | set(BOOKKEEPING) - {"score"}
     columns = [c for c in goal.columns if c.name not in others]
-    return [*columns, Column("front")] if goal.has_front else columns
+    return [*columns, *([Column("front")] if goal.has_front else []), *([Column("counts")] if goal.experiment.fidelities else [])]
 
 
 def trial_rows(goal: Goal, trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """One flat row a trial; None where there is no value. ``front`` is there for several objectives, and is about these trials.
 
+    Where the experiment has fidelities, ``counts`` says whether a trial is at these; ``score`` is empty where it is not.
     A corrected trial says why in ``correction``, and has what was measured as JSON in ``original``.
     """
     experiment = goal.experiment
@@ -38,6 +39,7 @@ def trial_rows(goal: Goal, trials: Sequence[Trial]) -> list[dict[str, Any]]:
         | (dict(t.measurement.outcomes) | color_of(experiment, t.settings, t.measurement.outcomes) if t.measurement else empty)
         | {"score": goal.score_of_trial(t)}
         | ({} if front is None else {"front": t.number in front})
+        | ({"counts": experiment.counts(t.settings)} if experiment.fidelities else {})
         | t.cost.cost()
         | {"source": t.source, "finished_at": t.finished_at, "error": t.error}
         | {"correction": t.remark if t.correction else None, "original": _original(t)}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from frugaltwin.diagram import Line
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Categorical, Settings, Trial
-from frugaltwin.goals import Map, Objective
+from frugaltwin.goals import Goal, Map, Objective
 from frugaltwin.pictures.phase_fields import (
     COARSE,
     FINE,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_STEPS = 20  # maps that a report shows at most
+HOLLOW: dict[str, Any] = {"facecolor": "none", "edgecolor": INK, "linewidth": 0.7}
 BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.16), "ncols": 3, "fontsize": 8, "frameon": False}
 
 
@@ -99,7 +100,7 @@ class MapView:
     def steps(self) -> list[int]:
         """The numbers of trials after which the map is drawn: at most `MOST_STEPS` of them, the last one included."""
         trials = self.record.trials
-        first = next((t.number for t in trials if t.measurement), len(trials) + 1)
+        first = next((t.number for t in trials if self.goal.counts(t)), len(trials) + 1)
         numbers = np.arange(first, len(trials) + 1)
         return (
             [int(k) for k in numbers[np.unique(np.linspace(0, len(numbers) - 1, MOST_STEPS).round().astype(int))]] if len(numbers) else []
@@ -138,7 +139,7 @@ class MapView:
         write_head(left, self.plane, title)
         right.set_title("uncertainty", fontsize=10, color=INK)
         is_ringed = truth is not None and self._is_scattered
-        left.legend(handles=_legend(labels, self.record.trials, is_ringed), **BELOW)
+        left.legend(handles=_legend(self.goal, self.record.trials, is_ringed), **BELOW)
         return figure
 
     def _scatter(self, axes: Axes, trials: Sequence[Trial], **look: Any) -> None:
@@ -162,10 +163,12 @@ class MapView:
         return "dashed"
 
     def _draw_trials(self, axes: Axes, trials: Sequence[Trial], labels: Sequence[str], has_numbers: bool) -> None:
-        """Draw the measured labels, each with its color and marker; a cross for a failed trial, a plus for a retracted one."""
+        """Draw the labels that count, each with its color and marker; a small circle for what does not count, a cross for a failed trial,
+        a plus for a retracted one."""
         for k, label in enumerate(labels):
             look = {"marker": MARKERS[k % len(MARKERS)], "facecolor": colors(len(labels))[k], "edgecolor": INK, "linewidth": 0.7}
             self._scatter(axes, [t for t in trials if self.goal.label_of_trial(t) == label], s=34, **look)
+        self._scatter(axes, [t for t in trials if _only_informs(self.goal, t)], marker="o", s=10, **HOLLOW)
         self._scatter(axes, [t for t in trials if _has_failed(t)], marker="x", s=30, color=INK)
         self._scatter(axes, [t for t in trials if t.is_retracted], marker="+", s=40, color=INK)
         if has_numbers:
@@ -180,29 +183,38 @@ def draw_expected(axes: Axes, record: Record) -> None:
     draw_number(axes.figure, axes, plane, expected, f"expected score{unit}")
     axes.set_xlabel(axis_label(plane.axes[0]))
     axes.set_ylabel(axis_label(plane.axes[1]))
-    places = plane.positions([t.settings for t in record.trials])
-    axes.scatter(*coordinates(plane, places), s=30, facecolor="white", edgecolor=INK, linewidth=0.8, zorder=5)
+    for size, counts in ((30, True), (10, False)):
+        places = plane.positions([t.settings for t in record.trials if _only_informs(record.goal, t) != counts])
+        axes.scatter(*coordinates(plane, places), s=size, facecolor="white", edgecolor=INK, linewidth=0.8, zorder=5)
     number_trials(axes, plane, record.trials)
 
 
 def can_draw_expected(record: Record) -> bool:
     """Whether `draw_expected` has something to draw: two numeric parameters, and readings."""
     experiment = record.experiment
-    is_flat = len(experiment.parameters) == 2 and not any(isinstance(p, Categorical) for p in experiment.parameters)
-    return isinstance(record.goal, Objective) and is_flat and not experiment.constraints and any(t.measurement for t in record.trials)
+    free = [p for p in experiment.parameters if p.name not in experiment.fidelities]
+    is_flat = len(free) == 2 and not any(isinstance(p, Categorical) for p in free)
+    return isinstance(record.goal, Objective) and is_flat and not experiment.constraints and any(map(record.goal.counts, record.trials))
 
 
 def _has_failed(trial: Trial) -> bool:
     return trial.measurement is None and not trial.is_retracted
 
 
-def _legend(labels: Sequence[str], trials: Sequence[Trial], is_ringed: bool) -> list[Any]:
+def _only_informs(goal: Goal, trial: Trial) -> bool:
+    return trial.measurement is not None and not goal.counts(trial)
+
+
+def _legend(goal: Map, trials: Sequence[Trial], is_ringed: bool) -> list[Any]:
     """Legend of the markers: the same for every map of a campaign."""
     from matplotlib.lines import Line2D
 
+    labels = goal.labels
     look: dict[str, Any] = {"linestyle": "none", "markeredgecolor": INK}
     paints = colors(len(labels))
     known = [Line2D([], [], marker=MARKERS[k % len(MARKERS)], color=paints[k], label=label, **look) for k, label in enumerate(labels)]
+    informs = any(_only_informs(goal, t) for t in trials)
+    known += [Line2D([], [], marker="o", markersize=3, color="none", label="does not count", **look)] if informs else []
     failed = [Line2D([], [], marker="x", label="failed", **look)] if any(map(_has_failed, trials)) else []
     failed += [Line2D([], [], marker="+", label="retracted", **look)] if any(t.is_retracted for t in trials) else []
     wrong = [Line2D([], [], marker="o", markersize=11, color="none", label="wrong", **look)] if is_ringed else []

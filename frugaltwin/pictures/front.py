@@ -20,7 +20,7 @@ def draw_front(axes: Axes, record: Record) -> None:
     x, y = goal.objectives[:2]
     axes.set_xlabel(_title(x))
     axes.set_ylabel(_title(y))
-    done = [t for t in record.trials if t.measurement is not None]
+    done = [t for t in record.trials if goal.counts(t)]
     if not done:
         return
     places = np.array([[o.score_of_trial(t) for o in (x, y)] for t in done], dtype=float)

@@ -37,14 +37,16 @@ class Plane:
         Raises:
             InvalidInput: It has no such plane.
         """
-        numeric = {p.name: p for p in experiment.parameters if not isinstance(p, Categorical) and _size(p) > 1}
+        free = (p for p in experiment.parameters if p.name not in experiment.fidelities)
+        numeric = {p.name: p for p in free if not isinstance(p, Categorical) and _size(p) > 1}
         chosen = tuple(numeric[name] for name in axes) or _mixture(experiment, numeric) or tuple(numeric.values())[:2]
         if len(chosen) < 2:
             raise InvalidInput(f"{experiment.name} has no two numeric parameters to draw a map over")
         names = [p.name for p in chosen]
-        fixed = {p.name: _middle(p) for p in experiment.parameters if p.name not in names}
+        fixed = {p.name: experiment.fidelities.get(p.name, _middle(p)) for p in experiment.parameters if p.name not in names}
         if experiment.candidates:
-            fixed = {name: value for name, value in experiment.candidates[0].items() if name not in names}
+            first = next(filter(experiment.counts, experiment.candidates))
+            fixed = {name: value for name, value in first.items() if name not in names}
             kept = [c for c in experiment.candidates if all(c[name] == value for name, value in fixed.items())]
             points = np.array([[float(c[name]) for name in names] for c in kept])
             order = np.lexsort(points.T[::-1])

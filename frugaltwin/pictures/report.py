@@ -102,7 +102,7 @@ def notebook_html(record: Record) -> str:
         if (code := _hex(record, t))
     )
     plot = ""
-    if any(t.measurement for t in trials):
+    if any(map(goal.counts, trials)):
         drawn = picture.picture(record).figure if goal.labels else progress.figure(picture.draws_for(record)[:1], record, 4.0, 2.6)
         plot = _element(drawn)
     title = f"<b>{escape(record.name)}</b>: {escape(goal.title)}, {len(trials)} experiments; {escape(goal.summary(trials))}"
@@ -127,7 +127,7 @@ def _maps(record: Record, with_truth: bool, step: Step | None) -> list[dict[str,
     truth = view.truth() if with_truth else None
     numbers, shown = view.steps(), []
     for k, (n, drawn) in enumerate(view.frames(truth), start=1):
-        last = record.goal.label_of_trial(record.trials[n - 1]) or record.trials[n - 1].remark
+        last = record.goal.label_of_trial(record.trials[n - 1]) or record.goal.remark(record.trials[n - 1])
         words = f"After {n} experiments; the last one, {describe(record.trials[n - 1].settings)}, gave: {last}"
         shown.append({"n": n, "words": words, "url": picture.Picture(drawn).png_url()})
         if step:

@@ -6,6 +6,7 @@ import pickle
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -23,7 +24,7 @@ STOPPED = 2
 
 
 def allowed(driver: Driver, count: int = 8) -> list[Settings]:
-    """Settings that a rig could measure, where the driver can tell."""
+    """Settings that a rig could measure, where the driver can tell, at every fidelity."""
     return [s for s in _drawn(driver, 8 * count) if _is_measurable(driver, s)][:count]
 
 
@@ -31,7 +32,7 @@ def _drawn(driver: Driver, count: int) -> list[Settings]:
     """Random settings, measurable or not; as many as there are where these are fewer."""
     first = driver.experiment.outcomes[0]
     goal = catalog.make_goal(f"map:{first.name}" if first.labels else f"minimize:{first.name}", driver)
-    return drawn(goal, min(count, len(driver.experiment.candidates) or count), seed=3)
+    return drawn(goal.on(replace(driver.experiment, fidelities={})), min(count, len(driver.experiment.candidates) or count), seed=3)
 
 
 def it_measures_every_outcome_with_a_cost_and_leaves_no_truth_in_it(plugin: Plugin) -> None:

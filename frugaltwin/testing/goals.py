@@ -3,12 +3,13 @@
 import inspect
 import math
 import pickle
+from dataclasses import replace
 
 import numpy as np
 
 from frugaltwin import catalog
 from frugaltwin.errors import FrugalTwinError
-from frugaltwin.experiment import Experiment
+from frugaltwin.experiment import Categorical, Experiment
 from frugaltwin.goals import Goal, Objective
 from frugaltwin.plugins import Predicts
 from frugaltwin.tables import outcomes_array, settings_array
@@ -88,6 +89,23 @@ def its_best_trial_has_the_best_score(plugin: Plugin) -> None:
         )
 
 
+def it_is_not_judged_by_other_fidelities(plugin: Plugin) -> None:
+    """A trial at another fidelity has no score and no label, and is neither the best one nor on the front."""
+    look = Categorical("look", ("glance", "stare"))
+    for goal in some(plugin):
+        plain = goal.experiment
+        if plain.candidates:
+            continue
+        looked = goal.on(replace(plain, parameters=(*plain.parameters, look), fidelities={"look": "stare"}))
+        history = [replace(t, settings={**t.settings, "look": look.values[t.number % 2]}) for t in trials(plain, 6)]
+        others = [t for t in history if not looked.experiment.counts(t.settings)]
+        is_judged = any(looked.score_of_trial(t) is not None or looked.label_of_trial(t) or looked.counts(t) for t in others)
+        plugin.require(not is_judged, f"{goal.text} has a score or a label for a trial that does not count")
+        plugin.require(not (looked.best(others) or looked.front(others) or looked.seen(others)), f"{goal.text} counts trials that do not")
+        counted = [t for t in history if t not in others]
+        plugin.require(looked.result(history) == looked.result(counted), f"the result of {goal.text} depends on trials that do not count")
+
+
 def its_default_strategy_serves_it_with_a_model(plugin: Plugin) -> None:
     """The strategy that it names serves it, and can predict."""
     for goal in some(plugin):
@@ -102,5 +120,6 @@ GOAL_PROMISES: tuple[Promise, ...] = (
     it_depends_on_outcomes_of_the_experiment,
     it_can_be_sent_to_another_process,
     its_best_trial_has_the_best_score,
+    it_is_not_judged_by_other_fidelities,
     its_default_strategy_serves_it_with_a_model,
 )

@@ -317,6 +317,28 @@ def earlier_campaigns_count_where_it_says_so(plugin: Plugin) -> None:
             plugin.require([settings] == alone, "an earlier campaign decides what it suggests, and it does not say that it uses it")
 
 
+def it_measures_where_its_goal_counts(plugin: Plugin) -> None:
+    """Whatever was measured at other fidelities, one of a few suggestions is at the goal's; a model predicts, and recommends, for it."""
+    looks, seconds = Categorical("look", ("glance", "stare")), Continuous("seconds", 1.0, 9.0, "s")
+    experiment = Experiment("looks", (A, looks, B, seconds), Y, fidelities={"look": "stare", "seconds": 9.0})
+    quick: Settings = {"a": 0.5, "look": "glance", "b": 0.5, "seconds": 2.0}
+    goal, strategy, history = goal_of(plugin, experiment), plugin.make(), list[Trial]()
+    for number in range(1, 9):
+        if number in (1, 3):
+            history.append(Trial(number, quick, measurement(experiment, quick)))
+        else:
+            (settings,) = suggested(strategy, goal, history, pending=[quick])
+            history.append(Trial(number, experiment.check(settings), measurement(experiment, settings)))
+    plugin.require(any(map(goal.counts, history)), f"it suggests no settings with {experiment.fidelities}, where the goal counts")
+    state = State(goal, history)
+    if isinstance(strategy, Predicts):
+        prediction = strategy.predict(state, [quick, *(t.settings for t in history)])
+        values = [*prediction.probabilities.values(), *prediction.means.values()]
+        plugin.require(bool(np.isfinite(values).all()), "it predicts no finite numbers for settings of another fidelity")
+    if isinstance(strategy, Recommends) and isinstance(goal, Objective):
+        plugin.require(experiment.counts(strategy.recommend(state)), "it recommends settings at which the goal does not count")
+
+
 def a_different_seed_gives_different_settings(plugin: Plugin) -> None:
     """The first suggestion depends on the seed, where it has one."""
     if plugin.has_seed:
@@ -352,6 +374,7 @@ STRATEGY_PROMISES: tuple[Promise, ...] = (
     it_does_not_ask_for_the_same_failure_for_ever,
     a_retracted_reading_counts_for_nothing,
     earlier_campaigns_count_where_it_says_so,
+    it_measures_where_its_goal_counts,
     a_different_seed_gives_different_settings,
     its_data_sheet_names_its_options,
 )

@@ -61,11 +61,12 @@ class Space:
 
     @classmethod
     def of(cls, experiment: Experiment) -> Self:
-        """The space of an experiment.
+        """The space of an experiment: the settings at which a goal counts.
 
         Raises:
             InvalidInput: Nothing satisfies the constraints.
         """
+        experiment = experiment.at_fidelity
         parameters = experiment.parameters
         equalities, kept = ((), ()) if experiment.candidates else _eliminate(experiment)
         pivots = {e.pivot for e in equalities}
@@ -133,8 +134,9 @@ class Space:
         return graded
 
     def encode(self, settings: Sequence[Settings]) -> Floats:
-        """Settings as [n, D]."""
-        natural = settings_array(self.experiment, settings)
+        """Settings as [n, D]; where the experiment has fidelities, as if they were at these."""
+        fixed = self.experiment.fidelities
+        natural = settings_array(self.experiment, [{**s, **fixed} for s in settings] if fixed else settings)
         X = np.zeros((len(settings), self.size))
         names = {first + i for first, n in self.choices for i in range(n)}
         for column in range(self.size):

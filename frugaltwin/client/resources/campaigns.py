@@ -130,9 +130,11 @@ class CampaignTrial:
     trial: int
     """its number; the first is 1"""
     score: float | None = None
-    """by the campaign's goal; nothing where there is no reading, or the goal has no score"""
+    """by the campaign's goal; nothing where no reading counts, or the goal has no score"""
+    counts: bool = True
+    """whether its settings are at the `fidelities` of the rig's experiment, if it has some; readings at others inform"""
     values: dict[str, float | str | bool | None] = field(default_factory=dict[str, float | str | bool | None])
-    """by the columns of the goal: each objective, what is required, and whether the trial ``meets`` that"""
+    """by the columns of the goal, as it was read: each objective, what is required, and whether the trial ``meets`` that"""
     experiment: Submission
     """the experiment that it is, as it was performed"""
     correction: TrialCorrection | None = None

@@ -70,6 +70,12 @@ EXPERIMENT = WithJsonSchema(
             ),
         },
         candidates={"type": "array", "description": "if there are any, the only settings allowed", "items": {"type": "object"}},
+        fidelities={
+            "type": "object",
+            "description": "if there are any: parameters, by name, with the value at which a measurement counts for a campaign's goal; "
+            "at other values it is cheaper, and informs",
+            "additionalProperties": {"type": ["number", "string"]},
+        },
         color={
             "type": ["object", "null"],
             "description": "how the outcomes become a color: XYZ = to_xyz · channels, then Lab against `white`",

@@ -37,13 +37,16 @@ _TERM = {
         "dose: V of `parameter`, mL, takes `slope` · V + `offset` + `besides` s and `money` USD/mL; none takes nothing. "
         "ramp: `soak` s at the temperature and the way there from the last, at `heating` or `cooling` K/s, `each` second. "
         "change: `each`, where one of `parameters` is another than before. "
-        "travel: the way to `x`, `y` at `speed` mm/s and `settle` s, `each` second; nothing without a way."
+        "travel: the way to `x`, `y` at `speed` mm/s and `settle` s, `each` second; nothing without a way; "
+        "to `start` where the parameter `home` has the value beside it. "
+        "where: `term`, in settings whose `parameter` has the `value`."
     ),
-    "properties": {"kind": {"enum": ["fixed", "per-unit", "dose", "ramp", "change", "travel"]}},
+    "properties": {"kind": {"enum": ["fixed", "per-unit", "dose", "ramp", "change", "travel", "where"]}},
 }
+_FIXED = {"type": "object", "description": "values of parameters that `terms` name and settings do not have, if there are any"}
 PRICE = WithJsonSchema(
     {
         "description": "The price of an experiment: the sum of its `terms`. Nothing where it is not known.",
-        "anyOf": [{"type": "object", "properties": {"terms": {"type": "array", "items": _TERM}}}, {"type": "null"}],
+        "anyOf": [{"type": "object", "properties": {"terms": {"type": "array", "items": _TERM}, "fixed": _FIXED}}, {"type": "null"}],
     }
 )
