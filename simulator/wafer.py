@@ -708,11 +708,13 @@ class WaferTwin(InstrumentTwin[Wafer]):
 
     def truths(self, settings: Sequence[Settings]) -> list[Outcomes]:
         """The same for many settings at once."""
-        places = np.array([(float(s["x"]), float(s["y"])) for s in settings]).reshape(-1, 2)
-        looks = np.array([look_of(s, self._look) for s in settings])
-        readings = np.empty((len(places), len(CHANNELS)))
-        for look in set(looks.tolist()):
-            readings[looks == look] = self._true_readings(look, places[looks == look])
+        places = np.array([[float(s[name]) for s in settings] for name in "xy"]).T
+        if self._look is not None:
+            readings = self._true_readings(self._look, places)
+        else:
+            readings, looks = np.empty((len(places), len(CHANNELS))), np.array([look_of(s) for s in settings])
+            for look in set(looks.tolist()):
+                readings[looks == look] = self._true_readings(look, places[looks == look])
         return [
             {"phase": label} | dict(zip(CHANNELS, reading, strict=True))
             for label, reading in zip(self.film.labels(places), readings.tolist(), strict=True)

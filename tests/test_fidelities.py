@@ -201,6 +201,13 @@ def test_a_price_depends_on_the_look_and_on_the_one_before_and_on_nothing_hidden
             assert price.of(here[how], here[after] if after else None, performed).seconds == pytest.approx(seconds, rel=1e-12)
 
 
+def test_the_truth_of_a_look_is_that_of_a_wafer_with_this_look_alone() -> None:
+    place: Settings = {"x": 12.0, "y": -7.0}
+    alone = [WaferTwin(how).truth(place) for how in LOOKS]
+    assert WaferTwin(dwell=1.0).truths([{**place, "look": how} for how in LOOKS]) == alone
+    assert len({outcomes["r600"] for outcomes in alone}) == 3
+
+
 def test_an_overview_is_taken_anew_after_another_look() -> None:
     with WaferTwin(dwell=1.0) as wafer:
         here: dict[str, Settings] = {how: {"x": 10.0, "y": 0.0, "look": how} for how in LOOKS}
