@@ -55,7 +55,7 @@ class Campaign:
         goal: Goal,
         strategy: Strategy,
         store: Store,
-        budget: Budget = Budget(runs=10),
+        budget: Budget | None = Budget(runs=10),
         stop_rule: StopRule | None = None,
         specification: Mapping[str, Any] | None = None,
         earlier: Sequence[Earlier] = (),
@@ -63,6 +63,7 @@ class Campaign:
         """A campaign of parts made by hand; `open` makes them by name.
 
         Args:
+            budget: None where it is not known, in a campaign that is only read.
             specification: Names and options of the parts, kept in the store.
             earlier: Campaigns of the same store to learn from, see `Store.earlier`.
 
@@ -89,6 +90,7 @@ class Campaign:
         self.stopped_because: str | None = None
         self._stop = threading.Event()
         self._n_before = 0
+        self._is_connected = False
         self._failures: str | None = None
 
     @classmethod
@@ -153,7 +155,7 @@ class Campaign:
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=int(record.body["seed"]))
         words = {k: v for k, v in record.body.items() if k not in ("id", "experiment", "versions")}
         goal, earlier = catalog.make_goal(record.body["goal"], driver), _earlier(store, name, words.get("earlier", {}))
-        return cls(name, driver, goal, strategy, store, specification=words, earlier=earlier)
+        return cls(name, driver, goal, strategy, store, None, specification=words, earlier=earlier)
 
     def __repr__(self) -> str:
         return f"<Campaign {self.name!r}: {self.goal.title}, {len(self.trials)} trials>"
@@ -182,7 +184,7 @@ class Campaign:
         with self._locked():
             log = self.log
             trials = list(log.performed)
-            self._n_before = len(trials)
+            self._n_before, self._is_connected = len(trials), True
             if isinstance(self.driver, Resumes):
                 self.driver.resume(trials)
             suggestion = self._next(log)
@@ -203,6 +205,8 @@ class Campaign:
             except Stopped:  # while it was connecting
                 if not self._stop.is_set():
                     raise
+            finally:
+                self._is_connected = False
             if self._stop.is_set():
                 self.stopped_because = "stopped by the user"
 
@@ -217,7 +221,7 @@ class Campaign:
         Args:
             n_before: Trials of earlier sessions, whose failures do not count.
         """
-        self._n_before = n_before
+        self._n_before, self._is_connected = n_before, True
         return self._next(self.log)
 
     def state(self) -> State:
@@ -479,8 +483,15 @@ class Campaign:
 
     def _state(self, log: Log) -> State:
         pending = [proposal.settings for proposal in log.proposals(self.driver.experiment)]
-        left, price = self.budget.left(log.performed), self.driver.price() if isinstance(self.driver, Prices) else None
-        return State(self.goal, tuple(log.trials), tuple(pending), log.rejections, log.preferences, left, price, self.earlier)
+        left = self.budget.left(log.performed) if self.budget else None
+        price = self.driver.price() if isinstance(self.driver, Prices) else None
+        performed = self._performed(log)
+        return State(self.goal, tuple(log.trials), tuple(pending), log.rejections, log.preferences, left, price, self.earlier, performed)
+
+    def _performed(self, log: Log) -> tuple[Settings, ...]:
+        """The settings that the driver has performed when the next experiment begins."""
+        before = 0 if isinstance(self.driver, Resumes) else self._n_before if self._is_connected else log.last
+        return tuple(trial.settings for trial in log.performed[before:] if trial.source == "driver")
 
     def _suggestions(self, log: Log, count: int = 1) -> list[Suggestion]:
         """The next suggestions: those that were proposed since the last trial, then new ones."""
@@ -493,14 +504,17 @@ class Campaign:
         trials = log.trials
         self._failures = _failing(trials[self._n_before :])
         self.stopped_because = (
-            (self.stop_rule.reason(self.goal, trials) if self.stop_rule else None) or self.budget.exhausted(trials) or self._failures
+            (self.stop_rule.reason(self.goal, trials) if self.stop_rule else None) or self._exhausted(trials) or self._failures
         )
         if self.stopped_because or self._stop.is_set():
             return None
         (suggestion,) = self._suggestions(log)
         if isinstance(self.driver, Estimates):
-            self.stopped_because = self.budget.exhausted(trials, self.driver.estimate(suggestion.settings))
+            self.stopped_because = self._exhausted(trials, self.driver.estimate(suggestion.settings))
         return None if self.stopped_because else suggestion
+
+    def _exhausted(self, trials: Sequence[Trial], price: Amounts = Amounts()) -> str | None:
+        return self.budget.exhausted(trials, price) if self.budget else None
 
     def _checked(self, suggestion: Suggestion) -> Suggestion:
         return replace(suggestion, settings=self.driver.experiment.check(suggestion.settings))
@@ -526,7 +540,7 @@ class Campaign:
     def _described(self) -> dict[str, Any]:
         """Description of the campaign for the service that performs its trials."""
         stop = self.stop_rule.score if self.stop_rule else None
-        words = {"name": self.name, "goal": self.goal.text, "budget": self.budget.limits, "stop": stop}
+        words = {"name": self.name, "goal": self.goal.text, "budget": self.budget.limits if self.budget else None, "stop": stop}
         return words | {k: self.specification[k] for k in ("strategy", "seed")}
 
 

@@ -19,7 +19,6 @@ DARKEST = 3e-3
 PALEST = 0.95
 """The largest reflectance whose slope is believed: at 1, absorption over scattering would hide every error."""
 _LN10 = math.log(10)
-_SMOOTH = 1e-8  # keeps the root of an opaque layer's reflectance differentiable at 0
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class Additive(Law):
 @dataclass(frozen=True)
 class KubelkaMunk(Law):
     """The outcome is the reflectance R of an opaque layer, against a white base's: 1 without pastes, and absorption over scattering,
-    (1-R)²/2R, is nearly linear in their amounts.
+    (1-R)²/2R, is nearly linear in their amounts. The inverse is R = 1 + K/S - sqrt((K/S)² + 2 K/S).
 
     Source: Kubelka & Munk, Z. Tech. Phys. 12 (1931) 593; Duncan, Proc. Phys. Soc. 52 (1940) 390 (what pastes add).
 
@@ -136,7 +135,9 @@ class KubelkaMunk(Law):
     def outcomes(self, latent: Array, exposure: Array | float = 1.0) -> Array:
         xp = _namespace(latent)
         k = xp.clip(latent, 0.0, None)
-        return 1 + k - xp.sqrt(k**2 + 2 * k + _SMOOTH)
+        square = k * k + 2 * k
+        root = xp.where(square > 0, xp.sqrt(xp.where(square > 0, square, 1.0)), 0.0)  # the root has no gradient at 0
+        return 1 / (1 + k + root)  # the printed form loses all digits of dark paints; R · 1/R = 1 turns the difference into a sum
 
     def reading_variance(self, latent: Array, exposure: Array, scale: Array) -> Array:
         R = _namespace(latent).clip(self.outcomes(latent), DARKEST, PALEST)

@@ -37,7 +37,8 @@ class Record:
     predict: Predict
     twin: Callable[[], Driver]
     """Return the driver, for the truth that it may know. Raises a FrugalTwinError where it cannot be made any more."""
-    budget: Budget
+    budget: Budget | None
+    """None where it is not known: a store keeps no budget, which may be another one in every session."""
     stop_rule: StopRule | None
     stopped_because: str | None
     """The reason why the campaign ended; None while it has not."""

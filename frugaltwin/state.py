@@ -88,10 +88,21 @@ class State:
     price: Price | None = None
     """The price of settings as the next experiment; None where nobody can say it.
 
-    ``state.price(settings, state.trials[-1].settings, len(state.trials))`` are their amounts by kind, [n].
+    `amounts` are those of settings as the next experiment.
     """
     earlier: Sequence[Earlier] = ()
     """Trials of other campaigns; only a strategy of the kind `frugaltwin.plugins.UsesEarlier` learns from them."""
+
+    performed: Sequence[Settings] = ()
+    """Settings that the driver has performed when the next experiment begins, in order: a price depends on them.
+
+    A rig that is connected again fills its tubes again, so only those since then count. A twin goes on, so all count.
+    """
+
+    def amounts(self, settings: Sequence[Settings]) -> Mapping[str, NDArray[np.float64]] | None:
+        """The price of n checked settings, each as the next experiment: by kind of amount, [n]. None where nobody can say it."""
+        last = self.performed[-1] if self.performed else None
+        return self.price(settings, last, len(self.performed)) if self.price else None
 
     @property
     def experiment(self) -> Experiment:

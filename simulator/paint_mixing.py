@@ -20,7 +20,7 @@ from frugaltwin.laws import KubelkaMunk
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
 from simulator.equations.gaussian_bands import Bands, gaussian_bands
-from simulator.equations.paints import behind_a_surface, ratio_of_mixture, reflectance
+from simulator.equations.paints import behind_a_surface, ratio_of_mixture
 from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.liquids import Bottle, Liquids, Pump
@@ -92,7 +92,7 @@ class Surface:
 
     def seen(self, parts: Floats) -> Floats:
         """The fraction of the light, [..., 81], that comes back from an opaque layer with parts [..., 4] of the paints, water left out."""
-        return behind_a_surface(reflectance(ratio_of_mixture(parts, absorption(), scattering())), self.outside, self.inside)
+        return behind_a_surface(LAW.outcomes(ratio_of_mixture(parts, absorption(), scattering())), self.outside, self.inside)
 
 
 def liquids(surface: Surface) -> Liquids:

@@ -2,11 +2,11 @@
 
 from frugaltwin.data_sheets import SystemOptions, option, takes
 from frugaltwin.errors import InvalidInput
+from simulator.equations.constants import R
 from simulator.equations.ternary_equilibrium import Mixing
 from simulator.instruments.phase_lab import LabOptions
 from simulator.instruments.settled_layers import SettledMixture
 
-R = 8.314462618  # J/(mol K)
 STRONGEST = 100.0  # RT: stronger interactions leave less than one molecule in a mole
 
 

@@ -19,7 +19,6 @@ from simulator.equations.binary_equilibrium import (
     POTENTIAL_TOLERANCE,
     Compound,
     Phase,
-    R,
     Solution,
     binary_equilibrium,
     changes,
@@ -33,6 +32,7 @@ from simulator.equations.binary_equilibrium import (
     spinodal_temperature,
     tie_lines,
 )
+from simulator.equations.constants import R
 from simulator.eutectic import Eutectic, EutecticOptions
 from simulator.instruments.binary_lab import BinaryLab, BinaryLabOptions
 from simulator.instruments.phase_instruments import LATTICE_HEAT_CAPACITY, Calorimeter

@@ -87,3 +87,17 @@ def test_a_broken_promise_is_one_sentence(installed: dict[str, str], tmp_path: P
     """
     done = forked.run([sys.executable, "-c", code], cwd=tmp_path, env=installed)
     assert done.stderr.strip().splitlines()[-1] == "AssertionError: the driver Deaf: performing after stop, it has to raise Stopped"
+
+
+def test_the_doctor_says_which_plug_in_is_left_out_and_why(cli: Cli, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    about = site / "acme-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[frugaltwin.drivers]\ncolor-mixing = acme:Lab\n")
+    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    (found,) = (row for row in events(cli("doctor", "--json", env={**os.environ, "PYTHONPATH": path})) if row["about"] == "plug-ins")
+    assert found["status"] == "warning"
+    assert "the driver 'color-mixing' of the package acme is left out: frugaltwin has a driver of that name" in found["text"]
+    (sound,) = (row for row in events(cli("doctor", "--json")) if row["about"] == "plug-ins")
+    assert sound["status"] == "ok"

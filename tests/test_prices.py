@@ -2,18 +2,20 @@
 
 import json
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
 
 from frugaltwin import Budget, Campaign, Store, catalog
 from frugaltwin.amounts import Amounts
-from frugaltwin.experiment import Settings
+from frugaltwin.experiment import Measurement, Settings
+from frugaltwin.pictures.report import _provenance
 from frugaltwin.plugins import Driver, Estimates, Prices
 from frugaltwin.prices import Change, Dose, Fixed, PerUnit, Price, Ramp, Travel, price_from_json, price_to_json
-from frugaltwin.state import State
+from frugaltwin.state import State, Suggestion
 from hardware.pumpbot import CLEAN_UP, ONE_COLOR, PumpBot, PumpBotMixer
 from simulator.instruments.photometry import Photometer
 
@@ -151,3 +153,60 @@ def test_the_state_of_a_campaign_has_its_price_and_what_is_left() -> None:
     assert state.left == Amounts(runs=4, seconds=1e6 - 60.0, money=float("inf"), volume=float("inf"))
     assert State(goal).price is None
     assert State(goal).left is None
+
+
+class AsARig:
+    """A twin that is like a rig: connected again, it fills its tubes again."""
+
+    def __init__(self) -> None:
+        self.twin = catalog.make_driver("color-mixing", {"imperfections": 0})
+        self.experiment = self.twin.experiment
+
+    def __enter__(self) -> Self:
+        self.twin.__enter__()
+        return self
+
+    def perform(self, settings: Settings) -> Measurement:
+        return self.twin.perform(settings)
+
+    def price(self) -> Price:
+        return price_of(self.twin)
+
+    def stop(self) -> None: ...
+
+    def __exit__(self, *failure: object) -> None:
+        self.twin.__exit__(*failure)
+
+
+@pytest.mark.parametrize("make", [AsARig, lambda: catalog.make_driver("color-mixing"), lambda: catalog.make_driver("eutectic")])
+def test_the_price_of_a_state_is_what_the_next_experiment_takes_also_in_a_session_that_goes_on(make: Callable[[], Driver]) -> None:
+    store, expected = Store(":memory:"), list[dict[str, float]]()
+
+    class Planner:
+        def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
+            settings = [s.settings for s in catalog.make_strategy("random", seed=3).suggest(state, count)]
+            amounts = state.amounts(settings)
+            assert amounts is not None
+            expected.append({kind: float(found[0]) for kind, found in amounts.items()})
+            return [Suggestion(s) for s in settings]
+
+    for runs in (3, 6):
+        driver = make()
+        goal = catalog.make_goal(catalog.default_goal(driver), driver)
+        campaign = Campaign("sessions", driver, goal, Planner(), store, Budget(runs=runs))
+        for trial in campaign.run():
+            assert trial.cost.cost() == pytest.approx(expected[trial.number - 1], rel=0.1)
+        assert len(campaign.state().performed) == (0 if make is AsARig else runs)
+    assert len(expected) == 6
+
+
+def test_a_campaign_that_is_only_read_says_nothing_of_its_budget() -> None:
+    store = Store(":memory:")
+    driver = catalog.make_driver("color-mixing")
+    goal = catalog.make_goal(catalog.default_goal(driver), driver)
+    campaign = Campaign("short", driver, goal, catalog.make_strategy("random"), store, Budget(runs=1))
+    assert len(list(campaign.run())) == 1
+    shown = Campaign.stored("short", store)
+    assert shown.state().left is None
+    assert "budget" not in dict(_provenance(shown.record()))
+    assert dict(_provenance(campaign.record()))["budget"] == "runs 1"

@@ -14,12 +14,18 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.commands.serve import announce
+from api.records import fair_queue
 from api.settings import CodeTerms
+from frugaltwin import catalog
+from frugaltwin.amounts import Amounts
 from frugaltwin.cli.main import app
+from frugaltwin.client.client import Client
 from frugaltwin.errors import InvalidInput, Refused
+from frugaltwin.experiment import Measurement
 from tests import forked
 from tests.conftest import command
 from tests.running_service import Running, running
+from tests.service_database import COST, SETTINGS, report_one
 
 Told = Callable[..., Result]
 
@@ -131,6 +137,30 @@ def test_a_student_joins_and_everything_is_exported_as_one_table(
         assert (table[0]["person"], table[0]["state"], table[0]["settings.water"]) == (whose, "aborted", "3.4")
     with pytest.raises(InvalidInput, match="there is no folder"):
         told("export", tmp_path / "none" / "all.csv")
+
+
+def test_an_export_marks_corrected_trials_and_has_the_outcomes_that_count(service: Running, told: Told, tmp_path: Path) -> None:
+    _, token = service.person()
+    with Client(service.address, token) as ada:
+        own = ada.start_campaign("own", "color-1", budget=9, mode="client")
+        done = []
+        for number in (1, 2, 3):
+            done.append(ada.submit("color-1", SETTINGS, campaign=own.id, trial=number).id)
+            (row,) = service.database.write_now(lambda c, now: fair_queue.lease(c, now, "color-1", "test", 1))
+            service.database.write_now(lambda c, now, i=row.id, k=row.lease: fair_queue.begin(c, now, i, k))  # type: ignore[misc]
+            with catalog.make_driver("color-mixing") as driver:
+                report: tuple[Measurement, None, Amounts, dict[str, str]] = (driver.perform(row.settings), None, COST, {})
+            service.database.write_now(lambda c, now, i=row.id, k=row.lease, r=report: report_one(c, now, i, k, *r))  # type: ignore[misc]
+        ada.retract(own.id, 1, "the wrong flask")
+        ada.amend(own.id, 2, {"t_415": 0.5}, "a typing mistake")
+    assert told("export", tmp_path / "all.csv").exit_code == 0
+    with (tmp_path / "all.csv").open(newline="") as file:
+        first, second, third = csv.DictReader(file)
+    assert [row["id"] for row in (first, second, third)] == done
+    assert (first["correction"], first["outcomes.t_415"]) == ("retracted: the wrong flask", "")
+    assert (second["correction"], second["outcomes.t_415"]) == ("amended: a typing mistake", "0.5")
+    assert json.loads(second["original"])["t_415"] == float(third["outcomes.t_415"])
+    assert (third["correction"], third["original"]) == ("", "")
 
 
 @contextlib.contextmanager

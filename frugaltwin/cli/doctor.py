@@ -12,7 +12,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def doctor(store: StorePath = None, as_json: AsJson = False) -> int:
-    """Check this machine: versions, the store, optional parts, files that hide our packages."""
+    """Check this machine: versions, the store, optional parts, plug-ins, files that hide our packages."""
     from dataclasses import asdict
 
     from frugaltwin.cli.machine_checks import findings

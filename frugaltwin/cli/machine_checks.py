@@ -1,4 +1,4 @@
-"""Checks of this machine: versions, the store, optional parts, files that hide our packages; one finding each."""
+"""Checks of this machine: versions, the store, optional parts, plug-ins, files that hide our packages; one finding each."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
 
-from frugaltwin.catalog import check_packages
+from frugaltwin.catalog import check_packages, refused
 from frugaltwin.checks import SOUND_SQLITE, Finding
 from frugaltwin.cli.console import sentence
 from frugaltwin.errors import ShadowedPackage, StoreError
@@ -25,7 +25,7 @@ OPTIONAL = {
 
 def findings(store: Path) -> list[Finding]:
     """The findings of all checks, in the order in which they are shown."""
-    return [_python(), *_packages(), _emulator(), _sqlite(), _store(store), _hidden_packages()]
+    return [_python(), *_packages(), _emulator(), _sqlite(), _store(store), *_plugins(), _hidden_packages()]
 
 
 def _python() -> Finding:
@@ -70,6 +70,12 @@ def _store(path: Path) -> Finding:
     if not writable:
         return Finding("problem", "store", f"{path} is not yours to write; choose another (--store)")
     return Finding("ok", "store", f"{path} ({n} campaigns)" if path.exists() else f"{path} can be made here")
+
+
+def _plugins() -> list[Finding]:
+    if not (sentences := refused()):
+        return [Finding("ok", "plug-ins", "none of an installed package is left out")]
+    return [Finding("warning", "plug-ins", sentence) for sentence in sentences]
 
 
 def _hidden_packages() -> Finding:

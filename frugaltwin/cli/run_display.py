@@ -134,7 +134,8 @@ class TableDisplay(Display):
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             console=console, transient=True, disable=not self._is_terminal,
         )  # fmt: skip
-        self._task = self._progress.add_task("experimenting", total=record.budget.limits.get("runs"), completed=len(self.trials))
+        runs = record.budget.limits.get("runs") if record.budget else None
+        self._task = self._progress.add_task("experimenting", total=runs, completed=len(self.trials))
         self._has_headline = False
         goal = record.goal
         self._settings = {p.name: max(6, min(_longest(p), 12)) for p in record.experiment.parameters}

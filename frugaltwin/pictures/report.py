@@ -189,7 +189,8 @@ def _provenance(record: Record) -> list[tuple[str, str]]:
         else:
             rows.append((key, str(value)))
     rows += [("earlier campaign", line) for line in record.earlier]
-    budget = ", ".join(f"{k} {v:g}" for k, v in record.budget.limits.items())
+    if record.budget:
+        rows.append(("budget", ", ".join(f"{k} {v:g}" for k, v in record.budget.limits.items())))
     stop = [("stop rule", f"score {record.stop_rule.score:g}")] if record.stop_rule else []
     versions = record.specification.get("versions", {})
-    return [*rows, ("budget", budget), *stop, *((f"version of {k}", v) for k, v in versions.items())]
+    return [*rows, *stop, *((f"version of {k}", v) for k, v in versions.items())]

@@ -25,11 +25,11 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit, xlogy
 
 from simulator.equations.arrays import Array, as_array, floats, namespace, x_log_x
+from simulator.equations.constants import R
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
 
-R = 8.314462618  # J/(mol K)
 POTENTIAL_TOLERANCE = 1e-7
 """Largest difference of the chemical potentials at the two ends of a tie line, J/mol."""
 NEAREST = 3e-8

@@ -1,4 +1,7 @@
-"""Opaque paint: absorption and scattering of mixed paints, and the light that a layer reflects (Kubelka-Munk)."""
+"""Opaque paint: absorption and scattering of mixed paints, and a surface in front of a layer.
+
+`frugaltwin.laws.KubelkaMunk` has the light that a layer reflects.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +19,6 @@ def ratio_of_mixture(parts: Floats, absorption: Floats, scattering: Floats) -> F
     """
     K, S = parts @ absorption, (parts @ scattering)[..., None]
     return np.divide(K, S, out=np.full_like(K, np.inf), where=S > 0)
-
-
-def reflectance(ratio: Floats) -> Floats:
-    """Reflectance of an opaque layer, [...], for K/S [...] = `ratio`: R = 1 + K/S - sqrt((K/S)² + 2 K/S).
-
-    `frugaltwin.laws.KubelkaMunk` has the inverse, and this with a root that is smooth at 0, for gradients.
-    Source: Kubelka & Munk, Z. Tech. Phys. 12 (1931) 593.
-
-    >>> reflectance(np.array([0.0, 0.25, np.inf])).tolist()
-    [1.0, 0.5, 0.0]
-    """
-    # The printed form loses all digits of dark paints; R · 1/R = 1 turns the difference into a sum.
-    reflected: Floats = 1 / (1 + ratio + np.sqrt(ratio * ratio + 2 * ratio))
-    return reflected
 
 
 def behind_a_surface(reflectance: Floats, outside: float, inside: float) -> Floats:
