@@ -97,25 +97,18 @@ class RateLimit:
         finally:
             self._waits[caller.person] -= 1
 
-    def check_wrong_codes(self, address: str) -> None:
-        """Refuse an address that guesses join codes.
+    def count_wrong_code(self, address: str) -> None:
+        """Count a wrong join code.
 
         Raises:
-            TooMany: It sent too many wrong join codes lately.
+            TooMany: The address sent too many of them lately; this one is not counted.
         """
-        bucket = self._wrong_codes.get(address)
-        if bucket is None:
-            return
-        level = bucket.level_at(time.monotonic(), WRONG_CODES / 60, WRONG_CODES)
-        if level < 1:
-            words = f"{address} sent more than {WRONG_CODES} wrong codes in a minute; ask your instructor for the code, and wait"
-            raise TooMany(words, retry_after=(1 - level) * 60 / WRONG_CODES)
-
-    def count_wrong_code(self, address: str) -> None:
-        """Count a wrong join code."""
         now = time.monotonic()
         if len(self._wrong_codes) >= ADDRESSES:
             self._wrong_codes = {a: b for a, b in self._wrong_codes.items() if now - b.at < 60}
         bucket = self._wrong_codes.setdefault(address, Bucket(WRONG_CODES, now))
         bucket.fill(now, WRONG_CODES / 60, WRONG_CODES)
+        if bucket.level < 1:
+            words = f"{address} sent more than {WRONG_CODES} wrong codes in a minute; ask your instructor for the code, and wait"
+            raise TooMany(words, retry_after=(1 - bucket.level) * 60 / WRONG_CODES)
         bucket.level -= 1

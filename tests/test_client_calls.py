@@ -57,7 +57,8 @@ def curie(service: Running) -> Iterator[Client]:
 
 # What a call is given so that it asks; those that ask several routes, several times.
 WORDS: dict[str, list[tuple[Any, ...]]] = {
-    "join": [("code", "Ada")], "ledger": [(), ("u_1",)], "make_token": [(["read"],)], "revoke_token": [("t_1",)], "person": [("u_1",)],
+    "join": [("code", "Ada")], "ledger": [(), ("u_1",)], "make_token": [(["read"],)], "revoke_token": [("t_1",)],
+    "revoke_tokens": [("u_1",)], "person": [("u_1",)],
     "add_person": [("Ada",)], "grant": [("u_1", 5)], "set_left": [("u_1", {"runs": 5.0})], "remove_person": [("u_1",)],
     "make_code": [(30,)], "revoke_code": [("j_1",)], "rig": [("r",)], "steer": [("r", "stop"), ("r", "pause"), ("r", "open")],
     "approve": [("r", "u_1"), ("r", "u_1", False)], "approvals": [("r",)], "submit": [("r", {})], "price": [("r", {})],

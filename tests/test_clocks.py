@@ -78,10 +78,10 @@ def test_whoever_sent_wrong_codes_waits_for_what_has_passed(sqlite_url: str, clo
     service = Service(Settings(sqlite_url), database)
     for _ in range(WRONG_CODES):
         service.rate_limit.count_wrong_code("127.0.0.1")
-    assert not is_let(lambda: service.rate_limit.check_wrong_codes("127.0.0.1"))
+    assert not is_let(lambda: service.rate_limit.count_wrong_code("127.0.0.1"))
     clock.ahead = jump
-    assert not is_let(lambda: service.rate_limit.check_wrong_codes("127.0.0.1"))
-    until(lambda: is_let(lambda: service.rate_limit.check_wrong_codes("127.0.0.1")), 15.0)
+    assert not is_let(lambda: service.rate_limit.count_wrong_code("127.0.0.1"))
+    until(lambda: is_let(lambda: service.rate_limit.count_wrong_code("127.0.0.1")), 15.0)
     database.close()
 
 

@@ -1,5 +1,6 @@
 """Joining, tokens, budgets: who may do what, and what is shown to whom."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from api import maintenance
+from api.errors import TooMany
 from api.records import tokens
 from api.records.tables import answer, join_code, token
 from tests.running_service import Running, running
@@ -61,12 +63,13 @@ def test_wrong_codes_are_limited_and_right_ones_are_not(database_url: str) -> No
             assert nobody.post("/v1/join", json={"code": code, "name": f"student {i}"}).status_code == 201
         statuses = [nobody.post("/v1/join", json={"code": f"aaaa-bbbb-cc{i:02}", "name": "Eve"}).status_code for i in range(30)]
         assert set(statuses) == {401}
-        for _ in range(10):  # what a slow machine gives back meanwhile
-            service.service.rate_limit.count_wrong_code("127.0.0.1")
-        for words in ("aaaa-bbbb-dddd", code):
-            response = nobody.post("/v1/join", json={"code": words, "name": "Eve"})
-            assert refused(response, 429, "wrong codes")["retryable"]
-            assert 1 <= int(response.headers["retry-after"]) <= 60
+        with contextlib.suppress(TooMany):
+            for _ in range(10):  # what a slow machine gives back meanwhile
+                service.service.rate_limit.count_wrong_code("127.0.0.1")
+        response = nobody.post("/v1/join", json={"code": "aaaa-bbbb-dddd", "name": "Eve"})
+        assert refused(response, 429, "wrong codes")["retryable"]
+        assert 1 <= int(response.headers["retry-after"]) <= 60
+        assert nobody.post("/v1/join", json={"code": code, "name": "Eve"}).status_code == 201
 
 
 def test_what_is_shown_once_is_in_no_table_and_in_no_later_answer(service: Running, admin: httpx.Client) -> None:

@@ -260,16 +260,16 @@ def new_token(
 
 @app.command()
 def revoke(
-    identity: Annotated[str, typer.Argument(metavar="ID", help="Of a token, t_…, or of a join code, j_….")],
+    identity: Annotated[str, typer.Argument(metavar="ID", help="Of a token, t_…, of a join code, j_…, or of a person, u_….")],
     server: Server = HERE,
     token: Token = None,
 ) -> None:
-    """Make a token or a join code good for nothing."""
-    if not identity.startswith(("t_", "j_")):
-        raise InvalidInput(f"{identity!r} is no id of a token (t_…) or a join code (j_…); frugaltwin service tokens and codes list them")
+    """Make a token, a join code or all tokens of a person good for nothing."""
+    if identity[:2] not in ("t_", "j_", "u_"):
+        raise InvalidInput(f"{identity!r} is no id of a token (t_…), a join code (j_…) or a person (u_…); `frugaltwin service` lists them")
     with _client(server, token) as client:
-        (client.revoke_token if identity.startswith("t_") else client.revoke_code)(identity)
-    say(f"{identity} is revoked")
+        {"t_": client.revoke_token, "j_": client.revoke_code, "u_": client.revoke_tokens}[identity[:2]](identity)
+    say(f"{identity} is revoked" if identity[:2] != "u_" else f"all tokens of {identity} are revoked")
 
 
 def _corrections(client: Client, campaigns: Iterable[str]) -> dict[str, TrialCorrection]:

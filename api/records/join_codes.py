@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, insert, select, update
 
-from api.errors import NotFound, Unauthorized
+from api.errors import Conflict, NotFound, Unauthorized
 from api.records import ledger, pages, people, tokens
 from api.records.identifiers import new_id
 from api.records.people import OF_ROLE, digest
@@ -15,6 +15,7 @@ from api.records.rows import CodeRow, fetched_one
 from api.records.tables import join_code
 from api.records.tokens import YEAR
 
+_UNKNOWN = "this code is unknown, used up or expired; ask your instructor for a new one"
 CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Of join codes: none that looks like another."""
 
@@ -57,21 +58,47 @@ def revoke(connection: Connection, now: float, identity: str) -> None:
     connection.execute(update(join_code).where(join_code.c.id == identity, join_code.c.revoked_at.is_(None)).values(revoked_at=now))
 
 
-def join(connection: Connection, now: float, words: str, name: str) -> tuple[str, str]:
-    """A newcomer with a code; the person's id and token.
+def known(connection: Connection, now: float, words: str) -> CodeRow:
+    """The join code of these words, which may be used up.
 
     Raises:
-        Unauthorized: The code is unknown, used up, expired or revoked.
+        Unauthorized: It is unknown, expired or revoked.
     """
     letters = "".join(c for c in words.lower() if c.isalnum())  # as people copy it from a board
     written = "-".join(letters[i : i + 4] for i in range(0, len(letters), 4))
     row = fetched_one(CodeRow, connection.execute(select(join_code).where(join_code.c.digest == digest(written))))
-    is_good = row is not None and row.uses_left > 0 and row.revoked_at is None and (row.expires_at or now + 1) > now
-    if row is None or not is_good:
-        raise Unauthorized("this code is unknown, used up or expired; ask your instructor for a new one")
-    connection.execute(update(join_code).where(join_code.c.id == row.id).values(uses_left=join_code.c.uses_left - 1))
-    whose = people.add_person(connection, now, name, "student", row.limits)
-    _, shown = tokens.add_token(connection, now, whose, row.scopes.split(), "joined", now + YEAR)
+    if row is None or row.revoked_at is not None or (row.expires_at or now + 1) <= now:
+        raise Unauthorized(_UNKNOWN)
+    return row
+
+
+def join(connection: Connection, now: float, words: str, name: str, key: str | None = None) -> tuple[str, str]:
+    """A newcomer with a code; the person's id and token.
+
+    Args:
+        key: A secret of the newcomer's. Joined again with the same code, name and key, it is the same person, with another token in
+            place of the first, whose words may never have arrived.
+
+    Raises:
+        Unauthorized: The code is unknown, used up, expired or revoked.
+        Conflict: Somebody has joined with this code under this name, and the key is not theirs.
+    """
+    row, kept_key = known(connection, now, words), None if key is None else digest(key)
+    before = people.joined_as(connection, row.id, name)
+    if before is not None and (kept_key is None or before.join_key != kept_key):
+        raise Conflict(
+            f"{name} has joined with this code; if that was you and your token is lost, ask your instructor for another, "
+            "else choose another name, such as one with an initial"
+        )
+    if before is not None:
+        tokens.revoke_first(connection, now, before.id)
+        whose = before.id
+    elif row.uses_left > 0:
+        connection.execute(update(join_code).where(join_code.c.id == row.id).values(uses_left=join_code.c.uses_left - 1))
+        whose = people.add_person(connection, now, name, "student", row.limits, row.id, kept_key)
+    else:
+        raise Unauthorized(_UNKNOWN)
+    _, shown = tokens.add_token(connection, now, whose, row.scopes.split(), tokens.FIRST, now + YEAR)
     return whose, shown
 
 

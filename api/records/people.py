@@ -5,6 +5,7 @@ Scopes of a token: ``read``, ``run:sim`` (twins), ``run:rig`` (real rigs, and on
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from api.errors import Forbidden, NotFound, Unauthorized
 from api.records import ledger, pages
 from api.records.identifiers import new_id
-from api.records.rows import PersonRow, fetched_one
+from api.records.rows import PersonRow, fetched, fetched_one
 from api.records.tables import person, token
 from frugaltwin.amounts import Amounts
 
@@ -106,10 +107,19 @@ def caller(connection: Connection, now: float, words: str) -> Caller:
     return Caller(row.person, row.name, row.role, scopes, row.id, row.expires_at, drives)
 
 
-def add_person(connection: Connection, now: float, name: str, role: str, limits: Mapping[str, float | None]) -> str:
-    """A new person with a budget; the id."""
+def add_person(
+    connection: Connection, now: float, name: str, role: str, limits: Mapping[str, float | None], code: str | None = None,
+    join_key: str | None = None,
+) -> str:  # fmt: skip
+    """A new person with a budget; the id.
+
+    Args:
+        code: The id of the join code that they came in with.
+        join_key: The digest of the key of their request to join.
+    """
     identity = new_id("u")
-    connection.execute(insert(person), {"id": identity, "name": name, "role": role, "created_at": now})
+    row = {"id": identity, "name": name, "role": role, "created_at": now, "code": code, "join_key": join_key}
+    connection.execute(insert(person), row)
     ledger.open_account(connection, now, identity, limits)
     return identity
 
@@ -124,6 +134,16 @@ def find(connection: Connection, identity: str) -> PersonRow:
     if row is None:
         raise NotFound(f"there is no person {identity[:40]}; GET /v1/people lists them")
     return row
+
+
+def joined_as(connection: Connection, code: str, name: str) -> PersonRow | None:
+    """The person who came in with a join code under a name, capitals aside, if there is one."""
+    rows = fetched(PersonRow, connection.execute(select(person).where(person.c.code == code, person.c.role != REMOVED)))
+    return next((row for row in rows if _plain(row.name) == _plain(name)), None)
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def role_of(connection: Connection, identity: str) -> str | None:

@@ -27,6 +27,7 @@ def remove(connection: Connection, now: float, caller: Caller, identity: str) ->
     people.find(connection, identity)
     _end_everything(connection, now, identity, "its owner was removed")
     tokens.revoke_all(connection, now, identity)
+    tokens.forget_notes(connection, identity)
     connection.execute(delete(approval).where(approval.c.person == identity))
     connection.execute(delete(answer).where(or_(answer.c.person == identity, answer.c.location == f"/v1/people/{identity}")))
     ledger.set_left(connection, now, identity, dict.fromkeys(ledger.KINDS, 0.0))  # a request of theirs that is under way buys nothing

@@ -30,6 +30,8 @@ class PersonRow:
     name: str
     role: str
     created_at: float
+    code: str | None
+    join_key: str | None
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class TokenRow:
     expires_at: float | None
     revoked_at: float | None
     rigs: str | None
+    parent: str | None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ person = Table(
     Column("name", String(80), nullable=False),
     Column("role", String(12), nullable=False),  # student, instructor, observer, removed
     Column("created_at", Float, nullable=False),
+    Column("code", String(32), index=True),  # the id of the join code that they came in with
+    Column("join_key", String(64)),  # SHA-256 of the key of the request to join: who has it is that person
 )
 token = Table(
     "token",
@@ -29,6 +31,7 @@ token = Table(
     Column("expires_at", Float),
     Column("revoked_at", Float),
     Column("rigs", Text),  # those that it may drive, with the scope work: names with spaces between
+    Column("parent", String(32), index=True),  # the id of the token that made it: it ends with that one
 )
 join_code = Table(
     "join_code",

@@ -17,22 +17,27 @@ from frugaltwin.errors import InvalidInput
 
 YEAR = 365 * 86400.0
 """s."""
+FIRST = "joined"
+"""The note on the token that somebody joins with."""
 GOOD_AT_ONCE = 20
 """Tokens of one person."""
 
 
 def add_token(
     connection: Connection, now: float, whose: str, scopes: Sequence[str], note: str = "", expires_at: float | None = None,
-    drives: Sequence[str] = (),
+    drives: Sequence[str] = (), parent: str | None = None,
 ) -> tuple[str, str]:  # fmt: skip
     """A new token; its id and, for this once, its words.
 
     Args:
         drives: The rigs that it may drive, with the scope work.
+        parent: The id of the token with which it ends.
     """
     words, identity = f"ft_{secrets.token_urlsafe(32)}", new_id("t")
     row = {"id": identity, "person": whose, "digest": digest(words), "note": note, "scopes": " ".join(scopes)}
-    connection.execute(insert(token), row | {"created_at": now, "expires_at": expires_at, "rigs": " ".join(drives) or None})
+    connection.execute(
+        insert(token), row | {"created_at": now, "expires_at": expires_at, "rigs": " ".join(drives) or None, "parent": parent}
+    )
     return identity, words
 
 
@@ -79,19 +84,22 @@ def make(
         Forbidden: It would be allowed more than its owner, or than the caller's own.
         NotFound: There is no such person.
         InvalidInput: It would outlive the caller's own, or it is to drive rigs and names none.
-        Conflict: Its owner has too many.
+        Conflict: The caller has too many.
     """
     check_token(connection, caller.token)
     owner = _owner(connection, caller, scopes, whose)
     _check_drives(caller, scopes, drives)
     expires_at = _end(caller, expires_in, now)
-    _check_count(connection, now, owner)
-    identity, words = add_token(connection, now, owner, sorted(set(scopes)), note, expires_at, sorted(set(drives)))
+    is_own = owner == caller.person
+    if is_own:  # who has lost all of theirs cannot revoke one first
+        _check_count(connection, now, owner)
+    parent = caller.token if is_own else None
+    identity, words = add_token(connection, now, owner, sorted(set(scopes)), note, expires_at, sorted(set(drives)), parent)
     return find(connection, identity), words
 
 
 def revoke(connection: Connection, now: float, identity: str, whose: str | None = None) -> None:
-    """End a token: it opens nothing from now on. Revoked twice, it is revoked.
+    """End a token, and those of the same person that were made with it: they open nothing from now on. Revoked twice, they are revoked.
 
     Args:
         whose: Only if it is this person's; None is anybody's.
@@ -104,6 +112,8 @@ def revoke(connection: Connection, now: float, identity: str, whose: str | None 
         raise NotFound(f"there is no token {identity}")
     if connection.execute(update(token).where(token.c.id == identity, token.c.revoked_at.is_(None)).values(revoked_at=now)).rowcount:
         event_log.record(connection, now, "token.revoked", row.person, {"token": identity})  # every process ends its streams
+    for child in connection.execute(select(token.c.id).where(token.c.parent == identity)).scalars().all():
+        revoke(connection, now, child)
 
 
 def revoke_own(connection: Connection, now: float, caller: Caller, identity: str) -> None:
@@ -122,9 +132,21 @@ def revoke_own(connection: Connection, now: float, caller: Caller, identity: str
 
 
 def revoke_all(connection: Connection, now: float, whose: str) -> None:
-    """End every token of a person, and forget the notes on them."""
-    for identity in connection.execute(select(token.c.id).where(token.c.person == whose)).scalars().all():
+    """End every token of a person."""
+    good = select(token.c.id).where(token.c.person == whose, token.c.revoked_at.is_(None))
+    for identity in connection.execute(good).scalars().all():
         revoke(connection, now, identity)
+
+
+def revoke_first(connection: Connection, now: float, whose: str) -> None:
+    """End the tokens that a person was given when joining."""
+    first = select(token.c.id).where(token.c.person == whose, token.c.note == FIRST, token.c.parent.is_(None), token.c.revoked_at.is_(None))
+    for identity in connection.execute(first).scalars().all():
+        revoke(connection, now, identity)
+
+
+def forget_notes(connection: Connection, whose: str) -> None:
+    """Take away what a person wrote on their tokens."""
     connection.execute(update(token).where(token.c.person == whose).values(note=""))
 
 

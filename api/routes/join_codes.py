@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Header, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -25,6 +25,17 @@ from frugaltwin.spec import Whole
 router = APIRouter(prefix="/v1", tags=["people"])
 
 CodeId = Annotated[str, Path(description="the code's id, not its words")]
+
+
+JoinKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=16,
+        max_length=80,
+        description="a secret of yours, such as 32 random letters: who sends it is you",
+    ),
+]
 
 
 class Join(Body):
@@ -59,16 +70,20 @@ class CodePage(BaseModel):
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
-@router.post("/join", status_code=201, response_model=Joined, responses=responses(503))
-async def join(body: Join, service: TheService, request: Request) -> Response:
-    """Come in with your class's code: you get a token, shown this once. Needs no token; wrong codes are limited per address."""
+@router.post("/join", status_code=201, response_model=Joined, responses=responses(409, 503))
+async def join(body: Join, service: TheService, request: Request, key: JoinKey = None) -> Response:
+    """Come in with your class's code: you get a token, shown this once. Needs no token; wrong codes are limited per address.
+
+    A name is one person's of a code. Sent again with the same code, name and key, it is the same person with the same budget, and another
+    token in place of the first.
+    """
     address = request.client.host if request.client else ""
-    service.rate_limit.check_wrong_codes(address)
     try:
-        whose, words = await service.database.write(lambda c, now: join_codes.join(c, now, body.code, body.name))
-    except Unauthorized:
+        await service.database.read(lambda c: join_codes.known(c, service.database.now(), body.code))
+    except Unauthorized:  # the right code is never shut out: a classroom shares one address
         service.rate_limit.count_wrong_code(address)
         raise
+    whose, words = await service.database.write(lambda c, now: join_codes.join(c, now, body.code, body.name, key))
     return shown(Joined(person=whose, name=body.name, role="student", token=words), 201, Location="/v1/me")
 
 

@@ -148,4 +148,4 @@ async def their_ledger(identity: PersonId, service: TheService, caller: TheCalle
 
 
 def _view(row: PersonRow, account: ledger.Account) -> Person:
-    return Person(id=row.id, name=row.name, role=row.role, created_at=row.created_at, budget=Account(**vars(account)))
+    return Person(id=row.id, name=row.name, role=row.role, code=row.code, created_at=row.created_at, budget=Account(**vars(account)))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api.records import tokens
+from api.records import people, tokens
 from api.records.rows import TokenRow
 from api.records.tokens import YEAR
 from api.routes.body import Body
@@ -74,11 +74,26 @@ async def make(body: NewToken, service: TheService, caller: TheCaller, key: Key 
     return await once(service, caller, key, body, change, shown_once="token")
 
 
+@router.delete("", status_code=204, responses=responses(403, 404, 503))
+async def revoke_all(
+    service: TheService, caller: TheCaller, whose: Annotated[str, Query(alias="person", max_length=40, description="whose they are")]
+) -> Response:
+    """Revoke all tokens of a person at once, as when a laptop was stolen. For the instructor."""
+    caller.check("admin")
+
+    def change(connection: Connection, now: float) -> None:
+        tokens.revoke_all(connection, now, people.find(connection, whose).id)
+
+    await service.database.write(change)
+    service.forget()
+    return Response(status_code=204)
+
+
 @router.delete("/{identity}", status_code=204, responses=responses(403, 404, 503))
 async def revoke(
     identity: Annotated[str, Path(description="the token's id, not its words")], service: TheService, caller: TheCaller
 ) -> Response:
-    """Revoke a token: it is good for nothing from now on. Revoked twice, it is revoked."""
+    """Revoke a token, and those that you made with it: they are good for nothing from now on. Revoked twice, they are revoked."""
     await service.database.write(lambda c, now: tokens.revoke_own(c, now, caller, identity))
     service.forget()
     return Response(status_code=204)

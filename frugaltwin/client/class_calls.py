@@ -51,8 +51,17 @@ class ClassCalls(ServiceProtocol):
         body = given(scopes=list(scopes), note=note, expires_in=expires_in, person=person, rigs=list(rigs) or None)
         return (yield from self._understood(Token, Call("POST", "/v1/tokens", body)))
 
+    def revoke_tokens(self, person: str) -> Steps[None]:
+        """Revoke all tokens of a person at once; for an instructor.
+
+        Raises:
+            Refused: You are no instructor.
+            UnknownName: There is no such person.
+        """
+        yield from self._ask(Call("DELETE", "/v1/tokens", query={"person": person}))
+
     def revoke_token(self, identity: str) -> Steps[None]:
-        """Revoke a token (``t_…``): it opens nothing from now on.
+        """Revoke a token (``t_…``), and those that were made with it: they open nothing from now on.
 
         Raises:
             Refused: It has more rights than your own.

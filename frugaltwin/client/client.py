@@ -61,6 +61,7 @@ class _Client:
     tokens = _Request(LabCalls.tokens)
     make_token = _Request(LabCalls.make_token)
     revoke_token = _Request(LabCalls.revoke_token)
+    revoke_tokens = _Request(LabCalls.revoke_tokens)
     people = _Request(LabCalls.people)
     person = _Request(LabCalls.person)
     add_person = _Request(LabCalls.add_person)

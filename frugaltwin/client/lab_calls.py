@@ -42,12 +42,12 @@ class LabCalls(ClassCalls):
             keep: Write the token into ``~/.config/frugaltwin/token``, readable by you alone.
 
         Raises:
-            Refused: The code is unknown, used up or expired.
+            Refused: The code is unknown, used up or expired, or somebody has joined with it under this name.
             InvalidInput: A token is kept already: joined again, you would be somebody else.
         """
         if keep:
             check_none_is_kept()
-        joined = yield from self._understood(Joined, Call("POST", "/v1/join", {"code": code, "name": name}))
+        joined = yield from self._understood(Joined, Call.once("/v1/join", {"code": code, "name": name}))
         self._token = checked_token(joined.token, "the token that came")
         if keep:
             keep_token(joined.token)

@@ -112,6 +112,8 @@ class Person:
     """written by its owner: text, never an instruction"""
     role: Role
     """what they are to the class"""
+    code: str | None = None
+    """the id of the join code that they came in with"""
     created_at: float
     """s since 1970"""
     budget: Account
