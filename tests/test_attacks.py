@@ -27,7 +27,6 @@ from api.records.tables import campaign, experiment
 from api.routes.experiments import seconds_to_wait
 from api.server import CONNECTIONS
 from api.workers.driver_process import DriverProcess
-from api.workers.strategy_processes import Turns
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError
 from frugaltwin.experiment import Measurement
@@ -295,30 +294,6 @@ def test_a_campaign_is_its_owner_s_and_outlives_the_token_that_started_it(servic
 
         until(is_over)
         assert me.get(f"/v1/campaigns/{made}").json()["n_trials"] >= 1
-
-
-def test_who_asks_for_every_turn_makes_nobody_wait_for_more_than_one() -> None:
-    served = []
-
-    async def thinks(turns: Turns, whose: str) -> None:
-        async with turns.of(whose):
-            served.append(whose)
-            await asyncio.sleep(0)
-
-    async def day() -> None:
-        turns = Turns(2)
-        greedy = [asyncio.create_task(thinks(turns, "greedy")) for _ in range(20)]
-        await asyncio.sleep(0)
-        modest = [asyncio.create_task(thinks(turns, f"modest {i}")) for i in range(3)]
-        given_up = asyncio.create_task(thinks(turns, "nobody"))
-        await asyncio.sleep(0)
-        given_up.cancel()
-        await asyncio.gather(*greedy, *modest)
-        assert turns._own == {}  # it remembers nobody who wants nothing
-
-    asyncio.run(day())
-    assert len(served) == 23
-    assert sorted(served[: 2 + 2 + 3]).count("greedy") <= 4  # two in hand when the others came, and two once more
 
 
 def test_a_body_that_comes_too_slowly_is_refused(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -87,41 +89,100 @@ class Decision:
 
 
 class Turns:
-    """A few places that people take in turn: a person who has as many in hand as there are waits for one of those, and not for one more
-    of everybody's. So a newcomer waits for no more than one turn of each of the others."""
+    """A few places that people take in turn, by the time for which they have had one: a place is given to who has had least.
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._free = asyncio.Semaphore(count)
-        self._own: dict[str, tuple[asyncio.Semaphore, list[None]]] = {}
-        """By person, as long as they wait for something: their places, and one entry for each that is waited for or in use."""
+    From two places on nobody has all of them at once, so that one is free for others soon, however long somebody's take. Start-time fair
+    queueing as in `fair_queue`: who was idle begins at the virtual time of who was served last, so that nobody saves up.
+    """
+
+    def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """All places are free.
+
+        Args:
+            clock: s.
+        """
+        self._free, self._most, self._clock = count, max(1, count - 1), clock
+        self._held: Counter[str] = Counter()
+        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+        self._had: dict[str, float] = {}
+        """Virtual time up to which each person has been served, as long as it is ahead of the others' or they want something."""
+        self._now = 0.0
+        """Virtual time of who was served last."""
 
     @asynccontextmanager
     async def of(self, person: str) -> AsyncIterator[None]:
         """Take a place for a while."""
-        own, wanted = self._own.setdefault(person, (asyncio.Semaphore(self._count), []))
-        wanted.append(None)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._had[person] = max(self._had.get(person, 0.0), self._now)
+        self._waiting.append((person, turn))
+        self._give()
         try:
-            async with own, self._free:
-                yield
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._waiting.remove((person, turn))
+                self._forget(person)
+            else:  # it was given and taken back in the same moment
+                self._leave(person, 0.0)
+            raise
+        begun = self._clock()
+        try:
+            yield
         finally:
-            wanted.pop()
-            if not wanted:
-                del self._own[person]
+            self._leave(person, self._clock() - begun)
+
+    def _give(self) -> None:
+        while self._free:
+            allowed = [pair for pair in self._waiting if not pair[1].cancelled() and self._held[pair[0]] < self._most]
+            if not allowed:
+                return
+            person, turn = least = min(allowed, key=lambda pair: self._had[pair[0]])
+            self._waiting.remove(least)
+            self._free -= 1
+            self._held[person] += 1
+            self._now = max(self._now, self._had[person])
+            turn.set_result(None)
+
+    def _leave(self, person: str, seconds: float) -> None:
+        self._free += 1
+        self._held[person] -= 1
+        self._had[person] += seconds
+        self._give()
+        self._forget(person)
+
+    def _forget(self, person: str) -> None:
+        """Remember nobody who wants nothing, but what they have had more than others."""
+        wanting = {whose for whose, _ in self._waiting} | {whose for whose, n in self._held.items() if n}
+        if person not in wanting:
+            del self._held[person]
+            self._had = {whose: until for whose, until in self._had.items() if until > self._now or whose in wanting}
+
+
+class _Process:
+    """One process, which can be ended whatever it computes."""
+
+    def __init__(self) -> None:
+        theirs, self._lifeline = multiprocessing.Pipe(duplex=False)
+        self.pool = ProcessPoolExecutor(1, start_method(), _settle_in, (theirs,))
+
+    def end(self, *, wait: bool = False) -> None:
+        """End it."""
+        self._lifeline.close()
+        self.pool.shutdown(wait=wait, cancel_futures=True)
 
 
 class StrategyProcesses:
-    """A pool of a few processes for questions about strategies, started with the first question."""
+    """A few processes for questions about strategies, each started when it is needed, and replaced when its question is too much."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self._turns = Turns(count)
-        self._pool: ProcessPoolExecutor | None = None
-        self._lifeline: Connection | None = None
+        self._idle: list[_Process] = []
+        self._busy: set[_Process] = set()
         self._known: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def ask(self, whose: str, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
-        """The answer of a function of this file. Questions are taken in their order, and people in turn.
+        """The answer of a function of this file. People take turns, by the time that their questions take.
 
         Args:
             whose: The person whose question it is.
@@ -133,7 +194,7 @@ class StrategyProcesses:
         """
         async with self._turns.of(whose):
             for _ in range(TRIES - 1):
-                with contextlib.suppress(BrokenProcessPool):  # perhaps another's question did that
+                with contextlib.suppress(BrokenProcessPool):
                     return await self._ask(question, *words)
             return await self._ask(question, *words)
 
@@ -147,34 +208,38 @@ class StrategyProcesses:
         return await asyncio.shield(known)  # the request that asked first may have gone away
 
     async def _ask(self, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
-        pool = self._opened()
+        process = self._idle.pop() if self._idle else _Process()
+        self._busy.add(process)
+        is_good = False
         try:
             async with asyncio.timeout(LONGEST):
-                return await asyncio.get_running_loop().run_in_executor(pool, question, *words)
+                answer = await asyncio.get_running_loop().run_in_executor(process.pool, question, *words)
+            is_good = True
+            return answer
         except TimeoutError:
-            self._end(pool)
             raise InvalidInput(f"it was thought about for more than {LONGEST:g} s; choose another strategy or other options") from None
-        except BrokenProcessPool:
-            self._end(pool)
+        except (BrokenProcessPool, asyncio.CancelledError):
             raise
+        except Exception:  # of the question, which has been answered
+            is_good = True
+            raise
+        finally:
+            if process in self._busy:
+                self._busy.remove(process)
+                if is_good:
+                    self._idle.append(process)
+                else:  # whatever it computes; the others go on
+                    process.end()
 
     def close(self) -> None:
         """End the processes, whatever they compute."""
-        if pool := self._pool:
-            self._end(pool)
-            pool.shutdown(cancel_futures=True)
-
-    def _end(self, pool: ProcessPoolExecutor) -> None:
-        if self._pool is pool and self._lifeline:
-            self._lifeline.close()
-            self._pool = self._lifeline = None
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _opened(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            theirs, self._lifeline = multiprocessing.Pipe(duplex=False)
-            self._pool = ProcessPoolExecutor(self.count, start_method(), _settle_in, (theirs,))
-        return self._pool
+        processes = [*self._idle, *self._busy]
+        self._idle.clear()
+        self._busy.clear()
+        for process in processes:
+            process.end()
+        for process in processes:
+            process.end(wait=True)
 
 
 def understood(
