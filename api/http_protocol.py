@@ -1,4 +1,4 @@
-"""HTTP of the service: uvicorn's, with limits for whoever speaks to it before a token was seen.
+"""HTTP of the service: uvicorn's, with limits for clients that have shown no token yet.
 
 Limits on the head of a request, its time, and requests that are sent ahead. A process has only so many connections and so much time, and
 a parser that collects an endless header takes all of it. Nothing here writes to the log: a stranger could fill the disk.
@@ -123,7 +123,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _give_up(self) -> None:
-        """Nobody hears the answers any more. Uvicorn tells this only to the newest request."""
+        """The client does not hear the answers any more. Uvicorn tells this only to the newest request."""
         waiting = [cycle for cycle, _ in self.pipeline]
         self.pipeline.clear()
         for cycle in (self._answering, *waiting):

@@ -37,7 +37,7 @@ def backup(url: str, out: Path) -> None:
         _check_revision(revision(connection))
     part = out.with_name(f"{out.name}.part")
     try:
-        part.touch(mode=0o600)  # it holds everybody's names and results
+        part.touch(mode=0o600)  # it holds the names and results of all people
         _copy(make_url(url), part)
         part.rename(out)
     finally:

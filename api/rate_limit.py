@@ -30,7 +30,7 @@ class Bucket:
 
     level: float
     at: float
-    """s of a clock that nobody sets."""
+    """s of a clock that cannot be set."""
 
     def fill(self, now: float, rate: float, limit: float) -> None:
         """Fill it up to now.

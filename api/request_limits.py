@@ -64,7 +64,7 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> None:
 
 
 def _twice(body: bytes | bytearray) -> str | None:
-    """The name that an object of a body has twice: whoever reads the first takes another value than who reads the last."""
+    """The name that an object of a body has twice: a reader of the first takes another value than a reader of the last."""
     try:
         json.loads(body, object_pairs_hook=_once)
     except _NamedTwice as found:

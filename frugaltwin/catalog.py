@@ -74,7 +74,7 @@ SERIAL_MIXER = "hardware.mixers:serial_mixer"
 REMOTE_DRIVER = "frugaltwin.client.remote_driver:remote_driver"
 """A driver whose name is an address is a rig of a service: ``http://192.168.1.20:8000/rigs/color-1``."""
 KINDS = {"driver": DRIVERS, "strategy": STRATEGIES, "goal": GOALS}
-"""Our own plug-ins; `names` has everybody's."""
+"""Our own plug-ins; `names` has all."""
 GROUPS = {"driver": "frugaltwin.drivers", "strategy": "frugaltwin.strategies", "goal": "frugaltwin.goals", "mixer": "frugaltwin.mixers"}
 """The groups of entry points in which an installed package lists its plug-ins."""
 PACKAGES = ("frugaltwin", "simulator", "optimizers", "hardware", "api")
@@ -127,7 +127,7 @@ def register(kind: str, name: str, target: Target) -> None:
 
 
 def names(kind: str) -> list[str]:
-    """Everybody's plug-ins of a kind: ours, the registered ones, then those of installed packages."""
+    """All plug-ins of a kind: ours, the registered ones, then those of installed packages."""
     return [*_OURS[kind], *_registered[kind], *_installed().entries[kind]]
 
 
@@ -395,7 +395,7 @@ def _objection(kind: str, name: str, target: Target, installed: Mapping[str, Map
 
 
 def _taken(kind: str, name: str, target: Target, installed: Mapping[str, Mapping[str, _Entry]]) -> str:
-    """The sentence that says who has a name; empty when nobody has it."""
+    """The sentence that says who has a name; empty when it is free."""
     for other in _rivals(kind):
         holder = _registered[other].get(name)
         if name in _OURS[other]:
@@ -417,7 +417,7 @@ def _where(target: Target) -> str:
 
 
 def _found(kind: str, name: str) -> _Entry | None:
-    """The plug-in of that name. Installed packages are looked through only for a name that nobody else has."""
+    """The plug-in of that name. Installed packages are looked through only for a name that is neither ours nor registered."""
     if kind == "driver" and is_remote(name):
         return _Entry(REMOTE_DRIVER)
     if known := _OURS[kind].get(name) or _registered[kind].get(name):

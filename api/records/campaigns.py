@@ -45,7 +45,7 @@ _last_ended = _last.where(experiment.c.finished_at.is_not(None))
 _lately = _trials.where(experiment.c.finished_at.is_not(None), experiment.c.state != fair_queue.ABORTED)
 _count = select(func.count()).where(experiment.c.campaign == bindparam("which"))
 _open = select(experiment).where(experiment.c.campaign == bindparam("which"), experiment.c.state.in_(fair_queue.OPEN))
-_newest_first = _open.order_by(experiment.c.trial.desc())  # so that nobody closes up behind one that is aborted next
+_newest_first = _open.order_by(experiment.c.trial.desc())  # so that none moves up behind one that is aborted next
 _change = update(campaign).where(campaign.c.id == bindparam("which"))
 
 
@@ -76,7 +76,7 @@ def named(connection: Connection, whose: str, name: str) -> CampaignRow | None:
 def page(
     connection: Connection, caller: Caller, limit: int, cursor: int | None = None, state: str | None = None
 ) -> tuple[list[CampaignRow], str | None]:
-    """A page of the caller's campaigns, or for an instructor of everybody's, newest first; and the cursor of the next page.
+    """A page of the caller's campaigns, or for an instructor of all campaigns, newest first; and the cursor of the next page.
 
     Args:
         state: Only those in this one.

@@ -5,7 +5,7 @@ meanwhile; `write` returns when that transaction is on disk. So a thousand ackno
 With several service processes on PostgreSQL the lock on one row (`counter`) lets one of them write at a time, which also makes event ids
 follow each other without gaps, in the order of commits.
 
-When the connection breaks during a commit, nobody says whether it was done. So every group is numbered, and its transaction keeps the
+When the connection breaks during a commit, it is not known whether it was done. So every group is numbered, and its transaction keeps the
 number: a retry that finds it there does not do the group again.
 """
 
@@ -168,7 +168,7 @@ class Database:
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
-                return self._ask(question)  # it was lost while nobody used it, and all the others with it: now there are new ones
+                return self._ask(question)  # it was lost while it was not in use, and all the others with it: now there are new ones
         except _CANNOT_BE_KEPT as error:
             raise InvalidInput(_CANNOT_BE_KEPT_WORDS) from error
         except DBAPIError as error:

@@ -120,7 +120,7 @@ def abort(connection: Connection, now: float, caller: Caller, identity: str) -> 
 def page(
     connection: Connection, caller: Caller, limit: int, cursor: int | None = None, campaign: str | None = None, state: str | None = None
 ) -> tuple[list[ExperimentRow], str | None]:
-    """A page of the caller's experiments, or for an instructor of everybody's, newest first; and the cursor of the next page.
+    """A page of the caller's experiments, or for an instructor of all experiments, newest first; and the cursor of the next page.
 
     Args:
         campaign: Only the trials of this one.

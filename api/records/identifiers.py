@@ -6,7 +6,7 @@ from frugaltwin.errors import InvalidInput
 
 
 def new_id(kind: str) -> str:
-    """An identifier that says the kind of thing (``x_…``, ``u_…``) and that nobody can guess."""
+    """An identifier that says the kind of thing (``x_…``, ``u_…``) and cannot be guessed."""
     return f"{kind}_{secrets.token_hex(10)}"
 
 

@@ -94,7 +94,7 @@ def has_work(connection: Connection, name: str) -> bool:
 
 
 def have_begun(connection: Connection, jobs: Sequence[Job]) -> bool:
-    """Whether all of these have begun already and nobody has aborted them."""
+    """Whether all of these have begun already and none was aborted."""
     return fair_queue.have_begun(connection, {job.id: job.lease for job in jobs})
 
 
@@ -137,7 +137,7 @@ def renew(connection: Connection, now: float, name: str, worker: str, held: Mapp
 
 
 def finish(connection: Connection, now: float, name: str, reports: Sequence[Report]) -> list[str]:
-    """Take reports; told twice, they count once. The ids of those that nobody wants any more.
+    """Take reports; told twice, they count once. The ids of those that are not wanted any more.
 
     A measurement that is none of the rig's experiment is a failed experiment.
     """

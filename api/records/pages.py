@@ -1,4 +1,4 @@
-"""Pages of rows whose identifiers nobody can guess: newest first, by age and identifier."""
+"""Pages of rows whose identifiers cannot be guessed: newest first, by age and identifier."""
 
 from __future__ import annotations
 

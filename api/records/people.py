@@ -128,7 +128,7 @@ def find(connection: Connection, identity: str) -> PersonRow:
     """A person of the class.
 
     Raises:
-        NotFound: There is nobody of that id, or not any more.
+        NotFound: There is no person of that id, or not any more.
     """
     row = fetched_one(PersonRow, connection.execute(select(person).where(person.c.id == identity, person.c.role != REMOVED)))
     if row is None:

@@ -84,7 +84,7 @@ rig = Table(
     Column("seen_at", Float),
     Column("clock", Float, nullable=False),  # virtual time of the fair queue: the tag of what was leased last
     Column("created_at", Float, nullable=False),
-    Column("price_json", Text),  # of its experiments, as whoever registered it says; nothing where the driver names none
+    Column("price_json", Text),  # of its experiments, as said at its registration; nothing where the driver names none
     Column("is_local", Boolean, nullable=False, server_default="0"),  # driver and options are the operator's words, not a worker's
 )
 approval = Table(  # who may use a real rig

@@ -113,7 +113,7 @@ class CampaignRunner:
             return await self._strategies.ask(row.person, strategy_processes.decide, question, row.n_before)
         except FrugalTwinError as error:
             return Decision(None, str(error), needs_person=True)
-        except Exception as error:  # of a strategy, in numbers that nobody has seen before
+        except Exception as error:  # of a strategy, in numbers that no test has tried
             _log.exception("campaign %s: nothing could be chosen", row.id)
             reason = f"what to try next could not be chosen ({type(error).__name__}); resume to try again"
             return Decision(None, reason, needs_person=True)

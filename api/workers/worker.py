@@ -96,7 +96,7 @@ class Desk(Protocol):
         ...
 
     def finish(self, reports: Sequence[Report]) -> list[str]:
-        """Hand in reports; told twice, they count once. Gives the ids of those that nobody wants any more."""
+        """Hand in reports; told twice, they count once. Gives the ids of those that are not wanted any more."""
         ...
 
     def release(self, jobs: Sequence[Job]) -> None:
@@ -104,7 +104,7 @@ class Desk(Protocol):
         ...
 
     def leave(self) -> None:
-        """Say that the rig has nobody to drive it for now: it counts as offline, and another worker may take it."""
+        """Say that the rig has no worker for now: it counts as offline, and another worker may take it."""
         ...
 
     def wait(self) -> None:
