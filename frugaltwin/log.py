@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Categorical, Correction, Experiment, Measurement, Outcomes, Settings, Trial
+
+Relation: TypeAlias = Literal["same", "sister", "twin"]
+"""The relation of an earlier campaign's lab to this one, see `RELATIONS`."""
+RELATIONS: Mapping[Relation, str] = {"same": "same lab", "sister": "sister lab", "twin": "twin"}
+"""The relations in words. A sister lab measures the same outcomes with other materials; a twin simulates the lab, or is simulated by it."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from frugaltwin.amounts import Amounts, Kind
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import InvalidInput, in_words
 from frugaltwin.goals.words import joined
-from frugaltwin.state import Relation
+from frugaltwin.log import Relation
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,8 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Experiment, Settings, Trial, quantity
 from frugaltwin.goals import Goal
-from frugaltwin.log import Preference, Rejection
+from frugaltwin.log import RELATIONS, Preference, Rejection, Relation
 from frugaltwin.prices import Price
-
-Relation: TypeAlias = Literal["same", "sister", "twin"]
-"""The relation of an earlier campaign's lab to this one, see `RELATIONS`."""
-RELATIONS: Mapping[Relation, str] = {"same": "same lab", "sister": "sister lab", "twin": "twin"}
-"""The relations in words. A sister lab measures the same outcomes with other materials; a twin simulates the lab, or is simulated by it."""
 
 
 @dataclass(frozen=True)

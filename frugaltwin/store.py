@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import CampaignError, StoreError, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Trial
-from frugaltwin.log import Log, Logged, entry_from_json, entry_to_json
-from frugaltwin.state import Earlier, Relation
+from frugaltwin.log import Log, Logged, Relation, entry_from_json, entry_to_json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+    from frugaltwin.state import Earlier
 
 APPLICATION_ID = 0x46547769  # "FTwi": says that a SQLite file is ours
 SCHEMA_VERSION = 3
@@ -199,6 +200,8 @@ class Store:
             StoreError: It cannot be read.
         """
         experiment = experiment_from_json(self.get(name).body["experiment"])
+        from frugaltwin.state import Earlier  # it needs numpy, which a client does without
+
         return Earlier(experiment, tuple(self.log(name).trials[:n_trials]), relation, name)
 
     def names(self) -> list[str]:

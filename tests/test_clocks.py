@@ -43,7 +43,9 @@ def a_campaign(database: Database) -> str:
     name = new_rig(database)
     rig = database.read_now(lambda c: rigs.find(c, name))
     whose = new_person(database)
-    return str(database.write_now(lambda c, now: campaigns.start(c, now, whose, "c", rig, campaigns.SERVER, {})).id)
+    return str(
+        database.write_now(lambda c, now: campaigns.start(c, now, whose, "c", rig, campaigns.SERVER, {"goal": "match-color:coral"})).id
+    )
 
 
 def is_let(do: Callable[[], Any]) -> bool:

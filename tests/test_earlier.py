@@ -18,8 +18,9 @@ from frugaltwin.cli.main import app
 from frugaltwin.errors import CampaignError, FrugalTwinError, InvalidInput, UnknownName
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Trial
 from frugaltwin.goals import Minimize
+from frugaltwin.log import Relation
 from frugaltwin.spec import CampaignSpec
-from frugaltwin.state import Earlier, Relation, State, Suggestion
+from frugaltwin.state import Earlier, State, Suggestion
 from frugaltwin.store import Store
 from tests.test_campaigns_api import RANDOM, RIG, Lab, until
 

@@ -345,7 +345,8 @@ def test_a_kept_service_shows_what_was_stored_and_its_campaigns_go_on(kept_servi
     accepted = {"decision": "approve", "trial": of("judged")["proposal"]["trial"]}
     kept_service.post(f"/v1/campaigns/{identity}/proposal", json=accepted).raise_for_status()
     own = SAID["campaigns"][client_mode]
-    kept_service.post(f"/v1/campaigns/{own['id']}/actions", json={"action": "resume"}).raise_for_status()
+    for action in ({"action": "extend", "budget": {"runs": 1}}, {"action": "resume"}):
+        kept_service.post(f"/v1/campaigns/{own['id']}/actions", json=action).raise_for_status()
     order = {"rig": "color-1", "settings": own["trials"][0]["settings"], "campaign": own["id"]}
     kept_service.post("/v1/experiments", json=order).raise_for_status()
     until(lambda: len(ended("judged")) == 1 and len(ended(client_mode)) == len(own["trials"]) + 1)

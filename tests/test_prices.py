@@ -81,7 +81,8 @@ def test_a_price_is_what_the_experiment_takes_after_the_one_before_it(name: str,
 
 @pytest.mark.parametrize("name", ["color-mixing", "cloud-point", "paint-mixing"])
 def test_a_photometer_prices_dose_by_dose_with_the_references_that_are_due(name: str) -> None:
-    driver = catalog.make_driver(name)
+    twin: Any = catalog.make_driver(name)
+    driver = twin._driver
     assert isinstance(driver, Photometer)
     price, workflow, mixer = price_of(driver), driver._workflow, driver._mixer
     prime, reference = workflow.prime.estimate(mixer, {}), workflow.reference.estimate(mixer, {})
@@ -94,7 +95,8 @@ def test_a_photometer_prices_dose_by_dose_with_the_references_that_are_due(name:
 
 
 def test_a_pumpbot_prices_runs_of_whole_milliseconds() -> None:
-    driver = catalog.make_driver("pumpbot", {"port": "emulated"})
+    twin: Any = catalog.make_driver("pumpbot", {"port": "emulated"})
+    driver = twin._driver
     assert isinstance(driver, PumpBot)
     mixer, price = driver._mixer, price_of(driver)
     assert isinstance(mixer, PumpBotMixer)

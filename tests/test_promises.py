@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,16 +24,18 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from api import maintenance
 from api.errors import BudgetExhausted, Conflict
 from api.records import fair_queue, ledger
+from api.records import rigs as rig_records
 from api.records.database import Database
 from api.records.ledger import KINDS
 from api.records.rows import ExperimentRow, LeasedRow
 from api.records.tables import event, experiment
 from api.records.tables import ledger as entries
+from api.records.tables import rig as rig_table
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import FrugalTwinError
 from frugaltwin.experiment import Measurement
@@ -124,8 +127,13 @@ def test_no_experiment_runs_twice_on_a_real_rig_whatever_happens_to_its_workers(
                 with suppress(Conflict):
                     database.write_now(lambda c, now, identity=identity: fair_queue.abort(c, now, identity, "aborted"))  # type: ignore[misc]
 
+    def instructor() -> None:
+        """Looks at each rig that stopped after an experiment whose end is unknown, and opens it."""
+        while n_open() or not is_over.wait(0.05):
+            database.write_now(lambda c, now: c.execute(update(rig_table).values(state=rig_records.OPEN)))
+
     workers = {rig: [hire(rig), hire(rig)] for rig in rigs}
-    students = [threading.Thread(target=student, args=(person,)) for person in whose]
+    students = [threading.Thread(target=work) for work in (instructor, *(partial(student, person) for person in whose))]
     try:
         for thread in students:
             thread.start()

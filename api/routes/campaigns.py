@@ -27,8 +27,8 @@ from api.workers.campaign_runner import description_of, question_for
 from frugaltwin.catalog import KINDS, names, summary
 from frugaltwin.client.resources import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation, TrialCorrection
 from frugaltwin.goals.words import joined
+from frugaltwin.log import Relation
 from frugaltwin.spec import BudgetSpec, Choice, StopSpec, Whole
-from frugaltwin.state import Relation
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 

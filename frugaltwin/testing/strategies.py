@@ -25,8 +25,9 @@ from frugaltwin.experiment import (
 )
 from frugaltwin.goals import Goal, Map, MatchColor, Maximize, Objective
 from frugaltwin.laws import Additive, Exposure, KubelkaMunk
+from frugaltwin.log import RELATIONS
 from frugaltwin.plugins import Predicts, Recommends, Samples, Strategy, UsesEarlier
-from frugaltwin.state import RELATIONS, Earlier, State
+from frugaltwin.state import Earlier, State
 from frugaltwin.tables import settings_array
 from frugaltwin.testing.plugin import Plugin, Promise, drawn, suggested
 

@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema
 
 from frugaltwin.client.resources.experiments import Submission
 from frugaltwin.client.resources.schema import CONFIG, Values, amounts, described, one_of
-from frugaltwin.state import RELATIONS
+from frugaltwin.log import RELATIONS
 
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _NUMBER: Mapping[str, Any] = {"type": "number"}
