@@ -15,7 +15,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, ClassVar
@@ -133,7 +132,7 @@ def test_no_experiment_runs_twice_on_a_real_rig_whatever_happens_to_its_workers(
             database.write_now(lambda c, now: c.execute(update(rig_table).values(state=rig_records.OPEN)))
 
     workers = {rig: [hire(rig), hire(rig)] for rig in rigs}
-    students = [threading.Thread(target=work) for work in (instructor, *(partial(student, person) for person in whose))]
+    students = [threading.Thread(target=instructor), *(threading.Thread(target=student, args=(person,)) for person in whose)]
     try:
         for thread in students:
             thread.start()
