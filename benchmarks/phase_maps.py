@@ -77,7 +77,7 @@ class Diagram:
 
 def replayed(name: str, goal: str) -> Diagram:
     """The diagram of a table."""
-    driver = Table(DATA / f"{DIAGRAMS[name]}.csv", outcomes="phase,signal" if name == "dome" else "phase")
+    driver = Table(path=DATA / f"{DIAGRAMS[name]}.csv", outcomes="phase,signal" if name == "dome" else "phase")
     with driver:
         truth = tuple(driver.perform(c).outcomes for c in driver.experiment.candidates)
     parsed = catalog.make_goal(goal, driver)

@@ -16,6 +16,7 @@ import json
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class OddTwin(ColorMixing):
         super().__init__(OddMixer(self._kind, self._scales, seed), self._kind)
 
     def truth(self, settings: Settings) -> Settings:
-        systematic = Imperfections(self._scales.pump_bias, 0, self._scales.carry_over, 0, 0, 0, 0)
+        systematic = replace(Imperfections().scaled(0), pump_bias=self._scales.pump_bias, carry_over=self._scales.carry_over)
         with ColorMixing(OddMixer(self._kind, systematic), self._kind) as lab:
             return lab.perform(settings).outcomes
 

@@ -3,9 +3,8 @@
 A driver states its options as fields of a class of `Options`. A field has, once, what a signature, its checks and a docstring would
 repeat: name, type, default, meaning, unit and limits::
 
-    class FurnaceOptions(Options):
+    class FurnaceOptions(SeedOptions):
         hottest: float = option(600, "hottest temperature of the furnace", "K", allowed=(50, 5000))
-        seed: int = option(0, "of everything random", allowed=(0, inf))
 
 
     class Furnace:
@@ -149,6 +148,12 @@ class Options:
     def __post_init__(self) -> None:
         for name, about in self.stated.items():
             about.check(name, getattr(self, name))
+
+
+class SeedOptions(Options):
+    """Options of a twin with random errors."""
+
+    seed: int = option(0, "of everything random", allowed=(0, math.inf))
 
 
 class SystemOptions(Options):

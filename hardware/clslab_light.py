@@ -264,7 +264,7 @@ class EmulatedCLSLabLight(InstrumentTwin[CLSLabLight]):
     """The driver over a stand-in of the kit, which is a twin: it knows the truth."""
 
     def __init__(self, imperfections: float = 1.0, seed: int = 0) -> None:
-        self._twin = LightMixing(seed, imperfections)
+        self._twin = LightMixing(seed=seed, imperfections=imperfections)
         super().__init__(lambda random: CLSLabLight(Pico(lambda settings: look(settings, imperfections, random))), seed)
 
     def truth(self, settings: Settings) -> dict[str, float]:

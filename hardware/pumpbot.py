@@ -21,6 +21,7 @@ from typing import Self
 import numpy as np
 
 from frugaltwin.amounts import Amounts
+from frugaltwin.data_sheets import SeedOptions, option, takes
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Measurement, Settings
 from frugaltwin.instruments import Reading
@@ -382,15 +383,18 @@ class PumpBotTwin(InstrumentTwin[PumpBot]):
         return PumpBot(PumpBotMixer(board.open, board, "the emulated board", self._pumps))
 
 
-def pumpbot(
-    port: str = "emulated",
-    config: Path | None = None,
-    imperfections: float = 1.0,
-    pump_error: float = 1.0,
-    carry_over: float = 1.0,
-    sensor_noise: float = 1.0,
-    seed: int = 0,
-) -> Driver:
+class PumpBotOptions(Imperfections, SeedOptions):
+    """Options of PumpBot."""
+
+    port: str = option("emulated", "or the rig's: /dev/ttyACM0, COM3, socket://host:port")
+    config: Path | None = option(None, "the rig's calibration, as the course's config.json has it", shown="the course's")
+    imperfections: float = option(
+        1.0, "scales all of the next three at once; 0 turns them off (port=emulated only, as these)", allowed=(0, math.inf)
+    )
+
+
+@takes(PumpBotOptions)
+def pumpbot(options: PumpBotOptions) -> Driver:
     """PumpBot: four dyes and water, on the rig of a course at DTU with its own firmware, or on a stand-in for it.
 
     **Equation.** Dyes absorb independently (Beer-Lambert), channel by channel: log(reading) is the mean of the logarithms of the pure
@@ -417,17 +421,7 @@ def pumpbot(
     170 as white; `L`, `a` and `b` follow. That is the color of this sensor, not the one that an eye sees: nothing was calibrated
     against known colors, and a division by clear hides how bright a liquid is. The course takes counts for sRGB codes instead.
 
-    ============== ============= =================================================================================
-    option         default       meaning
-    ============== ============= =================================================================================
-    port           emulated      or the rig's: /dev/ttyACM0, COM3, socket://host:port
-    config         the course's  the rig's calibration, as the course's config.json has it
-    imperfections  1             scales all of the next three at once; 0 turns them off (port=emulated only, as these)
-    pump_error     1             repeat error of a dose: 1 % of it and 0.02 mL, rms (an assumption)
-    carry_over     1             1 mL stays in the drained cell; one flush of 20 mL thins it (an assumption)
-    sensor_noise   1             2.5 % of a reading, rms: the rig's repeats scatter by 2.6, 1.4 and 2.2 counts
-    seed           0             of everything random
-    ============== ============= =================================================================================
+    **Options**: `PumpBotOptions`.
 
     **Doses.** A run of V mL takes a·V + b, with a and b of each of the pumps. No run is shorter than 10 ms, which delivers 0.13–0.32
     mL; less than half of that is not dosed at all. What was dosed and for how long each pump ran is kept with every measurement.
@@ -444,14 +438,13 @@ def pumpbot(
     is noise. **Twin of** PumpBot: Arduino, six pumps behind relays, TCS34725, white LEDs, a 20 mL cell. The driver was written from the
     firmware's source and has never been tried on a physical one.
     """
-    each = Imperfections(pump_error, carry_over, sensor_noise)
-    scaled = Imperfections(**{name: scale * imperfections for name, scale in vars(each).items()})
-    pumps = PUMPS if config is None else pumps_of(config)
-    if port == "emulated":
-        return PumpBotTwin(pumps, scaled, seed)
-    if scaled != Imperfections():
-        raise InvalidInput(f"imperfections are simulated with port=emulated only; {port} has its own, so leave those options out")
-    return PumpBot(PumpBotMixer(partial(open_port, port, BAUD), RealClock(), port, pumps))
+    imperfections = options.scaled(options.imperfections)
+    pumps = PUMPS if options.config is None else pumps_of(options.config)
+    if options.port == "emulated":
+        return PumpBotTwin(pumps, imperfections, options.seed)
+    if imperfections != Imperfections():
+        raise InvalidInput(f"imperfections are simulated with port=emulated only; {options.port} has its own, so leave those options out")
+    return PumpBot(PumpBotMixer(partial(open_port, options.port, BAUD), RealClock(), options.port, pumps))
 
 
 def pumps_of(config: Path) -> dict[str, Pump]:

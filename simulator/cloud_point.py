@@ -7,13 +7,13 @@ Equations first, as functions of arrays; then `CloudPoint`, which performs one p
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.catalog import is_twin, make_mixer
 from frugaltwin.color import cie_table
+from frugaltwin.data_sheets import SystemOptions, option, takes
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings
@@ -23,11 +23,10 @@ from frugaltwin.tables import settings_array
 from simulator.instruments.dyed_water import PATH
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.liquids import Bottle, Liquids, Pump
-from simulator.instruments.mixer import RESIDUE, Imperfections, Seed, dosed
+from simulator.instruments.mixer import RESIDUE, Imperfections, MixerOptions, Seed, dosed
 from simulator.instruments.phase_lab import Labeling
 from simulator.instruments.photometry import Photometer, Workflow
-from simulator.instruments.sensors import Sensor, make_sensor
-from simulator.instruments.system_constants import Constant, constants_of
+from simulator.instruments.sensors import Sensor
 
 Floats = NDArray[np.float64]
 
@@ -167,15 +166,6 @@ class Ouzo:
         return Liquids(bottles, self.light, waste=0.002)
 
 
-CONSTANTS = {
-    "solubility": Constant(1.1e-4, (0.8e-4, 3e-4), (1e-7, 1e-2), "1", "volume fraction of oil that dissolves in water"),
-    "cosolvency": Constant(3.66, (3.3, 3.9), (0.5, 8.0), "1", "decades of solubility from water to ethanol"),
-    "strength": Constant(0.05, (0.03, 0.08), (1e-3, 0.1), "1", "volume fraction of oil in the anise bottle; the rest is ethanol"),
-    "diameter": Constant(2.0, (1.0, 4.0), (0.05, 50.0), "µm", "diameter of droplets that are 0.1 % of the volume"),
-    "index": Constant(1.561, (1.47, 1.57), (1.4, 2.0), "1", "refractive index of the oil"),
-}
-
-
 def experiment() -> Experiment:
     """The experiment of a mixer with these three bottles."""
     meanings = {"water": "water", "ethanol": "ethanol", "anise": "anise: oil dissolved in ethanol"}
@@ -300,32 +290,24 @@ class CloudPointTwin(InstrumentTwin[CloudPoint]):
         return Section(f"{at:g} mL of anise", "ethanol, mL", "oil, log10 of its volume fraction", curves, ("anise", at))
 
 
-def cloud_point(
-    mixer: str = "simulated",
-    sensor: Literal["as7341", "tcs34725"] = "as7341",
-    gain: float | None = None,
-    atime: int | None = None,
-    astep: int | None = None,
-    cycles: int | None = None,
-    imperfections: float = 1.0,
-    pump_bias: float = 1.0,
-    pump_error: float = 1.0,
-    carry_over: float = 1.0,
-    sensor_noise: float = 1.0,
-    lamp_drift: float = 1.0,
-    room_light: float = 1.0,
-    evaporation: float = 1.0,
-    dead_volume: float = 1.0,
-    labeling: Labeling = "inferred",
-    cloudy_above: float = 0.05,
-    solubility: float | None = None,
-    cosolvency: float | None = None,
-    strength: float | None = None,
-    diameter: float | None = None,
-    index: float | None = None,
-    system: int | None = None,
-    seed: int = 0,
-) -> CloudPoint | CloudPointTwin:
+class CloudPointOptions(SystemOptions, MixerOptions):
+    """Options of a mixer of water, ethanol and anise."""
+
+    labeling: Labeling = option("inferred", "or direct: `phase` is the true one")
+    cloudy_above: float = option(0.05, "the turbidity above which a mixture is called cloudy: above 0 and up to 2")
+    solubility: float | None = option(
+        1.1e-4, "s_w, volume fraction of oil that dissolves in water", drawn=(0.8e-4, 3e-4), allowed=(1e-7, 1e-2)
+    )
+    cosolvency: float | None = option(3.66, "σ, decades of solubility from water to ethanol", drawn=(3.3, 3.9), allowed=(0.5, 8.0))
+    strength: float | None = option(
+        0.05, "volume fraction of oil in the anise bottle; the rest is ethanol", drawn=(0.03, 0.08), allowed=(1e-3, 0.1)
+    )
+    diameter: float | None = option(2.0, "diameter of droplets that are 0.1 % of the volume", "µm", drawn=(1.0, 4.0), allowed=(0.05, 50.0))
+    index: float | None = option(1.561, "refractive index of the oil: 1.561 is trans-anethole", drawn=(1.47, 1.57), allowed=(1.4, 2.0))
+
+
+@takes(CloudPointOptions)
+def cloud_point(options: CloudPointOptions) -> CloudPoint | CloudPointTwin:
     """Cloud point: water, ethanol and anise in a stirred cell turn cloudy where the oil no longer dissolves (the ouzo effect).
 
     **Equation.** The oil that dissolves, as a volume fraction, is s = s_w · 10^(σ f), where f is the volume fraction of ethanol in the
@@ -354,34 +336,10 @@ def cloud_point(
     turbidity      1       absorbance against clean water, read by the sensor's diode without a filter; 0 is clear
     ============== ======= =======================================================================================
 
-    ============== ============= =================================================================================
-    option         default       meaning
-    ============== ============= =================================================================================
-    mixer          simulated     or emulated (the rig's firmware on an emulated board, `emulated:FAULTS` with faults), or
-                                 a rig: a serial port such as /dev/ttyACM0, auto, or socket://host:port
-    sensor         as7341        or tcs34725
-    gain           64 (4)        the sensor's gain: 0.5 … 512 (1, 4, 16, 60)
-    atime, astep   29, 599       AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)
-    cycles         21            TCS34725: integration time cycles · 2.4 ms, full scale 1024·cycles
-    imperfections  1             scales all of the next eight at once; 0 turns them off
-    pump_bias      1             slope and offset that the pump calibration left over (up to 0.9 % and 5 µL)
-    pump_error     1             repeat error of a dose: 2 % of it and 2 µL, rms
-    carry_over     1             0.3 mL of the last liquid stay in the drained cell; ethanol and water thin it
-    sensor_noise   1             shot noise (0.065 counts² per count) and read noise (0.6 counts)
-    lamp_drift     1             3 % warm-up in 10 min and a random walk of 0.1 % per root minute
-    room_light     1             0.5 % of the lamp's light, changing by a third with a period of 20 min
-    evaporation    1             anise gets stronger, ethanol weaker (it takes up water) by 0.5 % per hour
-    dead_volume    1             0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more
-    labeling       inferred      or direct: `phase` is the true one
-    cloudy_above   0.05          the turbidity above which a mixture is called cloudy
-    solubility     1.1e-4        s_w, volume fraction of oil that dissolves in water (drawn: 0.8e-4 … 3e-4)
-    cosolvency     3.66          σ, decades of solubility from water to ethanol (drawn: 3.3 … 3.9)
-    strength       0.05          volume fraction of oil in the anise bottle (drawn: 0.03 … 0.08; at most 0.1)
-    diameter       2             µm, of droplets that are 0.1 % of the volume (drawn: 1 … 4)
-    index          1.561         refractive index of the oil: 1.561 is trans-anethole (drawn: 1.47 … 1.57)
-    system                       a number that draws the five constants that are not given
-    seed           0             of everything random
-    ============== ============= =================================================================================
+    **Options**: `CloudPointOptions`.
+
+    What a calibration leaves over is up to 0.9 % and 5 µL. Ethanol and water thin what stays in the cell. Anise gets stronger and
+    ethanol weaker, as it takes up water, by 0.5 % per hour.
 
     **Time and money.** A mixture takes about 60 s (dose, stir, read, drain, wash with 2 mL of ethanol, drain, rinse with water, drain);
     on connecting the tubes are filled, and after every fifth mixture clean water is read again. USD per mL: anise 0.02, ethanol 0.01,
@@ -398,25 +356,20 @@ def cloud_point(
     **Twin of** an Arduino with peristaltic pumps and a color sensor (as PumpBot and CLSLab:Liquid are) with other liquids in the
     bottles. No rig was ever compared with it.
     """
-    given = {"solubility": solubility, "cosolvency": cosolvency, "strength": strength, "diameter": diameter, "index": index}
-    ouzo = Ouzo(**constants_of(CONSTANTS, given, system))
+    ouzo = Ouzo(**options.constants)
     holds = float(ouzo.dissolves(np.array([0.0, 1.0])))
     if ouzo.strength > holds:
         raise InvalidInput(f"strength = {ouzo.strength:g} is no solution: ethanol dissolves {holds:.2g} of this oil at most")
-    if labeling not in get_args(Labeling):
-        raise InvalidInput(f"labeling = {labeling!r}: it is {' or '.join(get_args(Labeling))}")
-    eye = make_sensor(sensor, {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles})
-    each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
-    scaled = each.scaled(imperfections)
+    sensor, imperfections = options.make_sensor(), options.sizes
 
     def make(seed: Seed) -> Mixer:
-        return make_mixer(mixer, sensor=eye, imperfections=scaled, seed=seed, liquids=ouzo.liquids)
+        return make_mixer(options.mixer, sensor=sensor, imperfections=imperfections, seed=seed, liquids=ouzo.liquids)
 
-    if is_twin(mixer):
-        return CloudPointTwin(make, ouzo, eye, scaled, labeling, cloudy_above, seed)
-    if labeling == "direct":
-        raise InvalidInput(f"labeling = direct: nobody knows the truth about {mixer}; leave it out")
-    return CloudPoint(make(seed), cloudy_above)
+    if is_twin(options.mixer):
+        return CloudPointTwin(make, ouzo, sensor, imperfections, options.labeling, options.cloudy_above, options.seed)
+    if options.labeling == "direct":
+        raise InvalidInput(f"labeling = direct: nobody knows the truth about {options.mixer}; leave it out")
+    return CloudPoint(make(options.seed), options.cloudy_above)
 
 
 def _volumes(ethanol: Floats, anise: Floats) -> Floats:

@@ -6,20 +6,20 @@ docstring of `color_mixing` is the data sheet.
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.catalog import is_twin, make_mixer
 from frugaltwin.color import lab, transmitted_weights
+from frugaltwin.data_sheets import takes
 from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
 from simulator.instruments.dyed_water import DYED_WATER, DYES, LAW, PUMPS, STOCKS, transmittance
 from simulator.instruments.instrument_twin import InstrumentTwin
-from simulator.instruments.mixer import RESIDUE, Imperfections, Seed, dosed
+from simulator.instruments.mixer import RESIDUE, Imperfections, MixerOptions, Seed, dosed
 from simulator.instruments.photometry import Photometer, Workflow
 from simulator.instruments.sensors import Sensor, make_sensor
 
@@ -119,24 +119,8 @@ class ColorMixingTwin(InstrumentTwin[ColorMixing]):
         return {o.name: float(v) for o, v in zip(self.experiment.outcomes, values, strict=True)}
 
 
-def color_mixing(
-    mixer: str = "simulated",
-    sensor: Literal["as7341", "tcs34725"] = "as7341",
-    gain: float | None = None,
-    atime: int | None = None,
-    astep: int | None = None,
-    cycles: int | None = None,
-    imperfections: float = 1.0,
-    pump_bias: float = 1.0,
-    pump_error: float = 1.0,
-    carry_over: float = 1.0,
-    sensor_noise: float = 1.0,
-    lamp_drift: float = 1.0,
-    room_light: float = 1.0,
-    evaporation: float = 1.0,
-    dead_volume: float = 1.0,
-    seed: int = 0,
-) -> ColorMixing | ColorMixingTwin:
+@takes(MixerOptions)
+def color_mixing(options: MixerOptions) -> ColorMixing | ColorMixingTwin:
     """Liquid color mixing: three food dyes and water in a stirred cell, a white LED and a color sensor.
 
     **Equation.** Dyes absorb independently (Beer-Lambert): T(λ) = 10^(-path · Σ c_i ε_i(λ)), path 1 cm. A channel reads the
@@ -156,26 +140,9 @@ def color_mixing(
     Outcomes are transmittances against clean water, (x - dark) / (white - dark): ``t_415 … t_680`` (AS7341) or
     ``t_red t_green t_blue`` (TCS34725). `L`, `a` and `b` are derived from them.
 
-    ============== ============= =================================================================================
-    option         default       meaning
-    ============== ============= =================================================================================
-    mixer          simulated     or emulated (the rig's firmware on an emulated board, `emulated:FAULTS` with faults), or
-                                 a rig: a serial port such as /dev/ttyACM0, auto, or socket://host:port
-    sensor         as7341        or tcs34725
-    gain           64 (4)        the sensor's gain: 0.5 … 512 (1, 4, 16, 60)
-    atime, astep   29, 599       AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)
-    cycles         21            TCS34725: integration time cycles · 2.4 ms, full scale 1024·cycles
-    imperfections  1             scales all of the next eight at once; 0 turns them off
-    pump_bias      1             slope and offset that the pump calibration left over (up to 1.3 % and 6 µL)
-    pump_error     1             repeat error of a dose: 2 % of it and 2 µL, rms
-    carry_over     1             0.3 mL of the last liquid stay in the drained cell; one rinse of 4 mL thins it
-    sensor_noise   1             shot noise (0.065 counts² per count) and read noise (0.6 counts)
-    lamp_drift     1             3 % warm-up in 10 min and a random walk of 0.1 % per root minute
-    room_light     1             0.5 % of the lamp's light, changing by a third with a period of 20 min
-    evaporation    1             stock solutions get stronger by 0.5 % per hour
-    dead_volume    1             0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more
-    seed           0             of everything random
-    ============== ============= =================================================================================
+    **Options**: `MixerOptions`.
+
+    What a calibration leaves over is up to 1.3 % and 6 µL. One rinse of 4 mL thins what stays in the cell.
 
     **Time and money.** A color takes about 55 s of lab time (dose, stir, read, drain, rinse, drain); connecting primes the
     pumps, and every fifth color clean water is read again. Stock solution costs 0.02 USD/mL, water 0.0005, waste 0.001
@@ -189,11 +156,11 @@ def color_mixing(
 
     **Twin of** an Arduino with five peristaltic pumps and a color sensor (as PumpBot and CLSLab:Liquid are).
     """
-    eye = make_sensor(sensor, {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles})
-    each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
-    scaled = each.scaled(imperfections)
+    sensor, imperfections = options.make_sensor(), options.sizes
 
     def make(seed: Seed) -> Mixer:
-        return make_mixer(mixer, sensor=eye, imperfections=scaled, seed=seed, liquids=DYED_WATER)
+        return make_mixer(options.mixer, sensor=sensor, imperfections=imperfections, seed=seed, liquids=DYED_WATER)
 
-    return ColorMixingTwin(make, eye, scaled, seed) if is_twin(mixer) else ColorMixing(make(seed), eye)
+    if is_twin(options.mixer):
+        return ColorMixingTwin(make, sensor, imperfections, options.seed)
+    return ColorMixing(make(options.seed), sensor)

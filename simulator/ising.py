@@ -13,14 +13,14 @@ from typing import Self
 import numpy as np
 
 from frugaltwin.amounts import Amounts
+from frugaltwin.data_sheets import SystemOptions, option, takes
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
 from frugaltwin.prices import Fixed, Price
 from simulator.equations.ising_lattice import CRITICAL, Bytes, Floats, Lattices, Run, Start, chance_up, needed_table, run
 from simulator.instruments.experiment_noise import ExperimentNoise, performed_settings
-from simulator.instruments.phase_lab import Labeling, check_lab
-from simulator.instruments.system_constants import Constant, constants_of
+from simulator.instruments.phase_lab import LabOptions
 
 REPLICAS, GROUPS = 8, 8
 """The truth is the mean of 8 runs, or of 16, 24, … 64 where fewer do not determine the magnetization to `PRECISE`."""
@@ -138,10 +138,6 @@ def label_of(magnetization: float) -> str:
     return "disordered" if abs(magnetization) < ORDERED else "up" if magnetization > 0 else "down"
 
 
-CONSTANTS = {
-    "coupling": Constant(1.0, (0.8, 1.2), (0.1, 10.0), "J", "energy of a bond"),
-    "stray_field": Constant(0.0, (-0.2, 0.2), (-10.0, 10.0), "J", "field at the sample when the coil is off"),
-}
 PROBE_NOISE = 0.02  # of a reading of the magnetization, standard deviation
 PROBE_DRIFT = 0.01  # random walk of its zero, standard deviation after an hour
 HANDLING, SWEEP = 2.0, 0.02  # s: setting the temperature and the field; a sweep
@@ -159,6 +155,22 @@ ISING = Experiment(
         Outcome("susceptibility", "1/J", "per spin, from the fluctuations of the magnetization"),
     ),
 )
+
+
+class IsingOptions(SystemOptions, LabOptions):
+    """Options of an Ising magnet."""
+
+    size: int = option(32, "edge of the lattice, even", allowed=(4, 256))
+    warm_up: int = option(100, "sweeps before the reading", allowed=(0, 100_000))
+    sweeps: int = option(50, "sweeps that are averaged", allowed=(2, 100_000))
+    remember: bool = option(False, "the spins stay as the last experiment left them: hysteresis, and the order matters")
+    coupling: float | None = option(1.0, "energy of a bond", "J", drawn=(0.8, 1.2), allowed=(0.1, 10.0))
+    stray_field: float | None = option(0.0, "field at the sample when the coil is off", "J", drawn=(-0.2, 0.2), allowed=(-10.0, 10.0))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size % 2:
+            raise InvalidInput(f"size = {self.size}: it is even, because the lattice is a checkerboard on a torus")
 
 
 class Ising:
@@ -187,20 +199,7 @@ class Ising:
     susceptibility 1/J   per spin; of `sweeps` only: fluctuations slower than the run are not in it
     ============== ===== =============================================================================
 
-    ============== ========= ========================================================================
-    option         default   meaning
-    ============== ========= ========================================================================
-    size           32        edge of the lattice, even, 4 to 256
-    warm_up        100       sweeps before the reading, 0 to 100000
-    sweeps         50        sweeps that are averaged, 2 to 100000
-    remember       false     the spins stay as the last experiment left them: hysteresis, and the order matters
-    coupling       1         J, energy of a bond; drawn from 0.8 to 1.2
-    stray_field    0         J, at the sample with the coil off; drawn from -0.2 to 0.2
-    system         none      a seed: draws coupling and stray_field where not given
-    labeling       inferred  from the probe; `direct`: from the spins themselves, without the probe's errors
-    imperfections  1         scales noise (0.02) and drift (0.01 after an hour) of the probe; 0 turns them off
-    seed           0         of everything random
-    ============== ========= ========================================================================
+    **Options**: `IsingOptions`.
 
     Without `remember` a sample has no past: it starts saturated along the field that it feels; no field counts as up. With it,
     the first experiment starts so. The spins scatter from run to run whatever
@@ -224,29 +223,12 @@ class Ising:
 
     experiment = ISING
 
-    def __init__(
-        self,
-        size: int = 32,
-        warm_up: int = 100,
-        sweeps: int = 50,
-        remember: bool = False,
-        coupling: float | None = None,
-        stray_field: float | None = None,
-        system: int | None = None,
-        labeling: Labeling = "inferred",
-        imperfections: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        for name, value, low, high in (("size", size, 4, 256), ("warm_up", warm_up, 0, 100_000), ("sweeps", sweeps, 2, 100_000)):
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise InvalidInput(f"{name} = {value!r}: it is a whole number from {low} to {high}")
-        if size % 2:
-            raise InvalidInput(f"size = {size}: it is even, because the lattice is a checkerboard on a torus")
-        check_lab(seed, imperfections, labeling)
-        constants = constants_of(CONSTANTS, {"coupling": coupling, "stray_field": stray_field}, system)
-        self.magnet = Magnet(size, warm_up, sweeps, **constants)
-        self._remembers, self._labeling, self._imperfections, self._seed = remember, labeling, imperfections, seed
-        self._cost = Amounts(seconds=HANDLING + SWEEP * (warm_up + sweeps))
+    @takes(IsingOptions)
+    def __init__(self, options: IsingOptions) -> None:
+        self.magnet = Magnet(options.size, options.warm_up, options.sweeps, **options.constants)
+        self._remembers, self._labeling = options.remember, options.labeling
+        self._imperfections, self._seed = options.imperfections, options.seed
+        self._cost = Amounts(seconds=HANDLING + SWEEP * (options.warm_up + options.sweeps))
         self._stop = threading.Event()
         self._begin(())
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frugaltwin.amounts import Amounts
-from frugaltwin.errors import InvalidInput, RigFault, Stopped
+from frugaltwin.data_sheets import SeedOptions, option, takes
+from frugaltwin.errors import RigFault, Stopped
 from frugaltwin.experiment import Colorimetry, Discrete, Experiment, Measurement, Outcome, Settings, Trial
 from frugaltwin.laws import Additive, Exposure
 from frugaltwin.prices import Fixed, PerUnit, Price
@@ -256,6 +257,12 @@ def _errors(read: NDArray[np.float64], steps: float, gain: float, random: np.ran
     return errors
 
 
+class LightMixingOptions(SeedOptions):
+    """Options of a light mixer."""
+
+    imperfections: float = option(1.0, "scales all random errors: 0 is none, 1 is the rig as measured", allowed=(0, math.inf))
+
+
 class LightMixing:
     """Light mixing: one red-green-blue LED in front of an eight-channel spectral sensor, and no liquid.
 
@@ -282,12 +289,7 @@ class LightMixing:
     `L`, `a` and `b` are derived from them (CIE 1976, 2° observer), with all three LEDs at 255 as white. XYZ of the LEDs is summed
     over their spectra. A saturated channel says nothing about the light: the trial fails, with a word on what to lower.
 
-    ============== ========= ======================================================================================
-    option         default   meaning
-    ============== ========= ======================================================================================
-    imperfections  1         scales all random errors; 0 turns them off
-    seed           0         of everything random
-    ============== ========= ======================================================================================
+    **Options**: `LightMixingOptions`.
 
     **Random errors**, rms. Beat with the LED's PWM: 0.15 ms of light, common to the four channels of a pass (1 % at 15 ms);
     flicker 0.3 %; room light 0.2 counts per million steps at gain 1; read noise 0.1 counts, then rounding. The beat is what
@@ -313,14 +315,11 @@ class LightMixing:
 
     experiment = LIGHT_MIXING
 
-    def __init__(self, seed: int = 0, imperfections: float = 1.0) -> None:
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise InvalidInput(f"seed = {seed!r}: needs a whole number, 0 or more")
-        if isinstance(imperfections, bool) or not isinstance(imperfections, (int, float)) or not 0 <= imperfections < math.inf:
-            raise InvalidInput(f"imperfections = {imperfections!r}: needs a number, 0 (none) or more; 1 is the rig as measured")
-        self._seed = seed
-        self._noise = ExperimentNoise(seed)
-        self._imperfections = float(imperfections)
+    @takes(LightMixingOptions)
+    def __init__(self, options: LightMixingOptions) -> None:
+        self._seed = options.seed
+        self._noise = ExperimentNoise(options.seed)
+        self._imperfections = float(options.imperfections)
         self._is_stopped = True
 
     def __enter__(self) -> Self:

@@ -7,12 +7,12 @@ Its docstring is the data sheet. The equations stand in `simulator.equations.pai
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.color import cie_table, transmitted_weights
+from frugaltwin.data_sheets import option, takes
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings
 from frugaltwin.instruments import Mixer
@@ -24,7 +24,7 @@ from simulator.equations.paints import behind_a_surface, ratio_of_mixture
 from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.liquids import Bottle, Liquids, Pump
-from simulator.instruments.mixer import Imperfections, SimulatedMixer, dosed
+from simulator.instruments.mixer import Imperfections, SimulatedMixer, SimulatedMixerOptions, dosed
 from simulator.instruments.photometry import Photometer, Workflow
 from simulator.instruments.sensors import Sensor, make_sensor
 
@@ -166,6 +166,13 @@ class PaintMixing(Photometer):
         return {f"r_{c}": light[c] for c in self._channels}
 
 
+class PaintMixingOptions(SimulatedMixerOptions):
+    """Options of a paint mixer."""
+
+    surface_outside: float = option(0.0, "k1, the part of the light that a window or gloss keeps out (0.04 for n = 1.5)")
+    surface_inside: float = option(0.0, "k2, the part of the light that it throws back into the paint (0.6 for n = 1.5)")
+
+
 class PaintMixingTwin(InstrumentTwin[PaintMixing]):
     """Paint mixing: three pigment pastes in a white base, an opaque layer, a white LED and a color sensor (Kubelka-Munk).
 
@@ -190,26 +197,10 @@ class PaintMixingTwin(InstrumentTwin[PaintMixing]):
     Outcomes are reflectances against the white base, (x - dark) / (white - dark): ``r_415 … r_680`` (AS7341) or
     ``r_red r_green r_blue`` (TCS34725). `L`, `a` and `b` are derived from them.
 
-    ================ ============= ===============================================================================
-    option           default       meaning
-    ================ ============= ===============================================================================
-    sensor           as7341        or tcs34725
-    gain             64 (4)        the sensor's gain: 0.5 … 512 (1, 4, 16, 60)
-    atime, astep     29, 599       AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)
-    cycles           21            TCS34725: integration time cycles · 2.4 ms, full scale 1024·cycles
-    imperfections    1             scales all of the next eight at once; 0 turns them off
-    pump_bias        1             slope and offset that the pump calibration left over (up to 1.3 % and 6 µL)
-    pump_error       1             repeat error of a dose: 2 % of it and 2 µL, rms
-    carry_over       1             0.3 mL of the last paint stay in the drained cell; one rinse of 4 mL thins them
-    sensor_noise     1             shot noise (0.065 counts² per count) and read noise (0.6 counts)
-    lamp_drift       1             3 % warm-up in 10 min and a random walk of 0.1 % per root minute
-    room_light       1             0.5 % of the lamp's light, changing by a third with a period of 20 min
-    evaporation      1             pastes get stronger by 0.5 % per hour, the white base by 0.2 %
-    dead_volume      1             0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more
-    surface_outside  0             k1, the part of the light that a window or gloss keeps out (0.04 for n = 1.5)
-    surface_inside   0             k2, the part of the light that it throws back into the paint (0.6 for n = 1.5)
-    seed             0             of everything random
-    ================ ============= ===============================================================================
+    **Options**: `PaintMixingOptions`.
+
+    What a calibration leaves over is up to 1.3 % and 6 µL. One rinse of 4 mL thins what stays in the cell. Pastes get stronger by 0.5 % per
+    hour, the white base by 0.2 %.
 
     **Time and money.** A paint takes about 70 s (dose, stir, read, drain, rinse, drain); on connecting the tubes are filled, and after
     every fifth paint the cell is rinsed twice more and 4 mL of white base are read again. USD per mL: pastes 0.03, white base 0.01,
@@ -225,31 +216,11 @@ class PaintMixingTwin(InstrumentTwin[PaintMixing]):
     same side of the cell and paint in the bottles. No rig was ever compared with it.
     """
 
-    def __init__(
-        self,
-        sensor: Literal["as7341", "tcs34725"] = "as7341",
-        gain: float | None = None,
-        atime: int | None = None,
-        astep: int | None = None,
-        cycles: int | None = None,
-        imperfections: float = 1.0,
-        pump_bias: float = 1.0,
-        pump_error: float = 1.0,
-        carry_over: float = 1.0,
-        sensor_noise: float = 1.0,
-        lamp_drift: float = 1.0,
-        room_light: float = 1.0,
-        evaporation: float = 1.0,
-        dead_volume: float = 1.0,
-        surface_outside: float = 0.0,
-        surface_inside: float = 0.0,
-        seed: int = 0,
-    ) -> None:
-        self._sensor = make_sensor(sensor, {"gain": gain, "atime": atime, "astep": astep, "cycles": cycles})
-        each = Imperfections(pump_bias, pump_error, carry_over, sensor_noise, lamp_drift, room_light, evaporation, dead_volume)
-        self._imperfections = each.scaled(imperfections)
-        self._surface = Surface(surface_outside, surface_inside)
-        super().__init__(self._over_new_mixer, seed)
+    @takes(PaintMixingOptions)
+    def __init__(self, options: PaintMixingOptions) -> None:
+        self._sensor, self._imperfections = options.make_sensor(), options.sizes
+        self._surface = Surface(options.surface_outside, options.surface_inside)
+        super().__init__(self._over_new_mixer, options.seed)
 
     def _over_new_mixer(self, random: np.random.Generator) -> PaintMixing:
         mixer = SimulatedMixer(self._sensor, self._imperfections, random, liquids(self._surface))

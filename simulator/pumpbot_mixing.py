@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.color import SRGB_TO_XYZ
-from frugaltwin.errors import InvalidInput
+from frugaltwin.data_sheets import Options, option
 from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome
 from frugaltwin.laws import BeerLambert
 
@@ -85,21 +85,16 @@ PUMPS = {
 """Pumps of one rig, as the course publishes them."""
 
 
-@dataclass(frozen=True)
-class Imperfections:
+class Imperfections(Options):
     """Sizes of the imperfections: 1 is as on the rig, 0 is none, 2 is twice as bad."""
 
-    pump_error: float = 1.0
-    """Repeat error of a dose: 1 % of it and 0.02 mL, rms."""
-    carry_over: float = 1.0
-    """1 mL stays in the drained cell."""
-    sensor_noise: float = 1.0
-    """2.5 % of a reading, rms."""
+    pump_error: float = option(1.0, "repeat error of a dose: 1 % of it and 0.02 mL, rms (an assumption)", allowed=(0, 10))
+    carry_over: float = option(1.0, "1 mL stays in the drained cell; one flush of 20 mL thins it (an assumption)", allowed=(0, 10))
+    sensor_noise: float = option(1.0, "2.5 % of a reading, rms: the rig's repeats scatter by 2.6, 1.4 and 2.2 counts", allowed=(0, 10))
 
-    def __post_init__(self) -> None:
-        for name, scale in vars(self).items():
-            if not 0 <= scale <= 10:
-                raise InvalidInput(f"{name} = {scale:g} is no scale of an imperfection: 0 is none, 1 as on a rig, 10 the most")
+    def scaled(self, factor: float) -> "Imperfections":
+        """All imperfections times `factor`."""
+        return Imperfections(**{name: factor * getattr(self, name) for name in Imperfections.stated})
 
 
 @cache

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Literal, Self
 
 from frugaltwin.amounts import Amounts
+from frugaltwin.data_sheets import SeedOptions, option, takes
 from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, Stopped, UnknownName
 from frugaltwin.experiment import Discrete, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
 from frugaltwin.prices import Fixed, Price
 from frugaltwin.tables import read_rows
 from simulator.instruments.experiment_noise import ExperimentNoise, performed_settings
-from simulator.instruments.system_constants import checked_seed
 
 COORDINATION = {
     "zinc blende": "4-fold",
@@ -112,6 +112,19 @@ def compounds() -> tuple[Compound, ...]:
     return tuple(Compound(r["cation"], r["anion"], r["structure"], r["source"]) for r in rows)
 
 
+class StructureMapOptions(SeedOptions):
+    """Options of a structure map."""
+
+    cations: Literal["noble-gas", "all"] = option(
+        "noble-gas",
+        "which compounds. noble-gas: cations with the electrons of a noble gas (groups 1 to 3, B, Al), 59 compounds; "
+        "all: 111, with d10 and transition-metal cations too",
+    )
+    structures: str = option("", "the structures to include, ``rock salt,wurtzite``", shown="all")
+    label: Literal["structure", "coordination"] = option("structure", "or coordination")
+    misassigned: float = option(0.0, "share of diffraction patterns that are assigned to another label", allowed=(0, 1))
+
+
 class StructureMap:
     """Structure map (Mooser-Pearson): the crystal structure of real AB compounds over two numbers of their elements.
 
@@ -139,16 +152,7 @@ class StructureMap:
     coordination          with label=coordination, instead: 4-fold, 6-fold or 8-fold
     ============ ======== =============================================================================================
 
-    ============ ============= ========================================================================================
-    option       default       meaning
-    ============ ============= ========================================================================================
-    cations      noble-gas     which compounds. noble-gas: cations with the electrons of a noble gas (groups 1 to 3, B, Al),
-                               59 compounds; all: 111, with d10 and transition-metal cations too
-    structures                 the structures to include, ``rock salt,wurtzite``; without it all
-    label        structure     or coordination
-    misassigned  0             share of diffraction patterns that are assigned to another label; 0 … 1
-    seed         0             of everything random
-    ============ ============= ========================================================================================
+    **Options**: `StructureMapOptions`.
 
     **How separable.** With noble-gas cations, at every n the four-fold compounds have the smaller ΔX, six-fold ones larger, and
     eight-fold ones the largest. The curve ΔX n² = 10, drawn by hand, has all four-fold ones on its one side and all others on the other.
@@ -167,27 +171,19 @@ class StructureMap:
     **Twin of** a powder diffractometer with a shelf of chemicals, as a look-up: no pattern is simulated.
     """
 
-    def __init__(
-        self,
-        cations: Literal["noble-gas", "all"] = "noble-gas",
-        structures: str = "",
-        label: Literal["structure", "coordination"] = "structure",
-        misassigned: float = 0.0,
-        seed: int = 0,
-    ) -> None:
-        for option, value, known in (("cations", cations, ("noble-gas", "all")), ("label", label, ("structure", "coordination"))):
-            if value not in known:
-                raise InvalidInput(f"{option} = {value!r} is neither {known[0]} nor {known[1]}")
-        if not 0 <= misassigned <= 1:
-            raise InvalidInput(f"misassigned = {misassigned:g} is no share: it is 0 to 1")
-        chosen = [name.strip() for name in structures.split(",") if name.strip()] or list(COORDINATION)
+    @takes(StructureMapOptions)
+    def __init__(self, options: StructureMapOptions) -> None:
+        label = options.label
+        chosen = [name.strip() for name in options.structures.split(",") if name.strip()] or list(COORDINATION)
         if unknown := [name for name in chosen if name not in COORDINATION]:
             raise UnknownName(f"there is no structure {unknown[0]!r} on the map; there are {', '.join(COORDINATION)}")
-        kept = [c for c in compounds() if c.structure in chosen and (cations == "all" or c.cation in NOBLE_GAS)]
+        kept = [c for c in compounds() if c.structure in chosen and (options.cations == "all" or c.cation in NOBLE_GAS)]
         self._label = label
         labels = tuple(dict.fromkeys(self._true_label(c) for c in sorted(kept, key=lambda c: list(COORDINATION).index(c.structure))))
         if len(labels) < SEVERAL:
-            raise InvalidInput(f"structures = {structures!r} leaves {len(labels)} {label} to map; name more of {', '.join(COORDINATION)}")
+            raise InvalidInput(
+                f"structures = {options.structures!r} leaves {len(labels)} {label} to map; name more of {', '.join(COORDINATION)}"
+            )
         self._at: dict[tuple[float | str, ...], list[Compound]] = defaultdict(list)
         for compound in kept:
             self._at[compound.place].append(compound)
@@ -202,8 +198,8 @@ class StructureMap:
             outcomes=(Outcome(label, "", f"the {label} that powder diffraction finds", labels=labels),),
             candidates=tuple(dict(zip(names, place, strict=True)) for place in sorted({c.place for c in kept})),
         )
-        self._misassigned, self._seed = misassigned, seed
-        self._noise = ExperimentNoise(checked_seed("seed", seed))
+        self._misassigned, self._seed = options.misassigned, options.seed
+        self._noise = ExperimentNoise(options.seed)
         self._stop = threading.Event()
         self._stop.set()  # until somebody connects
 

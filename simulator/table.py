@@ -10,10 +10,20 @@ from typing import ClassVar, Self
 import numpy as np
 
 from frugaltwin import color
+from frugaltwin.data_sheets import SeedOptions, option, takes
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Categorical, Discrete, Experiment, Measurement, Outcome, Parameter, Settings, Trial
 from frugaltwin.goals.words import quantities
 from frugaltwin.tables import BOOKKEEPING, read_rows
+
+
+class TableOptions(SeedOptions):
+    """Options of a table."""
+
+    path: Path = option(meaning="the CSV file, with a header line")
+    outcomes: str = option("", "the columns that were measured, ``yield,purity``", shown="the goal's")
+    settings: str = option("", "the columns that were set, ``red,blue``", shown="all others")
+    goal: str = option("", "what the columns are for; a campaign gives its own", shown="none")
 
 
 class Table:
@@ -24,14 +34,7 @@ class Table:
     when a campaign goes on later. An outcome that is empty, NaN, NA, N/A, none, null, - or ? is a failed trial. There is no
     truth besides the readings, so there is no noise-free form.
 
-    ============== ============= =================================================================================
-    option         default       meaning
-    ============== ============= =================================================================================
-    path                         the CSV file, with a header line
-    outcomes                     the columns that were measured, ``yield,purity``; without it the goal's columns
-    settings                     the columns that were set, ``red,blue``; without it all that are no outcomes
-    seed           0             of the order in which repeated readings are drawn
-    ============== ============= =================================================================================
+    **Options**: `TableOptions`.
 
     Columns of numbers become discrete parameters and numeric outcomes, all others categorical parameters and labels. Units
     are those of the file; it names none. Time and money are not recorded: every trial costs nothing.
@@ -47,14 +50,16 @@ class Table:
         "settings": "wavelength_nm",
     }
 
-    def __init__(self, path: Path, outcomes: str = "", settings: str = "", seed: int = 0, goal: str = "") -> None:
+    @takes(TableOptions)
+    def __init__(self, options: TableOptions) -> None:
+        path = options.path
         rows = read_rows(path)
         columns = list(rows[0])
-        measured = _names(outcomes) or _named_by(goal, columns)
+        measured = _names(options.outcomes) or _named_by(options.goal, columns)
         if not measured:
             text = "say which columns of the table were measured: in the option outcomes, or by a goal such as minimize:COLUMN"
             raise InvalidInput(text, field="option")
-        chosen = _names(settings) or [c for c in columns if c not in measured]
+        chosen = _names(options.settings) or [c for c in columns if c not in measured]
         for column in measured + chosen:
             if column not in columns:
                 raise InvalidInput(f"{path} has no column {column!r}; it has {', '.join(columns)}")
@@ -77,7 +82,7 @@ class Table:
         for number, key in enumerate(keys):
             self._rows[key].append(number)
         self._readings = [{o.name: _reading(o, row[o.name].strip()) for o in self.experiment.outcomes} for row in rows]
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng(options.seed)
         self._order = {key: random.permutation(numbers).tolist() for key, numbers in self._rows.items()}
         self.fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()
         self._drawn: dict[tuple[float | str, ...], int] = defaultdict(int)

@@ -265,7 +265,7 @@ def test_both_maps_can_be_asked_for() -> None:
         ({"cloudy_above": 0.0}, "cloudy_above = 0 divides no readings"),
         ({"cloudy_above": float("nan")}, "cloudy_above = nan divides no readings"),
         ({"labeling": "guessed"}, "labeling = 'guessed': it is inferred or direct"),
-        ({"pump_error": -1.0}, "pump_error = -1 is no scale"),
+        ({"pump_error": -1.0}, "pump_error = -1 is not allowed"),
         ({"gain": 3.0}, "gain = 3 is none of the AS7341's"),
     ],
 )

@@ -72,7 +72,7 @@ def accuracy(name: str, history: Sequence[Trial]) -> float:
     [("gp-classifier", "map:phase", 25, 0.96), ("label-propagation", "map:phase", 35, 0.94), ("straddle", "map:signal:0", 18, 0.97)],
 )
 def test_a_recorded_dome_is_mapped_with_few_points(name: str, goal: str, n: int, least: float) -> None:
-    table = Table(DATA / "phase_dome_441.csv", outcomes="phase,signal")
+    table = Table(path=DATA / "phase_dome_441.csv", outcomes="phase,signal")
     parsed, strategy = catalog.make_goal(goal, table), catalog.make_strategy(name, seed=1)
     assert isinstance(parsed, Map)
     assert isinstance(strategy, Predicts)

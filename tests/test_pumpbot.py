@@ -19,7 +19,7 @@ from hardware.serial.pumpbot_stand_in import BOOT, PumpBotStandIn
 from simulator.pumpbot_mixing import CELL, FULL_SCALE, LIQUIDS, PUMPS, PURE, Imperfections, SimulatedCell, counts
 from tests.forms import times
 
-NONE = Imperfections(0, 0, 0)
+NONE = Imperfections().scaled(0)
 MIXTURE: Settings = {"red": 5.0, "green": 3.0, "blue": 0.0, "yellow": 10.0, "water": 2.0}
 
 

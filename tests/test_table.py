@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_rows_are_the_only_settings_and_columns_keep_their_kind(path: Path) -> None:
-    experiment = Table(path, outcomes="yield").experiment
+    experiment = Table(path=path, outcomes="yield").experiment
     assert [p.name for p in experiment.parameters] == ["temperature", "solvent"]
     assert len(experiment.candidates) == 4
     with pytest.raises(InvalidInput, match="is not one of the 4 candidates"):
@@ -30,14 +30,14 @@ def test_the_rows_are_the_only_settings_and_columns_keep_their_kind(path: Path) 
 
 
 def test_a_repeat_draws_another_of_the_recorded_readings_until_all_were_drawn(path: Path) -> None:
-    with Table(path, outcomes="yield") as table:
+    with Table(path=path, outcomes="yield") as table:
         drawn = [table.perform({"temperature": 40.0, "solvent": "water"}).outcomes["yield"] for _ in range(4)]
     assert sorted(drawn[:2]) == [0.5, 0.7]
     assert drawn[2:] == drawn[:2]
 
 
 def test_a_missing_outcome_is_a_failed_trial(path: Path) -> None:
-    with Table(path, outcomes="yield") as table, pytest.raises(DriverError, match="row 4: yield was not measured"):
+    with Table(path=path, outcomes="yield") as table, pytest.raises(DriverError, match="row 4: yield was not measured"):
         table.perform({"temperature": 40.0, "solvent": "ethanol"})
 
 
@@ -78,7 +78,7 @@ def test_a_table_that_cannot_be_used_is_refused_by_row_and_column(
     path = tmp_path / "bad.csv"
     path.write_text(text)
     with pytest.raises(InvalidInput, match=sentence):
-        Table(path, **options)  # type: ignore[arg-type]
+        Table(path=path, **options)  # type: ignore[arg-type]
 
 
 def test_repeats_go_on_with_new_readings_in_a_later_session(tmp_path: Path) -> None:

@@ -7,19 +7,20 @@ liquids are described by `Liquids`.
 import math
 import threading
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.color import cie_table
+from frugaltwin.data_sheets import Options, SeedOptions, option
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.instruments import Reading
 from frugaltwin.prices import Dose
 from simulator.instruments.dyed_water import DYED_WATER
 from simulator.instruments.liquids import Liquids
-from simulator.instruments.sensors import Sensor
+from simulator.instruments.sensors import Sensor, SensorOptions
 
 Seed = int | np.random.Generator
 """What the random numbers of an instrument come from; a twin hands its own generator over."""
@@ -31,39 +32,50 @@ RATE = 1.6  # mL/s: what a 100 mL/min peristaltic pump delivers
 DRAIN_SECONDS = 6.0  # the drain is timed: it empties a full cell and then draws air
 
 
-@dataclass(frozen=True)
-class Imperfections:
-    """Sizes of all imperfections: 1 is as on a rig, 0 is none, 2 is twice as bad.
+def _scale(meaning: str) -> Any:
+    return option(1.0, meaning, allowed=(0, 10))
 
-    ================ ===================================================================================================
-    pump_bias        slope and offset that the pump calibration left over
-    pump_error       repeat error of a dose: 2 % of it and 2 µL (rms); good stepper pumps reach 0.2 %
-    carry_over       0.3 mL of what was in the cell before stays in it
-    sensor_noise     shot and read noise, 0.36–1 % rms
-    lamp_drift       3 % warm-up with a time constant of 10 min, and a random walk of 0.1 % per root minute
-    room_light       0.5 % of the lamp's light comes from the room, and changes by a third of it with a period of 20 min
-    evaporation      what stands open gets stronger, stock solutions by 0.5 % per hour
-    dead_volume      0.25 mL of tube per pump that the first doses after connecting fill; priming makes up for 1, not for more
-    ================ ===================================================================================================
-    """
 
-    pump_bias: float = 1.0
-    pump_error: float = 1.0
-    carry_over: float = 1.0
-    sensor_noise: float = 1.0
-    lamp_drift: float = 1.0
-    room_light: float = 1.0
-    evaporation: float = 1.0
-    dead_volume: float = 1.0
+class Imperfections(Options):
+    """Sizes of all imperfections: 1 is as on a rig, 0 is none, 2 is twice as bad."""
 
-    def __post_init__(self) -> None:
-        for name, scale in vars(self).items():
-            if not 0 <= scale <= 10:
-                raise InvalidInput(f"{name} = {scale:g} is no scale of an imperfection: 0 is none, 1 as on a rig, 10 the most")
+    pump_bias: float = _scale("slope and offset that the pump calibration left over")
+    pump_error: float = _scale("repeat error of a dose: 2 % of it and 2 µL, rms; good stepper pumps reach 0.2 %")
+    carry_over: float = _scale("0.3 mL of what was in the cell before stay in the drained cell")
+    sensor_noise: float = _scale("shot noise (0.065 counts² per count) and read noise (0.6 counts)")
+    lamp_drift: float = _scale("3 % warm-up with a time constant of 10 min, and a random walk of 0.1 % per root minute")
+    room_light: float = _scale("0.5 % of the lamp's light comes from the room, and changes by a third with a period of 20 min")
+    evaporation: float = _scale("what stands open gets stronger, stock solutions by 0.5 % per hour")
+    dead_volume: float = _scale("0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more")
 
     def scaled(self, factor: float) -> "Imperfections":
         """All imperfections times `factor`."""
-        return Imperfections(**{name: scale * factor for name, scale in vars(self).items()})
+        return Imperfections(**{name: factor * getattr(self, name) for name in Imperfections.stated})
+
+
+class ScaledImperfections(Imperfections):
+    """Imperfections that one number makes larger or smaller together."""
+
+    imperfections: float = option(1.0, "scales all of the next eight at once; 0 turns them off", allowed=(0, math.inf))
+
+    @property
+    def sizes(self) -> Imperfections:
+        """The size of each."""
+        return self.scaled(self.imperfections)
+
+
+class SimulatedMixerOptions(SensorOptions, ScaledImperfections, SeedOptions):
+    """Options of a simulated mixer: its sensor, its imperfections and a seed."""
+
+
+class MixerOptions(SimulatedMixerOptions):
+    """Options of a mixer that is chosen by name."""
+
+    mixer: str = option(
+        "simulated",
+        "or emulated (the rig's firmware on an emulated board, `emulated:FAULTS` with faults), or a rig: a serial port such as "
+        "/dev/ttyACM0, auto, or socket://host:port",
+    )
 
 
 def dosed(volumes: NDArray[np.float64], liquids: Liquids, imperfections: Imperfections) -> NDArray[np.float64]:

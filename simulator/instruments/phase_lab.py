@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
-from frugaltwin.data_sheets import Options, option
+from frugaltwin.data_sheets import SeedOptions, option
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial
 from frugaltwin.prices import Fixed, Price
@@ -30,12 +30,11 @@ Labeling = Literal["inferred", "direct"]
 BASE_LINE_MEMORY = 8 * 3600.0  # s: how fast a base line comes back to zero
 
 
-class LabOptions(Options):
+class LabOptions(SeedOptions):
     """Options that every lab for labels has."""
 
     labeling: Labeling = option("inferred", "where `phase` comes from: inferred from the reading, or direct (an expert who is never wrong)")
     imperfections: float = option(1.0, "scales noise and drift: 0 is none, 1 as on a rig", allowed=(0, 10))
-    seed: int = option(0, "of everything random", allowed=(0, math.inf))
 
 
 @dataclass(frozen=True)

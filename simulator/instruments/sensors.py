@@ -4,11 +4,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.color import cie_table
+from frugaltwin.data_sheets import Options, option
 from frugaltwin.errors import InvalidInput
 
 # AS7341. Source: ams-OSRAM AS7341 data sheet.
@@ -156,3 +158,17 @@ def make_sensor(name: str, registers: Mapping[str, float | None]) -> Sensor:
     if unknown := [register for register in given if register not in known]:
         raise InvalidInput(f"the sensor {name} has no {', '.join(unknown)}; it has {', '.join(known)}")
     return SENSORS[name](**given)
+
+
+class SensorOptions(Options):
+    """A color sensor and its registers."""
+
+    sensor: Literal["as7341", "tcs34725"] = option("as7341", "or tcs34725")
+    gain: float | None = option(None, "the sensor's gain: 0.5 … 512 (TCS34725: 1, 4, 16, 60)", shown="64 (4)")
+    atime: int | None = option(None, "AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)", shown="29")
+    astep: int | None = option(None, "AS7341: the same", shown="599")
+    cycles: int | None = option(None, "TCS34725: integration time cycles · 2.4 ms, full scale 1024·cycles", shown="21")
+
+    def make_sensor(self) -> Sensor:
+        """The sensor with these registers."""
+        return make_sensor(self.sensor, {"gain": self.gain, "atime": self.atime, "astep": self.astep, "cycles": self.cycles})
