@@ -4,6 +4,7 @@ from .campaign import Campaign
 from .catalog import make_driver, make_goal, make_mixer, make_strategy, register
 from .client.client import AsyncClient, Client
 from .client.remote_driver import RemoteDriver
+from .data_sheets import Options, SeedOptions, SystemOptions, option, takes
 from .diagram import Curve, Diagram, Line, Mark, Section
 from .errors import (
     CampaignError,
@@ -126,6 +127,7 @@ __all__ = [
     "MixtureSum",
     "Move",
     "Objective",
+    "Options",
     "OutOfBounds",
     "Outcome",
     "Outcomes",
@@ -157,6 +159,7 @@ __all__ = [
     "Samples",
     "Scan",
     "Section",
+    "SeedOptions",
     "Settings",
     "ShadowedPackage",
     "State",
@@ -166,6 +169,7 @@ __all__ = [
     "StoreError",
     "Strategy",
     "Suggestion",
+    "SystemOptions",
     "Travel",
     "Trial",
     "UnknownName",
@@ -175,6 +179,8 @@ __all__ = [
     "make_goal",
     "make_mixer",
     "make_strategy",
+    "option",
     "picture",
     "register",
+    "takes",
 ]

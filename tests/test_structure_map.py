@@ -230,7 +230,7 @@ def test_structures_and_label_choose_what_is_mapped() -> None:
         StructureMap(structures="nickel arsenide")
     with pytest.raises(InvalidInput, match="misassigned = nan is not allowed"):
         StructureMap(misassigned=float("nan"))
-    with pytest.raises(InvalidInput, match="cations = 'd10' is neither noble-gas nor all"):
+    with pytest.raises(InvalidInput, match="cations = 'd10': it is noble-gas or all"):
         StructureMap(cations="d10")  # type: ignore[arg-type]
 
 
