@@ -36,8 +36,8 @@ def best_seconds(work: Callable[[], object]) -> float:
 def main() -> None:
     settings = [{"x": x, "y": y} for x, y in np.random.default_rng(0).uniform(-HALF, HALF, (PLACES, 2)).tolist()]
     some = settings[:PERFORMED]
-    twins = {f"spectrum, dwell {dwell:g} s": WaferTwin("spectrum", dwell) for dwell in (0.1, 1.0, 3.0, 6.0)}
-    twins |= {"zoom": WaferTwin("zoom"), "overview": WaferTwin("overview")}
+    twins = {f"spectrum, dwell {dwell:g} s": WaferTwin(look="spectrum", dwell=dwell) for dwell in (0.1, 1.0, 3.0, 6.0)}
+    twins |= {"zoom": WaferTwin(look="zoom"), "overview": WaferTwin(look="overview")}
     print(f"{'look':24s} {'performs a second':>18s} {'bar':>6s} {f's for {PLACES:,} truths':>22s} {'labels right':>13s}")
     for name, twin in twins.items():
         with twin:

@@ -83,7 +83,7 @@ class Option:
         if value is None and NoneType in self.kinds:
             return
         if (choices := [choice for kind in self.kinds for choice in get_args(kind)]) and value not in choices:
-            raise InvalidInput(f"{name} = {value!r}: it is {' or '.join(choices)}")
+            raise InvalidInput(f"{name} = {value!r}: it is {', '.join(choices[:-1])} or {choices[-1]}")
         if self.allowed is None:
             return
         low, high = self.allowed

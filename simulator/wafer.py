@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frugaltwin.amounts import Amounts
+from frugaltwin.data_sheets import Options, SystemOptions, option, takes
 from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
-from frugaltwin.experiment import Categorical, Continuous, Experiment, Measurement, Outcome, Outcomes, Settings, quantity
+from frugaltwin.experiment import Categorical, Continuous, Experiment, Measurement, Outcome, Outcomes, Settings
 from frugaltwin.instruments import Image, Probe
 from frugaltwin.prices import Change, Fixed, Price, Travel, Where
 from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
 from simulator.instruments.instrument_twin import InstrumentTwin
-from simulator.instruments.phase_lab import Labeling, check_lab
-from simulator.instruments.system_constants import Constant, constants_of
+from simulator.instruments.phase_lab import LabOptions
 
 Floats = NDArray[np.float64]
 Look = Literal["spectrum", "zoom", "overview"]
@@ -45,20 +45,6 @@ LABELS = tuple(" + ".join(PHASES[k] for k in s) for s in SETS)
 WAVELENGTHS = np.arange(400.0, 751.0, 50.0)  # nm
 CHANNELS = tuple(f"r{w:.0f}" for w in WAVELENGTHS)
 SEEN = 2.0  # standard deviations by which a phase must improve the fit before it counts as seen
-
-SYSTEM = {
-    "distance": Constant(90.0, (80.0, 110.0), (60.0, 500.0), "mm", "distance of the sources from the center"),
-    "azimuth": Constant(90.0, (0.0, 360.0), (-360.0, 360.0), "degree", "direction of the source of A, counterclockwise from +x"),
-    "length_a": Constant(25.0, (21.0, 27.0), (5.0, 500.0), "mm", "length over which the flux of A falls to 1/e"),
-    "length_b": Constant(25.0, (21.0, 27.0), (5.0, 500.0), "mm", "length over which the flux of B falls to 1/e"),
-    "length_c": Constant(25.0, (21.0, 27.0), (5.0, 500.0), "mm", "length over which the flux of C falls to 1/e"),
-    "alpha": Constant(0.62, (0.52, 0.66), (0.5, 0.95), "1", "mole fraction of A in alpha where all three phases coexist"),
-    "beta": Constant(0.60, (0.52, 0.66), (0.5, 0.95), "1", "mole fraction of B in beta there"),
-    "gamma": Constant(0.56, (0.52, 0.66), (0.5, 0.95), "1", "mole fraction of C in gamma there"),
-    "alpha_rest": Constant(0.60, (0.35, 0.65), (0.1, 0.9), "1", "share of B in what is not A of alpha"),
-    "beta_rest": Constant(0.45, (0.35, 0.65), (0.1, 0.9), "1", "share of C in what is not B of beta"),
-    "gamma_rest": Constant(0.50, (0.35, 0.65), (0.1, 0.9), "1", "share of A in what is not C of gamma"),
-}
 
 
 def sources(distance: float, azimuth: float) -> Floats:
@@ -196,7 +182,7 @@ class Film:
 
     @classmethod
     def of(cls, constants: dict[str, float]) -> Self:
-        """The film with these values of `SYSTEM`."""
+        """The film with these constants of `WaferOptions`."""
         wells = np.zeros((3, 3))
         for k, phase in enumerate(PHASES):
             rich, rest = constants[phase], constants[f"{phase}_rest"]
@@ -249,43 +235,29 @@ class Film:
 PURE = reflectances()
 
 
-@dataclass(frozen=True)
-class Optics:
+class Optics(Options):
     """Costs and resolution of a probe."""
 
-    floor: float = 0.05
-    short: float = 0.18
-    image_noise: float = 0.06
-    """Standard deviation of a channel of a pixel."""
-    blur: float = 0.15
-    """Deviation of the point spread, as a share of the width of the field."""
-    pixel_seconds: float = 0.005
-    speed: float = 10.0
-    """mm/s."""
-    settle: float = 0.5
-    """s after every move."""
-    price: float = 0.0
-    """USD per hour of the probe's time."""
-
-    def __post_init__(self) -> None:
-        limits = {
-            "floor": (0.0, 100.0, "1"),
-            "short": (0.0, 100.0, "1"),
-            "image_noise": (0.0, 100.0, "1"),
-            "blur": (0.0, 0.3, "1"),
-            "pixel_seconds": (0.0, 10.0, "s"),
-            "speed": (0.01, 1e4, "mm/s"),
-            "settle": (0.0, 1e4, "s"),
-            "price": (0.0, 1e6, "USD/h"),
-        }
-        for name, (low, high, unit) in limits.items():
-            value = getattr(self, name)
-            if not low <= value <= high:  # also for NaN
-                raise InvalidInput(f"{name} = {quantity(value, unit)} is outside [{low:g}, {high:g}]" + (f" {unit}" if unit != "1" else ""))
+    floor: float = option(0.05, "noise of a spectrum that is collected for ever", allowed=(0, 100))
+    short: float = option(0.18, "what a spectrum of no time has more", allowed=(0, 100))
+    image_noise: float = option(0.06, "standard deviation of a channel of a pixel", allowed=(0, 100))
+    blur: float = option(
+        0.15,
+        "standard deviation of the point spread, as a share of the width of the field: 10.5 mm in the overview, 1.05 mm in a zoom",
+        allowed=(0, 0.3),
+    )
+    pixel_seconds: float = option(0.005, "per pixel of an image", "s", allowed=(0, 10))
+    speed: float = option(10.0, "of a move", "mm/s", allowed=(0.01, 1e4))
+    settle: float = option(0.5, "after every move", "s", allowed=(0, 1e4))
+    price: float = option(0.0, "of the probe's time", "USD/h", allowed=(0, 1e6))
 
     def deviation(self, dwell: float) -> float:
         """Standard deviation of a channel of a spectrum; see the function `deviation`, which is for arrays."""
         return self.floor + self.short * math.exp(-dwell)
+
+    def with_noise(self, scale: float) -> "Optics":
+        """The same optics, with `scale` times the noise."""
+        return Optics(**{n: getattr(self, n) * (scale if n in ("floor", "short", "image_noise") else 1) for n in Optics.stated})
 
 
 @dataclass
@@ -560,6 +532,28 @@ class Wafer:
         self.probe.__exit__(*failure)
 
 
+class WaferOptions(SystemOptions, Optics, LabOptions):
+    """Options of a wafer and a probe."""
+
+    look: Look | None = option(None, "the same look in every experiment, and all of them count; without it a setting")
+    dwell: float | None = option(None, "of every spectrum; without it a setting", "s")
+    distance: float | None = option(90.0, "distance of the sources from the center", "mm", drawn=(80.0, 110.0), allowed=(60.0, 500.0))
+    azimuth: float | None = option(
+        90.0, "direction of the source of A, counterclockwise from +x", "degree", drawn=(0.0, 360.0), allowed=(-360.0, 360.0)
+    )
+    length_a: float | None = option(25.0, "over which the flux of A falls to 1/e", "mm", drawn=(21.0, 27.0), allowed=(5.0, 500.0))
+    length_b: float | None = option(25.0, "over which the flux of B falls to 1/e", "mm", drawn=(21.0, 27.0), allowed=(5.0, 500.0))
+    length_c: float | None = option(25.0, "over which the flux of C falls to 1/e", "mm", drawn=(21.0, 27.0), allowed=(5.0, 500.0))
+    alpha: float | None = option(
+        0.62, "mole fraction of A in alpha where all three phases coexist", drawn=(0.52, 0.66), allowed=(0.5, 0.95)
+    )
+    beta: float | None = option(0.60, "mole fraction of B in beta there", drawn=(0.52, 0.66), allowed=(0.5, 0.95))
+    gamma: float | None = option(0.56, "mole fraction of C in gamma there", drawn=(0.52, 0.66), allowed=(0.5, 0.95))
+    alpha_rest: float | None = option(0.60, "share of B in what is not A of alpha", drawn=(0.35, 0.65), allowed=(0.1, 0.9))
+    beta_rest: float | None = option(0.45, "share of C in what is not B of beta", drawn=(0.35, 0.65), allowed=(0.1, 0.9))
+    gamma_rest: float | None = option(0.50, "share of A in what is not C of gamma", drawn=(0.35, 0.65), allowed=(0.1, 0.9))
+
+
 class WaferTwin(InstrumentTwin[Wafer]):
     """Composition-spread wafer of three elements and a moving probe: images are cheap and blurred, spectra resolve more.
 
@@ -600,37 +594,7 @@ class WaferTwin(InstrumentTwin[Wafer]):
     The label is inferred from the reading: among the sets of phases whose known spectra explain it, the one with the least
     χ² + 4 per phase, so a phase counts as seen at two standard deviations. A blurred or noisy look misses small fractions.
 
-    ================== ============= =============================================================================
-    option             default       meaning
-    ================== ============= =============================================================================
-    look                             the same look in every experiment, and all of them count; without it a setting
-    dwell                            s, of every spectrum; without it a setting
-    floor              0.05          noise of a spectrum that is collected for ever
-    short              0.18          what a spectrum of no time has more
-    image_noise        0.06          noise of a channel of a pixel
-    blur               0.15          standard deviation of the point spread, as a share of the width of the field:
-                                     10.5 mm in the overview, 1.05 mm in a zoom; 0 … 0.3
-    pixel_seconds      0.005         s per pixel of an image
-    speed              10            mm/s of a move
-    settle             0.5           s after every move
-    price              0             USD per hour of the probe's time
-    distance           90            mm, sources from the center; drawn from 80 … 110
-    azimuth            90            degrees, direction of the source of A from +x; drawn from 0 … 360
-    length_a           25            mm, over which the flux of A falls to 1/e; drawn from 21 … 27, as the next two
-    length_b           25            mm, of B
-    length_c           25            mm, of C
-    alpha              0.62          mole fraction of A in alpha where all three phases coexist; drawn from
-                                     0.52 … 0.66, as the next two
-    beta               0.60          of B in beta
-    gamma              0.56          of C in gamma
-    alpha_rest         0.60          share of B in what is not A of alpha; drawn from 0.35 … 0.65, as the next two
-    beta_rest          0.45          share of C in what is not B of beta
-    gamma_rest         0.50          share of A in what is not C of gamma
-    system                           a number that draws the eleven above, those that are given excepted
-    labeling           inferred      from the reading; or direct, an expert who is never wrong
-    imperfections      1             scales the noise; 0 turns it off. The blur stays: it is how the optics are made
-    seed               0             of everything random
-    ================== ============= =============================================================================
+    **Options**: `WaferOptions`.
 
     **Time and money.** A move takes distance / speed + settle, and nothing where the head already is; so the order of
     experiments matters. A spectrum takes its dwell, a zoom 0.845 s besides the move, the first of several overviews in a row 25.2 s
@@ -647,55 +611,13 @@ class WaferTwin(InstrumentTwin[Wafer]):
     never compared with one.
     """
 
-    def __init__(
-        self,
-        look: Look | None = None,
-        dwell: float | None = None,
-        floor: float = 0.05,
-        short: float = 0.18,
-        image_noise: float = 0.06,
-        blur: float = 0.15,
-        pixel_seconds: float = 0.005,
-        speed: float = 10.0,
-        settle: float = 0.5,
-        price: float = 0.0,
-        distance: float | None = None,
-        azimuth: float | None = None,
-        length_a: float | None = None,
-        length_b: float | None = None,
-        length_c: float | None = None,
-        alpha: float | None = None,
-        beta: float | None = None,
-        gamma: float | None = None,
-        alpha_rest: float | None = None,
-        beta_rest: float | None = None,
-        gamma_rest: float | None = None,
-        system: int | None = None,
-        labeling: Labeling = "inferred",
-        imperfections: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        check_lab(seed, imperfections, labeling)
-        given = {
-            "distance": distance,
-            "azimuth": azimuth,
-            "length_a": length_a,
-            "length_b": length_b,
-            "length_c": length_c,
-            "alpha": alpha,
-            "beta": beta,
-            "gamma": gamma,
-            "alpha_rest": alpha_rest,
-            "beta_rest": beta_rest,
-            "gamma_rest": gamma_rest,
-        }
-        self.film = Film.of(constants_of(SYSTEM, given, system))
-        self._look = look
-        optics = Optics(floor, short, image_noise, blur, pixel_seconds, speed, settle, price)
-        noise = {name: imperfections * getattr(optics, name) for name in ("floor", "short", "image_noise")}
-        self._optics = replace(optics, **noise)
-        expert = self._true_phase if labeling == "direct" else None
-        super().__init__(lambda random: Wafer(SimulatedProbe(self.film, self._optics, random), self._optics, look, dwell, expert), seed)
+    @takes(WaferOptions)
+    def __init__(self, options: WaferOptions) -> None:
+        self.film = Film.of(options.constants)
+        self._look = look = options.look
+        self._optics = optics = options.with_noise(options.imperfections)
+        expert = self._true_phase if options.labeling == "direct" else None
+        super().__init__(lambda random: Wafer(SimulatedProbe(self.film, optics, random), optics, look, options.dwell, expert), options.seed)
 
     @property
     def probe(self) -> Probe:

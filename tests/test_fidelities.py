@@ -182,7 +182,7 @@ def test_a_campaign_on_a_wafer_that_began_before_looks_were_settings_goes_on(tmp
     twin = Campaign.stored("wafer", Store(store)).twin()
     assert isinstance(twin, WaferTwin)
     assert twin.experiment == after.driver.experiment
-    assert WaferTwin().experiment.without_fidelities == WaferTwin("spectrum").experiment
+    assert WaferTwin().experiment.without_fidelities == WaferTwin(look="spectrum").experiment
 
 
 def test_a_price_depends_on_the_look_and_on_the_one_before_and_on_nothing_hidden() -> None:
@@ -203,7 +203,7 @@ def test_a_price_depends_on_the_look_and_on_the_one_before_and_on_nothing_hidden
 
 def test_the_truth_of_a_look_is_that_of_a_wafer_with_this_look_alone() -> None:
     place: Settings = {"x": 12.0, "y": -7.0}
-    alone = [WaferTwin(how).truth(place) for how in LOOKS]
+    alone = [WaferTwin(look=how).truth(place) for how in LOOKS]
     assert WaferTwin(dwell=1.0).truths([{**place, "look": how} for how in LOOKS]) == alone
     assert len({outcomes["r600"] for outcomes in alone}) == 3
 
@@ -288,7 +288,7 @@ def judged(client: httpx.Client, identity: str, number: int, **changes: str) -> 
 
 def test_a_rig_that_was_known_before_looks_were_settings_keeps_its_experiment_and_its_prices(sqlite_url: str) -> None:
     with running(sqlite_url) as service, service.client(service.admin) as client:
-        before, now_made = (rigs.Offer(twin.experiment, twin.price()) for twin in (WaferTwin("spectrum"), WaferTwin()))
+        before, now_made = (rigs.Offer(twin.experiment, twin.price()) for twin in (WaferTwin(look="spectrum"), WaferTwin()))
         for made in (before, now_made):
             service.database.write_now(lambda c, now, made=made: rigs.register(c, now, "wafer-1", "wafer", {}, False, made))  # type: ignore[misc]
             known = client.get("/v1/rigs/wafer-1").json()

@@ -9,20 +9,19 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, Self, get_args
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.data_sheets import SeedOptions, option
-from frugaltwin.errors import DriverError, InvalidInput, Stopped
+from frugaltwin.errors import DriverError, Stopped
 from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial
 from frugaltwin.prices import Fixed, Price
 from frugaltwin.tables import settings_array
 from simulator.instruments.experiment_noise import ExperimentNoise, performed_settings
 from simulator.instruments.furnace import Furnace
-from simulator.instruments.system_constants import checked_seed
 
 Floats = NDArray[np.float64]
 Labeling = Literal["inferred", "direct"]
@@ -200,16 +199,3 @@ class PhaseLab(ABC):
 
     def _named(self, label: str, signal: Floats) -> Outcomes:
         return {"phase": label} | dict(zip((o.name for o in self._instrument.outcomes), signal.tolist(), strict=True))
-
-
-def check_lab(seed: object, imperfections: float, labeling: str) -> None:
-    """Refuse options, of those that every lab has, that mean nothing.
-
-    Raises:
-        InvalidInput: One of them does.
-    """
-    checked_seed("seed", seed)
-    if not 0 <= imperfections <= 10:
-        raise InvalidInput(f"imperfections = {imperfections:g} is no scale: 0 is none, 1 as on a rig, 10 the most")
-    if labeling not in get_args(Labeling):
-        raise InvalidInput(f"labeling = {labeling!r}: it is {' or '.join(get_args(Labeling))}")
