@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -75,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Frugal Twin", version="1", summary="Experiments on twins and rigs, in turn", description=ABOUT, lifespan=lifespan,
         openapi_tags=[{"name": name, "description": about} for name, about in TAGS.items()], servers=[{"url": "/", "description": "here"}],
-        license_info={"name": "MIT"}, docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
+        license_info={"name": "MIT"}, openapi_url=None, docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False, dependencies=[Depends(check_query)],
         generate_unique_id_function=lambda route: "_".join(map(str, [*route.tags, route.name])),
     )  # fmt: skip
@@ -102,7 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
                     operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = cache(openapi)  # type: ignore[method-assign]
     return app
 
 

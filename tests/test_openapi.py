@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
+from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
@@ -24,6 +26,7 @@ from api.app import create_app
 from api.records import people
 from api.records.database import Database
 from api.records.tokens import add_token
+from api.routes import docs_page
 from api.settings import Settings
 from tests.forms import times
 from tests.service_database import ServiceProcess, new_person, new_rig, submit
@@ -98,6 +101,27 @@ def test_a_stream_begins_as_the_document_says(case: Any, running: Running) -> No
         kind = answer.headers["content-type"].partition(";")[0]
         assert kind in kinds
         assert (kind == "text/event-stream") == (answer.status_code == 200)
+
+
+def test_the_document_is_made_once_and_sent_only_to_who_does_not_have_it() -> None:
+    """It was made anew for every stranger who asked."""
+    app, alone = create_app(Settings()), FastAPI(openapi_url=None)
+    assert app.openapi() is app.openapi()
+    alone.include_router(docs_page.router)
+    alone.openapi = app.openapi  # type: ignore[method-assign]
+
+    async def ask(**headers: str) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=alone), base_url="http://here") as client:
+            return await client.get("/openapi.json", headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    whole = asyncio.run(ask(accept_encoding="identity"))
+    assert (whole.status_code, whole.json()) == (200, app.openapi())
+    assert "content-encoding" not in whole.headers
+    packed = asyncio.run(ask(accept_encoding="gzip, br"))
+    assert (packed.headers["content-encoding"], packed.content) == ("gzip", whole.content)
+    assert int(packed.headers["content-length"]) < len(whole.content) / 4
+    known = asyncio.run(ask(if_none_match=whole.headers["etag"]))
+    assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", whole.headers["etag"])
 
 
 @pytest.mark.parametrize("words", [None, "Bearer ft_nobody", "Bearer", "Basic YTpi", "bearer\tft_nobody"])

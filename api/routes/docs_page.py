@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from api.errors import NotFound
@@ -38,6 +44,25 @@ async def page() -> Response:
 async def asset(name: str) -> Response:
     """A file that the page needs."""
     return _file(name)
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request) -> Response:
+    """The document, made once: whoever has it is told that it is the same."""
+    plain, packed, tag = _document(request.app.openapi)
+    headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if tag in request.headers.get("If-None-Match", ""):
+        return Response(status_code=304, headers=headers)
+    if "gzip" not in request.headers.get("Accept-Encoding", ""):
+        return Response(plain, headers=headers, media_type="application/json")
+    return Response(packed, headers=headers | {"Content-Encoding": "gzip"}, media_type="application/json")
+
+
+@lru_cache(maxsize=4)
+def _document(make: Callable[[], dict[str, Any]]) -> tuple[bytes, bytes, str]:
+    """The document as bytes, the same compressed, and its tag."""
+    plain = json.dumps(make(), ensure_ascii=False, separators=(",", ":")).encode()
+    return plain, gzip.compress(plain, mtime=0), f'"{hashlib.sha256(plain).hexdigest()[:32]}"'
 
 
 def _file(name: str) -> Response:
