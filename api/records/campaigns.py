@@ -59,7 +59,7 @@ def find(connection: Connection, identity: str, caller: Caller | None = None) ->
         NotFound: There is none.
     """
     row = fetched_one(CampaignRow, connection.execute(_by_id, {"which": identity}))
-    if row is None or (caller is not None and row.person != caller.person and not caller.is_instructor):
+    if row is None or (caller is not None and row.person != caller.person and not caller.sees_all):
         raise _not_found(identity)
     return row
 
@@ -82,7 +82,7 @@ def page(
         state: Only those in this one.
     """
     question = select(campaign).order_by(campaign.c.number.desc()).limit(limit + 1)
-    if not caller.is_instructor:
+    if not caller.sees_all:
         question = question.where(campaign.c.person == caller.person)
     if state is not None:
         question = question.where(campaign.c.state == state)

@@ -127,7 +127,7 @@ def page(
         state: Only those in this one.
     """
     question = select(experiment).order_by(experiment.c.number.desc()).limit(limit + 1)
-    if not caller.is_instructor:
+    if not caller.sees_all:
         question = question.where(experiment.c.person == caller.person)
     for column, value in ((experiment.c.campaign, campaign), (experiment.c.state, state)):
         if value is not None:
@@ -145,7 +145,7 @@ def owner_for(connection: Connection, caller: Caller, identity: str) -> str:
         NotFound: There is none.
     """
     owner: str | None = connection.execute(_owner, {"which": identity}).scalar_one_or_none()
-    if owner is None or (owner != caller.person and not caller.is_instructor):
+    if owner is None or (owner != caller.person and not caller.sees_all):
         raise NotFound(f"there is no experiment {identity[:40]}; GET /v1/experiments lists yours")
     return owner
 

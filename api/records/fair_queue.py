@@ -347,7 +347,7 @@ def expire(connection: Connection, now: float) -> None:
     for row in fetched(ExperimentRow, connection.execute(_ran_out, {"now": now}).all()):
         is_real = _rig_row(connection, row.rig).is_real
         if row.state == RUNNING and is_real:
-            stop(connection, now, row.rig, row.person, f"its worker was lost in the middle of {row.id}")
+            stop(connection, now, row.rig, "its worker was lost in the middle of an experiment; somebody has to look at the rig")
             why = "its worker was lost in the middle; look at the rig, then submit it again if it should be done again"
             values: Values = {"state": UNKNOWN, "error": why, "finished_at": now, "lease_until": None}
             ledger.settle(connection, now, [_bill(row, _reserved(row))])
@@ -359,10 +359,10 @@ def expire(connection: Connection, now: float) -> None:
             standings.note(connection, [(row, then)])
 
 
-def stop(connection: Connection, now: float, name: str, person: str, why: str) -> None:
-    """Have a real rig begin nothing more until a person opens it."""
+def stop(connection: Connection, now: float, name: str, why: str) -> None:
+    """Have a real rig begin nothing more until a person opens it. Everybody hears of it."""
     if connection.execute(update(rig).where(rig.c.name == name, rig.c.state != "stopped").values(state="stopped")).rowcount:
-        event_log.record(connection, now, "rig.stopped", person, {"state": "stopped", "why": why}, rig=name)
+        event_log.record(connection, now, "rig.stopped", event_log.EVERYBODY, {"state": "stopped", "why": why}, rig=name)
     held = select(experiment.c.id, experiment.c.lease).where(experiment.c.rig == name, experiment.c.state == LEASED)
     for identity, lease_id in connection.execute(held).all():
         release(connection, now, identity, lease_id)

@@ -149,7 +149,7 @@ def finish(connection: Connection, now: float, name: str, reports: Sequence[Repo
         if isinstance(row, FrugalTwinError):
             refused.append(report.id)
         elif report.needs_person and row.finished_at == now and found is not None and found.is_real and found.state == rigs.OPEN:
-            fair_queue.stop(connection, now, name, row.person, f"stopped at the rig: {report.error}")
+            fair_queue.stop(connection, now, name, f"stopped at the rig: {report.error}")
     return refused
 
 

@@ -42,6 +42,11 @@ class Caller:
     def is_instructor(self) -> bool:
         return "admin" in self.scopes
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether the caller may look at everybody's campaigns and experiments. They name their owners by ids."""
+        return self.is_instructor or self.role == "observer"
+
     def title(self, owner: str) -> str:
         """The caller in a sentence that is kept, about a thing of `owner`: without a name, which may have to be taken away."""
         return "its owner" if self.person == owner else "the instructor"

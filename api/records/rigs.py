@@ -301,7 +301,8 @@ def steer(connection: Connection, now: float, name: str, caller: Caller, state: 
     """
     find(connection, name)
     if connection.execute(update(rig).where(rig.c.name == name, rig.c.state != state).values(state=state)).rowcount:
-        event_log.record(connection, now, f"rig.{state}", caller.person, {"state": state}, rig=name)
+        body = {"state": state, "by": "the instructor" if caller.is_instructor else "whose experiment ran on it"}
+        event_log.record(connection, now, f"rig.{state}", event_log.EVERYBODY, body, rig=name)
     if state == STOPPED:
         held = select(experiment.c.id, experiment.c.state, experiment.c.lease).where(experiment.c.rig == name)
         for identity, at, lease in connection.execute(held.where(experiment.c.state.in_((fair_queue.LEASED, fair_queue.RUNNING)))).all():

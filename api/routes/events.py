@@ -84,9 +84,9 @@ async def events(
     campaign: Annotated[str | None, Query(max_length=40, description="only of this campaign, by its id")] = None,
     experiment: Annotated[str | None, Query(max_length=40, description="only of this experiment, by its id")] = None,
 ) -> Response:
-    """Your events; an instructor sees everybody's."""
+    """Your events and those of rigs; an instructor or an observer sees everybody's."""
     caller.check("read")
-    wants = Filter(None if caller.is_instructor else caller.person, rig, campaign, experiment)
+    wants = Filter(None if caller.sees_all else caller.person, rig, campaign, experiment)
     begin = after if last is None else last
     if STREAM in accept.lower():
         return Stream(service.streams, await service.streams.listen(caller, wants, begin))

@@ -112,7 +112,7 @@ def _view(connection: Connection, now: float, caller: Caller, row: RigRow) -> Ri
     running = [
         Running(owner=x.person if is_seen else "another user", experiment=x.id if is_seen else None, started_at=x.started_at)
         for x in queue.running
-        for is_seen in [caller.is_instructor or x.person == caller.person]
+        for is_seen in [caller.sees_all or x.person == caller.person]
     ]
     return Rig(
         name=row.name, driver=row.driver, is_real=row.is_real, state=rigs.status_of(row, now), queued=queue.queued, eta_s=queue.seconds,
