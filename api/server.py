@@ -121,7 +121,9 @@ class Server(uvicorn.Server):
         self, connection: Connection, now: float, offers: Mapping[str, rigs.Offer], terms: CodeTerms, new_token: bool, new_code: bool
     ) -> tuple[str | None, str | None]:
         for words in self._rigs:
-            rigs.register(connection, now, words.name, words.driver, words.options, words.is_real, offers[words.name])
+            rigs.register(
+                connection, now, words.name, words.driver, words.options, words.is_real, offers[words.name], is_shared=words.is_shared
+            )
             worker = rigs.find(connection, words.name).worker
             if worker is not None and is_dead(worker):
                 fair_queue.forget_worker(connection, now, words.name)

@@ -77,7 +77,6 @@ class Table:
             outcomes=tuple(_outcome(path, column, [row[column].strip() for row in rows]) for column in measured),
             candidates=tuple(dict(zip(chosen, key, strict=True)) for key in dict.fromkeys(keys)),
         )
-        self._path = path
         self._rows: dict[tuple[float | str, ...], list[int]] = defaultdict(list)
         for number, key in enumerate(keys):
             self._rows[key].append(number)
@@ -108,7 +107,7 @@ class Table:
         self._drawn[key] += 1
         reading = self._readings[number]
         if missing := [name for name, value in reading.items() if value is None]:
-            raise DriverError(f"{self._path}, row {number + 1}: {', '.join(missing)} was not measured")
+            raise DriverError(f"row {number + 1} of the table: {', '.join(missing)} was not measured")
         return Measurement({name: value for name, value in reading.items() if value is not None}, raw={"row": number + 1})
 
     def stop(self) -> None:

@@ -26,7 +26,7 @@ from api.records.rows import LeasedRow
 from api.records.tables import campaign, experiment
 from api.routes.experiments import seconds_to_wait
 from api.server import CONNECTIONS
-from api.workers.driver_process import DriverProcess
+from api.workers.driver_process import DriverProcess, Task
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError
 from frugaltwin.experiment import Measurement
@@ -359,7 +359,7 @@ def test_a_cost_that_nobody_can_book_is_no_measurement(service: Running) -> None
     process = DriverProcess(OddlyPricedDriver, is_real=False)
     try:
         process.start()
-        process.send([{"x": x} for x in (3.0, -1e5, 1e7)])
+        process.send([Task({"x": x}) for x in (3.0, -1e5, 1e7)])
         good, below, none = (process.result() for _ in range(3))
         assert isinstance(good, Measurement)
         assert good.cost.seconds == 3.0

@@ -37,7 +37,7 @@ def test_a_repeat_draws_another_of_the_recorded_readings_until_all_were_drawn(pa
 
 
 def test_a_missing_outcome_is_a_failed_trial(path: Path) -> None:
-    with Table(path=path, outcomes="yield") as table, pytest.raises(DriverError, match="row 4: yield was not measured"):
+    with Table(path=path, outcomes="yield") as table, pytest.raises(DriverError, match="row 4 of the table: yield was not measured"):
         table.perform({"temperature": 40.0, "solvent": "ethanol"})
 
 

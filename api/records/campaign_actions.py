@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from api.errors import Conflict, NotFound
-from api.records import campaign_log, campaigns, fair_queue, people, rigs, standings, tokens
+from api.records import campaign_log, campaigns, fair_queue, people, rigs, standings, tokens, twins
 from api.records.campaign_trials import earlier_of, lately
 from api.records.campaigns import CLIENT, ENDED, PAUSED, RUNNING, WAITING
 from api.records.fair_queue import Order
@@ -187,9 +187,9 @@ def judge(
         turn_down(connection, now, row, Rejection(proposal["settings"], why), caller.person)
         return campaigns.find(connection, identity)
     settings = edited if edited is not None else proposal["settings"]
-    rig, _ = known.get(connection, row.rig)
+    rig, rig_row = known.get(connection, row.rig)
     checked = rig.experiment.check(settings)
-    price = rig.estimate(checked)
+    price = rig.estimate(checked, twins.past_of(connection, rig_row, row.person, row.id))
     spent = standings.look(connection, row)[0].spent
     if reason := Budget(**row.words["budget"]).exhausted_by(spent, lately(connection, row), price):
         raise CampaignError(f"the campaign cannot pay for that ({reason}); extend it, or choose something cheaper")
@@ -219,7 +219,8 @@ def submit_trial(connection: Connection, now: float, known: Rigs, row: CampaignR
     rigs.check_use(connection, rig_row, row.person, people.role_of(connection, row.person) == "instructor")
     number = campaigns.n_trials(connection, row.id) + 1
     # Never in the instructor's lane: a campaign is many experiments, and the class would wait for all of them.
-    fair_queue.submit(connection, now, Order(row.person, row.rig, checked, rig.estimate(checked), campaign=row.id, trial=number))
+    price = rig.estimate(checked, twins.past_of(connection, rig_row, row.person, row.id))
+    fair_queue.submit(connection, now, Order(row.person, row.rig, checked, price, campaign=row.id, trial=number))
     return campaigns.turn(connection, now, row, RUNNING, None, proposal_json=None, thinker=None)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from api.errors import NotFound, TooMany
-from api.records import campaigns, fair_queue, ledger, rigs
+from api.records import campaigns, fair_queue, ledger, rigs, twins
 from api.records.fair_queue import Order
 from api.records.people import Caller
 from api.records.rigs import Rigs, status_of
@@ -151,11 +151,11 @@ def owner_for(connection: Connection, caller: Caller, identity: str) -> str:
 
 
 def _order(connection: Connection, known: Rigs, caller: Caller, request: Request) -> Order:
-    rig, _ = rigs.usable(connection, known, request.rig, caller)
+    rig, row = rigs.usable(connection, known, request.rig, caller)
     settings = rig.experiment.check(request.settings)
     if request.campaign is None and request.trial is not None:
         raise InvalidInput(f"trial {request.trial} of which campaign? send the campaign's id with it, or leave the trial out")
-    cost = rig.estimate(settings)
+    cost = rig.estimate(settings, twins.past_of(connection, row, caller.person, request.campaign))
     trial = None
     if request.campaign is not None:
         trial = campaigns.admit(connection, caller, request.campaign, request.rig, request.trial, cost)

@@ -70,6 +70,10 @@ class Ended:
     cost: Amounts
     provenance: Mapping[str, Any]
     was_stopped: bool = False
+    twin: str | None = None
+    """The twin that performed it; None on a real rig."""
+    twin_number: int | None = None
+    """Number of the experiment in that twin's past, from 1; 0 if it came to nothing there."""
 
 
 _rig = select(rig).where(rig.c.name == bindparam("which"))
@@ -163,7 +167,7 @@ def submit(connection: Connection, now: float, order: Order) -> ExperimentRow:
     }  # fmt: skip
     row = ExperimentRow(
         **values, number=_insert(connection, values)[0]["number"], lease=None, lease_until=None, result_json=None, error=None,
-        provenance_json=None, started_at=None, finished_at=None,
+        provenance_json=None, started_at=None, finished_at=None, twin=None, twin_number=None,
     )  # fmt: skip
     return _tell(connection, now, row, QUEUED)
 
@@ -288,6 +292,7 @@ def _ended(now: float, end: Ended) -> Values:
         "state": SUCCEEDED if end.measurement else ABORTED if end.was_stopped else FAILED,
         "result_json": json.dumps(body | {"cost": end.cost.cost()}, allow_nan=False), "error": end.error,
         "finished_at": now, "lease_until": None, "provenance_json": json.dumps(dict(end.provenance), allow_nan=False),
+        "twin": end.twin, "twin_number": end.twin_number,
     }  # fmt: skip
 
 

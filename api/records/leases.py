@@ -15,13 +15,14 @@ from typing import Any
 from sqlalchemy import Connection, select, text, update
 
 from api.errors import Conflict, NotFound
-from api.records import fair_queue, rigs
+from api.records import fair_queue, rigs, twins
 from api.records.fair_queue import Ended
 from api.records.people import Caller
 from api.records.prepared_statement import PreparedStatement
 from api.records.rigs import Offer
-from api.records.rows import RigRow, fetched_one
+from api.records.rows import ExperimentRow, RigRow, fetched, fetched_one
 from api.records.tables import experiment, rig
+from api.records.twins import Twin
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import FrugalTwinError, OutOfBounds
 from frugaltwin.experiment import Experiment, Measurement, Settings
@@ -48,6 +49,8 @@ class Job:
     id: str
     lease: str
     settings: Settings = field(default_factory=dict)
+    twin: Twin | None = None
+    """The twin that performs it; None on a real rig."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,13 @@ class Orders:
 def lease(connection: Connection, now: float, name: str, worker: str, count: int) -> list[Job]:
     """The next experiments of a rig, for its worker; those of a twin count as begun."""
     rows = fair_queue.lease(connection, now, name, worker, count, twins_begin=True)
-    return [Job(row.id, row.lease, row.settings) for row in rows]
+    found = twins.twins_of(connection, rows, rigs.find(connection, name)) if rows else []
+    return [Job(row.id, row.lease, row.settings, twin) for row, twin in zip(rows, found, strict=True)]
+
+
+def past(connection: Connection, twin: str, name: str) -> list[Settings]:
+    """The settings that a twin of a rig has performed, in order."""
+    return twins.past(connection, twin, name)
 
 
 def has_work(connection: Connection, name: str) -> bool:
@@ -139,13 +148,14 @@ def renew(connection: Connection, now: float, name: str, worker: str, held: Mapp
 def finish(connection: Connection, now: float, name: str, reports: Sequence[Report]) -> list[str]:
     """Take reports; told twice, they count once. The ids of those that are not wanted any more.
 
-    A measurement that is none of the rig's experiment is a failed experiment.
+    A measurement that is none of the rig's experiment is a failed experiment. What a twin performed on another past than it has now goes
+    back into the queue: an experiment before it was aborted meanwhile.
     """
-    refused = []
     found = _rig(connection, name)
     if found is not None:
         reports = [_fitting(report, _experiment(found.experiment_json)) for report in reports]
-    for report, row in zip(reports, fair_queue.finish(connection, now, reports, name), strict=True):
+    taken, refused = _numbered(connection, now, found, reports)
+    for report, row in zip(taken, fair_queue.finish(connection, now, taken, name), strict=True):
         if isinstance(row, FrugalTwinError):
             refused.append(report.id)
         elif report.needs_person and row.finished_at == now and found is not None and found.is_real and found.state == rigs.OPEN:
@@ -169,6 +179,33 @@ def _experiment(text: str) -> Experiment:
     return experiment_from_json(json.loads(text))
 
 
+def _numbered(connection: Connection, now: float, found: RigRow | None, reports: Sequence[Report]) -> tuple[list[Report], list[str]]:
+    """The reports with the places of twins' experiments in their pasts, and the ids of those that have no place there."""
+    question = select(experiment).where(experiment.c.id.in_([report.id for report in reports]))
+    if found is None or found.is_real:
+        return list(reports), []
+    rows = {row.id: row for row in fetched(ExperimentRow, connection.execute(question))}
+    held = {r.id: twins.twin_of(found, rows[r.id].person, rows[r.id].campaign) for r in reports if r.id in rows and _counts(r, rows[r.id])}
+    performed = twins.n_performed(connection, {twin for twin in held.values() if twin})
+    taken, refused = [], []
+    for report in reports:
+        twin = held.get(report.id)
+        if twin is None:
+            taken.append(report)
+        elif report.twin_number in (None, performed[twin] + 1):  # a worker of an earlier version does not say it
+            performed[twin] += 1
+            taken.append(replace(report, twin=twin, twin_number=performed[twin]))
+        else:
+            fair_queue.release(connection, now, report.id, report.lease, found.name)
+            refused.append(report.id)
+    return taken, refused
+
+
+def _counts(report: Report, row: ExperimentRow) -> bool:
+    """Whether a report is the first one of an experiment that was performed to the end."""
+    return row.lease == report.lease and row.state == fair_queue.RUNNING and not report.was_stopped and report.twin_number != 0
+
+
 def release(connection: Connection, now: float, name: str, jobs: Sequence[Job]) -> None:
     """Put jobs back into the queue that nothing was done for."""
     for job in jobs:
@@ -185,7 +222,7 @@ def leave(connection: Connection, now: float, name: str, worker: str) -> None:
 
 def bring(
     connection: Connection, now: float, caller: Caller, name: str, driver: str, options: Mapping[str, Any], is_real: bool,
-    offer: Offer, worker: str, dead: str | None,
+    offer: Offer, worker: str, dead: str | None, is_shared: bool = False,
 ) -> None:  # fmt: skip
     """Register the rig of a worker that is about to take its experiments.
 
@@ -211,11 +248,11 @@ def bring(
         is_driven = row.worker not in (None, identity(caller, worker)) and row.seen_at is not None and 0 <= now - row.seen_at < rigs.OFFLINE
         if is_driven and row.is_real:
             raise Conflict(f"{name} is driven by the worker {row.worker}; end that one first, or choose another name")
-        if is_driven and rigs.is_same(row, driver, options, offer):
+        if is_driven and rigs.is_same(row, driver, options, offer, is_shared):
             return  # one more worker of the same twin
         if is_driven and not caller.is_instructor:
             raise Conflict(f"{name} is driven by the worker {row.worker} as another twin; end that one first, or choose another name")
-    rigs.register(connection, now, name, driver, options, is_real, offer, is_local=False)
+    rigs.register(connection, now, name, driver, options, is_real, offer, is_local=False, is_shared=is_shared)
 
 
 def _may_bury(caller: Caller, row: RigRow, dead: str) -> bool:

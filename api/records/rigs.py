@@ -17,6 +17,7 @@ from api.records.people import Caller
 from api.records.prepared_statement import PreparedStatement
 from api.records.rows import RigRow, fetched
 from api.records.tables import approval, experiment, rig
+from api.records.twins import NEW, Past
 from frugaltwin import catalog
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
@@ -75,14 +76,14 @@ def _ends(parameter: Parameter) -> tuple[float | str, float | str]:
     return parameter.values[0], parameter.values[-1]
 
 
-def _priced(price: Price | None, settings: Settings) -> Amounts:
+def _priced(price: Price | None, settings: Settings, after: Settings | None = None, performed: int = 0) -> Amounts:
     """The price of settings, which may be a worker's word.
 
     Raises:
         InvalidInput: It is no amount that could be reserved.
     """
     try:
-        amounts = Amounts() if price is None else price.of(settings)
+        amounts = Amounts() if price is None else price.of(settings, after, performed)
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"the price that was stated for this rig cannot be computed ({error}); tell your instructor") from error
     if not all(0 <= amount <= DEAREST for amount in vars(amounts).values()):
@@ -104,13 +105,16 @@ class Rig:
     price: Price | None
     """The price of its experiments; None where its driver names none."""
 
-    def estimate(self, settings: Settings) -> Amounts:
+    def estimate(self, settings: Settings, past: Past = NEW) -> Amounts:
         """The expected cost of checked settings; nothing where the driver names no price.
+
+        Args:
+            past: Of the twin that performs them.
 
         Raises:
             InvalidInput: A worker stated a price that makes no sense there.
         """
-        return _priced(self.price, settings)
+        return _priced(self.price, settings, past.last, past.performed)
 
 
 class Rigs:
@@ -159,30 +163,32 @@ def all_rigs(connection: Connection) -> list[RigRow]:
 
 def register(
     connection: Connection, now: float, name: str, driver: str, options: Mapping[str, Any], is_real: bool,
-    offer: Offer | None = None, *, is_local: bool = True,
+    offer: Offer | None = None, *, is_local: bool = True, is_shared: bool = False,
 ) -> None:  # fmt: skip
     """Register a rig, or register it anew under the same name.
 
     Args:
         offer: Its experiment and price; the driver's without it.
         is_local: Whether driver and options are the operator's words.
+        is_shared: One twin for everybody, in place of one for each campaign.
 
     Raises:
         FrugalTwinError: There is no such driver, or it has no such options.
     """
     check_rig_name(name)
     known = connection.execute(select(rig.c.experiment_json).where(rig.c.name == name)).scalar_one_or_none()
-    row = _words(driver, options, offer or Offer.of_driver(driver, options), known) | {"is_real": is_real, "is_local": is_local}
+    row = _words(driver, options, offer or Offer.of_driver(driver, options), known)
+    row |= {"is_real": is_real, "is_local": is_local, "is_shared": is_shared}
     if known is None:
         connection.execute(insert(rig), row | {"name": name, "state": OPEN, "clock": 0.0, "created_at": now})
         return
     connection.execute(update(rig).where(rig.c.name == name).values(**row))
 
 
-def is_same(row: RigRow, driver: str, options: Mapping[str, Any], offer: Offer) -> bool:
+def is_same(row: RigRow, driver: str, options: Mapping[str, Any], offer: Offer, is_shared: bool = False) -> bool:
     """Whether a rig is registered in these words already."""
     words = _words(driver, options, offer, row.experiment_json)
-    return all(getattr(row, column) == word for column, word in words.items())
+    return row.is_shared == is_shared and all(getattr(row, column) == word for column, word in words.items())
 
 
 def _words(driver: str, options: Mapping[str, Any], offer: Offer, known: str | None) -> dict[str, Any]:

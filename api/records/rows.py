@@ -96,6 +96,7 @@ class RigRow:
     driver: str
     options_json: str
     is_real: bool
+    is_shared: bool
     experiment_json: str
     state: str
     worker: str | None
@@ -139,6 +140,10 @@ class CampaignRow:
         return found
 
 
+SHOWN_TO_ALL = ("rig", "driver", "is_real", "calibration")
+"""Words of a provenance that everybody may see whose experiment it is."""
+
+
 @dataclass(frozen=True)
 class ExperimentRow:
     """An experiment."""
@@ -165,6 +170,8 @@ class ExperimentRow:
     created_at: float
     started_at: float | None
     finished_at: float | None
+    twin: str | None
+    twin_number: int | None
 
     @property
     def estimate(self) -> Amounts:
@@ -185,8 +192,13 @@ class ExperimentRow:
 
     @property
     def provenance(self) -> dict[str, Any] | None:
-        """Rig, driver, options, seed, versions."""
+        """Rig, driver, options, seed, versions, worker: for the instructor alone, since a copy made of them knows a twin's truth."""
         return json.loads(self.provenance_json) if self.provenance_json else None
+
+    def provenance_for(self, is_instructor: bool) -> dict[str, Any] | None:
+        """The provenance that an instructor sees, or anybody else."""
+        found = self.provenance
+        return found if is_instructor or found is None else {word: found[word] for word in SHOWN_TO_ALL if word in found}
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ rig = Table(
     Column("driver", String(40), nullable=False),
     Column("options_json", Text, nullable=False),
     Column("is_real", Boolean, nullable=False),
+    Column("is_shared", Boolean, nullable=False, server_default="0"),  # one twin for everybody
     Column("experiment_json", Text, nullable=False),
     Column("state", String(8), nullable=False),  # open, paused, stopped
     Column("worker", String(64)),  # who drives it, while heard: its name and, from afar, the id of its token
@@ -149,12 +150,15 @@ experiment = Table(
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),
+    Column("twin", String(80)),  # that performed it to the end
+    Column("twin_number", Integer),  # of the experiment in that twin's past, from 1
     Index("experiment_queue", "rig", "state", "lane", "tag", "number"),
     Index("experiment_of", "person", "number"),
     Index("experiment_trial", "campaign", "trial", unique=True),
     Index(
         "experiment_lease", "lease_until", sqlite_where=text("lease_until is not null"), postgresql_where=text("lease_until is not null")
     ),
+    Index("twin_of", "twin", "twin_number", unique=True),
     Index("experiment_waits", "person", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
 )
 score = Table(  # of each trial that has ended, as it stands after corrections

@@ -38,8 +38,9 @@ ORIGIN = ("campaign", "strategy", "seed", "experiment", "state", "rig", "created
 
 
 def table(
-    form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], scores: Mapping[int, Score], entries: Sequence[EntryRow], whole: str
-) -> str | bytes:
+    form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], scores: Mapping[int, Score], entries: Sequence[EntryRow], whole: str,
+    is_instructor: bool,
+) -> str | bytes:  # fmt: skip
     """The trials that have ended.
 
     Args:
@@ -48,6 +49,7 @@ def table(
         scores: Theirs, by number.
         entries: Its log's.
         whole: The campaign as the API shows it, in JSON.
+        is_instructor: Whether all of the provenance may be seen.
 
     Raises:
         MissingPart: What writes this format is not installed.
@@ -62,7 +64,7 @@ def table(
         raw = dict(measured.raw) if measured else {}
         cell.update(origin)
         cell |= {"experiment": x.id, "state": x.state, "rig": x.rig, "created_at": x.created_at, "started_at": x.started_at}
-        cell |= {"raw": json.dumps(raw), "provenance": x.provenance_json or "{}"}
+        cell |= {"raw": json.dumps(raw), "provenance": json.dumps(x.provenance_for(is_instructor) or {})}
     names = [*trial_columns(goal), *ORIGIN]
     if form == "csv":
         return format_rows(names, cells)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from api.records import campaign_actions, campaign_log, campaign_trials, campaigns, standings
 from api.records.experiments import Look
+from api.records.people import Caller
 from api.records.rows import CampaignRow, EntryRow, ExperimentRow
 from api.records.standings import Score
 from api.routes import campaign_export
@@ -197,7 +198,7 @@ async def page(
 async def one(identity: Identity, service: TheService, caller: TheCaller) -> Response:
     """One of your campaigns."""
     caller.check("read")
-    return shown(await service.database.read(lambda c: _status(c, campaigns.find(c, identity, caller))))
+    return shown(await service.database.read(lambda c: _status(c, campaigns.find(c, identity, caller), caller)))
 
 
 @router.get("/{identity}/trials", responses=responses(404), response_model=TrialPage)
@@ -214,7 +215,7 @@ async def trials(
     def read(connection: Connection) -> TrialPage:
         row = campaigns.find(connection, identity, caller)
         rows, following = campaigns.rows_page(connection, identity, limit, cursor)
-        items = _trials(row, rows, standings.scores_for(connection, row, rows))
+        items = _trials(row, rows, standings.scores_for(connection, row, rows), caller)
         return TrialPage.model_construct(items=items, next=following)
 
     return shown(await service.database.read(read))
@@ -279,10 +280,10 @@ async def export(
     ) -> tuple[CampaignRow, list[ExperimentRow], dict[int, Score], list[EntryRow], CampaignStatus]:
         row = campaigns.find(connection, identity, caller)
         rows, entries = campaigns.rows_of(connection, identity), campaign_log.entries_of(connection, identity)
-        return row, rows, standings.scores_for(connection, row, rows), entries, _status(connection, row)
+        return row, rows, standings.scores_for(connection, row, rows), entries, _status(connection, row, caller)
 
     row, rows, scores, entries, whole = await service.database.read(read)
-    body = await asyncio.to_thread(campaign_export.table, form, row, rows, scores, entries, as_json(whole))
+    body = await asyncio.to_thread(campaign_export.table, form, row, rows, scores, entries, as_json(whole), caller.is_instructor)
     return campaign_export.response(form, row.name, body)
 
 
@@ -299,23 +300,23 @@ def _fields(connection: Connection, row: CampaignRow) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _status(connection: Connection, row: CampaignRow) -> CampaignStatus:
+def _status(connection: Connection, row: CampaignRow, caller: Caller) -> CampaignStatus:
     found = campaign_trials.summary(connection, row)
-    good = _trials(row, found.good, found.scores)
+    good = _trials(row, found.good, found.scores, caller)
     best, front = (None, good) if found.has_front else (good[0] if good else None, None)
     about: dict[str, Any] = {"title": found.title, "unit": found.unit, "result": found.result}
     return CampaignStatus(**_fields(connection, row), **about, best=best, front=front, spent=vars(found.spent))
 
 
-def _trials(row: CampaignRow, rows: Sequence[ExperimentRow], scores: Mapping[int, Score]) -> list[CampaignTrial]:
+def _trials(row: CampaignRow, rows: Sequence[ExperimentRow], scores: Mapping[int, Score], caller: Caller) -> list[CampaignTrial]:
     experiment = standings.experiment_of(row.experiment_json)
 
     def shown(of: ExperimentRow) -> CampaignTrial:
         assert of.trial is not None
         known = scores.get(of.trial) if of.finished_at is not None else None
         if known is None:
-            return CampaignTrial(trial=of.trial, counts=experiment.counts(of.settings), experiment=view(Look(of)))
-        about: dict[str, Any] = {"experiment": view(Look(of)), "counts": experiment.counts(of.settings)}
+            return CampaignTrial(trial=of.trial, counts=experiment.counts(of.settings), experiment=view(Look(of), caller))
+        about: dict[str, Any] = {"experiment": view(Look(of), caller), "counts": experiment.counts(of.settings)}
         correction = None if known.correction is None else TrialCorrection(**known.correction)
         return CampaignTrial(trial=of.trial, score=known.score, values=dict(known.values), correction=correction, **about)
 

@@ -93,7 +93,7 @@ async def submit(
 
     def change(connection: Connection, now: float) -> Made:
         row = experiments.submit(connection, now, service.rigs, caller, request)
-        return 202, view(Look(row, waiting_because="the queue")), f"/v1/experiments/{row.id}"
+        return 202, view(Look(row, waiting_because="the queue"), caller), f"/v1/experiments/{row.id}"
 
     response = await once(service, caller, key, body, change)
     if not wait:
@@ -115,7 +115,7 @@ async def page(
     """Your experiments, newest first; an instructor sees everybody's."""
     caller.check("read")
     rows, following = await service.database.read(lambda c: experiments.page(c, caller, limit, cursor, campaign, state))
-    return shown(ExperimentPage.model_construct(items=[view(Look(row)) for row in rows], next=following))
+    return shown(ExperimentPage.model_construct(items=[view(Look(row), caller) for row in rows], next=following))
 
 
 @router.get("/{identity}", responses=responses(404), response_model=Submission)
@@ -124,7 +124,7 @@ async def one(identity: ExperimentId, service: TheService, caller: TheCaller, pr
     caller.check("read")
 
     def look(connection: Connection) -> Submission:
-        return view(experiments.look(connection, service.database.now(), caller, identity))
+        return view(experiments.look(connection, service.database.now(), caller, identity), caller)
 
     found = await service.database.read(look)
     if not found.is_done and (wait := seconds_to_wait(prefer)):
@@ -137,16 +137,17 @@ async def one(identity: ExperimentId, service: TheService, caller: TheCaller, pr
 async def abort(identity: ExperimentId, service: TheService, caller: TheCaller) -> Response:
     """Take one of your experiments back; if it is running, its rig is stopped."""
     row = await service.database.write(lambda c, now: experiments.abort(c, now, caller, identity))
-    return shown(view(Look(row)))
+    return shown(view(Look(row), caller))
 
 
-def view(look: Look) -> Submission:
-    """An experiment as its owner may see it."""
+def view(look: Look, caller: Caller) -> Submission:
+    """An experiment as the caller may see it."""
     row, result = look.row, look.row.result
     return Submission(
         id=row.id, person=row.person, rig=row.rig, campaign=row.campaign, trial=row.trial, state=row.state, settings=row.settings,
         estimate=row.estimate, outcomes=result.get("outcomes"), raw=result.get("raw"),
-        cost=Amounts(**result["cost"]) if result.get("cost") else None, error=row.error, provenance=row.provenance,
+        cost=Amounts(**result["cost"]) if result.get("cost") else None, error=row.error,
+        provenance=row.provenance_for(caller.is_instructor),
         created_at=row.created_at, started_at=row.started_at, finished_at=row.finished_at, position=look.position, eta_s=look.eta,
         waiting_because=look.waiting_because,
     )  # fmt: skip
@@ -160,7 +161,7 @@ async def _until_done(service: Service, caller: Caller, identity: str, wait: flo
                 changed.clear()
                 row = await service.database.read(lambda c: fair_queue.find(c, identity))
                 if row.state in fair_queue.ENDS:
-                    return view(Look(row))
+                    return view(Look(row), caller)
                 await changed.wait()
     return None
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from api.records import event_log, leases, rigs
 from api.records.leases import Job, Report
 from api.records.rigs import Offer
+from api.records.twins import KEY_BITS
 from api.routes.body import Body
 from api.routes.dependencies import TheCaller, TheService
 from api.routes.experiments import seconds_to_wait
@@ -44,6 +45,7 @@ class RigHere(Body):
     driver: str = Field(max_length=40, description="its name in the catalog")
     options: dict[Word, float | bool | Annotated[str, Field(max_length=200)]] = Field(max_length=50, description="of the driver")
     is_real: bool = Field(description="hardware: students need an approval, and nothing runs twice")
+    is_shared: bool = Field(False, description="one twin for everybody, in place of one for each campaign")
     experiment: Annotated[dict[str, Any], EXPERIMENT]
     price: Annotated[dict[str, Any] | None, PRICE] = None
     worker: Worker
@@ -74,12 +76,33 @@ class Ask(WorkerName):
     count: Whole = Field(1, ge=1, le=100, description="jobs at most")
 
 
+class TwinView(Body):
+    """A twin, and its state."""
+
+    id: Word
+    key: Whole = Field(ge=0, lt=2**KEY_BITS, description="the seed of its random numbers, unless the rig's own option says another")
+    performed: Whole = Field(ge=0, le=2**53, description="experiments in its past, from which it is rebuilt where it is not at hand")
+
+
+class TwinName(Body):
+    """A twin."""
+
+    twin: Word
+
+
+class Past(BaseModel):
+    """The experiments that a twin has performed."""
+
+    settings: list[Settings] = Field(description="in order")
+
+
 class JobView(Body):
     """An experiment in a worker's hands."""
 
     id: Id
     lease: Lease
     settings: Settings = Field({}, description="by the rig's parameters, in their units; need not be sent back")
+    twin: TwinView | None = Field(None, description="the twin that performs it; nothing on a real rig")
 
 
 class Jobs(Body):
@@ -124,6 +147,7 @@ class ReportView(Body):
     cost: CostView
     provenance: dict[Word, Any] = Field(max_length=50, description="driver, options, seed, versions")
     was_stopped: bool = Field(False, description="somebody stopped it: aborted, not failed")
+    twin_number: Whole | None = Field(None, ge=0, le=2**53, description="number in its twin's past, from 1; 0 if it came to nothing")
     needs_person: bool = Field(False, description="the rig cannot go on by itself: it is paused")
 
 
@@ -145,7 +169,9 @@ async def bring(name: RigName, body: RigHere, service: TheService, caller: TheCa
     caller.check_drives(name)
     offer = _offer(body)
     await service.database.write(
-        lambda c, now: leases.bring(c, now, caller, name, body.driver, body.options, body.is_real, offer, body.worker, body.dead)
+        lambda c, now: leases.bring(
+            c, now, caller, name, body.driver, body.options, body.is_real, offer, body.worker, body.dead, body.is_shared
+        )
     )
 
 
@@ -188,7 +214,15 @@ async def take(name: RigName, body: Ask, service: TheService, caller: TheCaller)
         return Jobs(jobs=[])
     worker = leases.identity(caller, body.worker)
     jobs = await service.database.write(lambda c, now: leases.lease(c, now, name, worker, body.count))
-    return Jobs(jobs=[JobView(id=job.id, lease=job.lease, settings=dict(job.settings)) for job in jobs])
+    return Jobs(jobs=[_view(job) for job in jobs])
+
+
+@router.post("/{name}/past", responses=responses(403, 404))
+async def past(name: RigName, body: TwinName, service: TheService, caller: TheCaller) -> Past:
+    """The settings that a twin has performed, for a worker that has to rebuild it. It changes nothing."""
+    caller.check_drives(name)
+    found = await service.database.read(lambda c: leases.past(c, body.twin, name))
+    return Past(settings=[dict(settings) for settings in found])
 
 
 @router.post("/{name}/begin", responses=responses(403, 503))
@@ -199,7 +233,7 @@ async def beginning(name: RigName, body: Jobs, service: TheService, caller: TheC
     if await service.database.read(lambda c: leases.have_begun(c, jobs)):
         return body
     begun = await service.database.write(lambda c, now: leases.begin(c, now, name, jobs))
-    return Jobs(jobs=[JobView(id=job.id, lease=job.lease, settings=dict(job.settings)) for job in begun])
+    return Jobs(jobs=[_view(job) for job in begun])
 
 
 @router.post("/{name}/renew", responses=responses(403, 404, 409, 503))
@@ -235,6 +269,11 @@ async def left(name: RigName, body: WorkerName, service: TheService, caller: The
     caller.check_drives(name)
     worker = leases.identity(caller, body.worker)
     await service.database.write(lambda c, now: leases.leave(c, now, name, worker))
+
+
+def _view(job: Job) -> JobView:
+    twin = TwinView(**vars(job.twin)) if job.twin else None
+    return JobView(id=job.id, lease=job.lease, settings=dict(job.settings), twin=twin)
 
 
 def _offer(body: RigHere) -> Offer:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from api.records import leases
 from api.records.database import Database
 from api.records.leases import Job, Orders, Report
+from frugaltwin.experiment import Settings
 
 POLL = 0.5
 """s between two queries for what other processes may have written."""
@@ -43,6 +44,9 @@ class LocalDesk:
 
     def finish(self, reports: Sequence[Report]) -> list[str]:
         return self._database.write_now(lambda c, now: leases.finish(c, now, self._rig, reports))
+
+    def past(self, twin: str) -> list[Settings]:
+        return self._database.read_now(lambda c: leases.past(c, twin, self._rig))
 
     def release(self, jobs: Sequence[Job]) -> None:
         self._database.write_now(lambda c, now: leases.release(c, now, self._rig, jobs))

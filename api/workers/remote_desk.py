@@ -14,10 +14,12 @@ from api.errors import Conflict, Unauthorized
 from api.records import fair_queue
 from api.records.leases import Job, Orders, Report
 from api.records.rigs import Offer
+from api.records.twins import Twin
 from api.workers.worker import RigWords, Worker, is_dead, worker_name
 from frugaltwin.cli.console import say
 from frugaltwin.client.client import Client
 from frugaltwin.errors import FrugalTwinError, InvalidInput, LinkError, StoreError
+from frugaltwin.experiment import Settings
 from frugaltwin.prices import price_to_json
 from frugaltwin.store import experiment_to_json
 
@@ -58,6 +60,7 @@ class RemoteDesk:
             before = self._ask("GET", "/worker")["worker"]
             gone = before if before is not None and before != self._worker and is_dead(before) else None
             body = {"driver": self._rig.driver, "options": dict(self._rig.options), "is_real": self._rig.is_real}
+            body |= {"is_shared": self._rig.is_shared}
             self._ask("PUT", "", body | self._offer | {"worker": self._worker, "dead": gone})
             self._is_known = True
             self._listener.start()
@@ -79,6 +82,10 @@ class RemoteDesk:
     def finish(self, reports: Sequence[Report]) -> list[str]:
         refused: list[str] = self._ask("POST", "/finish", {"reports": [report.to_json() for report in reports]})["refused"]
         return refused
+
+    def past(self, twin: str) -> list[Settings]:
+        settings: list[Settings] = self._ask("POST", "/past", {"twin": twin})["settings"]
+        return settings
 
     def release(self, jobs: Sequence[Job]) -> None:
         self._ask("POST", "/release", {"jobs": [_words(job) for job in jobs]})
@@ -166,4 +173,4 @@ def _words(job: Job) -> dict[str, str]:
 
 
 def _jobs(body: Mapping[str, Any]) -> list[Job]:
-    return [Job(job["id"], job["lease"], job["settings"]) for job in body["jobs"]]
+    return [Job(job["id"], job["lease"], job["settings"], Twin(**job["twin"]) if job.get("twin") else None) for job in body["jobs"]]

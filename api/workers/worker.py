@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,12 +25,13 @@ from typing import Protocol
 
 from api.errors import Conflict
 from api.records.leases import Job, Orders, Report
-from api.workers.driver_process import Died, DriverProcess
+from api.records.rigs import Offer
+from api.workers.driver_process import TWINS, Died, DriverProcess, Missing, Task
 from frugaltwin import catalog
 from frugaltwin.campaign import FAILURES_IN_A_ROW, versions
 from frugaltwin.client.remote_driver import RemoteDriver
 from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, Stopped, StoreError
-from frugaltwin.experiment import Measurement
+from frugaltwin.experiment import Measurement, Settings
 
 BATCH = 100  # experiments of a twin that are taken at once, at most
 BATCH_SECONDS = 0.25  # that they should take together: so long others wait for a stop or a pause
@@ -52,6 +53,8 @@ class RigWords:
     driver: str
     options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     is_real: bool = False
+    is_shared: bool = False
+    """One twin for everybody, in place of one for each campaign."""
 
     @classmethod
     def parse(cls, words: str, is_real: bool = False) -> RigWords:
@@ -71,13 +74,34 @@ class RigWords:
         options = dict(pair.partition("=")[::2] for pair in pairs)
         if not equals or not all("=" in pair for pair in pairs):
             raise InvalidInput(f"{words!r}: write NAME=DRIVER or NAME=DRIVER,OPTION=VALUE,…")
+        shared, hidden = options.pop("shared", "false"), options.pop("hidden", "")
+        if shared not in ("true", "false"):
+            raise InvalidInput(f"shared = {shared!r}: it is true (one twin for everybody) or false (one for each campaign)")
         resolved = catalog.resolved_options("driver", driver, options)
+        for option in filter(None, hidden.split("+")):
+            _check_hidden(driver, resolved, option)
         where = str(resolved.get("mixer") or resolved.get("port") or "simulated")
         is_real = is_real or where.partition(":")[0] not in ("simulated", "emulated")
         if catalog.is_remote(driver) and not is_real:
             far = catalog.make_driver(driver, resolved)
             is_real = not isinstance(far, RemoteDriver) or far.is_real
-        return cls(name, driver, resolved, is_real)
+        if is_real and shared == "true":
+            raise InvalidInput(f"{name} is a real rig, which everybody shares anyway; leave shared out")
+        return cls(name, driver, resolved, is_real, shared == "true")
+
+
+def _check_hidden(driver: str, options: Mapping[str, str | int | float | bool], option: str) -> None:
+    """Refuse to hide an option that shows in what everybody may see of a rig. No option itself is ever shown to a student.
+
+    Raises:
+        InvalidInput: It shows, or the rig does not have it.
+    """
+    if option not in options:
+        raise InvalidInput(f"hidden = {option}: the rig has no such option; it has {', '.join(options) or 'none'}")
+    others = {name: value for name, value in options.items() if name != option}
+    with_it, without = (Offer.of_driver(driver, chosen) for chosen in (options, others))
+    if with_it != without:
+        raise InvalidInput(f"{option} cannot be hidden: the bounds, the descriptions or the price that everybody sees depend on it")
 
 
 class Desk(Protocol):
@@ -97,6 +121,10 @@ class Desk(Protocol):
 
     def finish(self, reports: Sequence[Report]) -> list[str]:
         """Hand in reports; told twice, they count once. Gives the ids of those that are not wanted any more."""
+        ...
+
+    def past(self, twin: str) -> list[Settings]:
+        """The settings that a twin has performed, in order."""
         ...
 
     def release(self, jobs: Sequence[Job]) -> None:
@@ -119,20 +147,20 @@ class Desk(Protocol):
 class Worker:
     """Drives one rig until `end` is called."""
 
-    def __init__(self, rig: RigWords, desk: Desk, name: str, reports: Path) -> None:
+    def __init__(self, rig: RigWords, desk: Desk, name: str, reports: Path, n_twins: int = TWINS) -> None:
         """A worker that does nothing yet.
 
         Args:
             reports: Folder for what was measured and not yet handed in.
+            n_twins: Number of twins that are kept at most.
         """
         self.rig, self.desk, self.name = rig, desk, name
-        seed = secrets.randbits(31)  # no two sessions of a twin with the same noise
-        make = partial(catalog.make_driver, rig.driver, dict(rig.options), seed=seed)
-        self._driver = DriverProcess(make, rig.is_real)
+        make = partial(catalog.make_driver, rig.driver, dict(rig.options))
+        self._driver = DriverProcess(make, rig.is_real, n_twins)
         self._kept = KeptReports(reports)
         self._provenance = {
             "rig": rig.name, "driver": rig.driver, "options": dict(rig.options), "is_real": rig.is_real, "worker": name,
-            "seed": rig.options.get("seed", seed), "versions": versions(),
+            "versions": versions(),
         }  # fmt: skip
         self._held: dict[str, Job] = {}
         self._lock = threading.Lock()  # of what is held: a heartbeat stops exactly what was taken away
@@ -211,44 +239,71 @@ class Worker:
 
     def _perform(self, jobs: Sequence[Job]) -> None:
         began = time.monotonic()
-        told = 0.0  # s that reports took: a slow database is no reason for smaller batches
-        ready: list[Report] = []
-        self._driver.send([job.settings for job in jobs])
-        has_died = False
-        for job in jobs:
-            if ready and not self._driver.is_ready(0.02):
-                told += self._hand_in(ready)
-                ready = []
-            result = self._driver.result()
-            with self._lock:
-                self._held.pop(job.id, None)
-            if not self.rig.is_real and isinstance(result, Stopped):
-                self._stops[job.id] += not self._was_asked
-                if self._stops[job.id] == STOPS:
-                    result = DriverError(f"it stopped by itself {STOPS} times, and is not tried again: {result}")
-            if not self.rig.is_real and (has_died or isinstance(result, Stopped)):
-                self.desk.release([job])  # a computation that was broken off is simply done again
-            else:
-                ready.append(self._report(job, result))
-            has_died = has_died or isinstance(result, Died)
-        told += self._hand_in(ready)
+        told, missing = self._performed([(job, Task(job.settings, job.twin)) for job in jobs])
+        if missing:
+            more, stale = self._performed(list(self._with_pasts(missing)))
+            told += more
+            self.desk.release(stale)  # one before them in their twin's past came to nothing: they are leased anew
         self._worked_at = time.monotonic()
         if jobs and not self.rig.is_real:
             each = (self._worked_at - began - told) / len(jobs)
             self._batch = max(1, min(BATCH, 2 * self._batch, int(BATCH_SECONDS / each)))
 
+    def _performed(self, tasks: Sequence[tuple[Job, Task]]) -> tuple[float, list[Job]]:
+        """The time that reports took, s (a slow database is no reason for smaller batches), and the jobs whose twin is not at hand."""
+        told = 0.0
+        ready: list[Report] = []
+        missing: list[Job] = []
+        self._driver.send([task for _, task in tasks])
+        has_died = False
+        for job, _ in tasks:
+            if ready and not self._driver.is_ready(0.02):
+                told += self._hand_in(ready)
+                ready = []
+            result = self._driver.result()
+            if isinstance(result, Missing):
+                missing.append(job)
+                continue
+            with self._lock:
+                self._held.pop(job.id, None)
+            is_broken_off = not self.rig.is_real and isinstance(result, Stopped | Died)
+            if is_broken_off:
+                self._stops[job.id] += not (self._was_asked or has_died)
+            if is_broken_off and self._stops[job.id] < STOPS:
+                self.desk.release([job])  # a computation that was broken off is simply done again
+            elif is_broken_off:
+                result = DriverError(f"it stopped by itself {STOPS} times, and is not tried again: {result}")
+                ready.append(replace(self._report(job, result), twin_number=0))
+            else:
+                ready.append(self._report(job, result))
+            has_died = has_died or isinstance(result, Died)
+        return told + self._hand_in(ready), missing
+
+    def _with_pasts(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Task]]:
+        """The tasks of jobs whose twin is not at hand, with its past at the first of each twin."""
+        known: set[str] = set()
+        for job in jobs:
+            assert job.twin is not None
+            past = None if job.twin.id in known else self.desk.past(job.twin.id)
+            known.add(job.twin.id)
+            yield job, Task(job.settings, job.twin, past)
+
     def _report(self, job: Job, result: Measurement | DriverError | None) -> Report:
-        provenance = dict(self._provenance)
+        provenance, number = dict(self._provenance), None
+        if job.twin is not None:
+            number = job.twin.performed + 1
+            provenance |= {"seed": self.rig.options.get("seed", job.twin.key), "twin": job.twin.id, "twin_number": number}
         if isinstance(result, Measurement):
             self._failures = 0
             if "calibration" in result.raw:
                 provenance["calibration"] = result.raw["calibration"]
-            return Report(job.id, job.lease, result, None, result.cost, provenance)
+            return Report(job.id, job.lease, result, None, result.cost, provenance, twin_number=number)
         assert result is not None
         was_stopped = isinstance(result, Stopped)
         self._failures += not was_stopped
         needs_person = self._failures >= FAILURES_IN_A_ROW or (was_stopped and not self._was_asked)
-        return Report(job.id, job.lease, None, str(result)[:LONGEST], result.cost, provenance, was_stopped, needs_person)
+        words = str(result)[:LONGEST]
+        return Report(job.id, job.lease, None, words, result.cost, provenance, was_stopped, twin_number=number, needs_person=needs_person)
 
     def _hand_in(self, reports: Sequence[Report]) -> float:
         """Hand reports in, now or later; those of a real rig are on the disk first. The time that it took, s."""

@@ -43,7 +43,7 @@ class Submission:
     error: str | None = None
     """why it failed or was aborted"""
     provenance: Mapping[str, Any] | None = None
-    """rig, driver and its options, seed, versions, worker"""
+    """rig, driver, calibration; for an instructor the driver's options, the seed, versions and worker, too"""
     created_at: float
     """s since 1970"""
     started_at: float | None = None
