@@ -1,6 +1,5 @@
 """The writer and the readers, on both databases: what is acknowledged is kept once, what is refused is not there at all."""
 
-import multiprocessing
 import signal
 import socket
 import threading
@@ -16,6 +15,7 @@ from sqlalchemy import Connection, insert, make_url, select, text
 from api.records import event_log
 from api.records.database import Database
 from api.records.tables import event, person, token
+from api.workers.child_processes import start_method
 from frugaltwin.errors import FrugalTwinError, InvalidInput, StoreError
 from tests.service_database import PostgresServer, new_person, new_rig, submit, until
 
@@ -189,7 +189,7 @@ def write_many(url: str, mine: str, count: int) -> None:
 
 
 def test_event_ids_have_no_gaps_when_processes_write_side_by_side(database_url: str) -> None:
-    spawned = multiprocessing.get_context("spawn")
+    spawned = start_method()
     writers = [spawned.Process(target=write_many, args=(database_url, mine, 150)) for mine in "ab"]
     for writer in writers:
         writer.start()

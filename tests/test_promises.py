@@ -4,7 +4,6 @@ P1 is in `test_kill`, P4 in `test_privacy`.
 """
 
 import itertools
-import multiprocessing
 import os
 import random
 import shutil
@@ -35,6 +34,7 @@ from api.records.rows import ExperimentRow, LeasedRow
 from api.records.tables import event, experiment
 from api.records.tables import ledger as entries
 from api.records.tables import rig as rig_table
+from api.workers.child_processes import start_method
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import FrugalTwinError
 from frugaltwin.experiment import Measurement
@@ -102,7 +102,7 @@ def test_no_experiment_runs_twice_on_a_real_rig_whatever_happens_to_its_workers(
     whose = [new_person(database, f"s{i}", runs=1e6) for i in range(3)]
     for rig, is_real in rigs.items():
         new_rig(database, rig, is_real=is_real)
-    spawned = multiprocessing.get_context("spawn")
+    spawned = start_method()
     names = (f"w{i}" for i in itertools.count())
 
     def hire(rig: str) -> BaseProcess:

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, Self, TypeVar
 import numpy as np
 
 from frugaltwin.amounts import Amounts
-from frugaltwin.errors import DriverError, Stopped
+from frugaltwin.errors import DriverError, LinkError, Stopped
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial
 from frugaltwin.plugins import Driver, Prices
 from frugaltwin.prices import Price
@@ -45,7 +45,7 @@ class InstrumentTwin(Generic[Inner]):
         self._past = list(past)
         self._noise = ExperimentNoise(self._seed)
         self._driver = self._make(self._noise.random)
-        self._is_ready = self._is_busy = self._is_halted = False
+        self._is_ready = self._is_connected = self._is_busy = self._is_halted = False
         self._is_stopped = True  # until somebody connects
 
     @property
@@ -61,15 +61,16 @@ class InstrumentTwin(Generic[Inner]):
         if self._is_halted:
             self._begin(self._past)
         self._is_stopped = False
-        if not self._is_ready:
-            with self._in_use():
+        with self._in_use():
+            if not self._is_connected:
                 self._driver.__enter__()
-                for settings in self._past:
-                    self._noise.begin()
-                    with contextlib.suppress(DriverError):  # it failed then, too
-                        self._driver.perform(settings)
-                    self._check_not_stopped()
-            self._is_ready = True
+                self._is_connected = True
+            for settings in () if self._is_ready else self._past:
+                self._noise.begin()
+                with contextlib.suppress(DriverError):  # it failed then, too
+                    self._driver.perform(settings)
+                self._check_not_stopped()
+        self._is_ready = True
         return self
 
     def perform(self, settings: Settings) -> Measurement:
@@ -115,13 +116,16 @@ class InstrumentTwin(Generic[Inner]):
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[None]:
-        """The instrument works; one that was stopped in the middle is not used any more."""
+        """The instrument works. One that was told to stop is not used any more; one that a person has to mend is connected again."""
         self._is_busy = True
         try:
             self._check_not_stopped()  # by a stop that came just before
             yield
-        except Stopped:
-            self._is_halted = True
+        except (Stopped, LinkError):
+            self._is_halted = self._is_stopped
+            self._is_connected = False
+            with contextlib.suppress(DriverError):
+                self._driver.__exit__(None, None, None)
             raise
         finally:
             self._is_busy = False
