@@ -24,6 +24,7 @@ from simulator.color_mixing import ColorMixingTwin, channels, color_mixing
 from simulator.instruments.mixer import Imperfections
 from simulator.instruments.sensors import as7341
 from tests.conftest import Cli, events
+from tests.forms import IS_LONG, times
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
 
@@ -80,7 +81,7 @@ def experiments_until_matched(mixer: str, seed: int, limit: float = 2.3, most: i
 
 
 def test_the_default_campaign_needs_as_many_experiments_on_the_emulated_board_as_on_the_simulated_mixer() -> None:
-    needed = {mixer: [experiments_until_matched(mixer, seed) for seed in range(3)] for mixer in ("simulated", "emulated")}
+    needed = {mixer: [experiments_until_matched(mixer, seed) for seed in range(times(1, 3))] for mixer in ("simulated", "emulated")}
     medians = {mixer: statistics.median(counts) for mixer, counts in needed.items()}
     assert abs(medians["emulated"] - medians["simulated"]) <= 2, needed
 
@@ -117,7 +118,11 @@ def test_without_imperfections_the_board_measures_the_truth_but_for_whole_counts
     assert measurement.raw["calibration"] == FACTORY_ID
 
 
-@pytest.mark.parametrize("promise", testing.DRIVER_PROMISES)
+SLOW = drivers.a_resumed_twin_measures_what_an_uninterrupted_one_measures
+"""It performs 40 colors; in the short form the campaign that goes on on the board stands for it."""
+
+
+@pytest.mark.parametrize("promise", [promise for promise in testing.DRIVER_PROMISES if IS_LONG or promise is not SLOW])
 def test_it_keeps_what_every_driver_promises(promise: testing.Promise, monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = drivers.allowed
     monkeypatch.setattr(drivers, "allowed", lambda driver, count=2: allowed(driver, count))  # a color takes half a second

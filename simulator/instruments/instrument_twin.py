@@ -45,7 +45,7 @@ class InstrumentTwin(Generic[Inner]):
         self._past = list(past)
         self._noise = ExperimentNoise(self._seed)
         self._driver = self._make(self._noise.random)
-        self._is_ready = self._is_connected = self._is_busy = self._is_halted = False
+        self._is_ready = self._needs_person = self._is_busy = self._is_halted = False
         self._is_stopped = True  # until somebody connects
 
     @property
@@ -62,9 +62,11 @@ class InstrumentTwin(Generic[Inner]):
             self._begin(self._past)
         self._is_stopped = False
         with self._in_use():
-            if not self._is_connected:
+            if self._needs_person:
+                self._driver.__exit__(None, None, None)
+            if self._needs_person or not self._is_ready:
                 self._driver.__enter__()
-                self._is_connected = True
+                self._needs_person = False
             for settings in () if self._is_ready else self._past:
                 self._noise.begin()
                 with contextlib.suppress(DriverError):  # it failed then, too
@@ -123,9 +125,7 @@ class InstrumentTwin(Generic[Inner]):
             yield
         except (Stopped, LinkError):
             self._is_halted = self._is_stopped
-            self._is_connected = False
-            with contextlib.suppress(DriverError):
-                self._driver.__exit__(None, None, None)
+            self._needs_person = True
             raise
         finally:
             self._is_busy = False
