@@ -39,7 +39,7 @@ from .experiment import (
     Trial,
 )
 from .goals import Column, Combined, Goal, Map, MatchColor, Maximize, Minimize, Objective, Requirement
-from .instruments import Image, Mixer, Probe, Reading
+from .instruments import Image, Mixer, MixerSpecification, Probe, Reading
 from .laws import Additive, BeerLambert, Exposure, KubelkaMunk, Law
 from .log import Amendment, Approval, Log, Preference, Proposal, Rejection, Retraction
 from .pictures.picture import Picture, picture
@@ -59,6 +59,7 @@ from .plugins import (
     Samples,
     Strategy,
     UsesEarlier,
+    UsesMixer,
 )
 from .prices import Change, Dose, Fixed, PerUnit, Price, Ramp, Travel, Where
 from .procedure import Dispense, Drain, Measure, Mix, Move, ProbeProcedure, Procedure, Read, Rinse, Scan
@@ -124,6 +125,7 @@ __all__ = [
     "MissingPart",
     "Mix",
     "Mixer",
+    "MixerSpecification",
     "MixtureSum",
     "Move",
     "Objective",
@@ -174,6 +176,7 @@ __all__ = [
     "Trial",
     "UnknownName",
     "UsesEarlier",
+    "UsesMixer",
     "Where",
     "make_driver",
     "make_goal",

@@ -26,12 +26,31 @@ class Reading:
     """The id of the record that a real mixer's pumps were calibrated with."""
 
 
+@dataclass(frozen=True)
+class MixerSpecification:
+    """Limits of a mixer: what somebody has to know who uses or tries it."""
+
+    cell: float
+    """mL that fit into the cell."""
+    residue: float
+    """mL that may stay in the drained cell."""
+    reads_dark: bool = True
+    """Whether it can read with the lamp off."""
+    repeatability: float = 0.05
+    """Largest relative difference of two readings of the same liquid."""
+
+
 class Mixer(Protocol):
     """Pumps over a cell with a lamp and a color sensor.
 
     Every instruction blocks until it is done. All of them raise `Stopped` after `stop`, `LinkError` and `RigFault` as they occur. A dose
     that is refused changes nothing; after any other failure the content of the cell is unknown, and `drain` begins again.
     """
+
+    @property
+    def specification(self) -> MixerSpecification:
+        """Limits of the mixer. Known before it is connected."""
+        ...
 
     @property
     def spent(self) -> Amounts:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from frugaltwin.amounts import Amounts
 from frugaltwin.diagram import Diagram
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
+from frugaltwin.instruments import Mixer
 from frugaltwin.prices import Price
 from frugaltwin.state import Earlier, Prediction, State, Suggestion
 
@@ -139,6 +140,16 @@ class KnowsTruths(KnowsTruth, Protocol):
         Raises:
             DriverError: A rig could not measure one of them.
         """
+        ...
+
+
+@runtime_checkable
+class UsesMixer(Protocol):
+    """A driver that shows the mixer that it performs on, so that the mixer is held to its promises, too."""
+
+    @property
+    def mixer(self) -> Mixer:
+        """The mixer, connected or not."""
         ...
 
 

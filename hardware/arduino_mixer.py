@@ -12,12 +12,12 @@ from typing import NamedTuple, Self
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
-from frugaltwin.instruments import Reading
+from frugaltwin.instruments import MixerSpecification, Reading
 from frugaltwin.prices import Dose
 from hardware.serial.link import Reply, SerialLink
 from hardware.serial.ports import Clock, Port
 from simulator.instruments.liquids import Liquids
-from simulator.instruments.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE
+from simulator.instruments.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE, SPECIFICATION
 from simulator.instruments.sensors import Sensor
 
 FAMILY, PROTOCOL = "frugaltwin,color-mixer", "1"
@@ -110,6 +110,10 @@ class ArduinoMixer:
         self._is_entered = False
         self._is_lost = False  # something failed while it ran, and was halted: only `drain` and a new connection go on
         self._was_switched = False  # the emergency switch opened: only a person's `clear` or new connection goes on
+
+    @property
+    def specification(self) -> MixerSpecification:
+        return SPECIFICATION
 
     @property
     def spent(self) -> Amounts:

@@ -24,7 +24,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.data_sheets import SeedOptions, option, takes
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Measurement, Settings
-from frugaltwin.instruments import Reading
+from frugaltwin.instruments import MixerSpecification, Reading
 from frugaltwin.plugins import Driver
 from frugaltwin.prices import Dose, Fixed, Price
 from frugaltwin.procedure import Dispense, Drain, Procedure, Read, Rinse
@@ -110,6 +110,10 @@ class PumpBotMixer:
         self._used = dict.fromkeys(LIQUIDS, 0.0)
         self._volume = CELL  # mL in the cell, as far as is known
         self._board_time = 0
+
+    @property
+    def specification(self) -> MixerSpecification:
+        return MixerSpecification(CELL, RESIDUE, reads_dark=False, repeatability=0.15)
 
     @property
     def spent(self) -> Amounts:
@@ -304,13 +308,13 @@ class PumpBot:
 
     def __init__(self, mixer: PumpBotMixer) -> None:
         self.experiment = experiment()
-        self._mixer = mixer
+        self.mixer = mixer
         self._before = mixer.spent
         self._is_clean = False
         self._water: Mapping[str, int] = {}
 
     def __enter__(self) -> Self:
-        self._mixer.__enter__()
+        self.mixer.__enter__()
         try:
             self._clean_up()
         except BaseException:
@@ -323,38 +327,38 @@ class PumpBot:
             if not self._is_clean:
                 self._clean_up()
             self._is_clean = False
-            (reading,) = ONE_COLOR.perform(self._mixer, settings)
+            (reading,) = ONE_COLOR.perform(self.mixer, settings)
             self._is_clean = True
         except DriverError as error:
             error.cost = self._cost_since_last()
             raise
         raw: dict[str, float | str] = {f"water_{c}": count for c, count in self._water.items()}
         for name in LIQUIDS:
-            raw[f"seconds_{name}"] = self._mixer.pumps[name].seconds(float(settings[name]))
-            raw[f"dosed_{name}"] = dosed(self._mixer.pumps[name], settings[name])
+            raw[f"seconds_{name}"] = self.mixer.pumps[name].seconds(float(settings[name]))
+            raw[f"dosed_{name}"] = dosed(self.mixer.pumps[name], settings[name])
         return Measurement({f"{c}_counts": float(count) for c, count in reading.counts.items()}, self._cost_since_last(), raw)
 
     def price(self) -> Price:
-        clean_up = Fixed(CLEAN_UP.estimate(self._mixer, {}), "first")
-        return Price.of_terms([clean_up, *ONE_COLOR.terms(self._mixer)])
+        clean_up = Fixed(CLEAN_UP.estimate(self.mixer, {}), "first")
+        return Price.of_terms([clean_up, *ONE_COLOR.terms(self.mixer)])
 
     def estimate(self, settings: Settings) -> Amounts:
         return self.price().of(settings, performed=int(self._is_clean))
 
     def stop(self) -> None:
-        self._mixer.stop()
+        self.mixer.stop()
 
     def __exit__(self, *failure: object) -> None:
         self._is_clean = False
-        self._mixer.__exit__(*failure)
+        self.mixer.__exit__(*failure)
 
     def _clean_up(self) -> None:
         """Empty and rinse the cell: on connecting, and after a failure in the middle, its contents are unknown."""
-        (water,) = CLEAN_UP.perform(self._mixer, {})
+        (water,) = CLEAN_UP.perform(self.mixer, {})
         self._water, self._is_clean = water.counts, True
 
     def _cost_since_last(self) -> Amounts:
-        now = self._mixer.spent
+        now = self.mixer.spent
         cost, self._before = now - self._before, now
         return cost
 
@@ -370,6 +374,11 @@ class PumpBotTwin(InstrumentTwin[PumpBot]):
     def __init__(self, pumps: Mapping[str, Pump] = PUMPS, imperfections: Imperfections = Imperfections(), seed: int = 0) -> None:
         self._pumps, self._imperfections = pumps, imperfections
         super().__init__(self._over_new_board, seed)
+
+    @property
+    def mixer(self) -> PumpBotMixer:
+        """The mixer on the stand-in of the board."""
+        return self._driver.mixer
 
     def truth(self, settings: Settings) -> dict[str, float]:
         """The noise-free outcomes: see the data sheet."""

@@ -112,6 +112,11 @@ class ColorMixingTwin(InstrumentTwin[ColorMixing]):
         super().__init__(lambda random: ColorMixing(make(random), sensor), seed)
         self._sensor, self._imperfections = sensor, imperfections
 
+    @property
+    def mixer(self) -> Mixer:
+        """The mixer whose liquids are computed."""
+        return self._driver.mixer
+
     def truth(self, settings: Settings) -> dict[str, float]:
         """The noise-free outcomes: see the data sheet for what stays and what is off."""
         volumes = np.array([float(settings[p.name]) for p in self.experiment.parameters])

@@ -11,7 +11,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.experiment import Settings
 from frugaltwin.goals import Map
-from frugaltwin.instruments import Mixer, Reading
+from frugaltwin.instruments import Mixer, MixerSpecification, Reading
 from frugaltwin.plugins import KnowsDiagram
 from frugaltwin.prices import Dose
 from simulator.cloud_point import BOTTLES, TOTAL, CloudPoint, CloudPointTwin, cloud_point, dispersed, passed, scattering_efficiency, soluble
@@ -229,7 +229,7 @@ def test_clear_liquids_read_zero_within_a_hundredth_and_most_labels_are_right() 
 def test_ethanol_washes_the_oil_out_that_water_would_leave() -> None:
     with make_twin(**(OFF | {"carry_over": 1.0})) as twin:
         twin.perform(MILK)
-        mixer = twin._driver._mixer
+        mixer = twin._driver.mixer
         assert isinstance(mixer, SimulatedMixer)
         assert mixer._cell.volume == pytest.approx(0.3)
         assert 0 < mixer._cell._amounts["anise"] < 1e-3 * 0.5
@@ -284,6 +284,7 @@ class ScriptedMixer:
     counts: list[int]
     told: list[str] = field(default_factory=list)
     spent: Amounts = Amounts()
+    specification: MixerSpecification = MixerSpecification(cell=8.0, residue=0.3)
 
     def __enter__(self) -> Self:
         self.told.append("connect")

@@ -44,7 +44,7 @@ def flawless(faults: str = "") -> ColorMixingTwin:
 
 
 def mixer_of(twin: ColorMixingTwin) -> ArduinoMixer:
-    mixer = twin._driver._mixer
+    mixer = twin._driver.mixer
     assert isinstance(mixer, ArduinoMixer)
     return mixer
 

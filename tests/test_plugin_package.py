@@ -69,7 +69,9 @@ def test_without_the_package_its_campaign_says_what_is_missing(cli: Cli, install
     assert "there is no goal 'approach'" in shown.stderr
 
 
-@pytest.mark.parametrize("check", ["check_driver('titration')", "check_goal('approach')", "check_strategy('middle-out')"])
+@pytest.mark.parametrize(
+    "check", ["check_driver('titration')", "check_goal('approach')", "check_strategy('middle-out')", "check_mixer('fine-pumps')"]
+)
 def test_they_keep_the_promises(check: str, installed: dict[str, str], tmp_path: Path) -> None:
     code = f"import sys; from frugaltwin import testing; testing.{check}; sys.exit('pytest' in sys.modules)"
     done = forked.run([sys.executable, "-c", code], cwd=tmp_path, env=installed)

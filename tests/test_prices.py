@@ -84,7 +84,7 @@ def test_a_photometer_prices_dose_by_dose_with_the_references_that_are_due(name:
     twin: Any = catalog.make_driver(name)
     driver = twin._driver
     assert isinstance(driver, Photometer)
-    price, workflow, mixer = price_of(driver), driver._workflow, driver._mixer
+    price, workflow, mixer = price_of(driver), driver._workflow, driver.mixer
     prime, reference = workflow.prime.estimate(mixer, {}), workflow.reference.estimate(mixer, {})
     for settings in some(driver, 10):
         sample = workflow.sample.estimate(mixer, settings)
@@ -98,7 +98,7 @@ def test_a_pumpbot_prices_runs_of_whole_milliseconds() -> None:
     twin: Any = catalog.make_driver("pumpbot", {"port": "emulated"})
     driver = twin._driver
     assert isinstance(driver, PumpBot)
-    mixer, price = driver._mixer, price_of(driver)
+    mixer, price = driver.mixer, price_of(driver)
     assert isinstance(mixer, PumpBotMixer)
     small = {"red": 0.05, "green": 0.1, "blue": 4.85, "yellow": 0.0, "water": 10.0}
     for settings in [small, *some(driver, 20)]:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from frugaltwin.catalog import Target
 from frugaltwin.testing.drivers import DRIVER_PROMISES
 from frugaltwin.testing.goals import GOAL_PROMISES
+from frugaltwin.testing.mixers import MIXER_PROMISES, MixerPromise, MixerTrial
 from frugaltwin.testing.plugin import Plugin, Promise
 from frugaltwin.testing.strategies import EXPERIMENT_PROMISES, STRATEGY_PROMISES, ExperimentPromise, experiments
 
@@ -25,12 +26,16 @@ __all__ = [
     "DRIVER_PROMISES",
     "EXPERIMENT_PROMISES",
     "GOAL_PROMISES",
+    "MIXER_PROMISES",
     "STRATEGY_PROMISES",
     "ExperimentPromise",
+    "MixerPromise",
+    "MixerTrial",
     "Plugin",
     "Promise",
     "check_driver",
     "check_goal",
+    "check_mixer",
     "check_strategy",
     "experiments",
 ]
@@ -66,3 +71,19 @@ def check_goal(target: Target) -> None:
     plugin = Plugin.of("goal", target)
     for promise in GOAL_PROMISES:
         promise(plugin)
+
+
+def check_mixer(mixer: str, options: Mapping[str, object] | None = None) -> None:
+    """Hold a mixer of the catalog to every promise of a mixer, under the driver ``color-mixing`` and with its liquids.
+
+    A mixer that only one driver performs on is held to them by `check_driver`, where the driver shows it in its attribute ``mixer``.
+
+    Args:
+        mixer: Its name, after `frugaltwin.register` or as an entry point.
+        options: Others of the driver, such as the sensor.
+
+    Raises:
+        AssertionError: A promise is broken; the message says which.
+    """
+    for promise in MIXER_PROMISES:
+        MixerTrial.of(mixer, options).keep(promise)

@@ -13,8 +13,9 @@ from pathlib import Path
 from frugaltwin import catalog
 from frugaltwin.errors import DriverError, InvalidInput, OutOfBounds, Stopped
 from frugaltwin.experiment import Categorical, Outcomes, Settings, Trial
-from frugaltwin.plugins import Driver, Estimates, KnowsTruth, KnowsTruths, Resumes
+from frugaltwin.plugins import Driver, Estimates, KnowsTruth, KnowsTruths, Resumes, UsesMixer
 from frugaltwin.tables import color_of
+from frugaltwin.testing.mixers import MIXER_PROMISES, MixerTrial
 from frugaltwin.testing.plugin import Plugin, Promise, drawn
 
 LONGEST = 120
@@ -255,6 +256,14 @@ def its_data_sheet_names_its_options_and_quantities(plugin: Plugin) -> None:
         plugin.require(bool(re.search(rf"\b{re.escape(word)}\b", sheet)), f"its docstring does not say what {word} is")
 
 
+def its_own_mixer_keeps_the_promises_of_a_mixer(plugin: Plugin) -> None:
+    """The mixer that a driver shows is held to all of them, unless it is chosen by the option ``mixer``: then it has tests of its own."""
+    if "mixer" in catalog.parameters(plugin.target) or not isinstance(plugin.make(), UsesMixer):
+        return
+    for promise in MIXER_PROMISES:
+        MixerTrial.under(replace(plugin, kind="mixer of"), plugin.make()).keep(promise)
+
+
 def _is_measurable(driver: Driver, settings: Settings) -> bool:
     if isinstance(driver, KnowsTruth):
         try:
@@ -291,4 +300,5 @@ DRIVER_PROMISES: tuple[Promise, ...] = (
     its_outcomes_have_units_and_say_what_they_are,
     its_truth_can_be_drawn,
     its_data_sheet_names_its_options_and_quantities,
+    its_own_mixer_keeps_the_promises_of_a_mixer,
 )

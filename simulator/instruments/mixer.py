@@ -16,7 +16,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.color import cie_table
 from frugaltwin.data_sheets import Options, SeedOptions, option
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
-from frugaltwin.instruments import Reading
+from frugaltwin.instruments import MixerSpecification, Reading
 from frugaltwin.prices import Dose
 from simulator.instruments.dyed_water import DYED_WATER
 from simulator.instruments.liquids import Liquids
@@ -29,6 +29,7 @@ CELL_VOLUME = 8.0  # mL: what fits in before it spills
 RESIDUE = 0.3  # mL that a drained cell still holds
 SETTLE = 0.3  # s after every dose: relay and settling
 RATE = 1.6  # mL/s: what a 100 mL/min peristaltic pump delivers
+SPECIFICATION = MixerSpecification(CELL_VOLUME, RESIDUE)
 DRAIN_SECONDS = 6.0  # the drain is timed: it empties a full cell and then draws air
 
 
@@ -178,6 +179,10 @@ class SimulatedMixer:
         self._stop = threading.Event()
         self._stop.set()  # until somebody connects
         self.used = dict.fromkeys(self.liquids.bottles, 0.0)
+
+    @property
+    def specification(self) -> MixerSpecification:
+        return SPECIFICATION
 
     @property
     def spent(self) -> Amounts:

@@ -38,7 +38,7 @@ class Photometer(ABC):
 
     def __init__(self, mixer: Mixer, experiment: Experiment, workflow: Workflow) -> None:
         self.experiment = experiment
-        self._mixer, self._workflow = mixer, workflow
+        self.mixer, self._workflow = mixer, workflow
         self._performed = 0
         self._is_connected = False
         self._is_clean = True
@@ -50,10 +50,10 @@ class Photometer(ABC):
         """Outcomes from a sample's light: a fraction of the reference's by channel, noise included, so that 1 can be exceeded."""
 
     def __enter__(self) -> Self:
-        self._mixer.__enter__()
+        self.mixer.__enter__()
         try:
-            self._mixer.identify()
-            self._workflow.prime.perform(self._mixer, {})
+            self.mixer.identify()
+            self._workflow.prime.perform(self.mixer, {})
             self._read_references()
         except BaseException:
             self.__exit__()  # `with` does not leave what it could not enter
@@ -71,20 +71,20 @@ class Photometer(ABC):
 
     def price(self) -> Price:
         workflow = self._workflow
-        prime, reference = (steps.estimate(self._mixer, {}) for steps in (workflow.prime, workflow.reference))
+        prime, reference = (steps.estimate(self.mixer, {}) for steps in (workflow.prime, workflow.reference))
         looks = Fixed(prime + reference, "first"), Fixed(reference, workflow.reference_every)
-        return Price.of_terms([*looks, *workflow.sample.terms(self._mixer)])
+        return Price.of_terms([*looks, *workflow.sample.terms(self.mixer)])
 
     def estimate(self, settings: Settings) -> Amounts:
         performed = self._performed or 1 if self._is_connected else 0  # on connecting, the tubes were filled
         return self.price().of(settings, performed=performed)
 
     def stop(self) -> None:
-        self._mixer.stop()
+        self.mixer.stop()
 
     def __exit__(self, *failure: object) -> None:
         self._is_connected = False
-        self._mixer.__exit__(*failure)
+        self.mixer.__exit__(*failure)
 
     @property
     def _is_reference_due(self) -> bool:
@@ -92,14 +92,14 @@ class Photometer(ABC):
 
     def _read_sample(self, settings: Settings) -> tuple[Outcomes, dict[str, float | str]]:
         if not self._is_clean:  # a procedure failed in the middle: the contents of the cell are unknown
-            self._mixer.drain()
-            self._workflow.prime.perform(self._mixer, {})
+            self.mixer.drain()
+            self._workflow.prime.perform(self.mixer, {})
             self._read_references()
         self._is_clean = False
         if self._is_reference_due:
             self._read_references()
         self._performed += 1
-        (reading,) = self._workflow.sample.perform(self._mixer, settings)
+        (reading,) = self._workflow.sample.perform(self.mixer, settings)
         self._is_clean = True
         assert self._references is not None, "a mixer that was never connected performs nothing"
         dark, white = self._references
@@ -115,13 +115,13 @@ class Photometer(ABC):
         return self._outcomes(settings, light), raw
 
     def _cost_since_last(self) -> Amounts:
-        now = self._mixer.spent
+        now = self.mixer.spent
         cost, self._before = now - self._before, now
         return cost
 
     def _read_references(self) -> None:
         clean = self._workflow.clean
-        dark, white = self._workflow.reference.perform(self._mixer, {})
+        dark, white = self._workflow.reference.perform(self.mixer, {})
         for channel, count in white.counts.items():
             if count >= white.full_scale:
                 raise RigFault(f"channel {channel} saturated on {clean} at {count} counts; lower the sensor's gain or integration time")

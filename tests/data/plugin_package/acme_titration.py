@@ -1,7 +1,7 @@
-"""Somebody else's package: a driver, a strategy and a goal."""
+"""Somebody else's package: a driver, a strategy, a goal and a mixer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from frugaltwin import (
     Experiment,
     InvalidInput,
     Measurement,
+    Mixer,
     Objective,
     Outcome,
     Outcomes,
@@ -20,6 +21,7 @@ from frugaltwin import (
     Stopped,
     Suggestion,
     Trial,
+    make_mixer,
     make_strategy,
 )
 
@@ -109,3 +111,8 @@ class Approach(Objective):
 
     def score(self, outcomes: Any, settings: Any, amounts: Any = None) -> Any:
         return abs(outcomes[..., [o.name for o in self.experiment.outcomes].index(self.outcome)] - self.value)
+
+
+def fine_pumps(words: str, **parts: Any) -> Mixer:
+    """The simulated mixer with pumps that repeat a dose ten times better."""
+    return make_mixer(f"simulated:{words}", **parts | {"imperfections": replace(parts["imperfections"], pump_error=0.1)})
