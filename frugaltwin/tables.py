@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,7 @@ def pairs(name: str, text: str) -> dict[str, Any]:
 
 # The beginning of a cell, or of what another separator makes one, that a spreadsheet takes for a formula; full-width signs are signs too.
 _FORMULA = r"(?=[\s']*[=+\-@＝＋－＠])"
+_START = re.compile(_FORMULA)
 _UNSAFE, _SAFE = re.compile(rf"(^|[;\t\r\n]){_FORMULA}"), re.compile(rf"(^|[;\t\r\n])'{_FORMULA}")
 
 
@@ -116,7 +117,9 @@ def safe_cell(value: object) -> object:
     >>> safe_cell("=1+1"), safe_cell("red"), safe_cell(-1.5)
     ("'=1+1", 'red', -1.5)
     """
-    return _UNSAFE.sub(r"\1'", value) if isinstance(value, str) else value
+    if not isinstance(value, str) or not (_START.match(value) or ";" in value or "\t" in value or "\r" in value or "\n" in value):
+        return value  # quickly: tables have millions of cells, some of them long
+    return _UNSAFE.sub(r"\1'", value)
 
 
 def plain_cell(text: str) -> str:
@@ -189,11 +192,14 @@ class _Lines(list[str]):
 
 def format_rows(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV with these columns, safe in a spreadsheet; missing values are empty cells."""
-    lines = _Lines()
-    writer = csv.writer(lines, lineterminator=_Lines.END)
-    writer.writerow([safe_cell(name) for name in names])
-    writer.writerows([safe_cell(row.get(name, "")) for name in names] for row in rows)
-    return "\n".join([*lines, ""])
+    return format_lines([names, *([row.get(name, "") for name in names] for row in rows)])
+
+
+def format_lines(lines: Iterable[Iterable[object]]) -> str:
+    """Lines of cells as a part of a CSV file, safe in a spreadsheet; None is an empty cell."""
+    written = _Lines()
+    csv.writer(written, lineterminator=_Lines.END).writerows(map(safe_cell, line) for line in lines)
+    return "\n".join([*written, ""])
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

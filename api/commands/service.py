@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -20,7 +19,6 @@ from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
     from frugaltwin.client.client import Client
-    from frugaltwin.client.resources import Submission, TrialCorrection
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,15 +56,10 @@ def export(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to write.")], server: Server = HERE, token: Token = None
 ) -> None:
     """Write all your experiments as one table; an instructor's has everybody's."""
-    from frugaltwin.tables import write_rows
-
     check_writable(path)
     with _client(server, token) as client:
-        found = list(client.experiments())
-        corrections = _corrections(client, {one.campaign for one in found if one.campaign})
-    rows = [_row(one, corrections.get(one.id)) for one in found]
-    write_rows(path, rows[::-1])
-    say(f"{len(rows)} experiments, oldest first: {path}")
+        client.export_experiments(path)
+    say(f"all experiments, oldest first: {path}")
 
 
 @app.command("rigs")
@@ -270,27 +263,6 @@ def revoke(
     with _client(server, token) as client:
         {"t_": client.revoke_token, "j_": client.revoke_code, "u_": client.revoke_tokens}[identity[:2]](identity)
     say(f"{identity} is revoked" if identity[:2] != "u_" else f"all tokens of {identity} are revoked")
-
-
-def _corrections(client: Client, campaigns: Iterable[str]) -> dict[str, TrialCorrection]:
-    """The corrections of the trials of campaigns, by the ids of their experiments."""
-    corrected = [c for c in sorted(campaigns) if client.entries(c, "retraction") or client.entries(c, "amendment")]
-    trials = [trial for campaign in corrected for trial in client.trials(campaign)]
-    return {trial.experiment.id: trial.correction for trial in trials if trial.correction}
-
-
-def _row(one: Submission, correction: TrialCorrection | None) -> dict[str, Any]:
-    """An experiment as a line of a table: of each rig its own columns, and what only a program reads as JSON.
-
-    Its outcomes are those that count. A corrected one says why in ``correction``, and has what was measured as JSON in ``original``.
-    """
-    outcomes = (correction.outcomes if correction else one.outcomes) or {}
-    plain = ("id", "person", "rig", "campaign", "trial", "state", "error", "created_at", "started_at", "finished_at")
-    inner = {"settings": one.settings, "outcomes": outcomes, "cost": one.cost.cost() if one.cost else {}}
-    spread = {f"{kind}.{name}": value for kind, values in inner.items() for name, value in values.items()}
-    marks = {"correction": f"{correction.kind}: {correction.why}", "original": json.dumps(one.outcomes)} if correction else {}
-    more = {"correction": None, "original": None} | marks
-    return {n: getattr(one, n) for n in plain} | spread | more | {n: json.dumps(getattr(one, n)) for n in ("raw", "provenance")}
 
 
 def _client(server: str, token: str | None) -> Client:

@@ -189,6 +189,11 @@ def rows_page(connection: Connection, identity: str, limit: int, first: int) -> 
     return rows[:limit], str(rows[limit].trial) if len(rows) > limit else None
 
 
+def last_trial(connection: Connection, identity: str) -> int:
+    """The number of a campaign's newest trial; 0 before the first."""
+    return connection.execute(_last, {"which": identity}).scalar_one() or 0
+
+
 def open_experiments(connection: Connection, identity: str) -> list[ExperimentRow]:
     """A campaign's experiments that have not ended."""
     return fetched(ExperimentRow, connection.execute(_open, {"which": identity}))

@@ -1,20 +1,25 @@
-"""Export of a campaign's trials as files: settings, readings, cost and provenance of each."""
+"""Export of a campaign's trials as files, a page of trials at a time: settings, readings, cost and provenance of each."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, Self
 
+from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api.records import standings
+from api.records import campaigns, standings
+from api.records.database import Database
+from api.records.experiment_table import PAGE
 from api.records.rows import CampaignRow, EntryRow, ExperimentRow
 from api.records.standings import Score, goal_for
 from frugaltwin.errors import MissingPart
 from frugaltwin.goals.trial_table import trial_columns, trial_rows
-from frugaltwin.tables import format_rows
+from frugaltwin.tables import format_lines
 
 Form = Literal["csv", "json", "parquet", "svg"]
 MEDIA_TYPES: Mapping[str, str] = {
@@ -37,56 +42,114 @@ ORIGIN = ("campaign", "strategy", "seed", "experiment", "state", "rig", "created
 """The columns that follow those of `trial_rows`; the last two hold JSON."""
 
 
-def table(
-    form: Form, row: CampaignRow, rows: Sequence[ExperimentRow], scores: Mapping[int, Score], entries: Sequence[EntryRow], whole: str,
-    is_instructor: bool,
-) -> str | bytes:  # fmt: skip
-    """The trials that have ended.
+@dataclass(frozen=True)
+class Table:
+    """The trials of a campaign that have ended, a page at a time."""
+
+    row: CampaignRow
+    last: int
+    """The number of the newest trial: others may come meanwhile."""
+    front: Collection[int]
+    """Of a goal with several objectives: the numbers of the trials of its front."""
+    is_instructor: bool
+    """Whether all of the provenance may be seen."""
+
+    @classmethod
+    def of(cls, connection: Connection, row: CampaignRow, is_instructor: bool) -> Self:
+        """The table of a campaign, as it is now."""
+        front = standings.look(connection, row)[0].front if goal_for(row).has_front else ()
+        return cls(row, campaigns.last_trial(connection, row.id), front, is_instructor)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns."""
+        return [*trial_columns(goal_for(self.row)), *ORIGIN]
+
+    def pages(self, database: Database) -> Iterator[list[dict[str, Any]]]:
+        """Its rows, some at a time, oldest first; each time the database is asked when they are wanted."""
+        first: int | None = 1
+        while first is not None and first <= self.last:
+            cells, first = database.read_now(partial(self._page, first=first))
+            yield cells
+
+    def _page(self, connection: Connection, first: int) -> tuple[list[dict[str, Any]], int | None]:
+        rows, following = campaigns.rows_page(connection, self.row.id, PAGE, first)
+        rows = [x for x in rows if x.finished_at is not None and (x.trial or 0) <= self.last]
+        return self._cells(rows, standings.scores_for(connection, self.row, rows)), None if following is None else int(following)
+
+    def _cells(self, rows: Sequence[ExperimentRow], scores: Mapping[int, Score]) -> list[dict[str, Any]]:
+        words, goal = self.row.words, goal_for(self.row)
+        # A comparison of campaigns puts many of these tables together.
+        origin = {"campaign": self.row.name, "strategy": (words["strategy"] or {}).get("name"), "seed": words["seed"]}
+        ended = [(x, t) for x in rows if (t := standings.standing_trial(x, goal, scores[x.trial or 0]))]
+        cells = trial_rows(goal, [t for _, t in ended], self.front)
+        for cell, (x, t) in zip(cells, ended, strict=True):
+            measured = t.performed.measurement
+            raw = dict(measured.raw) if measured else {}
+            cell.update(origin)
+            cell |= {"experiment": x.id, "state": x.state, "rig": x.rig, "created_at": x.created_at, "started_at": x.started_at}
+            cell |= {"raw": json.dumps(raw), "provenance": json.dumps(x.provenance_for(self.is_instructor) or {})}
+        return cells
+
+
+def parts(form: Form, table: Table, database: Database, whole: str, entries: Sequence[EntryRow]) -> Iterator[str | bytes]:
+    """A file of a campaign's trials, part by part; Parquet at once, whose columns have no types before all is known.
 
     Args:
-        row: The campaign's.
-        rows: Its experiments'.
-        scores: Theirs, by number.
-        entries: Its log's.
         whole: The campaign as the API shows it, in JSON.
-        is_instructor: Whether all of the provenance may be seen.
+        entries: Its log's.
+    """
+    names, pages = table.names, table.pages(database)
+    if form == "parquet":
+        yield _parquet(names, [cell for cells in pages for cell in cells])
+    elif form == "csv":
+        yield format_lines([names])
+        for cells in pages:
+            yield format_lines([cell.get(name) for name in names] for cell in cells)
+    else:
+        yield f'{{"campaign": {whole}, "trials": ['
+        separator = ""
+        for cells in filter(None, pages):
+            yield separator + ", ".join(map(_trial, cells))
+            separator = ", "
+        yield f'], "entries": {_as_json([{"id": e.id, "after": e.after, "by": e.by, "at": e.at, **e.body} for e in entries])}}}'
+
+
+def check_form(form: Form) -> None:
+    """Refuse what cannot be written here, before the answer begins.
 
     Raises:
         MissingPart: What writes this format is not installed.
     """
-    words, goal = row.words, goal_for(row)
-    # A comparison of campaigns puts many of these tables together.
-    origin = {"campaign": row.name, "strategy": (words["strategy"] or {}).get("name"), "seed": words["seed"]}
-    ended = [(x, t) for x in rows if x.finished_at and (t := standings.standing_trial(x, goal, scores[x.trial or 0]))]
-    cells = trial_rows(goal, [t for _, t in ended])
-    for cell, (x, t) in zip(cells, ended, strict=True):
-        measured = t.performed.measurement
-        raw = dict(measured.raw) if measured else {}
-        cell.update(origin)
-        cell |= {"experiment": x.id, "state": x.state, "rig": x.rig, "created_at": x.created_at, "started_at": x.started_at}
-        cell |= {"raw": json.dumps(raw), "provenance": json.dumps(x.provenance_for(is_instructor) or {})}
-    names = [*trial_columns(goal), *ORIGIN]
-    if form == "csv":
-        return format_rows(names, cells)
-    if form == "json":
-        said = [{"id": e.id, "after": e.after, "by": e.by, "at": e.at, **e.body} for e in entries]
-        whole_trials = [cell | {k: json.loads(cell[k] or "null") for k in ("raw", "provenance", "original")} for cell in cells]
-        body = {"campaign": json.loads(whole), "trials": whole_trials, "entries": said}
-        return json.dumps(body, ensure_ascii=False, allow_nan=False)
-    return _parquet(names, cells)
+    if form == "parquet":
+        _pyarrow()
 
 
-def response(form: Form, name: str, body: str | bytes) -> Response:
-    """A file to be saved under the campaign's name."""
-    return Response(body, 200, {"Content-Disposition": f'attachment; filename="{name}.{form}"'}, MEDIA_TYPES[form])
+def _trial(cell: Mapping[str, Any]) -> str:
+    """A row as an object of JSON."""
+    return _as_json({**cell, **{name: json.loads(cell[name] or "null") for name in ("raw", "provenance", "original")}})
 
 
-def _parquet(names: Sequence[str], cells: Sequence[Mapping[str, Any]]) -> bytes:
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def response(name: str, body: str | bytes) -> Response:
+    """A picture to be saved under the campaign's name."""
+    return Response(body, 200, {"Content-Disposition": f'attachment; filename="{name}.svg"'}, MEDIA_TYPES["svg"])
+
+
+def _pyarrow() -> tuple[Any, Any]:
     try:
         import pyarrow
         from pyarrow import parquet
     except ModuleNotFoundError as error:
         raise MissingPart("Parquet needs pyarrow on the server: pip install 'frugaltwin[parquet]'; or take csv or json") from error
+    return pyarrow, parquet
+
+
+def _parquet(names: Sequence[str], cells: Sequence[Mapping[str, Any]]) -> bytes:
+    pyarrow, parquet = _pyarrow()
     file = io.BytesIO()
     parquet.write_table(pyarrow.table({name: [cell[name] for cell in cells] for name in names}), file)
     return file.getvalue()

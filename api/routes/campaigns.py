@@ -21,6 +21,7 @@ from api.routes.body import Body
 from api.routes.dependencies import Key, Made, TheCaller, TheService, as_json, once, shown
 from api.routes.experiments import view
 from api.routes.pagination import Limit
+from api.routes.parts import File
 from api.routes.plain_text import Name
 from api.routes.problems import responses
 from api.workers import strategy_processes
@@ -267,24 +268,23 @@ async def export(
 ) -> Response:
     """All trials of a campaign with their provenance, or its picture (`svg`)."""
     caller.check("read")
+    campaign_export.check_form(form)
     if form == "svg":
         question = await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller)))
         with service.rate_limit.waiting(caller):
-            body: str | bytes = await service.strategies.ask_once(
+            body = await service.strategies.ask_once(
                 ("picture", identity, *question.version), caller.person, strategy_processes.picture, question
             )
-        return campaign_export.response(form, question.name, body)
+        return campaign_export.response(question.name, body)
 
-    def read(
-        connection: Connection,
-    ) -> tuple[CampaignRow, list[ExperimentRow], dict[int, Score], list[EntryRow], CampaignStatus]:
+    def read(connection: Connection) -> tuple[campaign_export.Table, str, list[EntryRow]]:
         row = campaigns.find(connection, identity, caller)
-        rows, entries = campaigns.rows_of(connection, identity), campaign_log.entries_of(connection, identity)
-        return row, rows, standings.scores_for(connection, row, rows), entries, _status(connection, row, caller)
+        table = campaign_export.Table.of(connection, row, caller.is_instructor)
+        return table, as_json(_status(connection, row, caller)), campaign_log.entries_of(connection, identity)
 
-    row, rows, scores, entries, whole = await service.database.read(read)
-    body = await asyncio.to_thread(campaign_export.table, form, row, rows, scores, entries, as_json(whole), caller.is_instructor)
-    return campaign_export.response(form, row.name, body)
+    table, whole, entries = await service.database.read(read)
+    parts = campaign_export.parts(form, table, service.database, whole, entries)
+    return File(parts, f"{table.row.name}.{form}", campaign_export.MEDIA_TYPES[form], service.rate_limit, caller)
 
 
 def _listed(connection: Connection, row: CampaignRow) -> ListedCampaign:

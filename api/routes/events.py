@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, Field
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from api.event_streams import EventStreams, Listener, text
 from api.records import event_log
 from api.records.event_log import Filter
 from api.records.rows import EventRow
 from api.routes.dependencies import TheCaller, TheService
+from api.routes.parts import Parts
 from api.routes.problems import responses
 from frugaltwin.client.resources import Event
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
-STALLED = 60.0
-"""s after which a stream is closed whose reader takes nothing."""
 STREAM = "text/event-stream"
 _DESCRIPTION = (
     "JSON, or with `Accept: text/event-stream` a stream without end: each event has `id`, `event` (its kind) and `data` (the event as "
@@ -39,7 +37,7 @@ class EventPage(BaseModel):
     next: str = Field(description="`after` of the next page; when nothing has followed yet, the same again")
 
 
-class Stream(StreamingResponse):
+class Stream(Parts):
     """The events of a listener as a response. The listener leaves when the response is over, however it ends."""
 
     def __init__(self, streams: EventStreams, listener: Listener) -> None:
@@ -51,16 +49,6 @@ class Stream(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._streams.leave(self._listener)
-
-    async def stream_response(self, send: Send) -> None:
-        async def in_time(message: Message) -> None:
-            async with asyncio.timeout(STALLED):
-                await send(message)
-
-        try:
-            await super().stream_response(in_time)
-        except TimeoutError:  # the server closes the connection; the reader goes on by Last-Event-ID
-            return
 
 
 @router.get(

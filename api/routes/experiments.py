@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query
@@ -13,17 +15,20 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from api.errors import TooMany
-from api.records import experiments, fair_queue
+from api.records import experiment_table, experiments, fair_queue
+from api.records.database import Database
 from api.records.experiments import Look, Request
 from api.records.people import Caller
 from api.routes.body import Body
 from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
 from api.routes.pagination import Limit
+from api.routes.parts import File
 from api.routes.problems import responses
 from api.service import Service
 from frugaltwin.amounts import Amounts
 from frugaltwin.client.resources import Quote, Submission
 from frugaltwin.spec import Whole
+from frugaltwin.tables import format_lines
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 
@@ -116,6 +121,31 @@ async def page(
     caller.check("read")
     rows, following = await service.database.read(lambda c: experiments.page(c, caller, limit, cursor, campaign, state))
     return shown(ExperimentPage.model_construct(items=[view(Look(row), caller) for row in rows], next=following))
+
+
+@router.get(
+    "/export",
+    response_class=Response,
+    responses={200: {"description": "The table", "content": {"text/csv": {"schema": {"type": "string"}}}}, **responses(503)},
+)
+async def export(service: TheService, caller: TheCaller) -> Response:
+    """All your experiments as one CSV table, oldest first; an instructor's has everybody's.
+
+    Of each rig it has its own columns `settings.…` and `outcomes.…`, with the outcomes that count: a corrected trial says why in
+    `correction`. It is sent while it is read.
+    """
+    caller.check("read")
+    wanted = await service.database.read(lambda c: experiment_table.columns(c, caller))
+    return File(table_parts(service.database, wanted), "experiments.csv", "text/csv; charset=utf-8", service.rate_limit, caller)
+
+
+def table_parts(database: Database, wanted: experiment_table.Columns) -> Iterator[str]:
+    """A table as CSV, part by part."""
+    yield format_lines([wanted.names])
+    after: int | None = 0
+    while after is not None:
+        lines, after = database.read_now(partial(experiment_table.page, wanted=wanted, after=after))
+        yield format_lines(lines)
 
 
 @router.get("/{identity}", responses=responses(404), response_model=Submission)

@@ -6,11 +6,13 @@ Both send the requests of `frugaltwin.client.lab_calls`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import numbers
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
@@ -95,6 +97,7 @@ class _Client:
     entries = _Request(LabCalls.entries)
     recommendation = _Request(LabCalls.recommendation)
     export = _Request(LabCalls.export)
+    export_experiments = _Request(LabCalls.export_experiments)
     ask = _Request(LabCalls.ask)
 
     def __init__(self, url: str, token: str | None = None, patience: float = PATIENCE) -> None:
@@ -206,6 +209,14 @@ class Client(_Client):
 
     def _reply(self, call: Call) -> Reply:
         try:
+            if call.file is not None:
+                with self._http.stream(call.method, call.path, **self._arguments(call)) as response:
+                    if response.status_code != 200:
+                        return _reply(response, response.read())
+                    with _whole_file(call.file) as write:
+                        for part in response.iter_bytes():
+                            write(part)
+                    return _reply(response, b"")
             response = self._http.request(call.method, call.path, **self._arguments(call))
         except _httpx().TransportError as error:
             return _failure(error)
@@ -275,6 +286,14 @@ class AsyncClient(_Client):
 
     async def _reply(self, call: Call) -> Reply:
         try:
+            if call.file is not None:
+                async with self._http.stream(call.method, call.path, **self._arguments(call)) as response:
+                    if response.status_code != 200:
+                        return _reply(response, await response.aread())
+                    with _whole_file(call.file) as write:
+                        async for part in response.aiter_bytes():
+                            write(part)
+                    return _reply(response, b"")
             response = await self._http.request(call.method, call.path, **self._arguments(call))
         except _httpx().TransportError as error:
             return _failure(error)
@@ -293,6 +312,29 @@ def _json(body: Mapping[str, Any]) -> bytes:
         return json.dumps(body, allow_nan=False, default=_number).encode()
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"this cannot be sent ({error}); send finite numbers and texts") from error
+
+
+@contextlib.contextmanager
+def _whole_file(path: Path) -> Iterator[Callable[[bytes], object]]:
+    """A function that writes the next part of a file; it replaces what there was when all is written, and not before.
+
+    Raises:
+        InvalidInput: It cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        if path.exists() and not path.is_file():  # a pipe, say
+            with path.open("wb") as file:
+                yield file.write
+            return
+        with unfinished.open("wb") as file:
+            yield file.write
+        unfinished.replace(path)
+    except OSError as error:
+        raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def _failure(error: httpx.TransportError) -> Reply:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -42,6 +43,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     wait: float = 0.0
     """The time that the service may take to answer, s."""
+    file: Path | None = None
+    """A file that the content of a good answer becomes, part by part; the reply is then without it."""
 
     @classmethod
     def once(cls, path: str, body: Mapping[str, Any] | None = None, key: str | None = None) -> Call:

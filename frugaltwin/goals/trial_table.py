@@ -1,7 +1,7 @@
 """Trials as a table: settings, outcomes, derived color, the goal's columns, and costs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from frugaltwin.experiment import Trial
@@ -23,22 +23,26 @@ def own_columns(goal: Goal) -> list[Column]:
     return [*columns, *([Column("front")] if goal.has_front else []), *([Column("counts")] if goal.experiment.fidelities else [])]
 
 
-def trial_rows(goal: Goal, trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """One flat row a trial; None where there is no value. ``front`` is there for several objectives, and is about these trials.
+def trial_rows(goal: Goal, trials: Sequence[Trial], front: Container[int] | None = None) -> list[dict[str, Any]]:
+    """One flat row a trial; None where there is no value. ``front`` is there for several objectives.
 
     Where the experiment has fidelities, ``counts`` says whether a trial is at these; ``score`` is empty where it is not.
     A corrected trial says why in ``correction``, and has what was measured as JSON in ``original``.
+
+    Args:
+        front: The numbers of the trials of the front; that of these trials without it.
     """
     experiment = goal.experiment
     empty = dict.fromkeys([o.name for o in experiment.outcomes] + (["L", "a", "b"] if experiment.color else []))
-    front = {t.number for t in goal.front(trials)} if goal.has_front else None
+    if front is None and goal.has_front:
+        front = {t.number for t in goal.front(trials)}
     return [
         goal.values(t)
         | {"number": t.number}
         | dict(t.settings)
         | (dict(t.measurement.outcomes) | color_of(experiment, t.settings, t.measurement.outcomes) if t.measurement else empty)
         | {"score": goal.score_of_trial(t)}
-        | ({} if front is None else {"front": t.number in front})
+        | ({"front": t.number in front} if goal.has_front and front is not None else {})
         | ({"counts": experiment.counts(t.settings)} if experiment.fidelities else {})
         | t.cost.cost()
         | {"source": t.source, "finished_at": t.finished_at, "error": t.error}
