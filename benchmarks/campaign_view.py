@@ -26,6 +26,7 @@ from frugaltwin.experiment import Measurement
 
 FEW, LOOKS, AT_ONCE = 10, 300, 200
 COST = Amounts(seconds=60.0, volume=4.0)
+WHO = people.Caller("u_1", "Ms. Curie", "instructor", frozenset({"read", "admin"}), "t_1", None)
 SETTINGS = {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}
 CHANNELS = [f"t_{wavelength}" for wavelength in (415, 445, 480, 515, 555, 590, 630, 680)]
 WORDS = {"goal": "minimize:t_415", "strategy": None, "seed": 0, "budget": {"runs": 1e6}, "stop": None, "approve": False}
@@ -67,7 +68,7 @@ def main() -> None:
         for _ in range(LOOKS):
             for n, row in rows.items():
                 begun = perf_counter()
-                database.read_now(lambda c, row=row: as_json(_status(c, row)))  # type: ignore[misc]
+                database.read_now(lambda c, row=row: as_json(_status(c, row, WHO)))  # type: ignore[misc]
                 took[n].append(perf_counter() - begun)
         database.close()
     few, most = (median(took[n]) for n in rows)

@@ -48,12 +48,12 @@ def statements(database: Database, do: Callable[[], Any]) -> list[int]:
         counts[-1] += 1
 
     event.listen(database._engine, "before_cursor_execute", note)
-    database._ask = ask  # type: ignore[method-assign, assignment]
+    database._ask = ask  # type: ignore[method-assign]
     try:
         do()
     finally:
         event.remove(database._engine, "before_cursor_execute", note)
-        del database._ask  # type: ignore[method-assign]
+        del database._ask
     return counts
 
 
@@ -127,7 +127,7 @@ def test_a_campaign_is_exported_page_by_page_as_it_is_in_one(database: Database,
     def parts(form: campaign_export.Form) -> list[str | bytes]:
         return list(campaign_export.parts(form, whole, database, '{"name": "c"}', []))
 
-    once = {form: parts(form) for form in ("csv", "json")}  # type: ignore[arg-type]
+    once = {form: parts(form) for form in ("csv", "json")}
     monkeypatch.setattr(campaign_export, "PAGE", 2)
     for form, before in once.items():
         now = parts(form)  # type: ignore[arg-type]
