@@ -452,12 +452,13 @@ def test_a_rig_of_a_service_is_a_driver_that_knows_no_truth(shared: ServeProcess
     with pytest.raises(Stopped):
         driver.perform(SETTINGS)
     with driver:
+        expected = driver.estimate(SETTINGS)
         measurement = driver.perform(SETTINGS)
         assert list(driver.experiment.check_outcomes(measurement.outcomes)) == [o.name for o in driver.experiment.outcomes]
-        assert 0 < measurement.cost.seconds <= driver.estimate(SETTINGS).seconds
+        assert 0 < measurement.cost.seconds <= expected.seconds
         price = driver.price()
         assert price is not None
-        assert price([SETTINGS] * 441)["seconds"] == pytest.approx(driver.estimate(SETTINGS).seconds)
+        assert price([SETTINGS] * 441)["seconds"] == pytest.approx(expected.seconds)
         driver.stop()
         with pytest.raises(Stopped):
             driver.perform(SETTINGS)
@@ -793,7 +794,9 @@ def test_every_line_of_curl_and_python_on_the_page_works(shared: ServeProcess, t
     blocks = "".join(block for block in re.findall(r"```sh\n(.*?)```", text, re.S) if "curl" in block)
     commands = re.findall(r"^curl (?:.*\\\n)*.*$", blocks, re.M)
     assert len(commands) >= 9
-    told = os.environ | {"LAB": shared.address, "CODE": shared.code, "TOKEN": shared.token}
+    with Client(shared.address, shared.token) as instructor:
+        code = instructor.make_code(30, {"runs": 100}).code
+    told = os.environ | {"LAB": shared.address, "CODE": str(code), "TOKEN": shared.token}
     answers = []
     for words in commands:
         short = words.replace('"budget": {"runs": 12}', '"strategy": {"name": "random"}, "budget": {"runs": 1}')
@@ -813,7 +816,7 @@ def test_every_line_of_curl_and_python_on_the_page_works(shared: ServeProcess, t
     assert any('"state":"succeeded"' in answer for answer in answers)
     assert (tmp_path / "reef.csv").read_text().startswith("number,")
     (block,) = re.findall(r"```py\n(.*?)```", text, re.S)
-    given = f"LAB, CODE = {shared.address!r}, {shared.code!r}\n"
+    given = f"LAB, CODE = {shared.address!r}, {code!r}\n"
     done = forked.run([sys.executable, "-c", given + block], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "succeeded" in done.stdout

@@ -63,6 +63,7 @@ class Report(Ended):
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         body = asdict(self) | {"cost": self.cost.cost()}
+        del body["twin"]  # the service knows it
         if self.measurement is not None:
             body["measurement"]["cost"] = self.measurement.cost.cost()
         return body

@@ -79,7 +79,7 @@ class Ask(WorkerName):
 class TwinView(Body):
     """A twin, and its state."""
 
-    id: Word
+    id: Word = Field(description="the name by which its worker asks for its past")
     key: Whole = Field(ge=0, lt=2**KEY_BITS, description="the seed of its random numbers, unless the rig's own option says another")
     performed: Whole = Field(ge=0, le=2**53, description="experiments in its past, from which it is rebuilt where it is not at hand")
 
@@ -87,7 +87,7 @@ class TwinView(Body):
 class TwinName(Body):
     """A twin."""
 
-    twin: Word
+    twin: Word = Field(description="the name under which its experiments were leased")
 
 
 class Past(BaseModel):

@@ -319,7 +319,7 @@ def earlier_campaigns_count_where_it_says_so(plugin: Plugin) -> None:
 
 
 def it_measures_where_its_goal_counts(plugin: Plugin) -> None:
-    """Whatever was measured at other fidelities, one of a few suggestions is at the goal's; a model predicts, and recommends, for it."""
+    """One of a few suggestions is at the goal's fidelity, whatever was measured at others; a model predicts, and recommends, for it."""
     looks, seconds = Categorical("look", ("glance", "stare")), Continuous("seconds", 1.0, 9.0, "s")
     experiment = Experiment("looks", (A, looks, B, seconds), Y, fidelities={"look": "stare", "seconds": 9.0})
     quick: Settings = {"a": 0.5, "look": "glance", "b": 0.5, "seconds": 2.0}
