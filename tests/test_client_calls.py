@@ -57,6 +57,7 @@ def curie(service: Running) -> Iterator[Client]:
 
 # What a call is given so that it asks; those that ask several routes, several times.
 WORDS: dict[str, list[tuple[Any, ...]]] = {
+    "export_experiments": [("all.csv",)],
     "join": [("code", "Ada")], "ledger": [(), ("u_1",)], "make_token": [(["read"],)], "revoke_token": [("t_1",)],
     "revoke_tokens": [("u_1",)], "person": [("u_1",)],
     "add_person": [("Ada",)], "grant": [("u_1", 5)], "set_left": [("u_1", {"runs": 5.0})], "remove_person": [("u_1",)],
