@@ -1,4 +1,4 @@
-"""Child processes of the service: forked from one that has imported what all need, so that a new one works within milliseconds."""
+"""Child processes of the service: forked from one that has imported what all need, so that a new one starts several times faster."""
 
 from __future__ import annotations
 
