@@ -204,3 +204,8 @@ def test_the_reference_mixtures_are_spread_evenly_as_they_say() -> None:
     from scipy.stats import qmc
 
     assert np.array_equal(reference_mixtures(), qmc.Sobol(3, seed=0).random(512))
+
+
+def test_a_scale_of_all_imperfections_is_refused_by_its_own_name() -> None:
+    with pytest.raises(InvalidInput, match=r"^with imperfections = 11, pump_bias = 11 is not allowed"):
+        color_mixing(imperfections=11.0)

@@ -61,8 +61,15 @@ class ScaledImperfections(Imperfections):
 
     @property
     def sizes(self) -> Imperfections:
-        """The size of each."""
-        return self.scaled(self.imperfections)
+        """The size of each.
+
+        Raises:
+            InvalidInput: One is larger than it may be.
+        """
+        try:
+            return self.scaled(self.imperfections)
+        except InvalidInput as error:
+            raise InvalidInput(f"with imperfections = {self.imperfections:g}, {error}") from None
 
 
 class SimulatedMixerOptions(SensorOptions, ScaledImperfections, SeedOptions):
