@@ -135,8 +135,7 @@ class KubelkaMunk(Law):
     def outcomes(self, latent: Array, exposure: Array | float = 1.0) -> Array:
         xp = _namespace(latent)
         k = xp.clip(latent, 0.0, None)
-        square = k * k + 2 * k
-        root = xp.where(square > 0, xp.sqrt(xp.where(square > 0, square, 1.0)), 0.0)  # the root has no gradient at 0
+        root = xp.sqrt(xp.clip(k * k + 2 * k, 1e-36, None))  # the root of 0 has no gradient, and 1 + 1e-18 is 1
         return 1 / (1 + k + root)  # the printed form loses all digits of dark paints; R · 1/R = 1 turns the difference into a sum
 
     def reading_variance(self, latent: Array, exposure: Array, scale: Array) -> Array:
@@ -150,5 +149,8 @@ KnownLaw: TypeAlias = BeerLambert | Additive | KubelkaMunk
 
 def _namespace(array: Array) -> Any:
     import array_api_compat  # imports numpy: experiments alone do without it
+    import numpy as np
 
+    if isinstance(array, np.ndarray):  # a twin asks at every reading, and to look it up takes longer than to compute it
+        return np
     return array_api_compat.array_namespace(array)

@@ -7,9 +7,11 @@ A term is plain data. So a price can be pickled, and goes over a network as JSON
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
+from operator import mul
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from frugaltwin.amounts import Amounts
@@ -21,29 +23,78 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     Floats: TypeAlias = NDArray[np.float64]
-    Charge: TypeAlias = tuple[Floats | float, Amounts]
-    """A number for each of the settings, [n], or one for all, and the amounts that each unit of it costs."""
+    Numbers: TypeAlias = Floats | float
+    """A number for each of the settings, [n], or one for all of them."""
+    Charge: TypeAlias = tuple[Numbers, Amounts]
+    """Numbers, and the amounts that each unit of them costs."""
 
 
 @dataclass(frozen=True)
-class Ahead:
-    """Settings to be priced, n of them, each as the next experiment."""
+class Ahead(ABC):
+    """Settings to be priced, each as the next experiment. The terms compute with what stands here, whether that is one or many."""
 
-    next: Sequence[Settings]
     after: Settings | None
     """The settings that were performed last; None before the first."""
     performed: int
     """The number of experiments since connecting."""
 
-    def column(self, of: str | float) -> Floats:
-        """The value of a parameter in each of the settings, [n]; a number is the same in all."""
-        import numpy as np
+    @abstractmethod
+    def each(self, number: Callable[[Settings], float]) -> Numbers:
+        """The number that a function gives for each of the settings."""
 
-        return np.array([float(s[of]) for s in self.next]) if isinstance(of, str) else np.full(len(self.next), float(of))
+    @abstractmethod
+    def where(self, condition: Any, value: Numbers, otherwise: Numbers) -> Numbers:
+        """The value where a condition holds, else the other one."""
+
+    @abstractmethod
+    def rounded(self, numbers: Numbers, decimals: int) -> Numbers:
+        """Numbers rounded as Python does (numpy rounds ties otherwise)."""
+
+    def column(self, of: str | float) -> Numbers:
+        """The value of a parameter in each of the settings; a number is the same in all."""
+        return self.each(lambda settings: float(settings[of])) if isinstance(of, str) else of
 
     def last(self, of: str | float, start: float) -> float:
         """The value of a parameter in the settings that were performed last; `start` before the first."""
         return start if self.after is None else float(self.after[of]) if isinstance(of, str) else of
+
+
+@dataclass(frozen=True)
+class OneAhead(Ahead):
+    """One set of settings: plain numbers, because a driver prices each of its experiments."""
+
+    next: Settings
+
+    def each(self, number: Callable[[Settings], float]) -> float:
+        return number(self.next)
+
+    def where(self, condition: Any, value: Numbers, otherwise: Numbers) -> Numbers:
+        return value if condition else otherwise
+
+    def rounded(self, numbers: Numbers, decimals: int) -> float:
+        return round(float(numbers), decimals)
+
+
+@dataclass(frozen=True)
+class ManyAhead(Ahead):
+    """Many sets of settings: arrays, [n], because a planner prices hundreds."""
+
+    next: Sequence[Settings]
+
+    def each(self, number: Callable[[Settings], float]) -> Floats:
+        import numpy as np
+
+        return np.array([number(settings) for settings in self.next])
+
+    def where(self, condition: Any, value: Numbers, otherwise: Numbers) -> Floats:
+        import numpy as np
+
+        return np.where(condition, value, otherwise)
+
+    def rounded(self, numbers: Numbers, decimals: int) -> Floats:
+        import numpy as np
+
+        return np.array([round(number, decimals) for number in np.atleast_1d(numbers).tolist()])
 
 
 @dataclass(frozen=True)
@@ -73,9 +124,7 @@ class PerUnit:
 
     def charges(self, ahead: Ahead) -> Iterator[Charge]:
         """The product."""
-        import numpy as np
-
-        yield np.prod([ahead.column(name) + self.offset for name in self.parameters], axis=0), self.each
+        yield reduce(mul, (ahead.column(name) + self.offset for name in self.parameters), 1.0), self.each
 
 
 @dataclass(frozen=True)
@@ -100,17 +149,17 @@ class Dose:
 
     def charges(self, ahead: Ahead) -> Iterator[Charge]:
         """Those of the run, of the liquid and of the time after it."""
-        import numpy as np
-
         volume = ahead.column(self.parameter)
         least = (self.shortest - self.offset) / self.slope / 2 if self.decimals is not None else 0.0
         is_given = (volume > 0) & (volume >= least)
-        run = np.maximum(self.slope * volume + self.offset, self.shortest)
+        run = self.slope * volume + self.offset
         if self.decimals is not None:
-            run = np.maximum([round(seconds, self.decimals) for seconds in run.tolist()], self.shortest)  # numpy rounds ties otherwise
+            run = ahead.rounded(run, self.decimals)
+        run = ahead.where(run < self.shortest, self.shortest, run)
+        if self.decimals is not None:
             volume = (run - self.offset) / self.slope
-        yield np.where(is_given, run + self.besides, 0.0), Amounts(seconds=1.0)
-        yield np.where(is_given, volume, 0.0), Amounts(money=self.money, volume=1.0)
+        yield ahead.where(is_given, run + self.besides, 0.0), Amounts(seconds=1.0)
+        yield ahead.where(is_given, volume, 0.0), Amounts(money=self.money, volume=1.0)
 
     @property
     def amounts(self) -> Amounts:
@@ -138,10 +187,8 @@ class Ramp:
 
     def charges(self, ahead: Ahead) -> Iterator[Charge]:
         """The seconds."""
-        import numpy as np
-
         step = ahead.column(self.parameter) - ahead.last(self.parameter, self.start)
-        yield self.soak + np.where(step > 0, step / self.heating, -step / self.cooling), self.each
+        yield self.soak + ahead.where(step > 0, step / self.heating, -step / self.cooling), self.each
 
 
 @dataclass(frozen=True)
@@ -154,11 +201,8 @@ class Change:
 
     def charges(self, ahead: Ahead) -> Iterator[Charge]:
         """One where something changes."""
-        import numpy as np
-
         after = ahead.after
-        changes = [after is None or any(s[name] != after[name] for name in self.parameters) for s in ahead.next]
-        yield np.array(changes, dtype=float), self.each
+        yield ahead.each(lambda s: float(after is None or any(s[name] != after[name] for name in self.parameters))), self.each
 
 
 @dataclass(frozen=True)
@@ -172,9 +216,7 @@ class Where:
 
     def charges(self, ahead: Ahead) -> Iterator[Charge]:
         """Those of the term, or nothing."""
-        import numpy as np
-
-        has_it = np.array([s[self.parameter] == self.value for s in ahead.next], dtype=float)
+        has_it = ahead.each(lambda settings: float(settings[self.parameter] == self.value))
         for number, each in self.term.charges(ahead):
             yield has_it * number, each
 
@@ -200,18 +242,18 @@ class Travel:
 
     def charges(self, ahead: Ahead) -> Iterator[Charge]:
         """The seconds."""
-        import numpy as np
-
-        is_home = np.array([self._is_home(s) for s in ahead.next], dtype=bool)
+        is_home = ahead.each(self._is_home)
         if ahead.after is not None and self._is_home(ahead.after):
             ahead = replace(ahead, after=None)
-        x, y = (np.where(is_home, at, ahead.column(of)) - ahead.last(of, at) for of, at in zip((self.x, self.y), self.start, strict=True))
-        away = np.hypot(x, y)
-        yield np.where(away > 0, away / self.speed + self.settle, 0.0), self.each
+        x, y = (ahead.where(is_home, at, ahead.column(of)) - ahead.last(of, at) for of, at in zip((self.x, self.y), self.start, strict=True))
+        away = (x**2 + y**2) ** 0.5
+        yield ahead.where(away > 0, away / self.speed + self.settle, 0.0), self.each
 
     def _is_home(self, settings: Settings) -> bool:
         return self.home is not None and settings[self.home[0]] == self.home[1]
 
+
+COSTS = tuple(kind.name for kind in Amounts.cost_kinds())
 
 Term: TypeAlias = Fixed | PerUnit | Dose | Ramp | Change | Travel | Where
 
@@ -255,18 +297,24 @@ class Price:
 
         if self.fixed:
             next, after = [{**self.fixed, **s} for s in next], None if after is None else {**self.fixed, **after}
-        ahead = Ahead(next, after, performed)
-        found = {kind.name: np.zeros(len(next)) for kind in Amounts.cost_kinds()}
-        for term in self.terms:
-            for number, each in term.charges(ahead):
-                for name, amount in each.cost().items():
-                    if amount:
-                        found[name] += number * amount
-        return found
+        found = self._sums(ManyAhead(after, performed, next))
+        return {name: np.full(len(next), amounts) for name, amounts in found.items()}
 
     def of(self, settings: Settings, after: Settings | None = None, performed: int = 0) -> Amounts:
         """The price of one set of settings."""
-        return Amounts(**{name: float(amounts[0]) for name, amounts in self([settings], after, performed).items()})
+        if self.fixed:
+            settings, after = {**self.fixed, **settings}, None if after is None else {**self.fixed, **after}
+        return Amounts(**self._sums(OneAhead(after, performed, settings)))
+
+    def _sums(self, ahead: Ahead) -> dict[str, Any]:
+        """The amount of each kind but runs: numbers of one or of many, as the terms give them."""
+        found: dict[str, Any] = dict.fromkeys(COSTS, 0.0)
+        for term in self.terms:
+            for number, each in term.charges(ahead):
+                for name in COSTS:
+                    if amount := getattr(each, name):
+                        found[name] = found[name] + number * amount
+        return found
 
 
 @lru_cache(maxsize=1024)

@@ -10,6 +10,9 @@ from frugaltwin.experiment import Settings, Trial
 class ExperimentNoise:
     """A generator of random numbers that begins anew, from (seed, k), with every experiment of a twin.
 
+    Its bits are a function of a key, here the seed's, and of a counter, here k's. Source: Salmon, Moraes, Dror & Shaw, Parallel random
+    numbers: as easy as 1, 2, 3, Proc. SC11 (2011), doi:10.1145/2063384.2063405.
+
     >>> noise = ExperimentNoise(seed=3)
     >>> first, second = (noise.begin().random() for _ in range(2))
     >>> again = ExperimentNoise(seed=3, performed=1)
@@ -23,17 +26,23 @@ class ExperimentNoise:
         Args:
             performed: Number of experiments that have been performed already.
         """
-        self._seed = seed
         self.performed = performed
         """k: number of the experiment that was begun last."""
-        self.random = np.random.Generator(np.random.PCG64((seed, performed)))
+        self.random = np.random.Generator(np.random.Philox(seed))
         """The generator, the same for all parts of a twin."""
+        self._start = self.random.bit_generator.state
+        self._turn()
 
     def begin(self) -> np.random.Generator:
         """Turn to the random numbers of the next experiment; return the generator."""
         self.performed += 1
-        self.random.bit_generator.state = np.random.PCG64((self._seed, self.performed)).state
+        self._turn()
         return self.random
+
+    def _turn(self) -> None:
+        """Set the counter to (0, 0, 0, k): 2^192 steps to the next experiment's, whose numbers so have no need of a new seed."""
+        self._start["state"]["counter"][3] = self.performed
+        self.random.bit_generator.state = self._start
 
 
 def performed_settings(trials: Iterable[Trial]) -> list[Settings]:
