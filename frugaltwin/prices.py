@@ -245,7 +245,8 @@ class Travel:
         is_home = ahead.each(self._is_home)
         if ahead.after is not None and self._is_home(ahead.after):
             ahead = replace(ahead, after=None)
-        x, y = (ahead.where(is_home, at, ahead.column(of)) - ahead.last(of, at) for of, at in zip((self.x, self.y), self.start, strict=True))
+        axes = zip((self.x, self.y), self.start, strict=True)
+        x, y = (ahead.where(is_home, at, ahead.column(of)) - ahead.last(of, at) for of, at in axes)
         away = (x**2 + y**2) ** 0.5
         yield ahead.where(away > 0, away / self.speed + self.settle, 0.0), self.each
 
