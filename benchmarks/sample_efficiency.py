@@ -15,7 +15,6 @@ import argparse
 import json
 import statistics
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,23 +89,21 @@ def strategy(name: str, seed: int) -> Strategy:
 
 
 def run(name: str, seed: int, runs: int, twin: Any) -> dict[str, Any]:
-    """True differences of the recipes tried and recommended, and seconds per suggestion."""
+    """True differences of the recipes tried and recommended."""
     target = recipe(np.random.default_rng([77, seed]).random(3).tolist())
     L, a, b = color_of(twin.experiment, target, twin.truth(target)).values()
     goal = MatchColor(twin.experiment, (L, a, b))
     ours = strategy(name, seed) if name in OURS else None
     peer: Any = PEERS[name](3, seed) if ours is None else None
     history: list[Trial] = []
-    result: dict[str, Any] = {"strategy": name, "seed": seed, "true": [], "seconds": [], "recommended": {}}
+    result: dict[str, Any] = {"strategy": name, "seed": seed, "true": [], "recommended": {}}
     with twin:
         for number in range(1, runs + 1):
-            begin = time.perf_counter()
             settings: Settings
             if ours is not None:
                 (settings,) = [s.settings for s in ours.suggest(State(goal, history))]
             else:
                 settings = recipe(x := peer.ask())
-            result["seconds"].append(time.perf_counter() - begin)
             history.append(Trial(number, settings, twin.perform(twin.experiment.check(settings))))
             if peer is not None:
                 peer.tell(x, goal.score_of_trial(history[-1]))
@@ -135,7 +132,7 @@ def cell(counts: list[float], runs: int) -> str:
 
 def table(results: list[dict[str, Any]], runs: int) -> str:
     asked = [k for k in ASKED if k <= runs]
-    head = ["", *(f"within {limit}" for limit in LIMITS), *(f"recommended after {k}" for k in asked), "s per suggestion"]
+    head = ["", *(f"within {limit}" for limit in LIMITS), *(f"recommended after {k}" for k in asked)]
     lines = [head, ["---"] * len(head)]
     for name in dict.fromkeys(r["strategy"] for r in results):
         of = [r for r in results if r["strategy"] == name]
@@ -144,7 +141,6 @@ def table(results: list[dict[str, Any]], runs: int) -> str:
                 name,
                 *(cell([experiments_until(limit, r) for r in of], runs) for limit in LIMITS),
                 *(f"{statistics.median(r['recommended'][str(k)] for r in of):.2f}" for k in asked),
-                f"{statistics.median(s for r in of for s in r['seconds'][5:]):.3f}",
             ]
         )
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
