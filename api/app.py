@@ -69,9 +69,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings) as service, running_campaigns(service.database, service.news, service.rigs, service.strategies):
+        async with opened(settings) as service:
             app.state.service = service
-            yield
+            async with running_campaigns(service.database, service.news, service.rigs, service.strategies, settings.most_trials):
+                yield
 
     app = FastAPI(
         title="Frugal Twin", version="1", summary="Experiments on twins and rigs, in turn", description=ABOUT, lifespan=lifespan,

@@ -10,6 +10,9 @@ from frugaltwin.amounts import Amounts
 USES = 1000
 """People who may join with one join code."""
 THINKERS = 2
+TRIALS = 500
+"""Trials of a campaign that is thought about: with `composite` a question about 500 takes 13 s of a core and 0.6 GB, about 1,000 more than
+a minute (`benchmarks.service_thinking`); and the class waits for that core."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Settings:
     """s between two signs of life on a stream of events on which nothing happens."""
     thinkers: int = THINKERS
     """Processes at most that choose what campaigns try next."""
+    most_trials: int = TRIALS
+    """Trials at most of a campaign, with those of the earlier ones that it learns from, that is thought about."""
 
 
 @dataclass(frozen=True)

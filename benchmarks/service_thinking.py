@@ -1,12 +1,16 @@
-"""Waiting time of campaigns on the server for their next suggestion when many run at once.
+"""Waiting time of campaigns on the server for their next suggestion when many run at once; and the price of a question by its size.
 
     python -m benchmarks.service_thinking [CAMPAIGNS [THINKERS …]]
+    python -m benchmarks.service_thinking questions [TRIALS …]
 
 One process on SQLite with the twin color-1; each campaign belongs to a student of its own and tries RUNS settings by `composite`. A wait is
-from the end of one trial to the submission of the next.
+from the end of one trial to the submission of the next. A question is about a campaign of so many random trials by `composite`: its time
+is that of a core, without the imports, and its memory the most that its process had.
 """
 
 import json
+import multiprocessing.pool
+import resource
 import signal
 import statistics
 import subprocess
@@ -14,10 +18,17 @@ import sys
 import tempfile
 import time
 from itertools import pairwise
+from typing import Any
 
-from frugaltwin import Client
+from api.workers import strategy_processes
+from api.workers.child_processes import start_method
+from frugaltwin import Client, catalog
+from frugaltwin.experiment import Trial
+from frugaltwin.log import Log
+from frugaltwin.store import experiment_to_json
 
 RUNS = 8
+FEW = 10
 
 
 def waits(campaigns: int, thinkers: int) -> list[float]:
@@ -46,7 +57,44 @@ def waits(campaigns: int, thinkers: int) -> list[float]:
     return [after.created_at - (before.finished_at or 0.0) for before, after in pairs]
 
 
+def question(n: int) -> strategy_processes.Question:
+    """A question about a campaign of so many random trials."""
+    driver = catalog.make_driver("color-mixing", seed=1)
+    with driver:
+        trials = [Trial(i, s, driver.perform(s)) for i, s in enumerate(catalog.random_settings(driver, n, seed=1), 1)]
+    rig = strategy_processes.RigDescription("color-mixing", "{}", json.dumps(experiment_to_json(driver.experiment)), None, True)
+    words: dict[str, Any] = {"goal": catalog.make_goal("match-color:coral", driver).text, "strategy": {"name": "composite", "options": {}}}
+    words |= {"seed": 0, "budget": {"runs": 1e6}, "stop": None, "approve": False}
+    return strategy_processes.Question("questions", rig, words, Log(trials))
+
+
+def answer(n: int) -> tuple[float, ...]:
+    """s of a core for the next trial, the recommendation and the picture; and MB of memory."""
+    asked = (lambda q: strategy_processes.decide(q, 0), strategy_processes.recommend, strategy_processes.picture)
+    for one in asked:
+        one(question(FEW))  # which imports what it needs
+    seconds = []
+    for one in asked:
+        whole, begun = question(n), time.process_time()
+        one(whole)
+        seconds.append(time.process_time() - begun)
+    return (*seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+
+
+def ask(sizes: list[int]) -> None:
+    """Print the price of questions, each size in a process of its own."""
+    print("| trials | next trial | recommendation | picture | memory |")
+    print("|---|---|---|---|---|")
+    for n in sizes:
+        with multiprocessing.pool.Pool(1, context=start_method()) as pool:
+            *seconds, memory = pool.apply(answer, (n,))
+        print(f"| {n:,} | {' | '.join(f'{s:.1f} s' for s in seconds)} | {memory:.0f} MB |", flush=True)
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["questions"]:
+        ask(list(map(int, sys.argv[2:])) or [50, 100, 300, 500])
+        return
     campaigns, *thinkers = map(int, sys.argv[1:] or ["50"])
     print("| campaigns at once | thinkers | a suggestion waits: median | longest |")
     print("|---|---|---|---|")

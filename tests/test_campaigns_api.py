@@ -45,9 +45,9 @@ def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 @contextmanager
-def serving(url: str) -> Iterator[str]:
+def serving(url: str, **settings: Any) -> Iterator[str]:
     """The address of a service of its own."""
-    app = create_app(Settings(url=url, poll=0.02, thinkers=1, requests_per_second=1e6, burst=1e6))
+    app = create_app(Settings(url=url, poll=0.02, thinkers=1, requests_per_second=1e6, burst=1e6, **settings))
     server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -83,9 +83,9 @@ class Lab:
         self.people[name], shown = self.database.write_now(join)
         return shown
 
-    def service(self, token: str) -> httpx.Client:
+    def service(self, token: str, **settings: Any) -> httpx.Client:
         """A service of its own, and somebody who uses it."""
-        return user(self.stack.enter_context(serving(self.url)), token, self.stack)
+        return user(self.stack.enter_context(serving(self.url, **settings)), token, self.stack)
 
     def work(self, error: str | None = None) -> None:
         """Perform what is leased, from now on; or fail at it."""
@@ -607,6 +607,43 @@ def test_a_process_claims_no_more_campaigns_than_it_can_think_about(lab: Lab, an
     assert max(seen_at_once) == 1
 
 
+def test_a_campaign_that_is_too_large_is_not_thought_about(lab: Lab) -> None:
+    """A question about 1,500 trials took a minute of a process, and seconds of the service to be written down."""
+    ann = lab.service(lab.token("Ann"), most_trials=3)
+    lab.work()
+    mine = started(ann, name="mine", mode="client")
+    for _ in range(4):
+        words = {"rig": RIG, "settings": {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}, "campaign": mine}
+        assert ann.post("/v1/experiments", json=words, headers={"Prefer": "wait=30"}).status_code == 201
+    for question in ("recommendation", "export?format=svg"):
+        detail = refused(ann.get(f"/v1/campaigns/{mine}/{question}"), 409)
+        assert detail == (
+            "campaign 'mine' has 4 trials and this service thinks about 3 at most; export it, and think about it on a machine of your own"
+        )
+    assert len(list(csv.DictReader(io.StringIO(ann.get(f"/v1/campaigns/{mine}/export").text)))) == 4
+    body = {"name": "learns", "rig": RIG, "strategy": RANDOM, "earlier": {"mine": "same"}}
+    assert "has 4 trials" in refused(ann.post("/v1/campaigns", json=body), 409)
+
+    theirs = started(ann, name="theirs")
+    whole = in_state(ann, theirs, "paused")
+    assert whole["n_trials"] == 4
+    assert "'theirs' has 4 trials" in whole["reason"]
+    act(ann, theirs, "resume")
+    assert in_state(ann, theirs, "paused")["n_trials"] == 4
+    small = started(ann, name="small", budget={"runs": 3})
+    assert in_state(ann, small, "ended")["reason"] == "budget: 3 of 3 runs"
+    assert ann.get(f"/v1/campaigns/{small}/recommendation").json()["n_trials"] == 3
+
+
+def test_a_log_that_is_too_long_is_not_thought_about(lab: Lab) -> None:
+    ann = lab.service(lab.token("Ann"), most_trials=1)
+    identity = started(ann, name="mine", mode="client")
+    body = {"kind": "rejection", "settings": {"red": 0.1, "yellow": 0.2, "blue": 0.1, "water": 3.6}}
+    for _ in range(5):
+        assert ann.post(f"/v1/campaigns/{identity}/entries", json=body).status_code == 201
+    assert "has 5 entries in its log" in refused(ann.get(f"/v1/campaigns/{identity}/recommendation"), 409)
+
+
 SERVICE = """
 import asyncio, sys
 from api.records import campaigns
@@ -618,7 +655,7 @@ campaigns.THINKING = 0.5  # s until another takes over what a killed one had beg
 
 async def main():
     settings = Settings(url=sys.argv[1], poll=0.02, thinkers=1)
-    async with opened(settings) as one, running_campaigns(one.database, one.news, one.rigs, one.strategies):
+    async with opened(settings) as one, running_campaigns(one.database, one.news, one.rigs, one.strategies, 500):
         await asyncio.Event().wait()
 
 asyncio.run(main())

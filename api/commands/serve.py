@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.settings import THINKERS, USES, CodeTerms, Settings
+from api.settings import THINKERS, TRIALS, USES, CodeTerms, Settings
 from frugaltwin.amounts import Amounts
 from frugaltwin.cli.console import say, show_line
 from frugaltwin.errors import InvalidInput
@@ -66,6 +66,10 @@ def serve(
     thinkers: Annotated[
         int, typer.Option("--thinkers", metavar="N", min=1, max=64, help="Processes at most that choose what campaigns try next.")
     ] = THINKERS,
+    most_trials: Annotated[
+        int,
+        typer.Option("--most-trials", metavar="N", min=1, max=1_000_000, help="Trials of a campaign beyond which it is not thought about."),
+    ] = TRIALS,
     as_json: AsJson = False,
 ) -> int:
     """Serve rigs and twins to a class, until Ctrl-C. The first start shows the instructor's token and a join code, once."""
@@ -85,7 +89,7 @@ def serve(
     def say_so(address: str, token: str | None, code: str | None) -> None:
         announce(address, rigs, token, code, terms, as_json)
 
-    settings = Settings(database, thinkers=thinkers)
+    settings = Settings(database, thinkers=thinkers, most_trials=most_trials)
     return run(host, port, settings, rigs, reports, terms, new_token=new_token, new_code=new_code, announce=say_so)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from api.errors import Conflict, NotFound
 from api.records import campaign_log, campaigns, fair_queue, people, rigs, standings, tokens, twins
-from api.records.campaign_trials import earlier_of, lately
+from api.records.campaign_trials import check_size, earlier_of, lately
 from api.records.campaigns import CLIENT, ENDED, PAUSED, RUNNING, WAITING
 from api.records.fair_queue import Order
 from api.records.people import Caller
@@ -71,11 +71,15 @@ class Checked:
         return self.before.experiment_json if self.before else self.rig_row.experiment_json
 
 
-def check(connection: Connection, known: Rigs, caller: Caller, request: Request) -> Checked:
+def check(connection: Connection, known: Rigs, caller: Caller, request: Request, most: int) -> Checked:
     """Check a request to start a campaign, with what it leaves out.
+
+    Args:
+        most: Trials at most to learn from.
 
     Raises:
         NotFound, Forbidden, Conflict: The rig is not for this caller now.
+        Conflict: There is too much to learn from.
         InvalidInput: The words do not go together, or an earlier campaign says nothing about this one.
         CampaignError: The campaign of that name has another rig or mode, or other earlier campaigns.
     """
@@ -90,6 +94,7 @@ def check(connection: Connection, known: Rigs, caller: Caller, request: Request)
     stored = before.words if before else {}
     seed = next(s for s in (request.seed, stored.get("seed"), 0) if s is not None)
     earlier_words = _earlier(connection, caller, request, before)
+    check_size(connection, None, earlier_words, most)
     earlier = earlier_of(connection, {"earlier": earlier_words})
     checked = Checked(
         rig, row, before, request.goal or stored.get("goal"), request.strategy or stored.get("strategy"), seed, earlier_words, earlier

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from api.records import event_log
 from api.records.rows import CampaignRow, EntryRow, fetched
@@ -40,6 +40,11 @@ def add(connection: Connection, now: float, row: CampaignRow, entry: Entry, afte
 def entries_of(connection: Connection, identity: str) -> list[EntryRow]:
     """The entries of a campaign, oldest first."""
     return fetched(EntryRow, connection.execute(_of, {"which": identity}))
+
+
+def count(connection: Connection, campaigns: Collection[str]) -> int:
+    """The number of entries of some campaigns, by their ids."""
+    return int(connection.execute(select(func.count()).where(table.c.campaign.in_(campaigns))).scalar_one())
 
 
 def page(

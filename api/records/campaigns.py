@@ -177,9 +177,20 @@ def lately_ended(connection: Connection, identity: str, count: int) -> list[Expe
     return fetched(ExperimentRow, connection.execute(question, {"which": identity}))
 
 
-def rows_of(connection: Connection, identity: str) -> list[ExperimentRow]:
-    """A campaign's experiments in the order of their numbers."""
-    return fetched(ExperimentRow, connection.execute(_trials, {"which": identity}))
+def rows_of(connection: Connection, identity: str, last: int | None = None) -> list[ExperimentRow]:
+    """A campaign's experiments in the order of their numbers.
+
+    Args:
+        last: The number of the last one that is wanted.
+    """
+    question = _trials if last is None else _trials.where(experiment.c.trial <= last)
+    return fetched(ExperimentRow, connection.execute(question, {"which": identity}))
+
+
+def count(connection: Connection, identity: str, last: int | None = None) -> int:
+    """The number of a campaign's experiments; with `last`, of those up to that number."""
+    question = _count if last is None else _count.where(experiment.c.trial <= last)
+    return int(connection.execute(question, {"which": identity}).scalar_one())
 
 
 def rows_page(connection: Connection, identity: str, limit: int, first: int) -> tuple[list[ExperimentRow], str | None]:
@@ -226,7 +237,7 @@ def admit(connection: Connection, caller: Caller, identity: str, rig: str, numbe
 def _check_budget(connection: Connection, row: CampaignRow, price: Amounts) -> None:
     """Refuse a trial that would take more than a campaign may use, with all that it has under way."""
     limits = Budget(**row.words["budget"]).limits
-    runs = Amounts(runs=connection.execute(_count, {"which": row.id}).scalar_one())
+    runs = Amounts(runs=count(connection, row.id))
     used = ledger.of_campaign(connection, row.id) if limits.keys() - {"runs"} else Amounts()
     for kind in Amounts.kinds():
         limit, more = limits.get(kind.name, math.inf), getattr(price + fair_queue.RUN, kind.name)

@@ -24,6 +24,7 @@ from api.routes.pagination import Limit
 from api.routes.parts import File
 from api.routes.plain_text import Name
 from api.routes.problems import responses
+from api.service import Service
 from api.workers import strategy_processes
 from api.workers.campaign_runner import description_of, question_for
 from frugaltwin.catalog import KINDS, names, summary
@@ -156,7 +157,8 @@ async def start(body: NewCampaign, service: TheService, caller: TheCaller, key: 
         body.budget.model_dump() if body.budget else None, body.stop.model_dump() if body.stop else None,
         "stop" in body.model_fields_set, body.approve, body.earlier,
     )  # fmt: skip
-    checked = await service.database.read(lambda c: campaign_actions.check(c, service.rigs, caller, request))
+    most = service.settings.most_trials
+    checked = await service.database.read(lambda c: campaign_actions.check(c, service.rigs, caller, request, most))
     asked = description_of(checked.rig, checked.experiment_json)
     if body.mode == campaigns.SERVER:
         with service.rate_limit.waiting(caller):
@@ -226,7 +228,7 @@ async def trials(
 async def recommendation(identity: Identity, service: TheService, caller: TheCaller) -> Response:
     """Settings to use from now on: the model's choice where the strategy has a model, else the best trial's."""
     caller.check("read")
-    question = await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller)))
+    question = await _question(service, caller, identity)
     with service.rate_limit.waiting(caller):
         settings, has_model = await service.strategies.ask_once(
             ("recommend", identity, *question.version), caller.person, strategy_processes.recommend, question
@@ -270,7 +272,7 @@ async def export(
     caller.check("read")
     campaign_export.check_form(form)
     if form == "svg":
-        question = await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller)))
+        question = await _question(service, caller, identity)
         with service.rate_limit.waiting(caller):
             body = await service.strategies.ask_once(
                 ("picture", identity, *question.version), caller.person, strategy_processes.picture, question
@@ -285,6 +287,12 @@ async def export(
     table, whole, entries = await service.database.read(read)
     parts = campaign_export.parts(form, table, service.database, whole, entries)
     return File(parts, f"{table.row.name}.{form}", campaign_export.MEDIA_TYPES[form], service.rate_limit, caller)
+
+
+async def _question(service: Service, caller: Caller, identity: str) -> strategy_processes.Question:
+    """A campaign of the caller's for a strategy process."""
+    most = service.settings.most_trials
+    return await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller), most))
 
 
 def _listed(connection: Connection, row: CampaignRow) -> ListedCampaign:

@@ -16,11 +16,12 @@ from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import Connection
 
+from api.errors import Conflict
 from api.news import News
 from api.records import campaign_log, campaigns
 from api.records.campaign_actions import submit_trial
-from api.records.campaign_trials import earlier_of, log_of
-from api.records.campaigns import ENDED, PAUSED, WAITING
+from api.records.campaign_trials import check_size, earlier_of, log_of
+from api.records.campaigns import ENDED, PAUSED, RUNNING, WAITING
 from api.records.database import Database
 from api.records.rigs import Rig, Rigs
 from api.records.rows import CampaignRow
@@ -41,9 +42,15 @@ _log = logging.getLogger("frugaltwin.service")
 
 
 @asynccontextmanager
-async def running_campaigns(database: Database, news: News, rigs: Rigs, strategies: StrategyProcesses) -> AsyncIterator[None]:
-    """Run the campaigns as long as the service runs."""
-    running = asyncio.create_task(CampaignRunner(database, news, rigs, strategies).run())
+async def running_campaigns(
+    database: Database, news: News, rigs: Rigs, strategies: StrategyProcesses, most_trials: int
+) -> AsyncIterator[None]:  # fmt: skip
+    """Run the campaigns as long as the service runs.
+
+    Args:
+        most_trials: Of a campaign that is thought about.
+    """
+    running = asyncio.create_task(CampaignRunner(database, news, rigs, strategies, most_trials).run())
     try:
         yield
     finally:
@@ -55,8 +62,8 @@ async def running_campaigns(database: Database, news: News, rigs: Rigs, strategi
 class CampaignRunner:
     """One process's part in running the campaigns."""
 
-    def __init__(self, database: Database, news: News, rigs: Rigs, strategies: StrategyProcesses) -> None:
-        self._database, self._news, self._rigs, self._strategies = database, news, rigs, strategies
+    def __init__(self, database: Database, news: News, rigs: Rigs, strategies: StrategyProcesses, most_trials: int) -> None:
+        self._database, self._news, self._rigs, self._strategies, self._most = database, news, rigs, strategies, most_trials
         self._name = secrets.token_hex(8)
         self._choosing: dict[str, asyncio.Task[None]] = {}
         # A claimed campaign is decided at once; and requests never wait for more than the decisions under way.
@@ -97,6 +104,12 @@ class CampaignRunner:
         row = await database.write(lambda c, now: campaigns.claim(c, now, identity, self._name))
         if row is None:
             return
+        try:
+            await database.read(lambda c: check_size(c, row, row.words.get("earlier", {}), self._most))
+        except Conflict as refusal:
+            why = str(refusal)
+            await database.write(lambda c, now: hold(c, now, identity, self._name, why))
+            return
         rig, _ = await database.read(lambda c: self._rigs.get(c, row.rig))
         log, earlier = await database.read(lambda c: (log_of(c, row), earlier_of(c, row.words)))
         decision = await self._decision(row, rig, log, earlier)
@@ -117,6 +130,13 @@ class CampaignRunner:
             _log.exception("campaign %s: nothing could be chosen", row.id)
             reason = f"what to try next could not be chosen ({type(error).__name__}); resume to try again"
             return Decision(None, reason, needs_person=True)
+
+
+def hold(connection: Connection, now: float, identity: str, thinker: str, why: str) -> None:
+    """Pause a campaign that was claimed, if it still is."""
+    row = campaigns.find(connection, identity)
+    if row.state == RUNNING and row.thinker == thinker:
+        campaigns.turn(connection, now, row, PAUSED, why, thinker=None)
 
 
 def follow(
@@ -142,8 +162,16 @@ def follow(
             campaigns.turn(connection, now, row, PAUSED, str(refusal), thinker=None)
 
 
-def question_for(connection: Connection, rigs: Rigs, row: CampaignRow) -> Question:
-    """A campaign with its trials as they are now, for a strategy process."""
+def question_for(connection: Connection, rigs: Rigs, row: CampaignRow, most: int) -> Question:
+    """A campaign with its trials as they are now, for a strategy process.
+
+    Args:
+        most: Trials at most.
+
+    Raises:
+        Conflict: It is too large.
+    """
+    check_size(connection, row, row.words.get("earlier", {}), most)
     return question_of(row, rigs.get(connection, row.rig)[0], log_of(connection, row), earlier_of(connection, row.words))
 
 
