@@ -15,6 +15,7 @@ from frugaltwin.color import Array, reading_lab
 from frugaltwin.errors import InvalidInput, OutOfBounds
 from frugaltwin.experiment import Categorical, Experiment, Outcomes, Settings
 from frugaltwin.laws import Exposure
+from frugaltwin.table_reader import FORMULA, number, read_rows
 
 
 def settings_array(experiment: Experiment, settings: Sequence[Settings]) -> NDArray[np.float64]:
@@ -68,15 +69,13 @@ def color_of(experiment: Experiment, settings: Settings, outcomes: Outcomes) -> 
 
 
 def value(text: str) -> float | str:
-    """A cell as a number where it is one, else as text.
+    """A text as a number where it is one (`table_reader.number`), else as text.
 
-    >>> value("0.5"), value("water")
-    (0.5, 'water')
+    >>> value("0.5"), value("water"), value("007")
+    (0.5, 'water', '007')
     """
-    try:
-        return float(text)
-    except ValueError:
-        return text.strip()
+    found = number(text)
+    return text.strip() if found is None else found
 
 
 def pairs(name: str, text: str) -> dict[str, Any]:
@@ -105,10 +104,7 @@ def pairs(name: str, text: str) -> dict[str, Any]:
     return {key.strip(): value(cell) for key, _, cell in pairs}
 
 
-# The beginning of a cell, or of what another separator makes one, that a spreadsheet takes for a formula; full-width signs are signs too.
-_FORMULA = r"(?=[\s']*[=+\-@＝＋－＠])"
-_START = re.compile(_FORMULA)
-_UNSAFE, _SAFE = re.compile(rf"(^|[;\t\r\n]){_FORMULA}"), re.compile(rf"(^|[;\t\r\n])'{_FORMULA}")
+_START, _UNSAFE = re.compile(FORMULA), re.compile(rf"(^|[;\t\r\n]){FORMULA}")
 
 
 def safe_cell(value: object) -> object:
@@ -122,69 +118,36 @@ def safe_cell(value: object) -> object:
     return _UNSAFE.sub(r"\1'", value)
 
 
-def plain_cell(text: str) -> str:
-    """The inverse of `safe_cell`, for a text.
-
-    >>> plain_cell("'=1+1"), plain_cell("it's")
-    ('=1+1', "it's")
-    """
-    return _SAFE.sub(r"\1", text)
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header line, cells as text; those that `format_rows` made safe for a spreadsheet as they were.
-
-    Raises:
-        InvalidInput: There is no such file, or it is no table.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            reader.fieldnames = names = [plain_cell(name) for name in reader.fieldnames or []]
-            rows = [{name: plain_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in reader]
-    except OSError as error:
-        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} is not a CSV table: {error}") from error
-    if not names or not rows:
-        raise InvalidInput(f"{path} has no rows: it needs a header line with names and at least one row")
-    if len(set(names)) != len(names):
-        raise InvalidInput(f"{path} names a column twice")
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise InvalidInput(f"{path}, row {number}: it has not as many cells as the header")
-    return rows
-
-
 def read_settings(path: Path, experiment: Experiment) -> list[dict[str, float | str]]:
-    """Every row of a CSV table as checked settings; columns that are no parameters are ignored.
+    """Every row of a table in a file as checked settings; columns that are no parameters are ignored.
 
     Raises:
         InvalidInput: A row is refused; the message names row and column.
     """
-    rows = read_rows(path)
+    table = read_rows(path)
     names = [p.name for p in experiment.parameters]
-    if missing := [n for n in names if n not in rows[0]]:
+    if missing := [n for n in names if n not in table.names]:
         raise InvalidInput(f"{path} has no column {', '.join(missing)}: {experiment.name} takes {', '.join(names)}")
     checked = []
-    for number, row in enumerate(rows, start=1):
+    for row, cells in table.rows.items():
         settings: dict[str, float | str] = {}
         for p in experiment.parameters:
+            found = None if isinstance(p, Categorical) else table.number(row, p.name)
             try:
-                settings[p.name] = p.check(row[p.name].strip() if isinstance(p, Categorical) else value(row[p.name]))
+                settings[p.name] = p.check(cells[p.name] if found is None else found)
             except OutOfBounds as error:
-                raise InvalidInput(f"{path}, row {number}, column {p.name}: {error}") from None
+                raise table.refusal(row, p.name, str(error)) from None
         try:
             checked.append(experiment.check(settings))
         except OutOfBounds as error:
-            raise InvalidInput(f"{path}, row {number}: {error}") from None
+            raise InvalidInput(f"{path}, row {row}: {error}") from None
     return checked
 
 
 class _Lines(list[str]):
-    """Lines as a file to write to; "\\r" in a cell is quoted only where it ends lines."""
+    """Lines as a file to write to; a character in a cell is quoted where it could end lines: those that another reader may cut at."""
 
-    END = "\r\n"
+    END = ";\t\r\n"
 
     def write(self, line: str) -> None:
         self.append(line.removesuffix(self.END))

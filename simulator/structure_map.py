@@ -17,7 +17,7 @@ from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, Stopped, UnknownName
 from frugaltwin.experiment import Discrete, Experiment, Measurement, Outcome, Outcomes, Settings, Trial
 from frugaltwin.prices import Fixed, Price
-from frugaltwin.tables import read_rows
+from frugaltwin.table_reader import read_rows
 from simulator.instruments.experiment_noise import ExperimentNoise, performed_settings
 
 COORDINATION = {
@@ -97,7 +97,7 @@ def elements() -> dict[str, Element]:
     >>> elements()["Na"]
     Element(electronegativity=0.93, quantum_number=3)
     """
-    rows = read_rows(Path(__file__).parent / "published" / "elements.csv")
+    rows = read_rows(Path(__file__).parent / "published" / "elements.csv").rows.values()
     return {r["element"]: Element(float(r["electronegativity"]), int(r["principal_quantum_number"])) for r in rows}
 
 
@@ -108,7 +108,7 @@ def compounds() -> tuple[Compound, ...]:
     >>> next(c for c in compounds() if c.formula == "NaCl").place
     (2.23, 3.0)
     """
-    rows = read_rows(Path(__file__).parent / "published" / "structures.csv")
+    rows = read_rows(Path(__file__).parent / "published" / "structures.csv").rows.values()
     return tuple(Compound(r["cation"], r["anion"], r["structure"], r["source"]) for r in rows)
 
 

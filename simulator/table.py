@@ -1,7 +1,7 @@
 """Recorded experiments as a driver: every row of a table is a candidate that was measured once."""
 
+import csv
 import hashlib
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +12,10 @@ import numpy as np
 from frugaltwin import color
 from frugaltwin.data_sheets import SeedOptions, option, takes
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
-from frugaltwin.experiment import Categorical, Discrete, Experiment, Measurement, Outcome, Parameter, Settings, Trial
-from frugaltwin.goals.words import quantities
-from frugaltwin.tables import BOOKKEEPING, read_rows
+from frugaltwin.experiment import LARGEST, Categorical, Discrete, Experiment, Measurement, Outcome, Parameter, Settings, Trial
+from frugaltwin.goals.words import quantities, split
+from frugaltwin.table_reader import FileTable, number, read_rows
+from frugaltwin.tables import BOOKKEEPING
 
 
 class TableOptions(SeedOptions):
@@ -31,13 +32,14 @@ class Table:
 
     **How it answers.** Performing settings gives the reading that was recorded for them. Rows may repeat: a repeat draws another
     of the readings recorded for the same settings, in an order drawn from the seed, and starts over when all were drawn, also
-    when a campaign goes on later. An outcome that is empty, NaN, NA, N/A, none, null, - or ? is a failed trial. There is no
-    truth besides the readings, so there is no noise-free form.
+    when a campaign goes on later. An outcome that is missing (empty, NaN, #N/A, …) is a failed trial. There is no truth besides the
+    readings, so there is no noise-free form.
 
     **Options**: `TableOptions`.
 
-    Columns of numbers become discrete parameters and numeric outcomes, all others categorical parameters and labels. Units
-    are those of the file; it names none. Time and money are not recorded: every trial costs nothing.
+    Columns of numbers become discrete parameters and numeric outcomes, all others categorical parameters and labels; a column of
+    numbers that the goal maps without a value (``map:phase``) has labels, too. `frugaltwin.table_reader` says what a number is, and
+    what is missing. Units are those of the file; it names none. Time and money are not recorded: every trial costs nothing.
 
     **Source** of the numbers: the author of the table. **Leaves out** everything between the rows.
 
@@ -53,34 +55,34 @@ class Table:
     @takes(TableOptions)
     def __init__(self, options: TableOptions) -> None:
         path = options.path
-        rows = read_rows(path)
-        columns = list(rows[0])
-        measured = _names(options.outcomes) or _named_by(options.goal, columns)
+        table = read_rows(path)
+        measured = _names(options.outcomes, table.names) or _named_by(options.goal, table.names)
         if not measured:
             text = "say which columns of the table were measured: in the option outcomes, or by a goal such as minimize:COLUMN"
             raise InvalidInput(text, field="option")
-        chosen = _names(options.settings) or [c for c in columns if c not in measured]
+        chosen = _names(options.settings, table.names) or [c for c in table.names if c not in measured]
         for column in measured + chosen:
-            if column not in columns:
-                raise InvalidInput(f"{path} has no column {column!r}; it has {', '.join(columns)}")
+            if column not in table.names:
+                raise InvalidInput(f"{path} has no column {column!r}; it has {', '.join(table.names)}")
         if twice := set(measured) & set(chosen):
             raise InvalidInput(f"{', '.join(sorted(twice))} cannot be a setting and an outcome of {path} at once")
         if not chosen:
             raise InvalidInput(f"{path} has no column left to be a setting")
         if taken := sorted(set(measured + chosen) & set(BOOKKEEPING)):
             raise InvalidInput(f"{path} has a column {taken[0]!r}, as every trial has; rename it")
-        parameters = tuple(_parameter(path, column, [row[column].strip() for row in rows]) for column in chosen)
-        keys = [tuple(_setting(p, row[p.name].strip()) for p in parameters) for row in rows]
+        mapped = [part.partition(":")[2].strip() for part in split(options.goal)[0] if part.partition(":")[0].strip() == "map"]
+        settings, readings = [_column(table, c) for c in chosen], [_column(table, c, c in mapped) for c in measured]
+        keys = list(zip(*[_complete(table, c, cells) for c, cells in zip(chosen, settings, strict=True)], strict=True))
         self.experiment = Experiment(
             name="table",
-            parameters=parameters,
-            outcomes=tuple(_outcome(path, column, [row[column].strip() for row in rows]) for column in measured),
+            parameters=tuple(_parameter(c, cells) for c, cells in zip(chosen, zip(*keys, strict=True), strict=True)),
+            outcomes=tuple(_outcome(table, c, cells) for c, cells in zip(measured, readings, strict=True)),
             candidates=tuple(dict(zip(chosen, key, strict=True)) for key in dict.fromkeys(keys)),
         )
         self._rows: dict[tuple[float | str, ...], list[int]] = defaultdict(list)
-        for number, key in enumerate(keys):
-            self._rows[key].append(number)
-        self._readings = [{o.name: _reading(o, row[o.name].strip()) for o in self.experiment.outcomes} for row in rows]
+        for row, key in zip(table.rows, keys, strict=True):
+            self._rows[key].append(row)
+        self._readings = {row: dict(zip(measured, cells, strict=True)) for row, *cells in zip(table.rows, *readings, strict=True)}
         random = np.random.default_rng(options.seed)
         self._order = {key: random.permutation(numbers).tolist() for key, numbers in self._rows.items()}
         self.fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -103,12 +105,12 @@ class Table:
             raise Stopped("the table was stopped, or it is not connected")
         key = self.experiment.key(settings)
         order = self._order[key]
-        number = order[self._drawn[key] % len(order)]
+        row = order[self._drawn[key] % len(order)]
         self._drawn[key] += 1
-        reading = self._readings[number]
+        reading = self._readings[row]
         if missing := [name for name, value in reading.items() if value is None]:
-            raise DriverError(f"row {number + 1} of the table: {', '.join(missing)} was not measured")
-        return Measurement({name: value for name, value in reading.items() if value is not None}, raw={"row": number + 1})
+            raise DriverError(f"row {row} of the table: {', '.join(missing)} was not measured")
+        return Measurement({name: value for name, value in reading.items() if value is not None}, raw={"row": row})
 
     def stop(self) -> None:
         self._stopped = True
@@ -123,53 +125,37 @@ def _named_by(goal: str, columns: Sequence[str]) -> list[str]:
     return [name for name in names if name in columns] or names
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _names(text: str, columns: Sequence[str]) -> list[str]:
+    """The columns of a text; a name with a comma stands in double quotes, or alone."""
+    names = [text] if text.strip() in columns else next(csv.reader([text], skipinitialspace=True), [])
+    return [name.strip() for name in names if name.strip()]
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def _column(table: FileTable, name: str, has_labels: bool = False) -> list[float | str | None]:
+    """The cells of a column; labels are names, also those that are numbers."""
+    cells: list[float | str | None] = [*table.column(name)]
+    for row, cell in zip(table.rows, cells, strict=True):
+        if isinstance(cell, float) and abs(cell) > LARGEST:
+            raise table.refusal(row, name, f"{cell:g} is not a number up to {LARGEST:g}")
+    return [repr(cell).removesuffix(".0") if isinstance(cell, float) else cell for cell in cells] if has_labels else cells
 
 
-def _is_missing(text: str) -> bool:
-    return text.lower() in ("", "nan", "na", "n/a", "none", "null", "-", "?")
+def _complete(table: FileTable, name: str, cells: Sequence[float | str | None]) -> list[float | str]:
+    for row, cell in zip(table.rows, cells, strict=True):
+        if cell is None:
+            raise table.refusal(row, name, "a setting is missing")
+    return [cell for cell in cells if cell is not None]
 
 
-def _parameter(path: Path, column: str, cells: list[str]) -> Parameter:
-    for row, cell in enumerate(cells, start=1):
-        if _is_missing(cell):
-            raise InvalidInput(f"{path}, row {row}, column {column}: a setting is missing")
-    numbers = [_number(cell) for cell in cells]
-    if any(n is None for n in numbers):
-        return Categorical(column, tuple(sorted(set(cells))))
-    values = [n for n in numbers if n is not None]
-    for row, number in enumerate(values, start=1):
-        if not math.isfinite(number):
-            raise InvalidInput(f"{path}, row {row}, column {column}: {number} is not a finite number")
-    return Discrete(column, tuple(sorted(set(values))), "")
+def _parameter(name: str, cells: Sequence[float | str]) -> Parameter:
+    numbers = [cell for cell in cells if isinstance(cell, float)]
+    return Discrete(name, tuple(sorted(set(numbers))), "") if numbers else Categorical(name, tuple(sorted({str(cell) for cell in cells})))
 
 
-def _setting(parameter: Parameter, cell: str) -> float | str:
-    return cell if isinstance(parameter, Categorical) else float(cell)
-
-
-def _outcome(path: Path, column: str, cells: list[str]) -> Outcome:
-    present = [cell for cell in cells if not _is_missing(cell)]
+def _outcome(table: FileTable, name: str, cells: Sequence[float | str | None]) -> Outcome:
+    present = {cell for cell in cells if cell is not None}
     if not present:
-        raise InvalidInput(f"{path}, column {column}: nothing was measured")
-    numbers = [_number(cell) for cell in present]
-    if any(n is None for n in numbers):
-        return Outcome(column, "", labels=tuple(sorted(set(present))))
-    for row, cell in enumerate(cells, start=1):
-        if not _is_missing(cell) and not math.isfinite(float(cell)):
-            raise InvalidInput(f"{path}, row {row}, column {column}: {cell} is not a finite number")
-    return Outcome(column, "")
-
-
-def _reading(outcome: Outcome, cell: str) -> float | str | None:
-    if _is_missing(cell):
-        return None
-    return cell if outcome.labels else float(cell)
+        raise InvalidInput(f"{table.path}, column {name}: nothing was measured")
+    labels = sorted(cell for cell in present if isinstance(cell, str))
+    are_numbers = all(number(label) is not None for label in labels)
+    return Outcome(name, "", labels=tuple(sorted(labels, key=float) if are_numbers else labels))

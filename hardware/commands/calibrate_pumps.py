@@ -10,6 +10,7 @@ import typer
 
 from frugaltwin.cli.console import say, show_rows
 from frugaltwin.errors import InvalidInput
+from frugaltwin.table_reader import number
 from hardware.commands.calibrations import check_outputs, check_store, keep, save_plot
 from hardware.commands.connection import PINS, PUMPS, is_calibrated, opened, show_steps
 from hardware.commands.options import STORE, AsJson, DryRun, PortWords, StorePath, Yes
@@ -78,10 +79,9 @@ def calibrate_pumps(
 
 
 def _dose_times(words: str) -> list[float]:
-    try:
-        seconds = [float(word) for word in words.split(",")]
-    except ValueError:
-        raise InvalidInput(f"--times {words!r}: write seconds, as in 0.5,1,2,5") from None
+    seconds = [found for word in words.split(",") if (found := number(word)) is not None]
+    if len(seconds) < len(words.split(",")):
+        raise InvalidInput(f"--times {words!r}: write seconds, as in 0.5,1,2,5")
     if len(set(seconds)) < 2 or not all(0.05 <= s <= 20 for s in seconds):
         raise InvalidInput(f"--times {words}: two times at least, each from 0.05 to 20 s, make a line")
     return seconds

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +12,7 @@ import typer
 
 from frugaltwin.cli.console import progress, say
 from frugaltwin.errors import InvalidInput
+from frugaltwin.table_reader import appended, number, read_table
 from hardware.commands.connection import DRAIN, PINS, PUMPS, confirm
 
 if TYPE_CHECKING:
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 
 Weighing = tuple[int, float, float]
 """Pump, s, g."""
+
+COLUMNS = ("pump", "seconds", "mass")
+"""Names of the columns of a file of weighings."""
 
 
 class Scale(Protocol):
@@ -59,9 +61,8 @@ class Person:
     def _typed_mass(self, question: str, least: float = 0.0) -> float:
         while True:
             answer = typer.prompt(question, err=True)
-            with suppress(ValueError):
-                if least <= (mass := float(answer)) < math.inf:
-                    return mass
+            if (mass := number(answer)) is not None and mass >= least:
+                return mass
             wrong = f"; if the number before was wrong: Ctrl-C, take the last line out of {self.path}, go on with --masses {self.path}"
             say(f"{answer!r} is not a number from {least:g} up; type it again" + (wrong if least else ""))
 
@@ -101,10 +102,7 @@ def weigh(mixer: ArduinoMixer, scale: Scale, plan: Sequence[tuple[int, float]], 
     bar = (
         progress("weighing", len(plan)) if isinstance(scale, EmulatedScale) else nullcontext(lambda *_: None)
     )  # a typing person needs no bar
-    with path.open("a", newline="", encoding="utf-8") as file, bar as step:
-        table = csv.writer(file)
-        if file.tell() == 0:
-            table.writerow(["pump", "seconds", "mass"])
+    with appended(path, COLUMNS) as add, bar as step:
         for n, (pump, seconds) in enumerate(plan, start=1):
             done = next((w for w in left if w[:2] == (pump, seconds)), None)
             if done:
@@ -116,8 +114,7 @@ def weigh(mixer: ArduinoMixer, scale: Scale, plan: Sequence[tuple[int, float]], 
             mixer.turn(pump, seconds)
             mass = scale.dose(pump, seconds, f"[{n}/{len(plan)}]")
             weighed.append((pump, seconds, mass))
-            table.writerow([pump, seconds, mass])
-            file.flush()
+            add((pump, seconds, mass))
             step(n, len(plan))
     return weighed
 
@@ -126,20 +123,17 @@ def read_masses(path: Path) -> list[Weighing]:
     """Weighings in a file; none when there is no such file.
 
     Raises:
-        InvalidInput: A line is no weighing.
+        InvalidInput: A row is no weighing.
     """
     if not path.exists():
         return []
+    table = read_table(path)
+    if missing := [name for name in COLUMNS if table.header and name not in table.names]:
+        raise InvalidInput(f"{path} has no column {', '.join(missing)}; its header is {','.join(COLUMNS)}")
     weighed: list[Weighing] = []
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file)
-        try:
-            for row in table:
-                pump, seconds, mass = int(row["pump"]), float(row["seconds"]), float(row["mass"])
-                if pump not in PUMPS or not 0 < seconds < math.inf or not 0 <= mass < math.inf:
-                    raise ValueError
-                weighed.append((pump, seconds, mass))
-        except (KeyError, ValueError, TypeError) as error:
-            where = f"{path}, line {table.line_num}"
-            raise InvalidInput(f"{where}: that is no weighing; write pump,seconds,mass, as in 0,0.5,0.81 (s and g)") from error
+    for row in table.rows:
+        pump, seconds, mass = (table.number(row, name) for name in COLUMNS)
+        if pump is None or pump not in PUMPS or seconds is None or not seconds > 0 or mass is None or not mass >= 0:
+            raise InvalidInput(f"{path}, row {row}: that is no weighing; write {','.join(COLUMNS)}, as in 0,0.5,0.81 (s and g)")
+        weighed.append((int(pump), seconds, mass))
     return weighed
