@@ -6,6 +6,7 @@ Plain frozen dataclasses on the standard library only, so that every other file 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,6 +24,9 @@ Outcomes: TypeAlias = Mapping[str, float | str]
 
 SUM_TOLERANCE = 1e-6
 """Tolerance of a constraint, relative to its scale, for settings that a person typed."""
+
+ROUNDING = 1e-9
+"""Share of the room around a stated number within which another number is meant to be this one."""
 
 
 LARGEST = 1e100
@@ -47,6 +51,29 @@ def _number(name: str, value: object) -> float:
     return float(value)
 
 
+def rounded_to(stated: Sequence[float], x: float) -> float:
+    """The stated number that x is but for rounding, or x itself. Every check of a setting takes this as equal.
+
+    Rounding is `ROUNDING` of the distance to the next stated number, whatever the unit, or some last digits.
+
+    Args:
+        stated: Rising numbers, at least one.
+
+    >>> rounded_to([0.0, 0.1, 0.2, 0.30000000000000004], 0.3), rounded_to([1e-10, 1e-9, 100.0], 1.1e-10)
+    (0.30000000000000004, 1.1e-10)
+    """
+    k = bisect_left(stated, x)
+    near = min(stated[max(k - 1, 0) : k + 1], key=lambda value: abs(value - x))
+    k = bisect_left(stated, near)
+    room = min((abs(other - near) for other in (*stated[max(k - 1, 0) : k], *stated[k + 1 : k + 2])), default=abs(near))
+    return near if abs(x - near) <= max(ROUNDING * room, 4 * math.ulp(near)) else x
+
+
+def _exactly(x: float, unit: str, stated: Iterable[float]) -> str:
+    """A refused number as text, with all its digits where fewer would look like a stated one."""
+    return f"{x!r}{_suffix(unit)}" if f"{x:g}" in {f"{value:g}" for value in stated} else quantity(x, unit)
+
+
 @dataclass(frozen=True)
 class Continuous:
     """A quantity that can be set to any value from `low` to `high`."""
@@ -63,15 +90,18 @@ class Continuous:
             raise ValueError(f"{self.name}: low = {self.low:g} must lie below high = {self.high:g}")
 
     def check(self, value: object) -> float:
-        """The value as a float.
+        """The value as a float; a limit that it misses by rounding is meant.
 
         Raises:
             OutOfBounds: It is not a finite number in [low, high].
         """
         x = _number(self.name, value)
-        if not self.low <= x <= self.high:
-            raise OutOfBounds(f"{self.name} = {quantity(x, self.unit)} is outside {self.limits}", self.name)
-        return x
+        if self.low <= x <= self.high:
+            return x
+        limits = (self.low, self.high)
+        if (limit := rounded_to(limits, x)) not in limits:
+            raise OutOfBounds(f"{self.name} = {_exactly(x, self.unit, limits)} is outside {self.limits}", self.name)
+        return limit
 
     @property
     def limits(self) -> str:
@@ -98,14 +128,14 @@ class Discrete:
         return frozenset(self.values)
 
     def check(self, value: object) -> float:
-        """The value as a float.
+        """The allowed number that is meant.
 
         Raises:
-            OutOfBounds: It is not one of the allowed numbers.
+            OutOfBounds: It is not one of the allowed numbers, rounding aside.
         """
         x = _number(self.name, value)
-        if x not in self._allowed:
-            raise OutOfBounds(f"{self.name} = {quantity(x, self.unit)} is not one of {self.limits}", self.name)
+        if x not in self._allowed and (x := rounded_to(self.values, x)) not in self._allowed:
+            raise OutOfBounds(f"{self.name} = {_exactly(x, self.unit, self.values)} is not one of {self.limits}", self.name)
         return x
 
     @property
@@ -306,14 +336,18 @@ class Experiment:
 
     def counts(self, settings: Settings) -> bool:
         """Whether a measurement of these settings counts for a goal, for all that the fidelities say."""
-        return all(settings[name] == value for name, value in self.fidelities.items())
+        return all(settings[name] == value for name, value in self._fidelities.items())
+
+    @cached_property
+    def _fidelities(self) -> dict[str, float | str]:
+        return {p.name: p.check(self.fidelities[p.name]) for p in self.parameters if p.name in self.fidelities}
 
     @cached_property
     def at_fidelity(self) -> Experiment:
         """The same experiment with no other settings than those that count."""
         if not self.fidelities:
             return self
-        parameters = tuple(_only(p, self.fidelities[p.name]) if p.name in self.fidelities else p for p in self.parameters)
+        parameters = tuple(_only(p, self._fidelities[p.name]) if p.name in self.fidelities else p for p in self.parameters)
         return replace(self, parameters=parameters, candidates=tuple(filter(self.counts, self.candidates)))
 
     @property
@@ -326,6 +360,12 @@ class Experiment:
     @cached_property
     def _candidate_keys(self) -> frozenset[tuple[float | str, ...]]:
         return frozenset(self.key(c) for c in self.candidates)
+
+    @cached_property
+    def _candidate_values(self) -> dict[str, list[float]]:
+        """The numbers that candidates have, in rising order, of the parameters that are no names."""
+        numeric = [p.name for p in self.parameters if not isinstance(p, Categorical)]
+        return {name: sorted({float(c[name]) for c in self.candidates}) for name in numeric}
 
     def is_nearly(self, other: Self) -> bool:
         """Whether both are the same but for the last digits of a color's matrix, which each processor rounds in its own way."""
@@ -355,6 +395,8 @@ class Experiment:
         checked: dict[str, float | str] = {p.name: p.check(settings[p.name]) for p in self.parameters}
         for constraint in self.constraints:
             constraint.check(checked)
+        if self.candidates and self.key(checked) not in self._candidate_keys:
+            checked |= {name: rounded_to(values, float(checked[name])) for name, values in self._candidate_values.items()}
         if self.candidates and self.key(checked) not in self._candidate_keys:
             raise OutOfBounds(f"{describe(checked)} is not one of the {len(self.candidates)} candidates of {self.name}")
         return checked

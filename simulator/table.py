@@ -103,7 +103,7 @@ class Table:
     def perform(self, settings: Settings) -> Measurement:
         if self._stopped:
             raise Stopped("the table was stopped, or it is not connected")
-        key = self.experiment.key(settings)
+        key = self.experiment.key(self.experiment.check(settings))
         order = self._order[key]
         row = order[self._drawn[key] % len(order)]
         self._drawn[key] += 1

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from frugaltwin.errors import OutOfBounds
@@ -65,6 +66,50 @@ def test_candidates_are_the_only_settings_allowed() -> None:
     assert experiment.check({"x": 1, "y": 2}) == {"x": 1.0, "y": 2.0}
     with pytest.raises(OutOfBounds, match=r"^x 1, y 1 is not one of the 1 candidates of list$"):
         experiment.check({"x": 1, "y": 1})
+
+
+GRID = tuple(float(k) for k in np.arange(-10, 11) * 0.1)  # -0.30000000000000004, 0.6000000000000001, …
+
+
+@pytest.mark.parametrize("scale", [2.0**-50, 1e-12, 1.0, 3.0, 1e15])
+def test_numbers_that_are_equal_but_for_rounding_are_equal(scale: float) -> None:
+    """The grids of numpy, the sums of spreadsheets and what a person types, in every unit."""
+    grid = tuple(scale * value for value in GRID)
+    for typed in [scale * k / 10 for k in range(-10, 11)]:
+        assert Discrete("x", grid).check(typed) in grid
+        assert Discrete("x", grid).check(float(f"{typed:.12g}")) in grid
+    limits = Continuous("x", grid[0], grid[-1])
+    assert limits.check(grid[-1] * (1 + 1e-15)) == grid[-1]
+    assert limits.check(grid[0] * (1 + 1e-15)) == grid[0]
+    for wrong in (0.25 * scale, 0.3001 * scale):
+        with pytest.raises(OutOfBounds):
+            Discrete("x", grid).check(wrong)
+    with pytest.raises(OutOfBounds):
+        limits.check(grid[-1] * (1 + 1e-8))
+
+
+def test_neighbors_of_very_different_size_are_not_confused() -> None:
+    pressures = Discrete("pressure", tuple(10.0**k for k in range(-10, 3)))
+    for k in range(-10, 3):
+        assert pressures.check(float(f"1e{k}")) == 10.0**k
+        with pytest.raises(OutOfBounds):
+            pressures.check(1.001 * 10.0**k)
+    assert Discrete("one", (0.30000000000000004,)).check(0.3) == 0.30000000000000004
+
+
+def test_candidates_are_meant_by_what_they_look_like() -> None:
+    listed = tuple({"x": x, "s": s} for x, s in zip(GRID, "ab" * 11, strict=False))
+    experiment = Experiment("list", (Continuous("x", -1, 1), Categorical("s", ("a", "b"))), (), candidates=listed)
+    assert [experiment.check({"x": float(f"{c['x']:g}"), "s": c["s"]}) for c in listed] == list(listed)
+    with pytest.raises(OutOfBounds, match="is not one of the 21 candidates"):
+        experiment.check({"x": 0.3, "s": "a"})
+
+
+def test_a_number_that_is_refused_does_not_look_like_one_that_is_allowed() -> None:
+    with pytest.raises(OutOfBounds, match=r"^x = 1.0000001 mL is outside \[0, 1\] mL$"):
+        Continuous("x", 0, 1, "mL").check(1.0000001)
+    with pytest.raises(OutOfBounds, match=r"^x = 0.30000001 is not one of \{0.1, 0.3\}$"):
+        Discrete("x", (0.1, 0.3)).check(0.30000001)
 
 
 def test_a_malformed_experiment_is_the_programmers_mistake() -> None:

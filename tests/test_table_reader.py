@@ -97,7 +97,7 @@ def test_integers_that_are_mapped_are_labels() -> None:
     trials = list(campaign.run())
     assert campaign.goal.labels == ("1", "2", "3")
     assert {campaign.goal.label_of_trial(trial) for trial in trials} == {"1", "2", "3"}
-    halves = Campaign.open(goal="map:phase:2.5", budget=1, **fields)
+    halves = Campaign.open(goal="map:phase:2.5", strategy="random", budget=1, **fields)
     assert halves.goal.labels == ("phase < 2.5", "phase ≥ 2.5")
     assert next(iter(halves.run())).measurement
 
@@ -195,3 +195,14 @@ def test_a_file_that_is_empty_or_not_there_begins_with_a_header(tmp_path: Path) 
         with appended(path, COLUMNS) as add:
             add((0, 0.5, 0.81))
         assert path.read_text().splitlines() == ["pump,seconds,mass", "0,0.5,0.81"]
+
+
+def test_a_step_of_numpy_is_the_number_that_people_type(tmp_path: Path) -> None:
+    driver = {"name": "table", "options": {"path": str(FIELD / "step.csv")}}
+    campaign = Campaign.open(driver=driver, goal="maximize:y", strategy="random", store=":memory:")
+    for typed, meant in ((0.3, 0.30000000000000004), (0.6, 0.6000000000000001), (0.7, 0.7000000000000001)):
+        assert campaign.tell({"x": typed}, {"y": 1.0}).settings == {"x": meant}
+    settings = read_settings(written(tmp_path, "x\n0.3\n0.7\n"), campaign.driver.experiment)
+    assert settings == [{"x": 0.30000000000000004}, {"x": 0.7000000000000001}]
+    with campaign.driver as table:
+        assert table.perform({"x": 0.3}).outcomes == {"y": 1.0}
