@@ -1,6 +1,7 @@
 """The line through weighed doses: it finds what a pump does, says how well it knows it, and refuses what is no line."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.store import CalibrationRecord, Store
 from hardware.arduino_mixer import PumpCalibration
 from hardware.calibration import WATER, PumpFit, fitted, light_record, pump_record
+from hardware.commands.calibrations import keep
 
 FLOW, DEAD = 1.6, 0.04  # mL/s, s
 SECONDS = np.repeat([0.5, 1.0, 2.0, 5.0], 10)
@@ -92,3 +94,10 @@ def test_records_go_through_a_store_unchanged() -> None:
     as_json = [CalibrationRecord(r.id, r.created_at, json.loads(json.dumps(dict(r.body)))) for r in kept]
     assert store.calibrations() == as_json
     assert [r.body["kind"] for r in store.calibrations()] == ["pumps", "light"]
+
+
+def test_two_calibrations_in_one_second_are_both_kept(tmp_path: Path) -> None:
+    records = [CalibrationRecord("p261124-235959", "2026-11-24T23:59:59+00:00", {"kind": "pumps", "flow": n}) for n in range(3)]
+    kept = [keep(record, tmp_path / "s.db") for record in records]
+    assert [record.id for record in kept] == ["p261124-235959", "p261125-000000", "p261125-000001"]
+    assert Store(tmp_path / "s.db").calibrations() == kept

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from frugaltwin.errors import OutOfBounds
-from frugaltwin.experiment import Categorical, Colorimetry, Continuous, Discrete, Experiment, LinearConstraint, MixtureSum, Outcome
+from frugaltwin.experiment import (
+    Categorical,
+    Colorimetry,
+    Continuous,
+    Discrete,
+    Experiment,
+    LinearConstraint,
+    MixtureSum,
+    Outcome,
+    Settings,
+)
 
 EXPERIMENT = Experiment(
     "demo",
@@ -98,9 +108,9 @@ def test_neighbors_of_very_different_size_are_not_confused() -> None:
 
 
 def test_candidates_are_meant_by_what_they_look_like() -> None:
-    listed = tuple({"x": x, "s": s} for x, s in zip(GRID, "ab" * 11, strict=False))
+    listed: tuple[Settings, ...] = tuple({"x": x, "s": s} for x, s in zip(GRID, "ab" * 11, strict=False))
     experiment = Experiment("list", (Continuous("x", -1, 1), Categorical("s", ("a", "b"))), (), candidates=listed)
-    assert [experiment.check({"x": float(f"{c['x']:g}"), "s": c["s"]}) for c in listed] == list(listed)
+    assert [experiment.check({"x": float(f"{float(c['x']):g}"), "s": c["s"]}) for c in listed] == list(listed)
     with pytest.raises(OutOfBounds, match="is not one of the 21 candidates"):
         experiment.check({"x": 0.3, "s": "a"})
 

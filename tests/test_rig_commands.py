@@ -336,7 +336,7 @@ def test_a_board_without_a_calibration_wants_all_pumps_and_nothing_is_weighed_in
         (("calibrate", "pumps", "--out", "nowhere/p.svg"), "there is no folder"),
         (("calibrate", "pumps", "--masses", "nowhere/m.csv"), "there is no folder"),
         (("calibrate", "pumps", "--masses", "bad.csv"), "bad.csv, row 2: that is no weighing; write pump,seconds,mass"),
-        (("calibrate", "pumps", "--masses", "words.csv"), "words.csv, line 2: that is no weighing"),
+        (("calibrate", "pumps", "--masses", "words.csv"), "words.csv has no column pump, seconds, mass; its header is pump,seconds,mass"),
         (("calibrate", "pumps", "--pump", "7"), "--pump"),
         (("calibrate", "pumps", "--repeats", "1"), "--repeats"),
         (("calibrate", "nothing"), "nothing"),

@@ -34,7 +34,7 @@ def calibrate_light(
         mixer.clear()
         body = read_dark_and_white(mixer)
         record = light_record(mixer.identify(), body)
-    keep(record, store)
+    record = keep(record, store)
     looks = {"dark": ".1f", "white": ".1f", "share": ".0%", "scatter": ".2%"}
     if as_json:
         named = {"id": record.id, "gain": body["gain"]}

@@ -60,7 +60,7 @@ def calibrate_pumps(
         weighed = weigh(mixer, scale(port, mixer, path, yes), plan, known, path)
         fits = [fitted(p, [s for q, s, _ in weighed if q == p], [m for q, _, m in weighed if q == p], density) for p in chosen]
         record = pump_record(mixer.identify(), fits, density, mixer.pump_calibrations(), mixer.calibration)
-        keep(record, store)
+        record = keep(record, store)
         if out:
             save_plot(record, out)
         if as_json:

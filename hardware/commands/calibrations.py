@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,11 +41,18 @@ def calibrations(
     show_line(json.dumps({"id": one.id, "created": one.created_at, **body}, indent=None if as_json else 2, ensure_ascii=False))
 
 
-def keep(record: CalibrationRecord, store: Path) -> None:
-    """Write a calibration into the store."""
+def keep(record: CalibrationRecord, store: Path) -> CalibrationRecord:
+    """Write a calibration into the store, as it is returned: where its id is taken, by the next second that is free."""
     from frugaltwin.store import Store
+    from hardware.calibration import record_id
 
-    Store(store).keep(record)
+    opened = Store(store)
+    taken, second = {known.id for known in opened.calibrations()}, datetime.fromisoformat(record.created_at)
+    while record.id in taken:
+        second += timedelta(seconds=1)
+        record = replace(record, id=record_id(record.body["kind"], second))
+    opened.keep(record)
+    return record
 
 
 def save_plot(record: CalibrationRecord, out: Path) -> None:
