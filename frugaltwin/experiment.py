@@ -74,6 +74,16 @@ def _exactly(x: float, unit: str, stated: Iterable[float]) -> str:
     return f"{x!r}{_suffix(unit)}" if f"{x:g}" in {f"{value:g}" for value in stated} else quantity(x, unit)
 
 
+Scale: TypeAlias = Literal["linear", "log"]
+"""What equal steps of a parameter are: equal differences, or equal ratios. Strategies and pictures go by it; it is no part of what the
+experiment is, so campaigns go on when it changes."""
+
+
+def _check_scale(parameter: Continuous | Discrete, lowest: float) -> None:
+    if parameter.scale == "log" and not lowest > 0:
+        raise ValueError(f"{parameter.name}: a logarithmic scale needs values above 0, and {lowest:g} is not")
+
+
 @dataclass(frozen=True)
 class Continuous:
     """A quantity that can be set to any value from `low` to `high`."""
@@ -84,8 +94,10 @@ class Continuous:
     unit: str = "1"
     description: str = ""
     kind: Literal["continuous"] = field(default="continuous", repr=False)
+    scale: Scale = field(default="linear", compare=False)
 
     def __post_init__(self) -> None:
+        _check_scale(self, self.low)
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ValueError(f"{self.name}: low = {self.low:g} must lie below high = {self.high:g}")
 
@@ -118,10 +130,12 @@ class Discrete:
     unit: str = "1"
     description: str = ""
     kind: Literal["discrete"] = field(default="discrete", repr=False)
+    scale: Scale = field(default="linear", compare=False)
 
     def __post_init__(self) -> None:
         if not self.values or any(a >= b for a, b in zip(self.values, self.values[1:], strict=False)):
             raise ValueError(f"{self.name}: values must rise, got {self.values}")
+        _check_scale(self, self.values[0])
 
     @cached_property
     def _allowed(self) -> frozenset[float]:
@@ -317,6 +331,8 @@ class Experiment:
             named = constraint.parameters if isinstance(constraint, MixtureSum) else tuple(constraint.coefficients)
             if unknown := set(named) - numeric:
                 raise ValueError(f"{self.name}: a constraint names {sorted(unknown)}, which are not numeric parameters")
+            if bent := {p.name for p in self.parameters if not isinstance(p, Categorical) and p.scale == "log"} & set(named):
+                raise ValueError(f"{self.name}: a constraint names {sorted(bent)}, which have a logarithmic scale; make it linear")
             if bound := set(named) & set(self.fidelities):
                 raise ValueError(f"{self.name}: a constraint names {sorted(bound)}, which are fidelities")
         self._check_fidelities()

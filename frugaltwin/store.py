@@ -83,6 +83,9 @@ def experiment_to_json(experiment: Experiment) -> Any:
     body = finite(_adapter().dump_python(experiment, mode="json"))
     if not experiment.fidelities:  # as it was stored before there were any
         del body["fidelities"]
+    for parameter in body["parameters"]:  # as they were stored before they had a scale
+        if parameter.get("scale") == "linear":
+            del parameter["scale"]
     return body
 
 

@@ -16,6 +16,7 @@ from frugaltwin.goals.suitable import single
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
 from optimizers.models.reasons import EVEN, IMPROVEMENT
+from optimizers.models.spread import spread
 from optimizers.space.search import Acquisition, best_points
 from optimizers.space.space import Floats, Space
 
@@ -140,11 +141,10 @@ def _scored(space: Space, goal: Objective, history: Sequence[Trial]) -> _Scores:
     scores = np.array([score for _, score in pairs]) * sign
     order = np.argsort(-scores, kind="stable")
     center = float(scores.mean()) if pairs else 0.0
-    scores = scores - center
-    spread = float(scores.std()) if pairs else 0.0
-    has_spread = spread > 1e-9 * (1 + np.abs(scores).max(initial=0.0))
-    scores = scores / spread if has_spread else 0 * scores
-    return _Scores(space.encode([s for s, _ in pairs])[order], scores[order], sign * center, sign * (spread if has_spread else 1.0))
+    unit = spread(scores)
+    values = (scores - center) / unit if unit else 0 * scores
+    unit = unit or float(np.abs(scores).max(initial=0.0)) or 1.0
+    return _Scores(space.encode([s for s, _ in pairs])[order], values[order], sign * center, sign * unit)
 
 
 def _fitted(X: Floats, scores: Floats) -> SingleTaskGP:

@@ -152,6 +152,6 @@ def _improvement(score: Paths, done: Floats) -> tuple[Acquisition, Floats]:
     with torch.no_grad():
         reached = score(torch.from_numpy(done))
     best = reached.max(dim=1, keepdim=True).values
-    softness = _SOFT * float(reached.std(correction=0)) + 1e-9
+    unit = float(reached.std(correction=0)) or float(reached.abs().max()) or 1.0
     order = reached.mean(0).argsort(descending=True)
-    return lambda X: logmeanexp(log_softplus(score(X) - best, tau=softness), dim=0), done[order[:_NEAR].numpy()]
+    return lambda X: logmeanexp(log_softplus((score(X) - best) / unit, tau=_SOFT), dim=0), done[order[:_NEAR].numpy()]

@@ -52,7 +52,7 @@ class Straddle:
         X, readings = _readings(space, goal, state.trials)
         if not len(X):
             return chosen_settings(space, state, count, self.seed, self.starts, None, X)
-        model = Regression(X, readings)
+        model = Regression(X, readings, threshold)
 
         def worth(busy: Floats) -> Acquisition:
             later = model.conditioned_on(busy)
@@ -70,7 +70,7 @@ class Straddle:
         state = state.at_fidelity()
         goal, threshold = _divided(state.goal)
         space = Space.of(state.experiment)
-        model = Regression(*_readings(space, goal, state.trials))
+        model = Regression(*_readings(space, goal, state.trials), threshold)
         with torch.no_grad():
             moments = [model.expected(X) for X in torch.split(torch.from_numpy(space.encode(settings)), _CHUNK)]
         mean, deviation = (torch.cat(part) for part in zip(*moments, strict=True))

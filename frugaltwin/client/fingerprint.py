@@ -38,7 +38,7 @@ def _counting(value: Any, body: Any) -> Any:
     """The part of a value's JSON that counts."""
     if is_dataclass(value):
         always = ALWAYS.get(type(value).__name__, frozenset())
-        counts = [f.name for f in fields(value) if f.name in always or getattr(value, f.name) != _default(f)]
+        counts = [f.name for f in fields(value) if f.compare and (f.name in always or getattr(value, f.name) != _default(f))]
         return {name: _counting(getattr(value, name), body[name]) for name in counts}
     if isinstance(value, tuple | list):
         return [_counting(v, b) for v, b in zip(value, body, strict=True)]

@@ -17,12 +17,12 @@ from frugaltwin.pictures.phase_fields import (
     COARSE,
     FINE,
     Axes,
-    axis_label,
     canvas,
     coordinates,
     draw_borders,
     draw_fields,
     draw_number,
+    name_axes,
     number_trials,
     one_hot,
     softened,
@@ -181,8 +181,7 @@ def draw_expected(axes: Axes, record: Record) -> None:
     expected = record.predict(plane.settings(), record.trials).means["score"]
     unit = f", {record.goal.unit}" if record.goal.unit not in ("", "1") else ""
     draw_number(axes.figure, axes, plane, expected, f"expected score{unit}")
-    axes.set_xlabel(axis_label(plane.axes[0]))
-    axes.set_ylabel(axis_label(plane.axes[1]))
+    name_axes(axes, plane)
     for size, counts in ((30, True), (10, False)):
         places = plane.positions([t.settings for t in record.trials if _only_informs(record.goal, t) != counts])
         axes.scatter(*coordinates(plane, places), s=size, facecolor="white", edgecolor=INK, linewidth=0.8, zorder=5)

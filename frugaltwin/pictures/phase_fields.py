@@ -45,12 +45,16 @@ def canvas(panels: Sequence[Plane | None]) -> tuple[Figure, list[Axes]]:
             axes = figure.add_subplot(1, len(panels), k)
             axes.spines[["top", "right"]].set_visible(False)
             if isinstance(panel, Plane):
-                x, y = panel.axes
-                axes.set_xlabel(axis_label(x))
-                axes.set_ylabel(axis_label(y))
+                name_axes(axes, panel)
         axes.tick_params(colors=INK, labelsize=8)
         made.append(axes)
     return figure, made
+
+
+def name_axes(axes: Axes, plane: Plane) -> None:
+    """Give x and y the names and the scales of a plane's parameters."""
+    x, y = plane.axes
+    axes.set(xlabel=axis_label(x), ylabel=axis_label(y), xscale=x.scale, yscale=y.scale)
 
 
 def axis_label(of: Any) -> str:
@@ -76,7 +80,10 @@ def unit_box(plane: Plane, points: Floats) -> Floats:
         top, _, right = (points / plane.points[0].sum()).T
         corners: Floats = np.stack([right + top / 2, top * np.sqrt(3) / 2], axis=1)
         return corners
-    low, high = plane.points.min(axis=0), plane.points.max(axis=0)
+    logs = [j for j, p in enumerate(plane.axes) if p.scale == "log"]
+    known, points = plane.points.copy(), points.copy()
+    known[:, logs], points[:, logs] = np.log(known[:, logs]), np.log(points[:, logs])
+    low, high = known.min(axis=0), known.max(axis=0)
     scaled: Floats = (points - low) / np.where(high > low, high - low, 1.0)
     return scaled
 

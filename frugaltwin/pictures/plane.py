@@ -1,5 +1,6 @@
 """Plane of the settings that a picture can show: two parameters, or the three parts of a mixture."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -17,7 +18,7 @@ Floats = NDArray[np.float64]
 class Plane:
     """The points over which a map is drawn; made by `Plane.of`."""
 
-    axes: tuple[Parameter, ...]
+    axes: tuple[Continuous | Discrete, ...]
     """x and y, or the three parts of a mixture."""
     fixed: Settings
     """The values of the other parameters."""
@@ -94,17 +95,19 @@ def _limits(p: Parameter) -> tuple[float, float]:
 
 def _levels(p: Parameter, n: int) -> Floats:
     if isinstance(p, Continuous):
-        return np.linspace(p.low, p.high, n)
+        return (np.geomspace if p.scale == "log" else np.linspace)(p.low, p.high, n)
     values = np.array(p.values, dtype=float)
     chosen: Floats = values[np.unique(np.linspace(0, len(values) - 1, min(n, len(values))).round().astype(int))]
     return chosen
 
 
 def _middle(p: Parameter) -> float | str:
-    return (p.low + p.high) / 2 if isinstance(p, Continuous) else p.values[len(p.values) // 2]
+    if isinstance(p, Continuous):
+        return math.sqrt(p.low * p.high) if p.scale == "log" else (p.low + p.high) / 2
+    return p.values[len(p.values) // 2]
 
 
-def _mixture(experiment: Experiment, numeric: dict[str, Continuous | Discrete]) -> tuple[Parameter, ...]:
+def _mixture(experiment: Experiment, numeric: dict[str, Continuous | Discrete]) -> tuple[Continuous | Discrete, ...]:
     """The three parts that add up; () when there are none."""
     for constraint in experiment.constraints:
         if isinstance(constraint, MixtureSum) and len(constraint.parameters) == 3:

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from frugaltwin import catalog
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import (
     Categorical,
+    Constraint,
     Continuous,
     Correction,
     Discrete,
@@ -20,6 +21,7 @@ from frugaltwin.experiment import (
     Measurement,
     MixtureSum,
     Outcome,
+    Parameter,
     Settings,
     Trial,
 )
@@ -188,11 +190,80 @@ def its_sample_paths_agree_with_its_predictions(plugin: Plugin, experiment: Expe
     prediction = strategy.predict(state, asked)
     for name, values in paths.items():
         mean, deviation = prediction.means[name], prediction.deviations[name]
-        slack = 5 * deviation / np.sqrt(count) + 1e-9 * (1 + np.abs(mean))
+        slack = 5 * deviation / np.sqrt(count) + 1e-9 * np.abs(mean)
         far = np.abs(values.mean(axis=0) - mean) > 2 * slack
         plugin.require(not far.any(), f"the means of its paths of {name} on {experiment.name} are not those that it predicts")
-        wide = np.abs(values.std(axis=0) - deviation) > 0.35 * deviation + 1e-6 * (1 + np.abs(mean))
+        wide = np.abs(values.std(axis=0) - deviation) > 0.35 * deviation + 1e-6 * np.abs(mean)
         plugin.require(not wide.any(), f"the deviations of its paths of {name} on {experiment.name} are not those that it predicts")
+
+
+def its_suggestions_do_not_depend_on_units(plugin: Plugin, experiment: Experiment) -> None:
+    """The same, bit for bit, with all parameters and outcomes times powers of two; times others to 1e-4 of the range."""
+    goal, history = goal_of(plugin, experiment), trials(experiment, 6)
+    expected = suggested(plugin.make(), goal, history, 2)
+    for of_settings, of_outcomes in ((2.0**50, 2.0**-50), (2.0**-50, 2.0**50), (1e15, 1e-15), (1e-15, 1e15)):
+        units = _Units(experiment, of_settings, of_outcomes)
+        found = [units.undone(s) for s in suggested(plugin.make(), units.goal(goal), [units.trial(t) for t in history], 2)]
+        is_exact = of_settings in (2.0**50, 2.0**-50)
+        same = found == expected if is_exact else all(map(units.is_nearly, found, expected))
+        plugin.require(same, f"with other units of {experiment.name} ({of_settings:.3g}, {of_outcomes:.3g}) it suggests other settings")
+
+
+@dataclass(frozen=True)
+class _Units:
+    """An experiment in other units: settings and outcomes times a factor, but for outcomes whose law has a fixed unit."""
+
+    original: Experiment
+    of_settings: float
+    of_outcomes: float
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment in these units."""
+        parameters = tuple(self._parameter(p) for p in self.original.parameters)
+        candidates = tuple(self._settings(c) for c in self.original.candidates)
+        return replace(
+            self.original, parameters=parameters, constraints=tuple(map(self._constraint, self.original.constraints)), candidates=candidates
+        )
+
+    def goal(self, goal: Goal) -> Goal:
+        """The goal in these units."""
+        if isinstance(goal, Map) and goal.threshold is not None:
+            return replace(goal, experiment=self.experiment, threshold=goal.threshold * self._factor(goal.outcome))
+        return replace(goal, experiment=self.experiment)
+
+    def trial(self, trial: Trial) -> Trial:
+        """A trial in these units."""
+        assert trial.measurement is not None
+        outcomes = {name: v if isinstance(v, str) else v * self._factor(name) for name, v in trial.measurement.outcomes.items()}
+        return replace(trial, settings=self._settings(trial.settings), measurement=replace(trial.measurement, outcomes=outcomes))
+
+    def undone(self, settings: Settings) -> Settings:
+        """Settings of these units in the original ones."""
+        return {name: v if isinstance(v, str) else v / self.of_settings for name, v in settings.items()}
+
+    def is_nearly(self, one: Settings, other: Settings) -> bool:
+        """Whether settings in the original units are the same to 1e-4 of the range: maxima that are flat along a parameter are not sharper."""
+        ranges = {p.name: p.high - p.low if isinstance(p, Continuous) else 1e-3 for p in self.original.parameters}
+        return all(one[n] == v if isinstance(v, str) else abs(float(one[n]) - v) <= 1e-4 * ranges[n] for n, v in other.items())
+
+    def _factor(self, outcome: str) -> float:
+        return next(1.0 if o.law else self.of_outcomes for o in self.original.outcomes if o.name == outcome)
+
+    def _settings(self, settings: Settings) -> Settings:
+        return {name: v if isinstance(v, str) else v * self.of_settings for name, v in settings.items()}
+
+    def _parameter(self, parameter: Parameter) -> Parameter:
+        if isinstance(parameter, Continuous):
+            return replace(parameter, low=parameter.low * self.of_settings, high=parameter.high * self.of_settings)
+        if isinstance(parameter, Discrete):
+            return replace(parameter, values=tuple(v * self.of_settings for v in parameter.values))
+        return parameter
+
+    def _constraint(self, constraint: Constraint) -> Constraint:
+        if isinstance(constraint, MixtureSum):
+            return replace(constraint, total=constraint.total * self.of_settings)
+        return replace(constraint, low=constraint.low * self.of_settings, high=constraint.high * self.of_settings)
 
 
 def equal_outcomes_do_no_harm(plugin: Plugin, experiment: Experiment) -> None:
@@ -362,6 +433,7 @@ EXPERIMENT_PROMISES: tuple[ExperimentPromise, ...] = (
     it_suggests_something_whatever_happened_before,
     a_model_predicts_numbers_in_units_and_chances_that_add_up,
     its_sample_paths_agree_with_its_predictions,
+    its_suggestions_do_not_depend_on_units,
     equal_outcomes_do_no_harm,
     a_recommendation_is_allowed_with_and_without_history,
 )

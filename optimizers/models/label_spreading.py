@@ -21,7 +21,7 @@ class LabelSpreading:
         votes = np.zeros((len(known), n_labels))
         np.add.at(votes, (at.ravel(), labels), 1)
         nodes = space.sample(NODES, [seed, 4], is_even=not space.listed)
-        nodes = nodes[((nodes[:, None] - known) ** 2).sum(-1).min(1) > 1e-12]
+        nodes = nodes[((nodes[:, None] - known) ** 2).sum(-1).min(1) > 0]
         nodes = np.concatenate([known, nodes])
         deviation = nodes.std(0)
         self._scale = torch.from_numpy(np.where(deviation > 0, deviation, 1.0))

@@ -99,8 +99,9 @@ class LawModel:
         self._inputs, self._X, self._u = inputs, X, inputs.amounts(X)
         latent = self._latent(X, Y)
         self._center = latent.mean(0) * (inputs.law is None)
-        scale = (latent - self._center).square().mean(0).sqrt()
-        self._scale = torch.where(scale > 1e-9 * (1 + self._center.abs()), scale, 1.0)
+        scale, largest = (latent - self._center).square().mean(0).sqrt(), latent.abs().amax(0)
+        alike = torch.where(largest > 0, largest, 1.0)
+        self._scale = torch.where(scale > 1e-12 * largest, scale, alike)  # where all are the same, these are their size
         self._z = ((latent - self._center) / self._scale).T  # [m, n]
         self._dose_variance, self._reading_variance = self._error_shapes()
         self._fit()
@@ -258,4 +259,8 @@ class OutcomeModel:
 
 def natural(space: Space, X: Tensor) -> Tensor:
     """Settings [b, d] in natural units of points X [b, D]."""
-    return X @ torch.from_numpy(space.slope.T) + torch.from_numpy(space.origin)
+    bent = X @ torch.from_numpy(space.slope.T) + torch.from_numpy(space.origin)
+    if not space.unit.any():
+        return bent
+    unit = torch.from_numpy(space.unit)
+    return torch.where(unit > 0, unit * torch.where(unit > 0, bent, 0.0).exp(), bent)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optimizers.models.spread import spread
 from optimizers.space.descent import lowest_point
 from optimizers.space.space import Floats
 
@@ -27,14 +28,16 @@ class Regression:
     Source: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press (2006), algorithm 2.1.
     """
 
-    def __init__(self, X: Floats, readings: Floats) -> None:
-        """Learn from readings [n] at points X [n, D]."""
+    def __init__(self, X: Floats, readings: Floats, typical: float = 0.0) -> None:
+        """Learn from readings [n] at points X [n, D].
+
+        Args:
+            typical: The size of a reading, in its unit, where all those measured are 0.
+        """
         self._X = torch.from_numpy(X)
         self._center = float(readings.mean())
         away = readings - self._center
-        self.spread = float(away.std())
-        if self.spread <= 1e-9 * (1 + np.abs(away).max()):
-            self.spread = 1.0
+        self.spread = spread(readings) or float(np.abs(readings).max()) or abs(typical) or 1.0
         self._z = torch.from_numpy(away / self.spread)
         D = X.shape[1]
         prior = torch.tensor([_AMPLITUDE, _NOISE, *((_LENGTH[0] * math.sqrt(D), _LENGTH[1]),) * D], dtype=torch.double)

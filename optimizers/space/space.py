@@ -1,16 +1,16 @@
 """The settings that an experiment allows, as points in a unit box: what every strategy searches in.
 
-Tensors and arrays are `X [n, D]`: one column per continuous or discrete parameter, scaled to [0, 1], and one column per name of a
-categorical parameter, 1 for the chosen name. Every equality (a mixture that adds up) takes one parameter out: it is what the
-others leave over, so that sums are exact by construction. Constraints that the box implies are dropped.
+Tensors and arrays are `X [n, D]`: one column per continuous or discrete parameter, scaled to [0, 1] (of its logarithm, where it has that
+scale), and one column per name of a categorical parameter, 1 for the chosen name. Every equality (a mixture that adds up) takes one
+parameter out: it is what the others leave over, so that sums are exact by construction. Constraints that the box implies are dropped.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +44,12 @@ class Space:
 
     experiment: Experiment
     slope: Floats
-    """[d, D]: natural units = X · slopeᵀ + origin, a categorical parameter as its index."""
+    """[d, D]: X · slopeᵀ + origin is in natural units, a categorical parameter as its index, one with a logarithmic scale as the logarithm
+    of its ratio to `unit`."""
     origin: Floats
     """[d]"""
+    unit: Floats
+    """[d]: the lowest value of a parameter with a logarithmic scale; 0 for the others."""
     equalities: tuple[Equality, ...]
     rows: Floats
     """[c, D]: what is left of the constraints, rows · x ≤ limits."""
@@ -72,7 +75,7 @@ class Space:
         pivots = {e.pivot for e in equalities}
         spans = _spans(experiment)
         columns: list[Floats] = []
-        origin = np.zeros(len(parameters))
+        origin, unit = np.zeros(len(parameters)), np.zeros(len(parameters))
         levels, choices = [], []
         for j, p in enumerate(parameters):
             if isinstance(p, Categorical):
@@ -81,10 +84,13 @@ class Space:
                     columns += [np.eye(len(parameters))[j] * i for i in range(len(p.values))]
             elif j not in pivots:
                 low, high = spans[j]
+                if p.scale == "log":
+                    unit[j], low, high = low, 0.0, math.log(high / low)
                 origin[j] = low
                 if high > low:
                     if isinstance(p, Discrete) and not experiment.candidates:
-                        levels.append((len(columns), (np.array(p.values) - low) / (high - low)))
+                        values = np.log(np.array(p.values) / unit[j]) if unit[j] else np.array(p.values)
+                        levels.append((len(columns), (values - low) / (high - low)))
                     columns.append(np.eye(len(parameters))[j] * (high - low))
         slope = np.stack(columns, axis=1) if columns else np.zeros((len(parameters), 0))
         for e in equalities:
@@ -93,9 +99,9 @@ class Space:
             slope[e.pivot] = -c @ slope[others]
             origin[e.pivot] = e.total - c @ origin[others]
         rows, limits = _inequalities(experiment, kept, pivots, slope, origin)
-        space = cls(experiment, slope, origin, equalities, rows, limits, tuple(levels), tuple(choices), experiment.candidates)
+        space = cls(experiment, slope, origin, unit, equalities, rows, limits, tuple(levels), tuple(choices), experiment.candidates)
         if not experiment.candidates and math.prod(_number_of_values(experiment)) <= _MOST_LISTED:
-            space = cls(experiment, slope, origin, equalities, rows, limits, tuple(levels), tuple(choices), space._grid())
+            space = replace(space, listed=space._grid())
         if len(rows) and not space.listed:
             space._interior_point(np.full(space.size, 0.5))
         return space
@@ -137,6 +143,8 @@ class Space:
         """Settings as [n, D]; where the experiment has fidelities, as if they were at these."""
         fixed = self.experiment.fidelities
         natural = settings_array(self.experiment, [{**s, **fixed} for s in settings] if fixed else settings)
+        for j in np.flatnonzero(self.unit).tolist():
+            natural[:, j] = np.log(natural[:, j] / self.unit[j])
         X = np.zeros((len(settings), self.size))
         names = {first + i for first, n in self.choices for i in range(n)}
         for column in range(self.size):
@@ -154,7 +162,9 @@ class Space:
             return self.experiment.check(self.listed[self._nearest(x)])
         x = np.clip(x, 0.0, 1.0)
         values: list[float] = []
-        for p, natural in zip(self.experiment.parameters, (self.slope @ self.snap(x) + self.origin).tolist(), strict=True):
+        bent = self.slope @ self.snap(x) + self.origin
+        straight = np.where(self.unit > 0, self.unit * np.exp(np.where(self.unit > 0, bent, 0.0)), bent)
+        for p, natural in zip(self.experiment.parameters, straight.tolist(), strict=True):
             if isinstance(p, Continuous):
                 values.append(min(max(natural, p.low), p.high))
             elif isinstance(p, Discrete):
@@ -232,28 +242,40 @@ class Space:
         Raises:
             InvalidInput: There are no n settings besides those chosen.
         """
-        tried = self.encode([t.settings for t in state.trials if not t.is_retracted])
-        worked = self.encode([t.settings for t in state.trials if t.measurement is not None])
-        busy = self.encode(state.unavailable)
-        if self.listed:
-            X = np.concatenate([*(self.points[[self._nearest(x)]] for x in X), self.points])
-        taken = list(self.encode(chosen))
-        found: list[Floats] = []
+        tried = self._places([t.settings for t in state.trials if not t.is_retracted])
+        worked = self._places([t.settings for t in state.trials if t.measurement is not None])
+        busy = self._places(state.unavailable)
+        places = list(dict.fromkeys([*map(self._nearest, X), *range(len(self.listed))])) if self.listed else list(X)
+        taken = self._places(chosen)
+        found: list[_Place] = []
         again: list[tuple[bool, bool, int]] = []
-        for i, x in enumerate(X):
+        for i, place in enumerate(places):
             if len(found) == n:
                 break
-            if _is_among(x, tried) or _is_among(x, busy):
-                again.append((_is_among(x, busy), not _is_among(x, worked), i))
-            elif not _is_among(x, taken + found):
-                found.append(x)
+            if _is_among(place, tried) or _is_among(place, busy):
+                again.append((_is_among(place, busy), not _is_among(place, worked), i))
+            elif not _is_among(place, taken + found):
+                found.append(place)
         for _, _, i in sorted(again):
-            if len(found) < n and not _is_among(X[i], taken + found):
-                found.append(X[i])
+            if len(found) < n and not _is_among(places[i], taken + found):
+                found.append(places[i])
         if len(found) < n:
             asked, there = len(chosen) + n, len(chosen) + len(found)
             raise InvalidInput(f"{asked} different settings were asked for, but {self.experiment.name} has only {there}")
-        return [self.decode(x) for x in found]
+        return [self.experiment.check(self.listed[place]) if isinstance(place, int) else self.decode(place) for place in found]
+
+    def _places(self, settings: Sequence[Settings]) -> "list[_Place]":
+        """The numbers of settings in a listed space (those that are not listed are left out), else their points [D]."""
+        if not self.listed:
+            return list(self.encode(settings))
+        fixed = self.experiment.fidelities
+        keys = [self.experiment.key({**s, **fixed} if fixed else s) for s in settings]
+        return [self._numbers[key] for key in keys if key in self._numbers]
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[float | str, ...], int]:
+        """Listed settings → their number: a candidate is identified by itself, however near to the next it is."""
+        return {self.experiment.key(s): number for number, s in enumerate(self.listed)}
 
     def _nearest(self, x: Floats) -> int:
         """The number of the listed settings that are nearest to a point [D]."""
@@ -368,8 +390,14 @@ class Space:
         return X
 
 
-def _is_among(x: Floats, X: Floats | list[Floats]) -> bool:
-    return len(X) > 0 and bool((np.abs(np.asarray(X) - x).max(axis=1, initial=0.0) < _SAME).any())
+_Place: TypeAlias = int | Floats
+"""The number of listed settings, or a point [D]."""
+
+
+def _is_among(place: _Place, places: list[_Place]) -> bool:
+    if isinstance(place, int):
+        return place in places
+    return len(places) > 0 and bool((np.abs(np.asarray(places) - place).max(axis=1, initial=0.0) < _SAME).any())
 
 
 def _infeasible(experiment: Experiment) -> InvalidInput:
