@@ -17,6 +17,9 @@ from frugaltwin.goals.words import quantities, split
 from frugaltwin.table_reader import FileTable, number, read_rows
 from frugaltwin.tables import BOOKKEEPING
 
+DECADES = 1000.0
+"""A list of positive numbers whose largest is so many times its smallest has a logarithmic scale."""
+
 
 class TableOptions(SeedOptions):
     """Options of a table."""
@@ -148,8 +151,10 @@ def _complete(table: FileTable, name: str, cells: Sequence[float | str | None]) 
 
 
 def _parameter(name: str, cells: Sequence[float | str]) -> Parameter:
-    numbers = [cell for cell in cells if isinstance(cell, float)]
-    return Discrete(name, tuple(sorted(set(numbers))), "") if numbers else Categorical(name, tuple(sorted({str(cell) for cell in cells})))
+    numbers = sorted({cell for cell in cells if isinstance(cell, float)})
+    if not numbers:
+        return Categorical(name, tuple(sorted({str(cell) for cell in cells})))
+    return Discrete(name, tuple(numbers), "", scale="log" if 0 < numbers[0] <= numbers[-1] / DECADES else "linear")
 
 
 def _outcome(table: FileTable, name: str, cells: Sequence[float | str | None]) -> Outcome:

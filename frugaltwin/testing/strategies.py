@@ -243,7 +243,7 @@ class _Units:
         return {name: v if isinstance(v, str) else v / self.of_settings for name, v in settings.items()}
 
     def is_nearly(self, one: Settings, other: Settings) -> bool:
-        """Whether settings in the original units are the same to 1e-4 of the range: maxima that are flat along a parameter are not sharper."""
+        """Whether settings in the original units are the same to 1e-4 of the range: maxima that are flat along it are not sharper."""
         ranges = {p.name: p.high - p.low if isinstance(p, Continuous) else 1e-3 for p in self.original.parameters}
         return all(one[n] == v if isinstance(v, str) else abs(float(one[n]) - v) <= 1e-4 * ranges[n] for n, v in other.items())
 

@@ -42,6 +42,7 @@ EXPERIMENT = WithJsonSchema(
                 low=_NUMBER,
                 high=_NUMBER,
                 values={"type": "array", "items": {"type": ["number", "string"]}},
+                scale={"enum": ["linear", "log"], "description": "log: equal ratios are equal steps; linear where it is missing"},
             ),
         },
         constraints={
