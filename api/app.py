@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 
+from api.maintenance import pruning
 from api.request_limits import WITH_BODY, HeadAsGet, RequestLimits
 from api.routes import problems
 from api.routes.dependencies import check_query
@@ -71,7 +72,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opened(settings) as service:
             app.state.service = service
-            async with running_campaigns(service.database, service.news, service.rigs, service.strategies, settings.most_trials):
+            campaigns = running_campaigns(service.database, service.news, service.rigs, service.strategies, settings.most_trials)
+            async with campaigns, pruning(service.database, settings.keep_days * 86_400):
                 yield
 
     app = FastAPI(

@@ -117,7 +117,7 @@ class Listener:
     async def _catch_up(self) -> bytes:
         self.is_behind = False  # from here on what is committed is heard again; what the table has too is skipped by its id
         self._waiting.clear()
-        rows = await self._database.read(lambda c: event_log.after(c, self.after, PAGE, self.wants))
+        rows = await self._database.read(lambda c: event_log.since(c, self._database.now(), self.after, PAGE, self.wants))
         self.is_behind = self.is_behind or len(rows) == PAGE
         if rows:
             self.after = rows[-1].id

@@ -1,18 +1,22 @@
-"""Maintenance of a service's database: backups, and checks of its promises."""
+"""Maintenance of a service's database: backups, checks of its promises, and the removal of what is old."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, case, func, select
 from sqlalchemy.engine import URL, make_url
 
 from api.migrations import newest, reading, revision
-from api.records import event_log, fair_queue
+from api.records import answers, event_log, fair_queue
+from api.records.database import Database
 from api.records.ledger import KINDS, SUMS
 from api.records.tables import account, event, experiment, ledger
 from frugaltwin.checks import SOUND_SQLITE, Finding, check_writable
@@ -20,6 +24,45 @@ from frugaltwin.errors import InvalidInput, MissingPart, StoreError
 
 ROUNDING = 1e-6
 """Of sums of a class's reservations, in s, USD and mL."""
+AT_ONCE = 500
+"""Rows that are removed in one change: some milliseconds, so that nobody's request waits for more."""
+PAUSE = 3600.0
+"""s between two removals of what is old."""
+
+
+@asynccontextmanager
+async def pruning(database: Database, age: float) -> AsyncIterator[None]:
+    """Remove what is old, at once and then every hour."""
+    running = asyncio.create_task(_prune_again_and_again(database, age))
+    try:
+        yield
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+async def _prune_again_and_again(database: Database, age: float) -> None:
+    while True:
+        with suppress(StoreError):  # which has been logged
+            await prune(database, age)
+        await asyncio.sleep(PAUSE)
+
+
+async def prune(database: Database, age: float) -> None:
+    """Remove events, and answers to requests with a key, that are older than an age, some at a time.
+
+    Args:
+        age: s.
+
+    Raises:
+        StoreError: The database cannot be read or written.
+    """
+    before = database.now() - age
+    while await database.write(lambda c, _: event_log.prune(c, before, AT_ONCE)) == AT_ONCE:
+        pass
+    while found := await database.read(lambda c: answers.old(c, before, AT_ONCE)):
+        await database.write(lambda c, _, which=found: answers.remove(c, which))  # type: ignore[misc]
 
 
 def backup(url: str, out: Path) -> None:
@@ -124,11 +167,11 @@ def _reservations(connection: Connection) -> Finding:
 
 def _events(connection: Connection) -> Finding:
     count, first, last = connection.execute(select(func.count(), func.min(event.c.id), func.max(event.c.id)).select_from(event)).one()
-    says = event_log.last(connection)
-    if (count and (first, last, says) != (1, count, count)) or (not count and says):
-        words = f"{count} events from {first} to {last}, and the counter says {says}: some are missing"
+    says, removed = event_log.last(connection), event_log.removed(connection)
+    if (count and (first, last) != (removed + 1, says)) or count != says - removed:
+        words = f"{count} events from {first} to {last}, {removed} were removed by age, and the counter says {says}: some are missing"
         return Finding("problem", "events", f"{words}; stop the service and go back to a backup")
-    return Finding("ok", "events", f"{count} events without a gap")
+    return Finding("ok", "events", f"{count} events without a gap" + (f", behind {removed} that were removed by age" if removed else ""))
 
 
 def _copy(url: URL, part: Path) -> None:

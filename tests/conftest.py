@@ -51,7 +51,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-ABOUT_A_DATABASE = ("test_clocks", "test_database", "test_events_api", "test_fair_queue", "test_promises", "test_queue")
+ABOUT_A_DATABASE = ("test_clocks", "test_database", "test_events_api", "test_fair_queue", "test_promises", "test_pruning", "test_queue")
 """The files whose tests run on both databases in both forms. In the short form those of the others run on one of the two, in turn."""
 
 

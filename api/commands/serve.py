@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.settings import THINKERS, TRIALS, USES, CodeTerms, Settings
+from api.settings import KEEP_DAYS, THINKERS, TRIALS, USES, CodeTerms, Settings
 from frugaltwin.amounts import Amounts
 from frugaltwin.cli.console import say, show_line
 from frugaltwin.errors import InvalidInput
@@ -70,6 +70,9 @@ def serve(
         int,
         typer.Option("--most-trials", metavar="N", min=1, max=1_000_000, help="Trials of a campaign beyond which it is not thought about."),
     ] = TRIALS,
+    keep_days: Annotated[
+        int, typer.Option("--keep-days", metavar="N", min=1, max=36_500, help="Days that events and idempotency keys are kept.")
+    ] = KEEP_DAYS,
     as_json: AsJson = False,
 ) -> int:
     """Serve rigs and twins to a class, until Ctrl-C. The first start shows the instructor's token and a join code, once."""
@@ -89,7 +92,7 @@ def serve(
     def say_so(address: str, token: str | None, code: str | None) -> None:
         announce(address, rigs, token, code, terms, as_json)
 
-    settings = Settings(database, thinkers=thinkers, most_trials=most_trials)
+    settings = Settings(database, thinkers=thinkers, keep_days=keep_days, most_trials=most_trials)
     return run(host, port, settings, rigs, reports, terms, new_token=new_token, new_code=new_code, announce=say_so)
 
 

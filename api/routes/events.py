@@ -25,7 +25,8 @@ router = APIRouter(prefix="/v1/events", tags=["events"])
 STREAM = "text/event-stream"
 _DESCRIPTION = (
     "JSON, or with `Accept: text/event-stream` a stream without end: each event has `id`, `event` (its kind) and `data` (the event as "
-    "JSON); a comment every 15 s is a sign of life."
+    "JSON); a comment every 15 s is a sign of life. Events are removed after a while (90 days): where some that followed yours are gone, "
+    "an event `events.removed` comes first, with the id of the last of them. Read what you follow then, and go on from there."
 )
 _EXAMPLE = 'id: 12\nevent: experiment.queued\ndata: {"id": 12, "kind": "experiment.queued", …}\n\n'
 
@@ -78,7 +79,11 @@ async def events(
     begin = after if last is None else last
     if STREAM in accept.lower():
         return Stream(service.streams, await service.streams.listen(caller, wants, begin))
-    rows = await service.database.read(partial(event_log.after, number=begin or 0, count=limit, wants=wants))
+    if begin is None:
+        rows = await service.database.read(partial(event_log.after, number=0, count=limit, wants=wants))
+    else:
+        now = service.database.now()
+        rows = await service.database.read(partial(event_log.since, now=now, number=begin, count=limit, wants=wants))
     return Response(_page(rows, begin or 0), media_type="application/json", headers={"Vary": "Accept"})
 
 

@@ -19,7 +19,8 @@ class Event:
     """without gaps, in the order in which things happened, over everybody's events"""
     kind: str
     """experiment., campaign. or rig. and the state that it came to, such as experiment.succeeded, campaign.ended or
-    rig.stopped; campaign.preferred, campaign.retracted and the like for what people say; token.revoked, person.removed"""
+    rig.stopped; campaign.preferred, campaign.retracted and the like for what people say; token.revoked, person.removed; events.removed in
+    place of those that are too old"""
     at: float
     """s since 1970"""
     rig: str | None = None
