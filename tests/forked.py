@@ -11,14 +11,17 @@ import multiprocessing
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import types
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -172,7 +175,9 @@ def _ends(wanted: int | IO[Any] | None, number: int) -> tuple[Any, Connection]:
 
 def _become(words: Sequence[str], folder: str, environment: Mapping[str, str], streams: Sequence[Connection]) -> None:
     """Run what `python WORDS` would, in a process of its own."""
-    child_processes.allow_ctrl_c()
+    from frugaltwin import catalog
+
+    gc.freeze()  # what was there before is never garbage here, and takes half a second to look through
     for number, (name, stream) in enumerate(zip(("stdin", "stdout", "stderr"), streams, strict=True)):
         os.dup2(stream.fileno(), number)
         stream.close()
@@ -180,6 +185,10 @@ def _become(words: Sequence[str], folder: str, environment: Mapping[str, str], s
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    importlib.invalidate_caches()
+    catalog._installed.cache_clear()  # packages may be installed there
+    _fork_the_fork_server()
+    child_processes.allow_ctrl_c()
     try:
         _run(words, folder)
     finally:
@@ -187,17 +196,33 @@ def _become(words: Sequence[str], folder: str, environment: Mapping[str, str], s
         gc.collect()  # which closes what nobody closed
 
 
-def _run(words: Sequence[str], folder: str) -> None:
-    from frugaltwin import catalog
+def _fork_the_fork_server() -> None:
+    """Give this process a fork server as it would start itself, but forked as well: to fill a new one takes ten seconds of a core."""
+    if sys.version_info >= (3, 14):
+        return  # whose fork server asks for a key
+    alive, held = os.pipe()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address := f"{get_temp_dir()}/fork-{os.getpid()}")
+        listener.listen()
+        pid = os.fork()
+        if not pid:
+            os.close(held)
+            os.environ.update(child_processes.ONE_THREAD)
+            try:
+                forkserver.main(listener.detach(), alive, [])
+            finally:
+                os._exit(0)
+    vars(forkserver._forkserver).update(_forkserver_address=address, _forkserver_alive_fd=held, _forkserver_pid=pid)
+    os.close(alive)
 
+
+def _run(words: Sequence[str], folder: str) -> None:
     if words[:2] == ["-W", "error"]:
         warnings.simplefilter("error")
         words = words[2:]
     first, *rest = words
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
     sys.path[:1] = ["" if first == "-c" else folder if first == "-m" else os.path.dirname(first), *paths]
-    importlib.invalidate_caches()
-    catalog._installed.cache_clear()  # packages may be installed there
     if first == "-m":
         sys.argv = rest
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)

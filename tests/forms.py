@@ -13,6 +13,14 @@ def times(short: int, long: int) -> int:
     return long if IS_LONG else short
 
 
+def each(*factors: Iterable[Any]) -> list[tuple[Any, ...]]:
+    """All combinations in the long form; in the short one as many as let each value occur, with ever other values of the other factors."""
+    values = [list(factor) for factor in factors]
+    if IS_LONG:
+        return list(itertools.product(*values))
+    return [tuple(v[(k + k // len(v)) % len(v)] for v in values) for k in range(max(map(len, values)))]
+
+
 def combinations(*factors: Iterable[Any]) -> list[tuple[Any, ...]]:
     """All combinations in the long form; in the short one as many as let each value meet each value of every other factor.
 

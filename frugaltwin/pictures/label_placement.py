@@ -49,6 +49,7 @@ def settle_layout(figure: Figure) -> None:
     """Give the axes their final position, so that the extent of a text is known in pixels."""
     if engine := figure.get_layout_engine():
         engine.execute(figure)
+        figure.set_layout_engine("none")  # or saving it would do the same again, in a third of the time of a picture
 
 
 def extent_of_mark(mark: PathCollection) -> BboxBase:
