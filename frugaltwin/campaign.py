@@ -69,6 +69,7 @@ class Campaign:
 
         Raises:
             InvalidInput: A stop rule for a goal without a score, or an earlier campaign that says nothing about this one.
+            CampaignError: The store has trials of a campaign of that name with other parameters, limits or outcomes.
         """
         if stop_rule and not goal.has_score:
             raise InvalidInput(f"{goal.text} has no score to stop at; leave the stop rule out and limit the budget", field="stop")
@@ -77,6 +78,12 @@ class Campaign:
         self.earlier = tuple(earlier)
         for one in self.earlier:
             one.check(driver.experiment)
+        record = store.find(name)
+        begun = experiment_from_json(record.body["experiment"]) if record and "experiment" in record.body else driver.experiment
+        if (changes := driver.experiment.changes(begun)) and store.trials(name):
+            text = f"{driver.experiment.name} has changed since campaign {name!r} was started: {'; '.join(changes)}"
+            text += f"; choose another name, and give {name} as an earlier campaign to learn from it"
+            raise CampaignError(text, field="name")
         made_by_hand = {
             "driver": {"name": driver.experiment.name, "options": {}},
             "goal": goal.text,

@@ -291,6 +291,12 @@ class Colorimetry:
         return is_close and self == replace(other, to_xyz=self.to_xyz) and _shape(self.to_xyz) == _shape(other.to_xyz)
 
 
+def _allowed(parameter: Parameter) -> tuple[object, ...]:
+    """What a parameter allows, without how it is described and searched."""
+    span = (parameter.low, parameter.high) if isinstance(parameter, Continuous) else parameter.values
+    return (parameter.kind, parameter.unit, *span)
+
+
 def _only(parameter: Parameter, value: float | str) -> Parameter:
     """A parameter that has one value."""
     if isinstance(parameter, Categorical):
@@ -388,6 +394,23 @@ class Experiment:
         if self.color is None or other.color is None:
             return self == other
         return self.color.is_nearly(other.color) and self == replace(other, color=self.color)
+
+    def changes(self, begun: Self) -> list[str]:
+        """The changes since an experiment was begun that its trials cannot live with, in words."""
+        was, now = ({x.name: x for x in (*e.parameters, *e.outcomes)} for e in (begun, self))
+        words = [f"{name} is new" for name in now if name not in was] + [f"{name} is gone" for name in was if name not in now]
+        for name in (name for name in now if name in was):
+            old, new = was[name], now[name]
+            if isinstance(old, Outcome) and isinstance(new, Outcome):
+                if bool(old.labels) != bool(new.labels):
+                    words.append(f"{name} is {'a label' if new.labels else 'a number'} now")
+                elif lost := [label for label in old.labels if label not in new.labels]:
+                    words.append(f"{name} has no label {lost[0]} any more")
+            elif isinstance(old, Outcome) or isinstance(new, Outcome):
+                words.append(f"{name} is {'an outcome' if isinstance(new, Outcome) else 'a setting'} now")
+            elif _allowed(old) != _allowed(new):
+                words.append(f"{name} was {old.kind} in {old.limits} and is {new.kind} in {new.limits}")
+        return words
 
     def key(self, settings: Settings) -> tuple[float | str, ...]:
         """The values in the order of the parameters: equal for equal settings."""

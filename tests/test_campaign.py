@@ -4,6 +4,7 @@ import itertools
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from frugaltwin import Amounts, Campaign, Continuous, DriverError, Experiment, M
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.campaign import FAILURES_IN_A_ROW, improvements
 from frugaltwin.errors import CampaignError, InvalidInput, OutOfBounds, Stopped, UnknownName
+from frugaltwin.experiment import Categorical, Parameter
 from frugaltwin.goals import MatchColor, Maximize, Minimize
 from frugaltwin.plugins import Driver, Strategy
 from frugaltwin.state import State, Suggestion
@@ -223,6 +225,44 @@ def test_a_campaign_that_began_on_another_processor_keeps_its_scores(tmp_path: P
     assert here.goal == stored.goal != catalog.make_goal(here.goal.text, here.driver)
     (trial,) = here.run()
     assert {t.number: here.score(t) for t in here.trials} == before | {trial.number: stored.score(trial)}
+
+
+ONE = Continuous("a", 0, 1, "mL")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "outcomes", "sentence"),
+    [
+        ((ONE, Continuous("b", 0, 1)), (Outcome("y"),), "b is new"),
+        ((Continuous("b", 0, 1),), (Outcome("y"),), "b is new; a is gone"),
+        ((Continuous("a", 0, 2, "mL"),), (Outcome("y"),), r"a was continuous in \[0, 1\] mL and is continuous in \[0, 2\] mL"),
+        ((Categorical("a", ("x", "z")),), (Outcome("y"),), r"a was continuous in \[0, 1\] mL and is categorical in {x, z}"),
+        ((ONE,), (Outcome("y"), Outcome("z")), "z is new"),
+        ((ONE,), (Outcome("y", labels=("p", "q")),), "y is a label now"),
+        ((replace(ONE, description="other words"),), (Outcome("y", description="too"),), None),
+        (
+            (Continuous("a", 0.1, 1, "mL", scale="log"),),
+            (Outcome("y"),),
+            r"a was continuous in \[0, 1\] mL and is continuous in \[0.1, 1\] mL",
+        ),
+    ],
+)
+def test_a_lab_that_has_changed_since_is_refused_with_what_changed(
+    tmp_path: Path, parameters: tuple[Parameter, ...], outcomes: tuple[Outcome, ...], sentence: str | None
+) -> None:
+    class Lab(Parabola):
+        def __init__(self, parameters: tuple[Parameter, ...], outcomes: tuple[Outcome, ...]) -> None:
+            self.experiment = Experiment("lab", parameters, outcomes)
+
+    store, begun = Store(tmp_path / "s.db"), Lab((ONE,), (Outcome("y"),))
+    goal = Minimize(begun.experiment, "y")
+    Campaign("c", begun, goal, Walk(), store, Budget(runs=1)).tell({"a": 0.5}, {"y": 1.0})
+    changed = Lab(parameters, outcomes)
+    if sentence is None:
+        assert Campaign("c", changed, goal, Walk(), store, Budget(runs=1)).trials
+        return
+    with pytest.raises(CampaignError, match=f"lab has changed since campaign 'c' was started: {sentence}; choose another name"):
+        Campaign("c", changed, goal, Walk(), store, Budget(runs=1))
 
 
 def test_a_new_campaign_gets_a_new_name(tmp_path: Path) -> None:

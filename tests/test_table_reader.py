@@ -206,3 +206,15 @@ def test_a_step_of_numpy_is_the_number_that_people_type(tmp_path: Path) -> None:
     assert settings == [{"x": 0.30000000000000004}, {"x": 0.7000000000000001}]
     with campaign.driver as table:
         assert table.perform({"x": 0.3}).outcomes == {"y": 1.0}
+
+
+@pytest.mark.parametrize("strategy", ["random", "sobol"])
+def test_thousands_of_names_are_refused_with_the_reason_and_their_descriptors_are_not(tmp_path: Path, strategy: str) -> None:
+    molecules = "".join(f"C{'C' * (k % 50)}{k}O,{12 + k},{k % 7},{k / 3}\n" for k in range(3458))
+    driver = {"name": "table", "options": {"path": str(written(tmp_path, "smiles,mass,rings,y\n" + molecules)), "settings": "smiles"}}
+    with pytest.raises(
+        InvalidInput, match=r"smiles has 3458 names, and no trial of one says anything about another .*; set columns of numbers"
+    ):
+        list(Campaign.open(driver=driver, goal="maximize:y", strategy=strategy, budget=2, store=":memory:").run())
+    driver["options"]["settings"] = "mass,rings"  # type: ignore[index]
+    assert len(list(Campaign.open(driver=driver, goal="maximize:y", strategy=strategy, budget=2, store=":memory:").run())) == 2

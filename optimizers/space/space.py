@@ -27,6 +27,7 @@ _TINY = 1e-9  # of the unit box: what rounding may do, far below what constraint
 _SAME = 1e-6  # of the unit box: nearer points are the same settings
 _FEW_LEVELS = 8  # a parameter with more of them is climbed as if it were continuous, then rounded
 _MOST_LISTED = 4096  # allowed settings that are listed one by one
+_MOST_NAMES = 1000  # of a categorical parameter: each is a column, and every setting a row
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,16 @@ class Space:
         """The space of an experiment: the settings at which a goal counts.
 
         Raises:
-            InvalidInput: Nothing satisfies the constraints.
+            InvalidInput: Nothing satisfies the constraints, or a parameter has more names than can be told apart by trials.
         """
         experiment = experiment.at_fidelity
         parameters = experiment.parameters
+        for p in parameters:
+            if isinstance(p, Categorical) and len(p.values) > _MOST_NAMES:
+                reason = f"{p.name} has {len(p.values)} names, and no trial of one says anything about another ({_MOST_NAMES} is the limit)"
+                raise InvalidInput(
+                    f"{reason}; set columns of numbers that describe them instead, such as a molar mass or other descriptors"
+                )
         equalities, kept = ((), ()) if experiment.candidates else _eliminate(experiment)
         pivots = {e.pivot for e in equalities}
         spans = _spans(experiment)
