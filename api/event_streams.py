@@ -145,7 +145,7 @@ class EventStreams:
         """
         self._database, self._news, self._heartbeat, self._on_revoked = database, news, heartbeat, on_revoked
         self._listeners: dict[str, set[Listener]] = {}  # by whose events they want; everybody's under EVERYBODY
-        self._watchers: dict[str, set[asyncio.Event]] = {}  # by the id of an experiment, or the name of a rig: these have no _
+        self._watchers: dict[str, set[asyncio.Event]] = {}  # by the id of an experiment or a campaign, or the name of a rig: these have no _
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
 
@@ -194,7 +194,7 @@ class EventStreams:
 
     @asynccontextmanager
     async def watching(self, what: str) -> AsyncIterator[asyncio.Event]:
-        """A signal that each event of an experiment, or of a rig, sets from now on, and the end of the service too.
+        """A signal that each event of an experiment, a campaign or a rig sets from now on, and the end of the service too.
 
         A request that waits asks the database only then: with hundreds of them, asking at every commit would be most of the work.
         """
@@ -251,7 +251,7 @@ class EventStreams:
                 await self._news.wait(self._heartbeat, since)
 
     def _spread(self, row: EventRow) -> None:
-        for what in (row.experiment, row.rig):
+        for what in (row.experiment, row.campaign, row.rig):
             for changed in self._watchers.get(what or "", ()):
                 changed.set()
         if row.person == EVERYBODY:

@@ -24,7 +24,7 @@ from api.records import campaigns, fair_queue, ledger, rigs, tokens
 from api.records.campaigns import AT_ONCE
 from api.records.rows import LeasedRow
 from api.records.tables import campaign, experiment
-from api.routes.experiments import seconds_to_wait
+from api.routes.waiting import seconds_to_wait
 from api.server import CONNECTIONS
 from api.workers.driver_process import DriverProcess, Task
 from frugaltwin.amounts import Amounts

@@ -252,7 +252,7 @@ def test_the_proxy_leads_to_the_port_that_the_service_listens_on() -> None:
 
 def test_what_stands_around_the_service_is_more_patient_than_it_is() -> None:
     from api.request_limits import BODY
-    from api.routes.experiments import LONGEST_WAIT
+    from api.routes.waiting import LONGEST_WAIT
     from api.server import GRACE
     from api.workers.driver_process import PATIENCE
 

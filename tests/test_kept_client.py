@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from api.routes.problems import DOCS
 from tests.client_recording import replay
 from tests.running_service import running
 
 KEPT = Path(__file__).parent / "data" / "client_v1.json"
-RENAMED: dict[str, str] = {}
+RENAMED = {"leased": "queued", DOCS + "refused": DOCS + "conflict", "Refused": "Not possible as things are"}
 """What the changelog says is called otherwise."""
 
 

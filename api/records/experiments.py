@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
 
 from api.errors import NotFound, TooMany
-from api.records import campaigns, fair_queue, ledger, rigs, twins
+from api.records import campaigns, fair_queue, ledger, rigs, standings, twins
 from api.records.fair_queue import Order
 from api.records.people import Caller
 from api.records.rigs import Rigs, status_of
@@ -57,6 +57,8 @@ class Look:
     """s until it begins, by estimate; None while its rig is not open, or is a twin, which is quick."""
     waiting_because: str | None = None
     """In words, while it is queued."""
+    score: float | None = None
+    """Of a trial that has ended, by its campaign's goal, as it stands after corrections."""
 
 
 def submit(connection: Connection, now: float, known: Rigs, caller: Caller, request: Request) -> ExperimentRow:
@@ -94,8 +96,10 @@ def look(connection: Connection, now: float, caller: Caller, identity: str) -> L
     """
     owner_for(connection, caller, identity)
     row = fair_queue.find(connection, identity)
+    if row.state == fair_queue.LEASED:
+        return Look(row, 0, waiting_because="its rig is about to begin")
     if row.state != fair_queue.QUEUED:
-        return Look(row)
+        return _scored(connection, [row])[0]
     rig = rigs.find(connection, row.rig)
     status = status_of(rig, now)
     position, seconds = fair_queue.place(connection, row)
@@ -119,7 +123,7 @@ def abort(connection: Connection, now: float, caller: Caller, identity: str) -> 
 
 def page(
     connection: Connection, caller: Caller, limit: int, cursor: int | None = None, campaign: str | None = None, state: str | None = None
-) -> tuple[list[ExperimentRow], str | None]:
+) -> tuple[list[Look], str | None]:
     """A page of the caller's experiments, or for an instructor of all experiments, newest first; and the cursor of the next page.
 
     Args:
@@ -129,13 +133,25 @@ def page(
     question = select(experiment).order_by(experiment.c.number.desc()).limit(limit + 1)
     if not caller.sees_all:
         question = question.where(experiment.c.person == caller.person)
-    for column, value in ((experiment.c.campaign, campaign), (experiment.c.state, state)):
-        if value is not None:
-            question = question.where(column == value)
+    if campaign is not None:
+        question = question.where(experiment.c.campaign == campaign)
+    if state is not None:
+        states = (fair_queue.QUEUED, fair_queue.LEASED) if state == fair_queue.QUEUED else (state,)
+        question = question.where(experiment.c.state.in_(states))
     if cursor is not None:
         question = question.where(experiment.c.number < cursor)
     rows = fetched(ExperimentRow, connection.execute(question))
-    return rows[:limit], str(rows[limit - 1].number) if len(rows) > limit else None
+    return _scored(connection, rows[:limit]), str(rows[limit - 1].number) if len(rows) > limit else None
+
+
+def _scored(connection: Connection, rows: Sequence[ExperimentRow]) -> list[Look]:
+    """Experiments with their scores."""
+    scores: dict[str, float | None] = {}
+    for identity in {row.campaign for row in rows if row.campaign is not None and row.finished_at is not None}:
+        trials = [row for row in rows if row.campaign == identity and row.finished_at is not None]
+        found = standings.scores_for(connection, campaigns.find(connection, identity), trials)
+        scores |= {row.id: found[row.trial or 0].score for row in trials}
+    return [Look(row, score=scores.get(row.id)) for row in rows]
 
 
 def owner_for(connection: Connection, caller: Caller, identity: str) -> str:

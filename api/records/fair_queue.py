@@ -378,6 +378,11 @@ def has_run_out(connection: Connection, now: float) -> bool:
     return connection.execute(_ran_out.limit(1), {"now": now}).first() is not None
 
 
+def has_ended(connection: Connection, identity: str) -> bool:
+    """Whether an experiment has ended."""
+    return find(connection, identity).state in ENDS
+
+
 def place(connection: Connection, row: ExperimentRow) -> tuple[int, float]:
     """The number of experiments that go before a queued one, and how long they and the running ones are estimated to take, s."""
     return _place(connection, row.rig, row.lane, row.tag, row.number)

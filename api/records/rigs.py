@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -20,9 +21,10 @@ from api.records.tables import approval, experiment, rig
 from api.records.twins import NEW, Past
 from frugaltwin import catalog
 from frugaltwin.amounts import Amounts
+from frugaltwin.campaign import OfflineDriver, unconnected
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Continuous, Experiment, Parameter, Settings
-from frugaltwin.plugins import Prices
+from frugaltwin.plugins import Driver, Prices
 from frugaltwin.prices import Price, price_from_json, price_to_json
 from frugaltwin.store import experiment_from_json, experiment_to_json
 
@@ -115,6 +117,16 @@ class Rig:
             InvalidInput: A worker stated a price that makes no sense there.
         """
         return _priced(self.price, settings, past.last, past.performed)
+
+    @cached_property
+    def default_goal(self) -> str | None:
+        """The goal of a campaign that names none; None where it has to."""
+        offline: Driver = OfflineDriver(self.experiment)
+        driver = unconnected(self.driver, self.options, self.experiment) if self.is_local else offline
+        try:
+            return catalog.default_goal(driver)
+        except InvalidInput:
+            return None
 
 
 class Rigs:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from api.errors import NotFound
 from api.records import campaign_actions, campaign_log, campaign_trials, campaigns, standings
 from api.records.experiments import Look
 from api.records.people import Caller
@@ -24,6 +25,7 @@ from api.routes.pagination import Limit
 from api.routes.parts import File
 from api.routes.plain_text import Name
 from api.routes.problems import responses
+from api.routes.waiting import Wait, until
 from api.service import Service
 from api.workers import strategy_processes
 from api.workers.campaign_runner import description_of, question_for
@@ -198,9 +200,12 @@ async def page(
 
 
 @router.get("/{identity}", responses=responses(404), response_model=CampaignStatus)
-async def one(identity: Identity, service: TheService, caller: TheCaller) -> Response:
-    """One of your campaigns."""
+async def one(identity: Identity, service: TheService, caller: TheCaller, wait: Wait) -> Response:
+    """One of your campaigns. With `wait` it is answered as soon as its state is no longer running."""
     caller.check("read")
+    row = await service.database.read(lambda c: campaigns.find(c, identity, caller))
+    if wait and row.state == campaigns.RUNNING:
+        await until(service, caller, identity, wait, lambda c: campaigns.find(c, identity).state != campaigns.RUNNING)
     return shown(await service.database.read(lambda c: _status(c, campaigns.find(c, identity, caller), caller)))
 
 
@@ -221,6 +226,36 @@ async def trials(
         items = _trials(row, rows, standings.scores_for(connection, row, rows), caller)
         return TrialPage.model_construct(items=items, next=following)
 
+    return shown(await service.database.read(read))
+
+
+@router.get("/{identity}/trials/{number}", responses=responses(404), response_model=CampaignTrial)
+async def trial(
+    identity: Identity,
+    number: Annotated[int, Path(ge=1, le=1_000_000, description="the trial's number, from 1")],
+    service: TheService,
+    caller: TheCaller,
+    wait: Wait,
+) -> Response:
+    """One trial of a campaign, with its score. With `wait` it is answered as soon as it has ended, also one that has not begun yet."""
+    caller.check("read")
+
+    def is_over(connection: Connection) -> bool:
+        found = standings.rows_of(connection, identity, [number])
+        is_going_on = campaigns.find(connection, identity).state == campaigns.RUNNING
+        return found[0].finished_at is not None if found else not is_going_on
+
+    def read(connection: Connection) -> CampaignTrial:
+        row = campaigns.find(connection, identity, caller)
+        rows = standings.rows_of(connection, identity, [number])
+        if not rows:
+            last = campaigns.last_trial(connection, identity)
+            raise NotFound(f"campaign {row.name!r} has no trial {number}, the last is {last}; wait for it, or read another")
+        return _trials(row, rows, standings.scores_for(connection, row, rows), caller)[0]
+
+    await service.database.read(lambda c: campaigns.find(c, identity, caller))
+    if wait:
+        await until(service, caller, identity, wait, is_over)
     return shown(await service.database.read(read))
 
 
@@ -322,10 +357,12 @@ def _trials(row: CampaignRow, rows: Sequence[ExperimentRow], scores: Mapping[int
     def shown(of: ExperimentRow) -> CampaignTrial:
         assert of.trial is not None
         known = scores.get(of.trial) if of.finished_at is not None else None
+        look, counts = Look(of, score=known.score if known else None), experiment.counts(of.settings)
         if known is None:
-            return CampaignTrial(trial=of.trial, counts=experiment.counts(of.settings), experiment=view(Look(of), caller))
-        about: dict[str, Any] = {"experiment": view(Look(of), caller), "counts": experiment.counts(of.settings)}
+            return CampaignTrial(trial=of.trial, counts=counts, experiment=view(look, caller))
         correction = None if known.correction is None else TrialCorrection(**known.correction)
-        return CampaignTrial(trial=of.trial, score=known.score, values=dict(known.values), correction=correction, **about)
+        return CampaignTrial(
+            trial=of.trial, score=known.score, values=dict(known.values), counts=counts, correction=correction, experiment=view(look, caller)
+        )  # fmt: skip
 
     return [shown(of) for of in rows]

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import re
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api.errors import TooMany
 from api.records import experiment_table, experiments, fair_queue
 from api.records.database import Database
 from api.records.experiments import Look, Request
@@ -24,7 +20,7 @@ from api.routes.dependencies import Key, Made, TheCaller, TheService, once, show
 from api.routes.pagination import Limit
 from api.routes.parts import File
 from api.routes.problems import responses
-from api.service import Service
+from api.routes.waiting import Wait, until
 from frugaltwin.amounts import Amounts
 from frugaltwin.client.resources import Quote, Submission
 from frugaltwin.spec import Whole
@@ -32,13 +28,17 @@ from frugaltwin.tables import format_lines
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 
-LONGEST_WAIT = 60.0
 ExperimentId = Annotated[str, Path(description="the experiment's id")]
-Wait = Annotated[
-    str | None,
-    Header(alias="Prefer", max_length=200, description="`wait=20`: answer as soon as it has ended, after 20 s in any case; 60 at most"),
+
+
+def _seen(state: Any) -> Any:
+    """A state as people see it: a worker's lease, before anything moves, is the last moment of the queue."""
+    return "queued" if state == fair_queue.LEASED else state
+
+
+ExperimentState = Annotated[
+    Literal["queued", "running", "succeeded", "failed", "aborted", "unknown"], BeforeValidator(_seen)
 ]
-ExperimentState = Literal["queued", "leased", "running", "succeeded", "failed", "aborted", "unknown"]
 
 
 class NewExperiment(Body):
@@ -72,7 +72,7 @@ class ExperimentPage(BaseModel):
     response_model=Submission,
     responses={
         200: {"model": Quote, "description": "It was a dry run: what it would cost. Nothing was submitted."},
-        201: {"model": Submission, "description": "It has ended within the time of `Prefer: wait`: look at its `state`."},
+        201: {"model": Submission, "description": "It has ended within the time of `wait`: look at its `state`."},
         202: {"description": "It is in the queue. Ask at `Location` until its `state` is an end."},
         **responses(402, 403, 404, 409, 413, 503),
     },
@@ -81,8 +81,8 @@ async def submit(
     body: NewExperiment,
     service: TheService,
     caller: TheCaller,
+    wait: Wait,
     key: Key = None,
-    prefer: Wait = None,
 ) -> Response:
     """Submit settings to a rig. They are durable, priced and in the fair queue when this answers.
 
@@ -94,18 +94,17 @@ async def submit(
         quote = await service.database.read(lambda c: experiments.quote(c, service.rigs, caller, request))
         reason = f"your budget does not allow it: {', '.join(quote.lacking)}" if quote.lacking else None
         return shown(Quote(allowed=not quote.lacking, reason=reason, estimate=quote.estimate, position=quote.position))
-    wait = seconds_to_wait(prefer)
 
     def change(connection: Connection, now: float) -> Made:
         row = experiments.submit(connection, now, service.rigs, caller, request)
         return 202, view(Look(row, waiting_because="the queue"), caller), f"/v1/experiments/{row.id}"
 
     response = await once(service, caller, key, body, change)
-    if not wait:
-        return response
     identity = response.headers["location"].rpartition("/")[2]
-    done = await _until_done(service, caller, identity, wait)
-    return shown(done, 201, Location=f"/v1/experiments/{identity}") if done else response
+    if not wait or not await until(service, caller, identity, wait, lambda c: fair_queue.has_ended(c, identity)):
+        return response
+    done = await service.database.read(lambda c: view(experiments.look(c, service.database.now(), caller, identity), caller))
+    return shown(done, 201, Location=f"/v1/experiments/{identity}")
 
 
 @router.get("", responses=responses(), response_model=ExperimentPage)
@@ -119,8 +118,8 @@ async def page(
 ) -> Response:
     """Your experiments, newest first; an instructor sees everybody's."""
     caller.check("read")
-    rows, following = await service.database.read(lambda c: experiments.page(c, caller, limit, cursor, campaign, state))
-    return shown(ExperimentPage.model_construct(items=[view(Look(row), caller) for row in rows], next=following))
+    looks, following = await service.database.read(lambda c: experiments.page(c, caller, limit, cursor, campaign, state))
+    return shown(ExperimentPage.model_construct(items=[view(look, caller) for look in looks], next=following))
 
 
 @router.get(
@@ -149,7 +148,7 @@ def table_parts(database: Database, wanted: experiment_table.Columns) -> Iterato
 
 
 @router.get("/{identity}", responses=responses(404), response_model=Submission)
-async def one(identity: ExperimentId, service: TheService, caller: TheCaller, prefer: Wait = None) -> Response:
+async def one(identity: ExperimentId, service: TheService, caller: TheCaller, wait: Wait) -> Response:
     """One of your experiments."""
     caller.check("read")
 
@@ -157,9 +156,9 @@ async def one(identity: ExperimentId, service: TheService, caller: TheCaller, pr
         return view(experiments.look(connection, service.database.now(), caller, identity), caller)
 
     found = await service.database.read(look)
-    if not found.is_done and (wait := seconds_to_wait(prefer)):
-        done = await _until_done(service, caller, identity, wait)
-        found = done if done else await service.database.read(look)
+    if wait and not found.is_done:
+        await until(service, caller, identity, wait, lambda c: fair_queue.has_ended(c, identity))
+        found = await service.database.read(look)
     return shown(found)
 
 
@@ -174,29 +173,10 @@ def view(look: Look, caller: Caller) -> Submission:
     """An experiment as the caller may see it."""
     row, result = look.row, look.row.result
     return Submission(
-        id=row.id, person=row.person, rig=row.rig, campaign=row.campaign, trial=row.trial, state=row.state, settings=row.settings,
-        estimate=row.estimate, outcomes=result.get("outcomes"), raw=result.get("raw"),
+        id=row.id, person=row.person, rig=row.rig, campaign=row.campaign, trial=row.trial, settings=row.settings,
+        state=_seen(row.state), estimate=row.estimate, score=look.score, outcomes=result.get("outcomes"), raw=result.get("raw"),
         cost=Amounts(**result["cost"]) if result.get("cost") else None, error=row.error,
         provenance=row.provenance_for(caller.is_instructor),
         created_at=row.created_at, started_at=row.started_at, finished_at=row.finished_at, position=look.position, eta_s=look.eta,
         waiting_because=look.waiting_because,
     )  # fmt: skip
-
-
-async def _until_done(service: Service, caller: Caller, identity: str, wait: float) -> Submission | None:
-    """The experiment if it ends in time; None at once if too many requests of this person wait already."""
-    with contextlib.suppress(TimeoutError, TooMany), service.rate_limit.waiting(caller):
-        async with asyncio.timeout(wait), service.streams.watching(identity) as changed:
-            while not service.is_leaving:
-                changed.clear()
-                row = await service.database.read(lambda c: fair_queue.find(c, identity))
-                if row.state in fair_queue.ENDS:
-                    return view(Look(row), caller)
-                await changed.wait()
-    return None
-
-
-def seconds_to_wait(prefer: str | None) -> float:
-    """The seconds of a header ``Prefer: wait=20``; other preferences are passed over (RFC 7240)."""
-    match = re.search(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})\b", prefer or "")
-    return min(float(match[1]), LONGEST_WAIT) if match else 0.0

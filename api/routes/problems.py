@@ -51,7 +51,7 @@ KINDS: Mapping[type[FrugalTwinError], tuple[int, str, str, bool]] = {
     Unauthorized: (401, "unauthorized", "Who are you?", False),
     Forbidden: (403, "forbidden", "Not allowed", False),
     NotFound: (404, "not-found", "There is no such thing", False),
-    Conflict: (409, "conflict", "Not in this state", False),
+    Conflict: (409, "conflict", "Not possible as things are", False),
     BudgetExhausted: (402, "budget-exhausted", "The budget does not allow it", False),
     Unprocessable: (422, "key-reused", "This idempotency key was used for another request", False),
     TooMany: (429, "too-many-requests", "Too many requests", True),
@@ -60,7 +60,7 @@ KINDS: Mapping[type[FrugalTwinError], tuple[int, str, str, bool]] = {
     MissingPart: (501, "missing-part", "Something is not installed on the server", False),
     StoreError: (503, "not-stored", "It could not be stored", True),
     DriverError: (503, "rig-offline", "The rig cannot be reached", True),
-    FrugalTwinError: (409, "refused", "Refused", False),
+    FrugalTwinError: (409, "conflict", "Not possible as things are", False),
 }
 
 
@@ -131,7 +131,7 @@ def _kinds(status: int) -> str:
     """The meanings of a status, by the names at the end of a problem's `type`."""
     at_the_border = {408: "`too-slow`: too slow", 413: "`too-large`: too large", 415: "`unsupported-media-type`: not JSON"}
     known = [f"`{name}`: {title[0].lower()}{title[1:]}" for code, name, title, _ in KINDS.values() if code == status]
-    return "; ".join(known) or at_the_border.get(status, HTTPStatus(status).phrase)
+    return "; ".join(dict.fromkeys(known)) or at_the_border.get(status, HTTPStatus(status).phrase)
 
 
 def _faults(error: FrugalTwinError) -> list[list[str]]:

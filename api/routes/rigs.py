@@ -17,7 +17,8 @@ from api.records.standings import experiment_of
 from api.routes.dependencies import TheCaller, TheService, shown
 from api.routes.problems import responses
 from api.service import Service
-from frugaltwin.client.resources import Rig, Running
+from frugaltwin.client.resources import Rig, RigGoal, Running
+from frugaltwin.goals.suitable import examples, strategies
 
 router = APIRouter(prefix="/v1/rigs", tags=["rigs"])
 
@@ -54,7 +55,8 @@ async def one(name: RigName, service: TheService, caller: TheCaller) -> Response
 
     def found(connection: Connection) -> Rig:
         rig, row = service.rigs.get(connection, name)
-        return replace(_view(connection, now, caller, row), price=rig.price)
+        goals = [RigGoal(goal=words, strategies=strategies(goal)) for words, goal in examples(rig.experiment).items()]
+        return replace(_view(connection, now, caller, row), price=rig.price, goals=goals, default_goal=rig.default_goal)
 
     return shown(await service.database.read(found))
 

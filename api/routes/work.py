@@ -15,8 +15,8 @@ from api.records.rigs import Offer
 from api.records.twins import KEY_BITS
 from api.routes.body import Body
 from api.routes.dependencies import TheCaller, TheService
-from api.routes.experiments import seconds_to_wait
 from api.routes.problems import responses
+from api.routes.waiting import seconds_to_wait
 from frugaltwin.amounts import Amounts
 from frugaltwin.client.resources.experiment_schema import EXPERIMENT
 from frugaltwin.client.resources.price_schema import PRICE

@@ -11,7 +11,7 @@ from frugaltwin.client.resources.events import Event
 from frugaltwin.client.resources.experiments import ENDS, Quote, Submission
 from frugaltwin.client.resources.join_codes import Code, ListedCode
 from frugaltwin.client.resources.people import Account, Entry, Joined, Me, Person
-from frugaltwin.client.resources.rigs import Rig, Running
+from frugaltwin.client.resources.rigs import Rig, RigGoal, Running
 from frugaltwin.client.resources.tokens import ListedToken, Token
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Quote",
     "Recommendation",
     "Rig",
+    "RigGoal",
     "Running",
     "Submission",
     "Token",

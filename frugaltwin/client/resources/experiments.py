@@ -27,8 +27,8 @@ class Submission:
     """the id of the campaign that it is a trial of, if it is one"""
     trial: int | None = None
     """its number within the campaign"""
-    state: Annotated[str, one_of("queued", "leased", "running", *ENDS)]
-    """queued, leased (a worker has it) and running go on; succeeded, failed, aborted and unknown are ends.
+    state: Annotated[str, one_of("queued", "running", *ENDS)]
+    """queued and running go on; succeeded, failed, aborted and unknown are ends.
     unknown: a real rig's worker was lost in the middle, so it may or may not have run; nobody runs it again but you"""
     settings: Values
     """by the rig's parameters, in their units"""
@@ -36,6 +36,8 @@ class Submission:
     """what is set aside of your budget until it ends; besides, 1 run"""
     outcomes: Values | None = None
     """what was measured, by the rig's outcomes, in their units"""
+    score: float | None = None
+    """of a trial that has ended, by its campaign's goal; nothing where no reading counts, or the goal has no score"""
     raw: Mapping[str, int | float | str] | None = None
     """the instrument's own readings, which the outcomes come from"""
     cost: Price | None = None

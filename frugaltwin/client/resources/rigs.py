@@ -28,6 +28,18 @@ class Running:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RigGoal:
+    """A kind of goal that a rig allows."""
+
+    __pydantic_config__ = CONFIG
+
+    goal: str
+    """an example, to start a campaign with as it stands; another color, outcome or value makes another goal of this kind"""
+    strategies: Sequence[str]
+    """those that can work for it; the first is taken where none is named"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rig:
     """A rig, as a student may see it."""
 
@@ -53,3 +65,7 @@ class Rig:
     """s of work in its queue, by the estimates"""
     running: Sequence[Running] = ()
     """what it works on now"""
+    goals: Sequence[RigGoal] = ()
+    """the kinds of goal that it allows; nothing in a list"""
+    default_goal: str | None = None
+    """the goal of a campaign that names none; nothing in a list, and where a campaign has to name one"""
