@@ -145,7 +145,7 @@ class EventStreams:
         """
         self._database, self._news, self._heartbeat, self._on_revoked = database, news, heartbeat, on_revoked
         self._listeners: dict[str, set[Listener]] = {}  # by whose events they want; everybody's under EVERYBODY
-        self._watchers: dict[str, set[asyncio.Event]] = {}  # by the id of an experiment or a campaign, or the name of a rig: these have no _
+        self._watchers: dict[str, set[asyncio.Event]] = {}  # by the id of an experiment or a campaign, or the name of a rig, which has no _
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
 

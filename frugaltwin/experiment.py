@@ -42,6 +42,25 @@ def quantity(value: float, unit: str) -> str:
     return f"{value:g}" if unit in ("", "1") else f"{value:g} {unit}"
 
 
+LARGEST_GRID = 100_000
+"""Values of a grid."""
+
+
+def grid_values(low: float, high: float, step: float) -> tuple[float, ...]:
+    """The values of an even grid: low + i · step up to high, rounded to 12 digits.
+
+    Raises:
+        ValueError: These numbers make no grid.
+    """
+    if not (step > 0 and 0 <= (high - low) / step < LARGEST_GRID):  # also false for NaN
+        raise ValueError(f"low = {low:g}, high = {high:g} and step = {step:g} make no grid of up to {LARGEST_GRID:,} values")
+    return tuple(_rounded(low + i * step) for i in range(round((high - low) / step) + 1))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.12g}")
+
+
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise OutOfBounds(f"{name} = {value!r} is not a number", name)
@@ -151,6 +170,19 @@ class Discrete:
         if x not in self._allowed and (x := rounded_to(self.values, x)) not in self._allowed:
             raise OutOfBounds(f"{self.name} = {_exactly(x, self.unit, self.values)} is not one of {self.limits}", self.name)
         return x
+
+    @property
+    def grid(self) -> tuple[float, float, float] | None:
+        """The lowest value, the highest value and the step of an even grid; None of any other.
+
+        >>> Discrete("gain", tuple(i / 10 for i in range(11))).grid
+        (0.0, 1.0, 0.1)
+        """
+        if len(self.values) < 3:
+            return None
+        low, high, step = self.values[0], self.values[-1], _rounded(self.values[1] - self.values[0])
+        is_one = step > 0 and round((high - low) / step) == len(self.values) - 1 and grid_values(low, high, step) == self.values
+        return (low, high, step) if is_one else None
 
     @property
     def limits(self) -> str:

@@ -33,7 +33,7 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 class Choice(_Strict):
     """A driver or a strategy of the catalog, with its options."""
 
-    name: str = Field(description="As `frugaltwin catalog` lists it.")
+    name: str = Field(description="As the catalog lists it.")
     options: dict[str, bool | int | float | str] = Field(default={}, description="By name; its own without them.")
 
 

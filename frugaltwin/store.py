@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import CampaignError, StoreError, UnknownName
-from frugaltwin.experiment import Experiment, Measurement, Trial
+from frugaltwin.experiment import Discrete, Experiment, Measurement, Trial, grid_values
 from frugaltwin.log import Log, Logged, Relation, entry_from_json, entry_to_json
 
 if TYPE_CHECKING:
@@ -70,8 +70,15 @@ class CalibrationRecord:
     """The ``kind`` of the calibration, its ``rig``, and what was found: values, residuals, scatter, the readings, a plot."""
 
 
-def experiment_to_json(experiment: Experiment) -> Any:
-    """An experiment as JSON values."""
+_GRID = ("low", "high", "step")
+
+
+def experiment_to_json(experiment: Experiment, has_steps: bool = False) -> Any:
+    """An experiment as JSON values.
+
+    Args:
+        has_steps: Whether an even grid is written as its low, high and step, in place of all its values.
+    """
 
     def finite(value: Any) -> Any:  # JSON has no infinity: a constraint without a limit says "inf"
         if isinstance(value, dict):
@@ -86,12 +93,30 @@ def experiment_to_json(experiment: Experiment) -> Any:
     for parameter in body["parameters"]:  # as they were stored before they had a scale
         if parameter.get("scale") == "linear":
             del parameter["scale"]
+    for parameter, written in zip(experiment.parameters, body["parameters"], strict=True) if has_steps else ():
+        if isinstance(parameter, Discrete) and (grid := parameter.grid):
+            del written["values"]
+            written |= dict(zip(_GRID, grid, strict=True))
     return body
 
 
 def experiment_from_json(body: Any) -> Experiment:
-    """The inverse of `experiment_to_json`."""
+    """The inverse of `experiment_to_json`, with steps or without.
+
+    Raises:
+        ValueError: It is no experiment.
+    """
+    if isinstance(body, dict) and isinstance(body.get("parameters"), list):
+        body = body | {"parameters": [_with_values(parameter) for parameter in body["parameters"]]}
     return _adapter().validate_python(body)
+
+
+def _with_values(parameter: Any) -> Any:
+    """A parameter in JSON, with the values of its grid if it states steps."""
+    grid = [parameter.get(word) for word in _GRID] if isinstance(parameter, dict) else []
+    if not all(isinstance(number, int | float) for number in grid) or not grid:
+        return parameter
+    return {k: v for k, v in parameter.items() if k not in _GRID} | {"values": grid_values(*grid)}
 
 
 @cache

@@ -1,7 +1,7 @@
 """A recording of a client's requests and the service's answers, kept in `tests/data`, and its replay against another service.
 
-`python -m tests.client_recording FILE` makes one of the client and the service of this checkout. A kept one is never made anew: it says what
-clients that are installed somewhere ask for and read.
+`python -m tests.client_recording FILE` makes one of the client and the service of this checkout. A kept one is never made anew: it says
+what clients that are installed somewhere ask for and read.
 """
 
 from __future__ import annotations

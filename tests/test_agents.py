@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from api.records import fair_queue, rigs
-from frugaltwin import catalog
+from frugaltwin import Client, catalog
 from frugaltwin.campaign import OfflineDriver
-from frugaltwin.experiment import Measurement
+from frugaltwin.errors import OutOfBounds
+from frugaltwin.experiment import Discrete, Experiment, Measurement, Outcome, grid_values
 from frugaltwin.goals.suitable import examples, strategies
 from frugaltwin.plugins import Driver
+from frugaltwin.store import experiment_from_json, experiment_to_json
 from tests.running_service import Running, running
 from tests.service_database import COST, SETTINGS, report_one
 
@@ -118,6 +124,29 @@ def test_what_the_state_of_things_forbids_has_one_name(ada: httpx.Client) -> Non
     assert {answer.json()["type"].rpartition("/")[2] for answer in answers} == {"conflict"}
 
 
+def test_a_refusal_points_at_the_word_of_the_request_that_is_wrong(ada: httpx.Client) -> None:
+    for words, pointer in (
+        ({"goal": "map:t_415:0.5; match-color:coral"}, "#/goal"),
+        ({"goal": ["match-color:coral"], "require": ["t_1 <= 1"]}, "#/require"),
+    ):
+        answer = ada.post("/v1/campaigns", json={"name": "wrong", "rig": "color-1", "mode": "client"} | words)
+        assert (answer.status_code, [one["pointer"] for one in answer.json()["errors"]]) == (422, [pointer]), answer.text
+
+
+def test_no_sentence_that_can_reach_the_service_names_a_flag_of_the_command_line() -> None:
+    """The command line's own files say its flags; everybody else's sentences may be answers of the service."""
+    root = Path(__file__).parents[1]
+    files = [path for package in ("api", "frugaltwin", "hardware", "optimizers", "simulator") for path in (root / package).rglob("*.py")]
+    files = [path for path in files if not {"cli", "commands"} & set(path.parts) and path.name != "__main__.py"]
+    assert len(files) > 100
+    for path in files:
+        tree = ast.parse(path.read_text())
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                assert not re.search(r"[\s`(]--[a-z]", node.value), (path, node.value)
+
+
 def test_a_rig_says_which_goals_and_strategies_suit_it(ada: httpx.Client) -> None:
     rig = ada.get("/v1/rigs/color-1").json()
     assert rig["default_goal"] == "match-color:reachable"
@@ -127,6 +156,42 @@ def test_a_rig_says_which_goals_and_strategies_suit_it(ada: httpx.Client) -> Non
     for one in rig["goals"]:  # as they stand
         new_campaign(ada, one["goal"].replace(":", "-").replace("#", ""), goal=one["goal"])
     assert all("random" in one["strategies"] for one in rig["goals"])
+
+
+def test_an_even_grid_is_told_by_its_steps_to_who_asks_and_as_a_list_to_clients_of_before(service: Running, ada: httpx.Client) -> None:
+    steps = ada.get("/v1/rigs/light-1?grids=steps")
+    astep = next(one for one in steps.json()["experiment"]["parameters"] if one["name"] == "astep")
+    assert {word: astep.get(word) for word in ("low", "high", "step", "values")} == {"low": 0, "high": 1000, "step": 1, "values": None}
+    assert ada.get("/v1/rigs/light-1", headers={"Prefer": "wait=5, grids=steps"}).text == steps.text
+    assert len(steps.text) < 8000
+    plain = ada.get("/v1/rigs/light-1").json()["experiment"]["parameters"]
+    assert {len(one["values"]) for one in plain if one["name"] == "astep"} == {1001}
+    with Client(service.address, ada.headers["authorization"].removeprefix("Bearer ")) as client:
+        read = client.rig("light-1").experiment
+        assert read == client.rigs()[1].experiment == catalog.make_driver("light-mixing").experiment
+
+
+@pytest.mark.parametrize("grid", [(0.0, 1.0, 0.1), (-0.3, 0.6, 0.1), (-3.0, 7.5, 0.35), (1e-6, 1e-3, 1e-6), (0.0, 99_999.0, 1.0)])
+def test_a_grid_comes_back_bit_for_bit_and_takes_what_is_computed_by_its_steps(grid: tuple[float, float, float]) -> None:
+    low, _, step = grid
+    parameter = Discrete("x", grid_values(*grid))
+    experiment = Experiment("grid", (parameter,), (Outcome("y"),))
+    written = experiment_to_json(experiment, has_steps=True)
+    assert "values" not in written["parameters"][0]
+    assert experiment_from_json(json.loads(json.dumps(written))) == experiment
+    for i in (1, 2, 3, len(parameter.values) - 1):
+        assert parameter.check(low + i * step) == parameter.values[i]
+    with pytest.raises(OutOfBounds):
+        parameter.check(low + step / 2)
+
+
+def test_a_grid_of_more_values_than_anybody_could_send_is_refused() -> None:
+    written = experiment_to_json(Experiment("grid", (Discrete("x", (0.0, 1.0, 2.0)),), (Outcome("y"),)), has_steps=True)
+    written["parameters"][0]["high"] = 1e12
+    with pytest.raises(ValueError, match="make no grid"):
+        experiment_from_json(written)
+    assert Discrete("x", (0.0, 1.0, 3.0)).grid is None
+    assert Discrete("x", (0.0, 1 / 3, 2 / 3)).grid is None  # twelve digits do not say it
 
 
 @pytest.mark.parametrize("name", ["color-mixing", "eutectic", "ising"])

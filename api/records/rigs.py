@@ -66,7 +66,7 @@ class Offer:
             json.dumps(experiment_to_json(self.experiment), allow_nan=False)
             json.dumps(price_to_json(self.price) if self.price else None, allow_nan=False)
         except ValueError as error:
-            raise InvalidInput("an experiment and a price are made of finite numbers; send what `frugaltwin worker` sends") from error
+            raise InvalidInput("an experiment and a price are made of finite numbers; send them without infinity and NaN") from error
         for end in (0, -1):
             _priced(self.price, {p.name: _ends(p)[end] for p in self.experiment.parameters})
 

@@ -51,7 +51,7 @@ GoalText = Annotated[str, Field(max_length=1000)]
 class Strategy(Choice):
     """A strategy of the catalog with its options; of a campaign in the mode client, whatever its program calls it."""
 
-    name: Name = Field(description=f"{_LISTED['strategy']} Not every strategy can follow every goal")
+    name: Name = Field(description=f"{_LISTED['strategy']} GET /v1/rigs/{{name}} says which suit which goal")
     options: dict[Name, bool | int | float | Name] = Field({}, max_length=50, description="the strategy's own without them")
 
 
@@ -362,7 +362,8 @@ def _trials(row: CampaignRow, rows: Sequence[ExperimentRow], scores: Mapping[int
             return CampaignTrial(trial=of.trial, counts=counts, experiment=view(look, caller))
         correction = None if known.correction is None else TrialCorrection(**known.correction)
         return CampaignTrial(
-            trial=of.trial, score=known.score, values=dict(known.values), counts=counts, correction=correction, experiment=view(look, caller)
+            trial=of.trial, score=known.score, values=dict(known.values), counts=counts, correction=correction,
+            experiment=view(look, caller),
         )  # fmt: skip
 
     return [shown(of) for of in rows]

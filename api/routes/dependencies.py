@@ -8,10 +8,10 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -60,13 +60,21 @@ async def service_of(request: Request) -> Service:
 TheService = Annotated[Service, Depends(service_of)]
 
 
-async def _caller(service: TheService, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+async def _caller(
+    service: TheService, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)], needed: SecurityScopes
+) -> Caller:
     if bearer is None:
         raise Unauthorized("no token came with the request; send the header `Authorization: Bearer ft_…`")
-    return await service.caller(bearer.credentials)
+    caller = await service.caller(bearer.credentials)
+    for scope in needed.scopes:
+        caller.check(scope)
+    return caller
 
 
 TheCaller = Annotated[Caller, Depends(_caller)]
+TheInstructor = Annotated[Caller, Security(_caller, scopes=["admin"])]
+"""The caller, who has this scope: the OpenAPI document says so too."""
+TheWorker = Annotated[Caller, Security(_caller, scopes=["work"])]
 Key = Annotated[
     str | None,
     Header(alias="Idempotency-Key", min_length=1, max_length=80, description="your name for this request; sent again, it is done once"),
@@ -114,14 +122,18 @@ def _digest(request: BaseModel) -> str:
     return hashlib.sha256(words.encode()).hexdigest()
 
 
-def as_json(body: Any) -> str:
-    """A model or a resource as JSON, without a second validation."""
+def as_json(body: Any, **context: str) -> str:
+    """A model or a resource as JSON, without a second validation.
+
+    Args:
+        context: How it is to be written.
+    """
     if isinstance(body, BaseModel):
-        return body.model_dump_json()
+        return body.model_dump_json(context=context)
     kind = type(body)
     if kind not in _adapters:
         _adapters[kind] = TypeAdapter(kind)
-    return _adapters[kind].dump_json(body).decode()
+    return _adapters[kind].dump_json(body, context=context).decode()
 
 
 _adapters: dict[type, TypeAdapter[Any]] = {}

@@ -36,9 +36,7 @@ def _seen(state: Any) -> Any:
     return "queued" if state == fair_queue.LEASED else state
 
 
-ExperimentState = Annotated[
-    Literal["queued", "running", "succeeded", "failed", "aborted", "unknown"], BeforeValidator(_seen)
-]
+ExperimentState = Annotated[Literal["queued", "running", "succeeded", "failed", "aborted", "unknown"], BeforeValidator(_seen)]
 
 
 class NewExperiment(Body):

@@ -15,7 +15,7 @@ from api.records.rows import CodeRow
 from api.records.tokens import YEAR
 from api.routes.body import Body
 from api.routes.budgets import Limits
-from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
+from api.routes.dependencies import Key, Made, TheInstructor, TheService, once, shown
 from api.routes.pagination import Cursor, Limit
 from api.routes.plain_text import Name, Note
 from api.routes.problems import responses
@@ -88,17 +88,15 @@ async def join(body: Join, service: TheService, request: Request, key: JoinKey =
 
 
 @router.get("/codes", responses=responses(403, 503), response_model=CodePage)
-async def codes(service: TheService, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None) -> Response:
+async def codes(service: TheService, caller: TheInstructor, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """The join codes, without their words."""
-    caller.check("admin")
     rows, following = await service.database.read(lambda c: join_codes.page(c, limit, cursor))
     return shown(CodePage.model_construct(items=[ListedCode(**_fields(row)) for row in rows], next=following))
 
 
 @router.post("/codes", status_code=201, response_model=Code, responses=responses(403, 409, 503))
-async def make_code(body: NewCode, service: TheService, caller: TheCaller, key: Key = None) -> Response:
+async def make_code(body: NewCode, service: TheService, caller: TheInstructor, key: Key = None) -> Response:
     """Make a join code, shown this once: newcomers get this budget and these scopes."""
-    caller.check("admin")
 
     def change(connection: Connection, now: float) -> Made:
         end, limits = None if body.expires_in is None else now + body.expires_in, body.budget.model_dump()
@@ -109,9 +107,8 @@ async def make_code(body: NewCode, service: TheService, caller: TheCaller, key: 
 
 
 @router.delete("/codes/{identity}", status_code=204, responses=responses(403, 404, 503))
-async def revoke_code(identity: CodeId, service: TheService, caller: TheCaller) -> Response:
+async def revoke_code(identity: CodeId, service: TheService, caller: TheInstructor) -> Response:
     """Revoke a join code: nobody joins with it any more; those who have joined stay."""
-    caller.check("admin")
     await service.database.write(lambda c, now: join_codes.revoke(c, now, identity))
     return Response(status_code=204)
 

@@ -14,7 +14,7 @@ from api.records import join_codes, ledger, people, removal
 from api.records.rows import LedgerRow, PersonRow
 from api.routes.body import Body
 from api.routes.budgets import MOST, Limits
-from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
+from api.routes.dependencies import Key, Made, TheInstructor, TheService, once, shown
 from api.routes.me import EntryPage, lines
 from api.routes.pagination import Cursor, Limit, Place
 from api.routes.plain_text import Name
@@ -67,13 +67,12 @@ class _GrantTo(BaseModel):
 @router.get("/people", responses=responses(403, 503), response_model=PersonPage)
 async def everybody(
     service: TheService,
-    caller: TheCaller,
+    caller: TheInstructor,
     limit: Limit = 50,
     cursor: Cursor = None,
     role: Annotated[Role | None, Query(description="only these")] = None,
 ) -> Response:
     """The people of the class."""
-    caller.check("admin")
 
     def read(connection: Connection) -> PersonPage:
         rows, following = people.page(connection, role, limit, cursor)
@@ -84,9 +83,8 @@ async def everybody(
 
 
 @router.post("/people", status_code=201, response_model=Joined, responses=responses(403, 409, 503))
-async def make_person(body: NewPerson, service: TheService, caller: TheCaller, key: Key = None) -> Response:
+async def make_person(body: NewPerson, service: TheService, caller: TheInstructor, key: Key = None) -> Response:
     """Let somebody in without a code; their token is shown this once."""
-    caller.check("admin")
 
     def change(connection: Connection, now: float) -> Made:
         whose, words = join_codes.let_in(connection, now, body.name, body.role, body.budget.model_dump())
@@ -96,28 +94,25 @@ async def make_person(body: NewPerson, service: TheService, caller: TheCaller, k
 
 
 @router.get("/people/{identity}", responses=responses(403, 404, 503), response_model=Person)
-async def one(identity: PersonId, service: TheService, caller: TheCaller) -> Response:
+async def one(identity: PersonId, service: TheService, caller: TheInstructor) -> Response:
     """One of the class, and what is left of their budget."""
-    caller.check("admin")
     return shown(await service.database.read(lambda c: _view(people.find(c, identity), ledger.account(c, identity))))
 
 
 @router.delete("/people/{identity}", status_code=204, responses=responses(403, 404, 409, 503))
-async def remove(identity: PersonId, service: TheService, caller: TheCaller) -> Response:
+async def remove(identity: PersonId, service: TheService, caller: TheInstructor) -> Response:
     """Remove somebody: nothing of theirs runs any more, no token of theirs is good, and their name is gone. What was measured stays.
 
     Removed twice, they are removed. Nobody removes themselves, so an instructor is left.
     """
-    caller.check("admin")
     await service.database.write(lambda c, now: removal.remove(c, now, caller, identity))
     service.forget()
     return Response(status_code=204)
 
 
 @router.post("/people/{identity}/grants", status_code=201, response_model=Account, responses=responses(402, 403, 404, 409, 503))
-async def grant(identity: PersonId, body: Grant, service: TheService, caller: TheCaller, key: Key = None) -> Response:
+async def grant(identity: PersonId, body: Grant, service: TheService, caller: TheInstructor, key: Key = None) -> Response:
     """Add to somebody's budget, or take from it what is left."""
-    caller.check("admin")
 
     def change(connection: Connection, now: float) -> Made:
         then = people.grant(connection, now, identity, Amounts(**body.model_dump()))
@@ -127,18 +122,16 @@ async def grant(identity: PersonId, body: Grant, service: TheService, caller: Th
 
 
 @router.patch("/people/{identity}/budget", responses=responses(403, 404, 503), response_model=Account)
-async def set_left(identity: PersonId, body: Left, service: TheService, caller: TheCaller) -> Response:
+async def set_left(identity: PersonId, body: Left, service: TheService, caller: TheInstructor) -> Response:
     """Say what is left of somebody's budget from now on: a limit where there was none, another one, or (null) none."""
-    caller.check("admin")
     said = body.model_dump(include=body.model_fields_set)
     then = await service.database.write(lambda c, now: people.set_left(c, now, identity, said))
     return shown(Account(**vars(then)))
 
 
 @router.get("/people/{identity}/ledger", responses=responses(403, 404, 503), response_model=EntryPage)
-async def their_ledger(identity: PersonId, service: TheService, caller: TheCaller, limit: Limit = 50, cursor: Place = None) -> Response:
+async def their_ledger(identity: PersonId, service: TheService, caller: TheInstructor, limit: Limit = 50, cursor: Place = None) -> Response:
     """Every line of somebody's ledger."""
-    caller.check("admin")
 
     def read(connection: Connection) -> tuple[Sequence[LedgerRow], str | None]:
         people.find(connection, identity)

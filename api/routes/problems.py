@@ -73,7 +73,7 @@ def document(status: int, name: str, title: str, detail: str, retryable: bool = 
 def of(error: FrugalTwinError) -> JSONResponse:
     """The problem that an error of ours is."""
     status, name, title, retryable = next(found for kind, found in KINDS.items() if isinstance(error, kind))
-    errors = [Mistake(pointer=_pointer(["settings", *where]), detail=str(error)) for where in _faults(error)]
+    errors = [Mistake(pointer=_pointer(where), detail=str(error)) for where in _faults(error)]
     response = document(status, name, title, str(error), retryable, errors)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -134,11 +134,15 @@ def _kinds(status: int) -> str:
     return "; ".join(dict.fromkeys(known)) or at_the_border.get(status, HTTPStatus(status).phrase)
 
 
+_PLACES = {"option": ["strategy", "options"]} | {name: [name] for name in ("goal", "require", "strategy", "seed", "budget", "earlier")}
+"""Places in a body by the `field` of an error; other fields are those of a command or of a file."""
+
+
 def _faults(error: FrugalTwinError) -> list[list[str]]:
-    """The places of a mistake among the settings of a request."""
-    if not isinstance(error, OutOfBounds):
-        return []
-    return [[name] for name in error.names] or [[]]
+    """The places of a mistake in the body of a request."""
+    if isinstance(error, OutOfBounds):
+        return [["settings", name] for name in error.names] or [["settings"]]
+    return [_PLACES[error.field]] if error.field in _PLACES else []
 
 
 _BRANCHES = {"bool", "int", "float", "str", "constrained-str"}  # of a union, which pydantic names as if they were fields

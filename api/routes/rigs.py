@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Header, Path, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from api.records import rigs
 from api.records.people import Caller
 from api.records.rows import RigRow
 from api.records.standings import experiment_of
-from api.routes.dependencies import TheCaller, TheService, shown
+from api.routes.dependencies import TheCaller, TheInstructor, TheService, as_json, shown
 from api.routes.problems import responses
 from api.service import Service
 from frugaltwin.client.resources import Rig, RigGoal, Running
@@ -24,6 +25,20 @@ router = APIRouter(prefix="/v1/rigs", tags=["rigs"])
 
 RigName = Annotated[str, Path(max_length=40, description="the rig's name")]
 PersonId = Annotated[str, Path(max_length=32, description="the person's id")]
+
+
+async def _grids(
+    grids: Annotated[
+        Literal["values", "steps"] | None,
+        Query(description="steps: an even grid of numbers is told as `low`, `high` and `step`, not as a list of all its `values`"),
+    ] = None,
+    prefer: Annotated[str | None, Header(max_length=200, description="`grids=steps` does the same")] = None,
+) -> str:
+    return grids or ("steps" if re.search(r"(?:^|[,;\s])grids\s*=\s*steps\b", prefer or "") else "values")
+
+
+Grids = Annotated[str, Depends(_grids)]
+"""Lists unless steps are asked for: clients of before read lists."""
 
 
 class RigPage(BaseModel):
@@ -39,16 +54,16 @@ class Approvals(BaseModel):
 
 
 @router.get("", responses=responses(403), response_model=RigPage)
-async def page(service: TheService, caller: TheCaller) -> Response:
+async def page(service: TheService, caller: TheCaller, grids: Grids) -> Response:
     """All rigs."""
     caller.check("read")
     now = service.database.now()
     found = await service.database.read(lambda c: [_view(c, now, caller, row) for row in rigs.all_rigs(c)])
-    return shown(RigPage.model_construct(items=found))
+    return Response(as_json(RigPage.model_construct(items=found), grids=grids), media_type="application/json")
 
 
 @router.get("/{name}", responses=responses(403, 404), response_model=Rig)
-async def one(name: RigName, service: TheService, caller: TheCaller) -> Response:
+async def one(name: RigName, service: TheService, caller: TheCaller, grids: Grids) -> Response:
     """One rig: what it can be asked to do, its state, its queue, who is on it."""
     caller.check("read")
     now = service.database.now()
@@ -58,7 +73,7 @@ async def one(name: RigName, service: TheService, caller: TheCaller) -> Response
         goals = [RigGoal(goal=words, strategies=strategies(goal)) for words, goal in examples(rig.experiment).items()]
         return replace(_view(connection, now, caller, row), price=rig.price, goals=goals, default_goal=rig.default_goal)
 
-    return shown(await service.database.read(found))
+    return Response(as_json(await service.database.read(found), grids=grids), media_type="application/json")
 
 
 @router.post("/{name}/stop", responses=responses(403, 404, 503), response_model=Rig)
@@ -71,40 +86,36 @@ async def stop(name: RigName, service: TheService, caller: TheCaller) -> Respons
 
 
 @router.post("/{name}/pause", responses=responses(403, 404, 503), response_model=Rig)
-async def pause(name: RigName, service: TheService, caller: TheCaller) -> Response:
+async def pause(name: RigName, service: TheService, caller: TheInstructor) -> Response:
     """Begin nothing more on a rig; what runs is finished, then the rig is left at rest. For the instructor."""
     return await _steered(service, caller, name, rigs.PAUSED)
 
 
 @router.post("/{name}/open", responses=responses(403, 404, 503), response_model=Rig)
-async def reopen(name: RigName, service: TheService, caller: TheCaller) -> Response:
+async def reopen(name: RigName, service: TheService, caller: TheInstructor) -> Response:
     """Let a rig go on that was paused or stopped. For the instructor."""
     return await _steered(service, caller, name, rigs.OPEN)
 
 
 @router.get("/{name}/approvals", responses=responses(403, 404))
-async def approvals(name: RigName, service: TheService, caller: TheCaller) -> Approvals:
+async def approvals(name: RigName, service: TheService, caller: TheInstructor) -> Approvals:
     """The people who may use a real rig. For the instructor."""
-    caller.check("admin")
     return Approvals(items=await service.database.read(lambda c: rigs.approved(c, name)))
 
 
 @router.put("/{name}/approvals/{whose}", status_code=204, responses=responses(403, 404, 503))
-async def approve(name: RigName, whose: PersonId, service: TheService, caller: TheCaller) -> None:
+async def approve(name: RigName, whose: PersonId, service: TheService, caller: TheInstructor) -> None:
     """Let a person use a real rig; approved twice, they are approved. For the instructor."""
-    caller.check("admin")
     await service.database.write(lambda c, now: rigs.approve(c, now, whose, name, caller.person))
 
 
 @router.delete("/{name}/approvals/{whose}", status_code=204, responses=responses(403, 404, 503))
-async def disapprove(name: RigName, whose: PersonId, service: TheService, caller: TheCaller) -> None:
+async def disapprove(name: RigName, whose: PersonId, service: TheService, caller: TheInstructor) -> None:
     """Take an approval back. What waits of theirs on the rig is taken back too; what runs there is finished. For the instructor."""
-    caller.check("admin")
     await service.database.write(lambda c, now: rigs.disapprove(c, now, whose, name))
 
 
 async def _steered(service: Service, caller: Caller, name: str, state: str) -> Response:
-    caller.check("admin")
     return shown(await service.database.write(lambda c, now: _view(c, now, caller, rigs.steer(c, now, name, caller, state))))
 
 

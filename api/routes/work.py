@@ -14,7 +14,7 @@ from api.records.leases import Job, Report
 from api.records.rigs import Offer
 from api.records.twins import KEY_BITS
 from api.routes.body import Body
-from api.routes.dependencies import TheCaller, TheService
+from api.routes.dependencies import TheService, TheWorker
 from api.routes.problems import responses
 from api.routes.waiting import seconds_to_wait
 from frugaltwin.amounts import Amounts
@@ -164,7 +164,7 @@ class Refused(BaseModel):
 
 
 @router.put("/{name}", status_code=204, responses=responses(403, 409, 503))
-async def bring(name: RigName, body: RigHere, service: TheService, caller: TheCaller) -> None:
+async def bring(name: RigName, body: RigHere, service: TheService, caller: TheWorker) -> None:
     """Make a rig known whose worker is about to take its experiments. Its words are kept and shown; nothing is made of them here."""
     caller.check_drives(name)
     offer = _offer(body)
@@ -176,7 +176,7 @@ async def bring(name: RigName, body: RigHere, service: TheService, caller: TheCa
 
 
 @router.get("/{name}/worker", responses=responses(403))
-async def driven(name: RigName, service: TheService, caller: TheCaller) -> Driven:
+async def driven(name: RigName, service: TheService, caller: TheWorker) -> Driven:
     """The worker of a rig, for another worker of the same machine that knows whether that one is dead."""
     caller.check_drives(name)
     return Driven(worker=await service.database.read(lambda c: leases.worker_of(c, name)))
@@ -187,7 +187,7 @@ async def news(
     name: RigName,
     body: Heard,
     service: TheService,
-    caller: TheCaller,
+    caller: TheWorker,
     prefer: Annotated[str | None, Header(max_length=200, description="`wait=20`: wait until something happens to the rig")] = None,
 ) -> Heard:
     """Say when something has happened to a rig, so that its worker looks at once. It changes nothing."""
@@ -206,7 +206,7 @@ async def news(
 
 
 @router.post("/{name}/leases", responses=responses(403, 404, 409, 503))
-async def take(name: RigName, body: Ask, service: TheService, caller: TheCaller) -> Jobs:
+async def take(name: RigName, body: Ask, service: TheService, caller: TheWorker) -> Jobs:
     """Take the next experiments of the rig, fairest first; none when nothing waits, or the rig is not open."""
     caller.check_drives(name)
     await service.database.read(lambda c: rigs.find(c, name))
@@ -218,7 +218,7 @@ async def take(name: RigName, body: Ask, service: TheService, caller: TheCaller)
 
 
 @router.post("/{name}/past", responses=responses(403, 404))
-async def past(name: RigName, body: TwinName, service: TheService, caller: TheCaller) -> Past:
+async def past(name: RigName, body: TwinName, service: TheService, caller: TheWorker) -> Past:
     """The settings that a twin has performed, for a worker that has to rebuild it. It changes nothing."""
     caller.check_drives(name)
     found = await service.database.read(lambda c: leases.past(c, body.twin, name))
@@ -226,7 +226,7 @@ async def past(name: RigName, body: TwinName, service: TheService, caller: TheCa
 
 
 @router.post("/{name}/begin", responses=responses(403, 503))
-async def beginning(name: RigName, body: Jobs, service: TheService, caller: TheCaller) -> Jobs:
+async def beginning(name: RigName, body: Jobs, service: TheService, caller: TheWorker) -> Jobs:
     """Say that the rig is about to move for these; the answer has those that it still may move for."""
     caller.check_drives(name)
     jobs = [Job(job.id, job.lease, job.settings) for job in body.jobs]
@@ -237,7 +237,7 @@ async def beginning(name: RigName, body: Jobs, service: TheService, caller: TheC
 
 
 @router.post("/{name}/renew", responses=responses(403, 404, 409, 503))
-async def heartbeat(name: RigName, body: Heartbeat, service: TheService, caller: TheCaller) -> OrdersView:
+async def heartbeat(name: RigName, body: Heartbeat, service: TheService, caller: TheWorker) -> OrdersView:
     """A heartbeat, every few seconds and at all news: the rig is there, and these leases are in use."""
     caller.check_drives(name)
     now, worker = service.database.now(), leases.identity(caller, body.worker)
@@ -248,7 +248,7 @@ async def heartbeat(name: RigName, body: Heartbeat, service: TheService, caller:
 
 
 @router.post("/{name}/finish", responses=responses(403, 503))
-async def finished(name: RigName, body: Reports, service: TheService, caller: TheCaller) -> Refused:
+async def finished(name: RigName, body: Reports, service: TheService, caller: TheWorker) -> Refused:
     """Hand in what became of experiments; told twice, it counts once."""
     caller.check_drives(name)
     reports = [Report.from_json(view.model_dump()) for view in body.reports]
@@ -256,7 +256,7 @@ async def finished(name: RigName, body: Reports, service: TheService, caller: Th
 
 
 @router.post("/{name}/release", status_code=204, responses=responses(403, 503))
-async def given_back(name: RigName, body: Jobs, service: TheService, caller: TheCaller) -> None:
+async def given_back(name: RigName, body: Jobs, service: TheService, caller: TheWorker) -> None:
     """Give experiments back that nothing was done for."""
     caller.check_drives(name)
     jobs = [Job(job.id, job.lease) for job in body.jobs]
@@ -264,7 +264,7 @@ async def given_back(name: RigName, body: Jobs, service: TheService, caller: The
 
 
 @router.post("/{name}/leave", status_code=204, responses=responses(403, 503))
-async def left(name: RigName, body: WorkerName, service: TheService, caller: TheCaller) -> None:
+async def left(name: RigName, body: WorkerName, service: TheService, caller: TheWorker) -> None:
     """Say that the rig has nobody to drive it for now."""
     caller.check_drives(name)
     worker = leases.identity(caller, body.worker)
@@ -280,4 +280,4 @@ def _offer(body: RigHere) -> Offer:
     try:
         return Offer(experiment_from_json(body.experiment), None if body.price is None else price_from_json(body.price))
     except (ValueError, TypeError) as error:  # pydantic's are of the first kind
-        raise InvalidInput("that is no experiment, or no price; send what `frugaltwin worker` sends") from error
+        raise InvalidInput("that is no experiment, or no price; send them as /openapi.json describes them") from error

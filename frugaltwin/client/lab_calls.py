@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from frugaltwin.client.class_calls import ClassCalls
-from frugaltwin.client.protocol import Call, Pause, Steps, amounts, given, part
+from frugaltwin.client.protocol import Call, Pause, Steps, amounts, given, part, understood
 from frugaltwin.client.resources import CampaignStatus, CampaignTrial, Joined, LogEntry, Quote, Recommendation, Rig, Submission
 from frugaltwin.client.token_file import check_none_is_kept, checked_token, keep_token
 from frugaltwin.errors import InvalidInput
@@ -17,6 +17,7 @@ from frugaltwin.experiment import Settings
 FORMS = ("csv", "json", "parquet", "svg")
 LONGEST_WAIT = 20
 """The longest wait of one request for an experiment, s."""
+_SHORT = {"Prefer": "grids=steps"}
 MODEL_WAIT = 90.0
 """The time that the service may need for a model or a picture, s."""
 
@@ -55,7 +56,8 @@ class LabCalls(ClassCalls):
 
     def rigs(self) -> Steps[list[Rig]]:
         """All rigs."""
-        return (yield from self._page(Rig, "/v1/rigs"))[0]
+        page = yield from self._ask(Call("GET", "/v1/rigs", headers=_SHORT))
+        return understood(list[Rig], page.get("items") if isinstance(page, dict) else None, self.url)
 
     def rig(self, name: str) -> Steps[Rig]:
         """A rig: its experiment and its state.
@@ -63,7 +65,7 @@ class LabCalls(ClassCalls):
         Raises:
             UnknownName: There is no such rig.
         """
-        return (yield from self._understood(Rig, Call("GET", f"/v1/rigs/{part(name)}")))
+        return (yield from self._understood(Rig, Call("GET", f"/v1/rigs/{part(name)}", headers=_SHORT)))
 
     def steer(self, name: str, action: str) -> Steps[Rig]:
         """``stop`` a rig (what runs is aborted), ``pause`` it (what runs is finished), or ``open`` it again. For instructors.

@@ -171,7 +171,7 @@ def _reason(address: str, error: OSError | ValueError) -> str:
     if number in (11, 16) or "exclusively lock" in text or "busy" in text:
         return "another program has it open (a serial monitor?); close that, then start again"
     if "refused" in text:
-        return "nothing listens there; start `frugaltwin rig emulate --tcp` or whatever serves it, then start again"
+        return "nothing listens there; start the emulated board, or whatever serves it, then start again"
     return f"{str(error) or type(error).__name__}"
 
 

@@ -26,7 +26,7 @@ Strategy = Annotated[
     Mapping[str, Any],
     described(
         "A strategy with its options.",
-        name={**_TEXT, "description": "as `frugaltwin catalog` lists it"},
+        name={**_TEXT, "description": "GET /v1/rigs/{name} lists those that suit a rig"},
         options={"type": "object", "description": "by name"},
     ),
 ]

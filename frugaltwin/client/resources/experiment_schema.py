@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import WithJsonSchema
+from pydantic import SerializationInfo, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
+from frugaltwin.experiment import Experiment
 from frugaltwin.store import experiment_from_json, experiment_to_json
 
 
@@ -22,8 +23,12 @@ class ExperimentAsJson:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
         # Not the schema that pydantic derives: its parts would stand in the OpenAPI document, without descriptions and without use.
-        written = core_schema.plain_serializer_function_ser_schema(experiment_to_json)
+        written = core_schema.plain_serializer_function_ser_schema(_written, info_arg=True)
         return core_schema.no_info_plain_validator_function(experiment_from_json, serialization=written)
+
+
+def _written(experiment: Experiment, info: SerializationInfo) -> Any:
+    return experiment_to_json(experiment, has_steps=(info.context or {}).get("grids") == "steps")
 
 
 EXPERIMENT = WithJsonSchema(
@@ -34,13 +39,15 @@ EXPERIMENT = WithJsonSchema(
             "description": "what you set",
             "type": "array",
             "items": _object(
-                "Continuous: any number from `low` to `high`. Discrete and categorical: one of `values`, a number or a name.",
+                "Continuous: any number from `low` to `high`. Discrete: one of the numbers `values`, or with `grids=steps` "
+                "low + i · `step` up to `high`. Categorical: one of the names `values`.",
                 name=_TEXT,
                 kind={"enum": ["continuous", "discrete", "categorical"]},
                 unit=_TEXT | {"description": "of the value that you send; 1 is a plain number"},
                 description=_TEXT,
                 low=_NUMBER,
                 high=_NUMBER,
+                step=_NUMBER,
                 values={"type": "array", "items": {"type": ["number", "string"]}},
                 scale={"enum": ["linear", "log"], "description": "log: equal ratios are equal steps; linear where it is missing"},
             ),

@@ -48,7 +48,7 @@ class Rig:
     name: str
     """by which experiments and campaigns name it"""
     driver: str = ""
-    """which lab it is: its data sheet is `frugaltwin catalog DRIVER`"""
+    """which lab it is, by its name in the catalog of Frugal Twin"""
     is_real: bool
     """hardware; a twin computes instead"""
     state: Annotated[str, one_of("open", "paused", "stopped", "offline")]
