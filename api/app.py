@@ -51,9 +51,11 @@ Every request but `POST /v1/join`, `/health` and `/ready` carries a token: `Auth
 is done once. No GET ever moves a rig. Units: mL, s, K, USD.
 
 To begin: `GET /v1/rigs` says what can be asked of each rig, with limits and units; `GET /v1/me` what is left to spend.
-`POST /v1/experiments` with `dry_run` prices settings; without it, and with `Prefer: wait=60`, it performs them and answers with what was
-measured. To let the service look for the best settings, `POST /v1/campaigns` with a goal, and read the campaign until its `state` is
-`ended`. To choose for yourself and see your scores, start one in the mode `client`, and name its `id` in each experiment.
+`POST /v1/experiments` with `dry_run` prices settings; without it, and with `?wait=60`, it performs them and answers with what was measured.
+To let the service look for the best settings, `POST /v1/campaigns` with a goal, and read the campaign until its `state` is `ended`. To
+choose for yourself and see your scores, start one in the mode `client`, and name its `id` in each experiment.
+
+All of this with every field is long; `GET /openapi.json?for=student` has what a student may call, in a third of the words.
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
@@ -13,6 +14,7 @@ import pytest
 import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, settings
+from jsonschema import Draft202012Validator
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import (
@@ -27,6 +29,7 @@ from api.records import people
 from api.records.database import Database
 from api.records.tokens import add_token
 from api.routes import docs_page
+from api.routes.student_document import student_document
 from api.settings import Settings
 from tests.forms import times
 from tests.service_database import ServiceProcess, new_person, new_rig, submit
@@ -73,7 +76,9 @@ def running(fresh_url: Callable[[], str], tmp_path_factory: pytest.TempPathFacto
         )
         campaigns = [made.headers["location"].rpartition("/")[2]] if made.status_code == 202 else []
         identities = [*experiments, *campaigns, *spare, student]
-        yield Running(service.address, tokens, {"name": cycle(rigs), "whose": cycle([student]), "identity": cycle(identities)})
+        yield Running(
+            service.address, tokens, {"name": cycle(rigs), "whose": cycle([student]), "identity": cycle(identities), "number": cycle(["1"])}
+        )
 
 
 @pytest.mark.parametrize("who", ["student", "instructor", "observer"])
@@ -122,6 +127,44 @@ def test_the_document_is_made_once_and_sent_only_to_who_does_not_have_it() -> No
     assert int(packed.headers["content-length"]) < len(whole.content) / 4
     known = asyncio.run(ask(if_none_match=whole.headers["etag"]))
     assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", whole.headers["etag"])
+
+
+def test_a_student_is_told_all_that_a_student_may_call_in_45_kb(running: Running) -> None:
+    """And nothing else: an agent's prompt has it whole. What it leaves out is refused to a student's token."""
+    with httpx.Client(base_url=running.address, headers={"Authorization": f"Bearer {running.tokens['student']}"}, timeout=30) as student:
+        answer = student.get("/openapi.json?for=student")
+        assert len(answer.content) <= 45_000
+        told = answer.json()
+        for path, methods in DOCUMENT["paths"].items():
+            for method, operation in methods.items():
+                if operation["tags"] == ["health"]:
+                    continue
+                query = {one["name"]: "x" for one in operation.get("parameters", []) if one["in"] == "query" and one["required"]}
+                there = path.format(**dict.fromkeys(("name", "whose", "identity", "number"), "nobody"))
+                is_refused = student.request(method, there, params=query).status_code == 403
+                assert (method in told["paths"].get(path, {})) != is_refused, (method, path)
+    assert schemathesis.openapi.from_dict(told, config=SchemathesisConfig.from_dict({})).get_all_operations()
+    for reference in re.findall(r'"\$ref": ?"#/(.*?)"', answer.text):
+        part = told
+        for word in reference.split("/"):
+            part = part[word]
+        if "schemas" in reference:
+            Draft202012Validator.check_schema(part)
+
+
+def test_a_students_document_says_of_bodies_what_the_whole_one_says() -> None:
+    told, whole = student_document(DOCUMENT)["components"]["schemas"], DOCUMENT["components"]["schemas"]
+    for name in ("NewExperiment", "NewCampaign", "Action", "Judgment", "NewEntry", "NewToken", "Join", "Strategy", "BudgetSpec"):
+        assert told[name]["properties"].keys() == whole[name]["properties"].keys()
+        assert told[name].get("required") == whole[name].get("required")
+        assert told[name].get("examples") == whole[name].get("examples")
+    for name in ("Submission", "Rig", "Me", "LogEntry", "Problem"):
+        assert told[name]["properties"].keys() == whole[name]["properties"].keys()
+    parent, own = told["CampaignStatus"]["allOf"]
+    assert parent == {"$ref": "#/components/schemas/ListedCampaign"}
+    assert told["ListedCampaign"]["properties"].keys() | own["properties"].keys() == whole["CampaignStatus"]["properties"].keys()
+    assert told["Submission"]["properties"]["trial"] == {"type": ["integer", "null"], "description": "its number within the campaign"}
+    assert "ge" not in told["NewEntry"]["properties"]["number"]
 
 
 @pytest.mark.parametrize("words", [None, "Bearer ft_nobody", "Bearer", "Basic YTpi", "bearer\tft_nobody"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -29,7 +30,7 @@ from api.routes.waiting import Wait, until
 from api.service import Service
 from api.workers import strategy_processes
 from api.workers.campaign_runner import description_of, question_for
-from frugaltwin.catalog import KINDS, names, summary
+from frugaltwin.catalog import names, summary
 from frugaltwin.client.resources import CampaignStatus, CampaignTrial, ListedCampaign, Recommendation, TrialCorrection
 from frugaltwin.goals.words import joined
 from frugaltwin.log import Relation
@@ -42,7 +43,8 @@ Mode = Literal["server", "client"]
 Values = dict[Annotated[str, Field(max_length=80)], float | Annotated[str, Field(max_length=80)]]
 Why = Annotated[str, Field(max_length=500)]
 Identity = Annotated[str, Path(max_length=40, description="the campaign's id")]
-_LISTED = {kind: " ".join(f"`{name}`: {summary(kind, name)}" for name in names(kind)) for kind in KINDS}
+_GOALS = " ".join(f"`{name}`: {summary('goal', name)}" for name in names("goal"))
+_STRATEGIES = "; ".join(f"`{name}`: {re.split('[,;:.]', summary('strategy', name))[0]}" for name in names("strategy"))
 
 
 GoalText = Annotated[str, Field(max_length=1000)]
@@ -51,7 +53,7 @@ GoalText = Annotated[str, Field(max_length=1000)]
 class Strategy(Choice):
     """A strategy of the catalog with its options; of a campaign in the mode client, whatever its program calls it."""
 
-    name: Name = Field(description=f"{_LISTED['strategy']} GET /v1/rigs/{{name}} says which suit which goal")
+    name: Name = Field(description=f"{_STRATEGIES}. GET /v1/rigs/{{name}} says which suit which goal")
     options: dict[Name, bool | int | float | Name] = Field({}, max_length=50, description="the strategy's own without them")
 
 
@@ -72,7 +74,7 @@ class NewCampaign(Body):
     goal: GoalText | Annotated[list[GoalText], Field(min_length=1, max_length=10)] | None = Field(
         None,
         description="such as match-color:coral, match-color:#8fb04a, match-color:lab(L, a, b) or maximize:OUTCOME with an outcome of the "
-        f"rig; the rig's usual one without it. Several are objectives of one goal. {_LISTED['goal']}",
+        f"rig; the rig's usual one without it. Several are objectives of one goal. {_GOALS}",
     )
     require: list[Annotated[str, Field(max_length=200)]] = Field(
         [], max_length=10, description="bounds that a good trial keeps, such as `t_415 <= 0.6`"

@@ -8,12 +8,13 @@ import json
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from api.errors import NotFound
+from api.routes.student_document import student_document
 
 router = APIRouter(include_in_schema=False)
 
@@ -47,9 +48,9 @@ async def asset(name: str) -> Response:
 
 
 @router.get("/openapi.json")
-async def openapi(request: Request) -> Response:
-    """The document, made once: whoever has it is told that it is the same."""
-    plain, packed, tag = _document(request.app.openapi)
+async def openapi(request: Request, whose: Annotated[Literal["student"] | None, Query(alias="for")] = None) -> Response:
+    """The document, or what a student's agent needs of it; made once: whoever has it is told that it is the same."""
+    plain, packed, tag = _document(request.app.openapi, whose)
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     if tag in request.headers.get("If-None-Match", ""):
         return Response(status_code=304, headers=headers)
@@ -59,9 +60,9 @@ async def openapi(request: Request) -> Response:
 
 
 @lru_cache(maxsize=4)
-def _document(make: Callable[[], dict[str, Any]]) -> tuple[bytes, bytes, str]:
+def _document(make: Callable[[], dict[str, Any]], whose: str | None) -> tuple[bytes, bytes, str]:
     """The document as bytes, the same compressed, and its tag."""
-    plain = json.dumps(make(), ensure_ascii=False, separators=(",", ":")).encode()
+    plain = json.dumps(student_document(make()) if whose else make(), ensure_ascii=False, separators=(",", ":")).encode()
     return plain, gzip.compress(plain, mtime=0), f'"{hashlib.sha256(plain).hexdigest()[:32]}"'
 
 

@@ -45,7 +45,7 @@ class NewEntry(Body):
     outcomes: Values | None = Field(None, max_length=100, description="those that were wrong; the others stay")
 
 
-class EntryPage(BaseModel):
+class LogPage(BaseModel):
     """Entries of a log, oldest first."""
 
     items: list[LogEntry] = Field(description="as many as `limit`, or the last")
@@ -64,7 +64,7 @@ async def say(identity: Identity, body: NewEntry, service: TheService, caller: T
     return await once(service, caller, key, Addressed(campaign=identity, request=body), change)
 
 
-@router.get("/{identity}/entries", responses=responses(404), response_model=EntryPage, name="entries")
+@router.get("/{identity}/entries", responses=responses(404), response_model=LogPage, name="entries")
 async def page(
     identity: Identity,
     service: TheService,
@@ -76,7 +76,7 @@ async def page(
     """Proposals of a campaign, and what people said about trials and proposals, oldest first."""
     caller.check("read")
     rows, following = await service.database.read(lambda c: entries.page(c, caller, identity, limit, cursor, kind))
-    return shown(EntryPage.model_construct(items=[_shown(row) for row in rows], next=following))
+    return shown(LogPage.model_construct(items=[_shown(row) for row in rows], next=following))
 
 
 def _shown(row: EntryRow) -> LogEntry:

@@ -3,105 +3,175 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+from frugaltwin.amounts import Amounts
 
 Json = dict[str, Any]
 
 OTHERS = {"admin", "work"}
 """Scopes that no student has."""
-FOR_WATCHERS = ("/metrics",)
-"""For instructors and observers, by their role."""
+FOR_ADMINISTRATORS = "health"
+"""The tag of what is for those who look after the service."""
 LONGEST_PATTERN = 80
 """Letters; a longer one is for machines, and the description beside it says the same."""
-SENT_WHOLE = "Every field of an answer is always there; null is nothing."
+SHORT = (40, 80)
+"""Letters that an id or a name may have."""
+LARGEST = 1_000_000
+"""A limit from here on stands in nobody's way."""
+CONVENTIONS = """
+Every field of an answer is always there; null is nothing. `person`, `campaign` and `experiment` are ids, `rig` is a name; `…_at` is in s
+since 1970; amounts are `runs` (experiments, failed ones included), `seconds` (lab time, s), `money` (USD) and `volume` (liquid, mL). Lists
+come in pages: `items`, as many as `limit` or the last, and `next`, the `cursor` of the next page; null when this is the last. What a request
+does not list is refused. Every request may be answered with a `Problem` (`components/responses`).
+"""
+"""Said once for all schemas, which leave it out then."""
+SAID = (
+    "s since 1970",
+    "as many as `limit`, or the last",
+    "`cursor` of the next page; nothing when this is the last",
+    "`next` of the page before",
+    "the id of its owner",
+    "the rig's name",
+    "the id of its campaign",
+    "the id of its experiment",
+    "its id",
+    *(kind.text for kind in Amounts.kinds()),
+)
+PRICE = {"type": ["object", "null"], "description": "the price of an experiment, as /openapi.json explains it; `dry_run` says it too"}
 
-_SCHEMAS, _PARAMETERS = "#/components/schemas/", "#/components/parameters/"
+_KEYWORDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+"""Pydantic's words in place of those of JSON Schema, where a type is validated before."""
+_INSTRUCTORS = re.compile(r"; (for )?an instructor[^.;]*")
+_TELLING: Mapping[str, set[str]] = {"object": {"properties", "additionalProperties"}, "array": {"items"}}
+"""Keywords of a schema that say its type as well."""
+_SCHEMAS = "#/components/schemas/"
 
 
 def student_document(whole: Json) -> Json:
     """The part of the service's document that a student's token opens, in fewer words: it means the same."""
+    whole = _without_instructors(whole)
     paths: Json = {}
     for path, operations in whole["paths"].items():
-        shown = {method: _operation(operation) for method, operation in operations.items() if _is_theirs(path, operation)}
+        shown = {method: _operation(operation, whole) for method, operation in operations.items() if _is_theirs(operation)}
         if shown:
             paths[path] = shown
-    asked = _reached([operation.get("requestBody") for operations in paths.values() for operation in operations.values()], whole)
+    all_of = [operation for operations in paths.values() for operation in operations.values()]
+    asked = _reached([operation.get("requestBody") for operation in all_of], whole)
     known = whole["components"]["schemas"]
-    schemas = {name: _short(known[name], is_asked=name in asked) for name in sorted(_reached(paths, whole) | {"Problem"})}
+    problem = {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}}
+    schemas = {name: _short(known[name], is_asked=name in asked) for name in sorted(_reached([paths, problem], whole))}
+    schemas["Rig"]["properties"]["price"] = PRICE
     _inherit(schemas)
-    about = "; ".join(response["description"] for _, response in sorted(whole["components"]["responses"].items()))
-    problem = {"description": about, "content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}}}
+    _name_repeated(schemas)
+    names = [re.findall("`(.*?)`", response["description"]) for response in whole["components"]["responses"].values()]
+    about = f"The names at the end of `type`: {', '.join(sorted({name for found in names for name in found}))}."
     return {
         "openapi": whole["openapi"],
-        "info": whole["info"] | {"description": f"{whole['info']['description']}\n{SENT_WHOLE}\n"},
+        "info": whole["info"] | {"description": whole["info"]["description"].rpartition("\n\n")[0] + "\n" + CONVENTIONS},
         "servers": whole["servers"],
         "security": [{name: []} for name in whole["components"]["securitySchemes"]],
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "parameters": _said_once(paths),
-            "responses": {"Problem": problem},
+            "parameters": _said_once([one["parameters"] for one in all_of if "parameters" in one], "parameters", lambda part: part["name"]),
+            "responses": {
+                **_said_once([one["responses"] for one in all_of], "responses", lambda part: next(_references(part), "Done")),
+                "Problem": {"description": about, "content": problem},
+            },
             "securitySchemes": whole["components"]["securitySchemes"],
         },
     }
 
 
-def _is_theirs(path: str, operation: Json) -> bool:
+def _without_instructors(part: Any) -> Any:
+    """A part without what is said about instructors after a semicolon."""
+    if isinstance(part, dict):
+        return {key: _without_instructors(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_without_instructors(value) for value in part]
+    return _INSTRUCTORS.sub("", part) if isinstance(part, str) else part
+
+
+def _is_theirs(operation: Json) -> bool:
     needed = {scope for scheme in operation.get("security", []) for scopes in scheme.values() for scope in scopes}
-    return not needed & OTHERS and path not in FOR_WATCHERS
+    return not needed & OTHERS and FOR_ADMINISTRATORS not in operation["tags"]
 
 
-def _operation(operation: Json) -> Json:
+def _operation(operation: Json, whole: Json) -> Json:
     """An operation; its summary is the first line of its description, and all its errors are problem documents."""
-    shown = {key: value for key, value in operation.items() if key not in ("summary", "tags", "security")}
-    shown["parameters"] = [_parameter(parameter) for parameter in operation.get("parameters", [])]
-    shown["responses"] = {status: _answer(answer) for status, answer in operation["responses"].items() if status < "400"}
-    shown["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
+    shown = {key: value for key, value in operation.items() if key not in ("operationId", "summary", "tags", "security")}
+    shown["parameters"] = [_parameter(one) for one in operation.get("parameters", []) if one["name"] != "prefer"]  # the query says it
+    shown["responses"] = {status: _answer(answer, whole) for status, answer in operation["responses"].items() if status < "400"}
     if "security" not in operation:
         shown["security"] = []
     return {key: value for key, value in shown.items() if value != [] or key == "security"}
 
 
 def _parameter(parameter: Json) -> Json:
-    schema = _short(parameter["schema"], is_asked=True)
-    schema.pop("description", None)  # the parameter has it
-    if isinstance(schema.get("type"), list):  # to leave it out is to say nothing
-        schema["type"] = schema["type"][0]
-    return {key: value for key, value in parameter.items() if key != "required" or value} | {"schema": schema}
+    kinds = [kind for kind in parameter["schema"].get("anyOf", []) if kind != {"type": "null"}]  # to leave it out is to say nothing
+    schema = _short(kinds[0] if len(kinds) == 1 else parameter["schema"], is_asked=True)
+    shown = {key: value for key, value in parameter.items() if (key != "required" or value) and value not in SAID}
+    return shown | {"schema": {key: value for key, value in schema.items() if key != "description"}}
 
 
-def _answer(answer: Json) -> Json:
-    content = {kind: body | {"schema": _short(body["schema"])} for kind, body in answer.get("content", {}).items()}
-    return {"description": answer["description"]} | ({"content": content} if content else {})
+def _answer(answer: Json, whole: Json) -> Json:
+    """An answer; where its description is that of its schema, it stands there alone."""
+    content = {kind: {"schema": _short(body["schema"])} for kind, body in answer.get("content", {}).items()}
+    about = [whole["components"]["schemas"][name]["description"] for name in _references(content)]
+    return {"description": "done" if about == [answer["description"]] else answer["description"]} | (
+        {"content": content} if content else {}
+    )
 
 
 def _short(schema: Any, is_asked: bool = False) -> Any:
-    """A schema without titles, which only repeat names, and with several simple types in one word.
+    """A schema without what goes without saying, and with several simple types in one word.
 
     Args:
         is_asked: Whether it is of a request: of an answer, what is required is told for all.
     """
     if not isinstance(schema, dict):
         return schema
-    left_out = {"title"} | (set() if is_asked else {"required", "default"})
-    shown = {key: value for key, value in schema.items() if key not in left_out and not (key == "default" and value is None)}
-    if len(shown.get("pattern", "")) > LONGEST_PATTERN:
-        del shown["pattern"]
+    shown = {_KEYWORDS.get(key, key): value for key, value in schema.items() if not _is_needless(key, value, is_asked)}
+    if "patternProperties" in shown:  # of names, which are described at their field
+        (shown["additionalProperties"],) = shown.pop("patternProperties").values()
     if "properties" in shown:
-        shown["properties"] = {name: _short(value, is_asked) for name, value in shown["properties"].items()}
+        is_page = shown["properties"].keys() == {"items", "next"}
+        fields = {name: value for name, value in shown["properties"].items() if not (is_page and name == "next")}
+        shown["properties"] = {name: _short(value, is_asked) for name, value in fields.items()}
     for key in ("items", "additionalProperties"):
         if key in shown:
             shown[key] = _short(shown[key], is_asked)
     if "anyOf" in shown:
-        kinds = [_short(kind, is_asked) for kind in shown.pop("anyOf")]
-        full = [kind for kind in kinds if kind.keys() != {"type"}]
-        if len(full) > 1 or any("enum" in kind or not isinstance(kind.get("type"), str) for kind in full):
-            return shown | {"anyOf": kinds}
-        types = [kind["type"] for kind in kinds]
-        shown = {**(full[0] if full else {}), **shown, "type": types}
+        shown = _united([_short(kind, is_asked) for kind in shown.pop("anyOf")], shown)
+    if _TELLING.get(str(shown.get("type")), set()) & shown.keys() or "enum" in shown:
+        shown.pop("type", None)
     return shown
+
+
+def _is_needless(key: str, value: Any, is_asked: bool) -> bool:
+    if key in ("title", "propertyNames", "maxProperties") or value in ([], {}):
+        return True  # a title repeats a name
+    if key in ("required", "default"):
+        return not is_asked or value is None
+    if key in ("maximum", "exclusiveMaximum", "le", "lt"):
+        return bool(value >= LARGEST)
+    if key == "pattern":
+        return len(value) > LONGEST_PATTERN
+    told: Mapping[str, Sequence[Any]] = {"description": SAID, "maxLength": SHORT, "minLength": (1,), "additionalProperties": (True, False)}
+    return any(value is one or (isinstance(value, str | int) and value == one) for one in told.get(key, ()))
+
+
+def _united(kinds: list[Json], rest: Json) -> Json:
+    """A schema of one of several kinds; of plain types with at most one limit among them, in one word."""
+    full = [kind for kind in kinds if kind.keys() != {"type"}]
+    if len(full) > 1 or any("enum" in kind or "$ref" in kind or isinstance(kind.get("type"), list) for kind in full):
+        return rest | {"anyOf": kinds}
+    types = [kind.get("type", "array" if "items" in kind else "object") for kind in kinds]
+    return {**(full[0] if full else {}), **rest, "type": types}
 
 
 def _inherit(schemas: Json) -> None:
@@ -114,26 +184,56 @@ def _inherit(schemas: Json) -> None:
             rest = {field: schema for field, schema in own.items() if field not in objects[parent]}
             schemas[name] = {
                 "description": schemas[name]["description"],
-                "allOf": [{"$ref": f"{_SCHEMAS}{parent}"}, {"type": "object", "properties": rest}],
+                "allOf": [{"$ref": f"{_SCHEMAS}{parent}"}, {"properties": rest}],
             }
 
 
-def _said_once(paths: Json) -> Json:
-    """The parameters that several operations have, by name; the operations refer to them then."""
-    lists = [operation["parameters"] for operations in paths.values() for operation in operations.values() if "parameters" in operation]
-    times = Counter(json.dumps(parameter, sort_keys=True) for parameters in lists for parameter in parameters)
+def _name_repeated(schemas: Json) -> None:
+    """Give objects that stand in several places a name, that of the first field that has one, and refer to it."""
+    places = [(fields, name) for schema in schemas.values() for fields in _fields(schema) for name in fields]
+    bare = {id(fields[name]): json.dumps({"properties": fields[name].get("properties")}, sort_keys=True) for fields, name in places}
+    times = Counter(words for words in bare.values())
     names: dict[str, str] = {}
-    found: Json = {}
-    for parameters in lists:
-        for i, parameter in enumerate(parameters):
-            words = json.dumps(parameter, sort_keys=True)
-            if times[words] == 1:
-                continue
-            if words not in names:
-                taken = sum(known["name"] == parameter["name"] for known in found.values())
-                names[words] = parameter["name"] + (str(taken + 1) if taken else "")
-                found[names[words]] = parameter
-            parameters[i] = {"$ref": f"{_PARAMETERS}{names[words]}"}
+    for fields, name in places:
+        schema = fields[name]
+        words = bare[id(schema)]
+        if "properties" not in schema or times[words] == 1:
+            continue
+        if words not in names:
+            names[words] = name.capitalize() + "Object" * (name.capitalize() in schemas)
+            schemas[names[words]] = {"properties": schema["properties"]}
+        reference: Json = {"$ref": f"{_SCHEMAS}{names[words]}"}
+        about = {"description": schema["description"]} if "description" in schema else {}
+        fields[name] = about | ({"anyOf": [reference, {"type": "null"}]} if isinstance(schema.get("type"), list) else reference)
+
+
+def _fields(schema: Any) -> Iterator[Json]:
+    """All objects of fields in a schema, the innermost first."""
+    for value in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from _fields(value)
+    if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
+        yield schema["properties"]
+
+
+def _said_once(places: Sequence[Json | list[Json]], kind: str, name_of: Callable[[Json], str]) -> Json:
+    """The parts that stand in several places, by name; the places refer to them then.
+
+    Args:
+        places: Lists or objects of such parts.
+        kind: Of component.
+    """
+    keys = [(place, key) for place in places for key in (place if isinstance(place, dict) else range(len(place)))]
+    words = [json.dumps(place[key], sort_keys=True) for place, key in keys]  # type: ignore[index]
+    times, names, found = Counter(words), dict[str, str](), dict[str, Any]()
+    for (place, key), text in zip(keys, words, strict=True):
+        if times[text] == 1:
+            continue
+        if text not in names:
+            part = json.loads(text)
+            taken = sum(name_of(known) == name_of(part) for known in found.values())
+            names[text] = name_of(part) + (str(taken + 1) if taken else "")
+            found[names[text]] = part
+        place[key] = {"$ref": f"#/components/{kind}/{names[text]}"}  # type: ignore[index]
     return found
 
 

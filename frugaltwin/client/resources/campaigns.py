@@ -88,7 +88,7 @@ class ListedCampaign:
     state: Annotated[
         str,
         one_of("running", "waiting", "paused", "ended"),
-        Field(description="running, waiting (for a person to judge `proposal`), paused, or ended; extended, it goes on"),
+        Field(description="waiting: for a person to judge `proposal`; ended: extended, it goes on"),
     ]
     reason: Annotated[str | None, Field(description="why it is paused or has ended")] = None
     goal: Annotated[str, Field(description="in full: a color as lab(L, a, b)")]
@@ -96,9 +96,9 @@ class ListedCampaign:
         Strategy | None, Field(description="what chooses; nothing where a program of its owner's does and does not say how")
     ] = None
     seed: Annotated[int, Field(description="of everything random in the choice")] = 0
-    budget: Annotated[
-        Budget, Field(description="how much it may use in all, out of its owner's budget: runs, seconds, money (USD), volume (mL)")
-    ] = field(default_factory=dict[str, float | None])
+    budget: Annotated[Budget, Field(description="how much it may use in all, out of its owner's budget")] = field(
+        default_factory=dict[str, float | None]
+    )
     stop: Annotated[Stop | None, Field(description="when it ends before its budget does")] = None
     approve: Annotated[bool, Field(description="whether every suggestion waits for a person")] = False
     earlier: Earlier = field(default_factory=dict[str, Mapping[str, Any]])

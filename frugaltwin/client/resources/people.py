@@ -57,7 +57,7 @@ class Me:
     expires_at: float | None = None
     """s since 1970; nothing is never"""
     budget: AccountMapping
-    """left, spent and reserved, each in runs, seconds, money (USD) and volume (mL)"""
+    """what is left, was spent and is reserved"""
 
 
 @dataclass(frozen=True, kw_only=True)
