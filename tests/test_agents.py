@@ -16,7 +16,7 @@ import pytest
 from api.records import fair_queue, rigs
 from frugaltwin import Client, catalog
 from frugaltwin.campaign import OfflineDriver
-from frugaltwin.errors import OutOfBounds
+from frugaltwin.errors import OutOfBounds, UnknownName
 from frugaltwin.experiment import Discrete, Experiment, Measurement, Outcome, grid_values
 from frugaltwin.goals.suitable import examples, strategies
 from frugaltwin.plugins import Driver
@@ -102,6 +102,23 @@ def test_a_trial_is_waited_for_before_it_has_begun_and_has_its_score_wherever_it
     listed = ada.get("/v1/experiments", params={"campaign": campaign}).json()["items"]
     assert {trial["score"]} == {trial["experiment"]["score"], experiment["score"], listed[0]["score"]}
     assert ada.get(f"{at}/7").json()["detail"].startswith("campaign 'scored' has no trial 7, the last is 1")
+
+
+def test_a_client_waits_for_campaigns_and_trials(service: Running, ada: httpx.Client) -> None:
+    identity = new_campaign(ada, "from-python")
+    order = {"rig": "color-1", "settings": SETTINGS, "campaign": identity}
+    with Client(service.address, ada.headers["authorization"].removeprefix("Bearer ")) as client, ThreadPoolExecutor(1) as pool:
+        with pytest.raises(UnknownName, match="has no trial 1"):
+            client.trial(identity, 1)
+        waiting = pool.submit(client.trial, identity, 1, 20.0)
+        assert ada.post("/v1/experiments", json=order).status_code == 202
+        perform(service)
+        assert waiting.result(30).score == client.trial(identity, 1).score is not None
+        campaign = pool.submit(client.wait_campaign, identity, 20.0)
+        assert ada.post(f"/v1/campaigns/{identity}/actions", json={"action": "stop"}).status_code == 200
+        assert campaign.result(30).state == "ended"
+        with pytest.raises(UnknownName):
+            client.wait("x_000000", 0.0)
 
 
 def test_a_lease_is_a_matter_of_workers(service: Running, ada: httpx.Client) -> None:

@@ -25,8 +25,8 @@ LARGEST = 1_000_000
 CONVENTIONS = """
 Every field of an answer is always there; null is nothing. `person`, `campaign` and `experiment` are ids, `rig` is a name; `…_at` is in s
 since 1970; amounts are `runs` (experiments, failed ones included), `seconds` (lab time, s), `money` (USD) and `volume` (liquid, mL). Lists
-come in pages: `items`, as many as `limit` or the last, and `next`, the `cursor` of the next page; null when this is the last. What a request
-does not list is refused. Every request may be answered with a `Problem` (`components/responses`).
+come in pages: `items`, as many as `limit` or the last, and `next`, the `cursor` of the next page; null when this is the last. What a
+request does not list is refused. Every request may be answered with a `Problem` (`components/responses`).
 """
 """Said once for all schemas, which leave it out then."""
 SAID = (

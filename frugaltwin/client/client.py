@@ -87,6 +87,8 @@ class _Client:
     start_campaign = _Request(LabCalls.start_campaign)
     campaign = _Request(LabCalls.campaign)
     campaigns = _Request(LabCalls.campaigns)
+    wait_campaign = _Request(LabCalls.wait_campaign)
+    trial = _Request(LabCalls.trial)
     trials = _Request(LabCalls.trials)
     act = _Request(LabCalls.act)
     judge = _Request(LabCalls.judge)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from frugaltwin.client.class_calls import ClassCalls
 from frugaltwin.client.protocol import Call, Pause, Steps, amounts, given, part, understood
 from frugaltwin.client.resources import CampaignStatus, CampaignTrial, Joined, LogEntry, Quote, Recommendation, Rig, Submission
 from frugaltwin.client.token_file import check_none_is_kept, checked_token, keep_token
-from frugaltwin.errors import InvalidInput
+from frugaltwin.errors import InvalidInput, UnknownName
 from frugaltwin.experiment import Settings
+
+T = TypeVar("T")
 
 FORMS = ("csv", "json", "parquet", "svg")
 LONGEST_WAIT = 20
@@ -145,14 +147,17 @@ class LabCalls(ClassCalls):
         Raises:
             UnknownName: You have no such experiment.
         """
+        return (yield from self._waited(lambda wait: self._experiment(identity, wait), lambda found: found.is_done, seconds))
+
+    def _waited(self, asked: Callable[[float], Steps[T]], is_over: Callable[[T], bool], seconds: float) -> Steps[T]:
+        """The answer of a request that waits for some seconds, as soon as it is over or when the time is."""
         end = time.monotonic() + seconds
         while True:
-            left = end - time.monotonic()
-            asked = time.monotonic()
-            found = yield from self._experiment(identity, max(0.0, min(left, LONGEST_WAIT)))
-            if found.is_done or (left := end - time.monotonic()) <= 0:
+            begun = time.monotonic()
+            found = yield from asked(max(0.0, min(end - begun, LONGEST_WAIT)))
+            if is_over(found) or (left := end - time.monotonic()) <= 0:
                 return found
-            if time.monotonic() - asked < 0.5:  # it did not wait: it is shutting down, or a proxy answered
+            if time.monotonic() - begun < 0.5:  # it did not wait: it is shutting down, or a proxy answered
                 yield Pause(min(0.5, left))
 
     def page(
@@ -217,6 +222,38 @@ class LabCalls(ClassCalls):
             UnknownName: You have no such campaign.
         """
         return (yield from self._understood(CampaignStatus, Call("GET", f"/v1/campaigns/{part(identity)}")))
+
+    def wait_campaign(self, identity: str, seconds: float = 600.0) -> Steps[CampaignStatus]:
+        """Wait until a campaign of yours is no longer running; return it as it is then or when the time is over.
+
+        Raises:
+            UnknownName: You have no such campaign.
+        """
+        path = f"/v1/campaigns/{part(identity)}"
+        return (yield from self._waited(lambda wait: self._understood(CampaignStatus, _waiting(path, wait)), _runs_no_more, seconds))
+
+    def trial(self, identity: str, number: int, wait: float = 0.0) -> Steps[CampaignTrial]:
+        """A trial of a campaign of yours, with its score.
+
+        Args:
+            wait: Time to wait for its end, s, also for one that has not begun yet; it may come back unfinished.
+
+        Raises:
+            UnknownName: You have no such campaign, or it has no such trial when the time is over.
+        """
+        call = f"/v1/campaigns/{part(identity)}/trials/{number}"
+        if wait <= 0:
+            return (yield from self._understood(CampaignTrial, _waiting(call, 0.0)))
+        yield from self.campaign(identity)  # one that there is not is not waited for
+
+        def asked(seconds: float) -> Steps[CampaignTrial | None]:
+            try:
+                return (yield from self._understood(CampaignTrial, _waiting(call, seconds)))
+            except UnknownName:  # not yet
+                return None
+
+        found = yield from self._waited(asked, lambda one: one is not None and one.experiment.is_done, wait)
+        return found or (yield from self._understood(CampaignTrial, _waiting(call, 0.0)))
 
     def campaigns(self, state: str | None = None) -> Steps[list[CampaignStatus]]:
         """All your campaigns, newest first; an instructor gets everybody's. `campaign` gives the best trial and the costs too.
@@ -357,8 +394,15 @@ class LabCalls(ClassCalls):
         return (yield from self._understood(LogEntry, Call.once(f"/v1/campaigns/{part(identity)}/entries", words)))
 
     def _experiment(self, identity: str, wait: float) -> Steps[Submission]:
-        call = Call("GET", f"/v1/experiments/{part(identity)}", headers=_patient(wait), wait=wait)
-        return (yield from self._understood(Submission, call))
+        return (yield from self._understood(Submission, _waiting(f"/v1/experiments/{part(identity)}", wait)))
+
+
+def _waiting(path: str, wait: float) -> Call:
+    return Call("GET", path, headers=_patient(wait), wait=wait)
+
+
+def _runs_no_more(campaign: CampaignStatus) -> bool:
+    return campaign.state != "running"
 
 
 def _patient(wait: float) -> dict[str, str]:
