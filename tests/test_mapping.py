@@ -1,5 +1,6 @@
 """The strategies that draw maps: how soon a map is right, and what they make of strange labels."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.semi_supervised import LabelPropagation
 
 from frugaltwin import catalog
 from frugaltwin.errors import InvalidInput
@@ -56,6 +56,12 @@ def campaign(name: str, n: int, reads: Callable[[Settings], Measurement | None] 
     return history
 
 
+@functools.cache
+def learned(name: str) -> tuple[Trial, ...]:
+    """A campaign of 22 trials, which several tests begin with."""
+    return tuple(campaign(name, 22))
+
+
 def predict(name: str, history: Sequence[Trial], settings: Sequence[Settings]) -> Prediction:
     strategy = catalog.make_strategy(name)
     assert isinstance(strategy, Predicts)
@@ -96,7 +102,7 @@ def around(settings: Settings) -> list[Settings]:
 
 @pytest.mark.parametrize(("name", "least"), [("gp-classifier", 0.93), ("label-propagation", 0.88), ("straddle", 0.97)])
 def test_a_continuous_map_is_learned_and_its_border_is_where_they_look(name: str, least: float) -> None:
-    history = campaign(name, 22)
+    history = learned(name)
     assert accuracy(name, history) >= least
     near = [s for t in history[12:] for s in around(t.settings)]
     assert len(near) >= 5
@@ -184,7 +190,7 @@ def test_one_wrong_label_deep_inside_a_field_does_not_spoil_the_field() -> None:
 
 @pytest.mark.parametrize("name", MAPPERS)
 def test_a_batch_is_spread_out_and_keeps_away_from_what_is_pending(name: str) -> None:
-    history = campaign(name, 12)
+    history = learned(name)[:12]
     strategy = catalog.make_strategy(name)
     batch = [s.settings for s in strategy.suggest(State(goal_of(name), history), 4)]
     (after,) = [s.settings for s in strategy.suggest(State(goal_of(name), history, pending=batch[:3]))]
@@ -216,7 +222,7 @@ def test_classifiers_map_a_number_that_passes_a_value_too() -> None:
 
 
 def test_the_straddle_puts_the_border_where_the_signal_passes_the_value() -> None:
-    history = campaign("straddle", 20)
+    history = learned("straddle")[:20]
     prediction = predict("straddle", history, [{"x": x, "y": 500.0} for x in (4.0, 5.0, 6.0)])
     below, above = prediction.probabilities.values()
     assert below[0] > 0.95
@@ -271,6 +277,8 @@ def test_knowing_what_is_pending_narrows_the_regression_as_measuring_would() -> 
 
 
 def test_labels_spread_to_where_the_iteration_of_scikit_learn_ends() -> None:
+    from sklearn.semi_supervised import LabelPropagation
+
     random = np.random.default_rng(0)
     X = random.random((40, 2))
     told = np.where(np.arange(40) < 6, np.arange(40) % 3, -1)

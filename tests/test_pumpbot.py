@@ -95,12 +95,16 @@ def test_without_imperfections_a_reading_is_the_truth_in_whole_counts() -> None:
 
 
 def test_repeats_of_the_pure_dyes_scatter_as_on_the_rig() -> None:
+    """To 20 %, which is how well the rig's own 16 repeats tell: 1/√(2 · 12).
+
+    The twin's scatter is 0.98, 1.11 and 0.97 times the rig's; 300 repeats of four dyes find it to 2.4 %, so one seed in 3,000 would fail.
+    """
     squares = np.zeros(3)
     with twin(seed=0) as driver:
         for dye in LIQUIDS[:4]:
-            read = np.array([list(driver.perform(pure(dye)).outcomes.values()) for _ in range(60)], dtype=float)
+            read = np.array([list(driver.perform(pure(dye)).outcomes.values()) for _ in range(301)], dtype=float)
             squares += read[1:].var(axis=0, ddof=1)  # the first one remembers the dye before
-    assert np.sqrt(squares / 4) == pytest.approx([2.6, 1.4, 2.2], rel=0.15)
+    assert np.sqrt(squares / 4) == pytest.approx([2.6, 1.4, 2.2], rel=0.2)
 
 
 def test_the_cell_remembers_the_color_before_unless_that_is_turned_off() -> None:

@@ -18,7 +18,7 @@ from frugaltwin.state import State
 from frugaltwin.tables import color_of
 from frugaltwin.testing.strategies import goals_of, serves
 from simulator.color_mixing import ColorMixingTwin, color_mixing
-from tests.forms import combinations
+from tests.forms import combinations, times
 
 STRATEGIES = catalog.names("strategy")
 A, B = (Continuous(name, 0.0, 1.0) for name in "ab")
@@ -80,7 +80,7 @@ def test_simple_strategies_do_without_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(1, times(2, 4)))
 def test_composite_matches_a_color_of_the_perfect_twin_within_nine_experiments(seed: int) -> None:
     twin = make_twin(imperfections=0.0, seed=seed)
     doses = np.random.default_rng(seed).random(3).tolist()

@@ -54,7 +54,7 @@ def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
+        time.sleep(0.03)  # most conditions ask the service
     return found
 
 
