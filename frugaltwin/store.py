@@ -113,7 +113,7 @@ def experiment_from_json(body: Any) -> Experiment:
 
 def _with_values(parameter: Any) -> Any:
     """A parameter in JSON, with the values of its grid if it states steps."""
-    grid = [parameter.get(word) for word in _GRID] if isinstance(parameter, dict) else []
+    grid: list[Any] = [parameter.get(word) for word in _GRID] if isinstance(parameter, dict) else []
     if not all(isinstance(number, int | float) for number in grid) or not grid:
         return parameter
     return {k: v for k, v in parameter.items() if k not in _GRID} | {"values": grid_values(*grid)}

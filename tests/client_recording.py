@@ -74,12 +74,14 @@ def record(service: Running) -> dict[str, Any]:
 
 def _journey(admin: Client, ada: Client, client: Any) -> None:
     code = admin.make_code(30, {"runs": 50, "seconds": 7200.0}, "Monday").code
+    assert code
     admin.codes()
     bench = client(admin.make_token(["work"], "bench", rigs=["color-2", "light-2", "mixer-1"]).token)
     for rig, driver, is_real in (("color-2", "color-mixing", False), ("light-2", "light-mixing", False), ("mixer-1", "color-mixing", True)):
         made = make_driver(driver)
-        assert isinstance(made, Prices)
-        words = {"experiment": experiment_to_json(made.experiment), "price": price_to_json(made.price()), "worker": "w"}
+        price = made.price() if isinstance(made, Prices) else None
+        assert price is not None
+        words = {"experiment": experiment_to_json(made.experiment), "price": price_to_json(price), "worker": "w"}
         bench.ask("PUT", f"/v1/work/{rig}", {"driver": driver, "options": {}, "is_real": is_real, **words})
     person = ada.join(code, "Ada").person
     ada.me()

@@ -135,7 +135,7 @@ def _short(schema: Any, is_asked: bool = False) -> Any:
     """
     if not isinstance(schema, dict):
         return schema
-    shown: Json = {_KEYWORDS.get(key, key): value for key, value in schema.items() if not _is_needless(key, value, is_asked)}
+    shown: Json = {str(_KEYWORDS.get(key, key)): value for key, value in schema.items() if not _is_needless(key, value, is_asked)}
     if "patternProperties" in shown:  # of names, which are described at their field
         (shown["additionalProperties"],) = shown.pop("patternProperties").values()
     if "properties" in shown:
