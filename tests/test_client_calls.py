@@ -64,6 +64,7 @@ WORDS: dict[str, list[tuple[Any, ...]]] = {
     "make_code": [(30,)], "revoke_code": [("j_1",)], "rig": [("r",)], "steer": [("r", "stop"), ("r", "pause"), ("r", "open")],
     "approve": [("r", "u_1"), ("r", "u_1", False)], "approvals": [("r",)], "submit": [("r", {})], "price": [("r", {})],
     "experiment": [("x_1",)], "wait": [("x_1",)], "abort": [("x_1",)], "start_campaign": [("n", "r")], "campaign": [("c_1",)],
+    "wait_campaign": [("c_1",)], "trial": [("c_1", 1)],
     "trials": [("c_1",)], "act": [("c_1", "stop")], "judge": [("c_1", 1, "approve")], "prefer": [("c_1", 1, 2)],
     "retract": [("c_1", 1, "x")], "amend": [("c_1", 1, {"y": 1.0}, "x")], "reject": [("c_1", {"x": 1.0})],
     "entries": [("c_1",)], "recommendation": [("c_1",)], "export": [("c_1", "x.csv")], "ask": [("GET", "/v1/rigs")],
