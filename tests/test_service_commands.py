@@ -62,6 +62,9 @@ def test_an_instructor_looks_after_a_class_from_the_command_line(service: Runnin
     assert (listed["note"], listed["uses_left"], listed["runs"], listed["seconds"]) == ("Monday", 1, 5, None)
     assert code not in str(listed)
 
+    (lets_in,) = [one for one in rows(told("budget", "runs=200,volume=500", "--json")) if one["rig"] == "color-1"]
+    assert 20 < lets_in["of_the_dearest"] < lets_in["experiments"] < 200
+
     ada = joined["person"]
     assert "has left: runs 3, seconds no limit, money no limit, volume 150" in told("grant", ada, "runs=-2,volume=100").stderr
     with pytest.raises(Refused, match="runs: 4 is to be taken, 3 is left; take at most that"):

@@ -152,6 +152,15 @@ def _limits(flag: str, text: str) -> dict[str, float | None]:
     return found
 
 
+def _lets_in(rigs: list[RigWords], terms: CodeTerms) -> list[tuple[str, str]]:
+    """How many experiments of each rig a budget lets in, which runs out by its dearest kind."""
+    from api.commands.allowance import Reservations, in_words
+    from api.records.rigs import Offer
+
+    offers = [(rig.name, Offer.of_driver(rig.driver, rig.options)) for rig in rigs]
+    return [(name, in_words(terms.limits, Reservations.of(offer.experiment, offer.price))) for name, offer in offers]
+
+
 def announce(address: str, rigs: list[RigWords], token: str | None, code: str | None, terms: CodeTerms, as_json: bool) -> None:
     """Say where the service is and, this once, how to get in."""
     if as_json:
@@ -166,6 +175,9 @@ def announce(address: str, rigs: list[RigWords], token: str | None, code: str | 
     if code:
         show_line(f"The join code for your class; it is shown this once: {code}")
         show_line(terms.text)
+        if any(limit is not None for kind, limit in terms.limits.items() if kind != "runs"):
+            for name, lets_in in _lets_in(rigs, terms):
+                show_line(f"  on {name}: {lets_in}")
     elif terms != CodeTerms():
         say("--code-uses and --code-budget are of a new code, and none was made; --new-code makes one")
     if not address.startswith(("http://127.", "http://[::1]", "http://localhost")):

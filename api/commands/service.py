@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -68,6 +69,30 @@ def list_rigs(server: Server = HERE, token: Token = None, as_json: AsJson = Fals
     names = ("name", "driver", "is_real", "state", "queued", "eta_s")
     with _client(server, token) as client:
         show_rows([{n: getattr(rig, n) for n in names} for rig in client.rigs()], as_json)
+
+
+@app.command("budget")
+def in_experiments(
+    budget: Annotated[str, typer.Argument(metavar="N|KEY=N,…", help="Runs, or any of runs=200,seconds=7200,money=5,volume=500.")],
+    server: Server = HERE,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how many experiments of each rig a budget lets in: at a typical reservation, and at the dearest one."""
+    from api.commands.allowance import Reservations, experiments
+
+    limits = amounts("the budget", budget)
+    with _client(server, token) as client:
+        rigs = [client.rig(rig.name) for rig in client.rigs()]
+    rows = []
+    for rig in rigs:
+        found = Reservations.of(rig.experiment, rig.price)
+        shown = {word: experiments(limits, each) for word, each in (("experiments", found.typical), ("of_the_dearest", found.dearest))}
+        row: dict[str, Any] = {"rig": rig.name, **{word: n if math.isfinite(n) else None for word, n in shown.items()}}
+        for kind in Amounts.cost_kinds():
+            row |= {f"{kind.name}_typical": getattr(found.typical, kind.name), f"{kind.name}_dearest": getattr(found.dearest, kind.name)}
+        rows.append(row)
+    _show(rows, as_json)
 
 
 @app.command()
