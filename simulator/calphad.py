@@ -4,8 +4,10 @@ Needs the package pycalphad (`pip install 'frugaltwin[calphad]'`).
 """
 
 import hashlib
+import logging
 import math
 import threading
+import time
 import warnings
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,20 +23,25 @@ from numpy.typing import NDArray
 from pycalphad import Database, Workspace
 from pycalphad import variables as v
 from pycalphad.core.utils import filter_phases, unpack_species
+from tinydb import where
 
 from frugaltwin.data_sheets import option, takes
 from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Constraint, Continuous, MixtureSum, Outcome, Parameter
+from frugaltwin.table_reader import decoded
 from simulator.instruments.phase_instruments import BINS, LINE_WIDTH, Diffractometer, liquid_pattern, spread
 from simulator.instruments.phase_lab import LabOptions, PhaseLab, PhaseState
 
 Floats = NDArray[np.float64]
+_log = logging.getLogger(__name__)
 
 TRACE = 1e-9
 """Mole fraction: less of a component, or of a phase, is none. pycalphad's own limit is near."""
 SAME = 1e-3  # mole fraction: phases of one name that differ by less are one
+ORDERED = 0.01  # site fraction: an ordered phase whose sublattices differ by less is its disordered variant
 KEPT = 20_000  # equilibria in memory, of each system
+PATIENCE = 10.0  # s: what takes longer says so
 POINTS = 200  # sampled of every phase before pycalphad minimizes; with its default of 60 it misses phases of a ternary miscibility gap
 LINES = 5  # of every solid phase's pattern
 
@@ -127,6 +134,9 @@ class System:
             for key in dict.fromkeys(keys):
                 if key not in self._known:
                     present = tuple(c for c, x in zip(self.components, key, strict=False) if x >= TRACE)
+                    if not _possible(self._database, present, self._phases):
+                        self._known[key] = None
+                        continue
                     inner = tuple(x for x in key[:-1] if x >= TRACE)
                     last = inner[-1] if len(inner) > 1 else 1.0
                     groups[present, (*inner[1:-1], key[-1])][last].append(key)
@@ -154,7 +164,10 @@ class System:
             else:
                 self._workspaces[present].conditions.update(conditions)
             solved = self._workspaces[present].eq
-        names = solved.Phase.reshape(len(last), -1)
+        names = solved.Phase.reshape(len(last), -1).astype(object)
+        sites = solved.Y.reshape(len(last), names.shape[1], -1)
+        for place in zip(*np.nonzero(names != ""), strict=True):
+            names[place] = self._variant(present, str(names[place]), sites[place])
         amounts = solved.NP.reshape(len(last), -1)
         places = [list(solved.coords["component"]).index(c) for c in present]
         shape = solved.X.shape
@@ -165,6 +178,42 @@ class System:
         for k, at in enumerate(order):
             result[at] = _found(names[k].tolist(), amounts[k], compositions[k])
         return result
+
+    def _variant(self, present: tuple[str, ...], name: str, sites: Floats) -> str:
+        """The name of a phase by its site fractions: an ordered one that is not ordered has the name of its disordered variant."""
+        hints = self._database.phases[name].model_hints
+        if hints.get("ordered_phase") != name:
+            return name
+        sublattices: dict[int, dict[str, float]] = defaultdict(dict)
+        for variable, fraction in zip(self._workspaces[present].phase_record_factory[name].variables, sites.tolist(), strict=False):
+            sublattices[variable.sublattice_index][variable.species.name] = fraction
+        alike: dict[frozenset[str], list[dict[str, float]]] = defaultdict(list)
+        for sublattice in sublattices.values():
+            alike[frozenset(sublattice)].append(sublattice)
+        spreads = [max(abs(y[s] - group[0][s]) for y in group for s in y) for group in alike.values() if len(group) > 1]
+        return str(hints["disordered_phase"]) if spreads and max(spreads) < ORDERED else name
+
+
+def _possible(database: Any, components: tuple[str, ...], phases: Sequence[str]) -> list[str]:
+    """The phases that can be made of components."""
+    possible: list[str] = filter_phases(database, unpack_species(database, [*components, "VA"]), list(phases))
+    return possible
+
+
+def _undefined(database: Any, components: tuple[str, ...], phases: Sequence[str]) -> list[str]:
+    """The functions that the phases of these components use, and that the database does not define: pycalphad takes them for 0."""
+    variants = {database.phases[name].model_hints.get("disordered_phase", name) for name in phases}
+    species = {"*", *(s.name for s in unpack_species(database, [*components, "VA"]))}
+    used = {
+        symbol.name
+        for parameter in database.search(where("phase_name").one_of([*phases, *variants]))
+        if all(s.name in species for sublattice in parameter["constituent_array"] for s in sublattice)
+        for symbol in parameter["parameter"].free_symbols
+    }
+    new = used
+    while new := {s.name for name in new if name in database.symbols for s in database.symbols[name].free_symbols} - used:
+        used |= new
+    return sorted(used - set(database.symbols) - {"T", "P"})
 
 
 def _found(names: list[str], amounts: Floats, compositions: Floats) -> Found | None:
@@ -211,8 +260,14 @@ def _sets(system: System, low: float, high: float, steps: int) -> tuple[tuple[st
     temperatures = np.linspace(low, high, steps + 1) if high > low else np.array([low])
     n = len(system.components)
     counts = [c for c in product(range(steps + 1), repeat=n) if sum(c) == steps]
-    X = np.array([[*(k / steps for k in c), T] for T in temperatures for c in counts])
-    found = {f.phases for f in system.equilibria(X) if f is not None}
+    found: set[tuple[str, ...]] = set()
+    for n_done, T in enumerate(temperatures):
+        began = time.monotonic()
+        found |= {f.phases for f in system.equilibria(np.array([[*(k / steps for k in c), T] for c in counts])) if f is not None}
+        left = (time.monotonic() - began) * (len(temperatures) - n_done - 1)
+        if n_done == 1 and left > PATIENCE:  # the first one also translates the models
+            text = "pycalphad looks for the phases of %s on a grid, about %.0f s more; fewer steps or fewer phases=… take less"
+            _log.warning(text, "-".join(system.components), left)
     alone = {(phase,) for phases in found for phase in phases}
     return tuple(sorted(found | alone, key=lambda s: (len(s), s)))
 
@@ -271,7 +326,9 @@ class Calphad(PhaseLab):
     The label is the set of phases that fits the pattern best; where one phase fits and the contrast is above 0.04, it is there twice.
 
     **Which labels there are** is found when the driver is made, on a grid of compositions and temperatures (`steps`), plus every phase
-    alone. Where the truth is a set that the grid has not met, such as a field between two of its points, the trial fails and says so.
+    alone. Where the truth is a set that the grid has not met, such as a field between two of its points, the trial fails and says so;
+    so it does where the file has no phase, as at the pure oxygen of a metal's oxides. An ordered phase whose sublattices are alike has
+    the name of its disordered variant (``FCC_A1`` for ``FCC_L12``). A file that uses a function that it does not define is refused.
 
     **Options**: `CalphadOptions`.
 
@@ -285,7 +342,8 @@ class Calphad(PhaseLab):
     which there is less than 1e-9 counts as none.
 
     **Valid** where the file is. It takes milliseconds for every new point: one at a time some hundred in a second, rows of one
-    temperature (`truths`) a thousand.
+    temperature (`truths`) a thousand. Only phases that can be made of the chosen components are looked at; of a large database name
+    the components, and the phases where you know them. A grid that takes longer than 10 s says how long.
     **Leaves out** everything but equilibrium: no kinetics, no metastable phase, no texture. What has several phases of one structure
     and nothing else is read as two of them; beside another structure they are read as one.
 
@@ -381,7 +439,7 @@ def _sentence(error: Exception) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return decoded(path.read_bytes())[0]
     except UnicodeDecodeError:
         raise InvalidInput(f"{path} is no TDB file: it is not text") from None
     except OSError as error:
@@ -413,9 +471,12 @@ def _chosen(path: Path, text: str, components: str, phases: str) -> tuple[tuple[
     wanted = _names(phases) or known
     if unknown := [p for p in wanted if p not in known]:
         raise InvalidInput(f"{path} has no phase {unknown[0]}; it has {', '.join(known)}")
-    possible = filter_phases(database, unpack_species(database, [*chosen, "VA"]), wanted)
+    possible = _possible(database, tuple(chosen), wanted)
     if not possible:
         raise InvalidInput(f"no phase of {', '.join(wanted)} can be made of {', '.join(chosen)}")
+    if missing := _undefined(database, tuple(chosen), possible):
+        text = f"{path} uses the function {missing[0]} and does not define it"
+        raise InvalidInput(f"{text}; define it there, or leave the phases that use it out with phases=…")
     return tuple(chosen), tuple(possible)
 
 

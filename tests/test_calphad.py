@@ -236,9 +236,76 @@ def test_a_file_that_is_no_tdb_is_refused(tmp_path: Path, text: str, sentence: s
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"cannot read .*none.tdb: No such file"):
         Calphad(path=tmp_path / "none.tdb")
-    (tmp_path / "binary.tdb").write_bytes(b"\xff\xfe\x00\x81")
+    (tmp_path / "binary.tdb").write_bytes(b"\x81\x8d\x8f")
     with pytest.raises(InvalidInput, match=r"binary.tdb is no TDB file: it is not text"):
         Calphad(path=tmp_path / "binary.tdb")
+
+
+@pytest.mark.parametrize("name", ["latin1", "bom"])
+def test_files_in_other_encodings_are_read(name: str) -> None:
+    lab = Calphad(path=DATA / "field" / f"{name}.tdb", temperature=400.0, steps=4)
+    assert lab.experiment.outcomes[0].labels == ("SOL", "SOL + SOL")
+
+
+def test_a_component_without_a_phase_of_its_own_is_a_failed_trial_and_not_the_end_of_the_lab() -> None:
+    with Calphad(path=DATA / "field" / "oxide.tdb", components="M,O", temperature=1000.0, steps=10) as lab:
+        assert lab.experiment.outcomes[0].labels == ("BCC", "OXIDE", "BCC + OXIDE")
+        assert lab.perform({"x_o": 0.2}).outcomes["phase"] == "BCC + OXIDE"
+        assert lab.truth({"x_o": 0.5})["phase"] == "OXIDE"
+        for nothing in (0.7, 1.0):
+            with pytest.raises(RigFault, match="pycalphad finds no equilibrium at"):
+                lab.perform({"x_o": nothing})
+
+
+# Pairs of neighbors of a face-centered lattice, six an atom: every unlike one has the energy 4·UAB (Bragg-Williams).
+ORDERING = """
+ELEMENT A FCC_A1 1 0 0 !
+ELEMENT B FCC_A1 1 0 0 !
+TYPE_DEFINITION & GES A_P_D FCC_L12 DIS_PART FCC_A1 !
+PHASE FCC_A1 %& 1 1.0 !
+CONSTITUENT FCC_A1 :A,B: !
+PARAMETER G(FCC_A1,A;0) 200 0; 3000 N !
+PARAMETER G(FCC_A1,B;0) 200 0; 3000 N !
+PARAMETER L(FCC_A1,A,B;0) 200 12*UAB; 3000 N !
+PHASE FCC_L12 %& 2 0.75 0.25 !
+CONSTITUENT FCC_L12 :A,B:A,B: !
+PARAMETER G(FCC_L12,B:A;0) 200 3*UAB; 3000 N !
+PARAMETER G(FCC_L12,A:B;0) 200 3*UAB; 3000 N !
+PARAMETER L(FCC_L12,A,B:A;0) 200 6*UAB; 3000 N !
+PARAMETER L(FCC_L12,A,B:B;0) 200 6*UAB; 3000 N !
+"""
+
+
+def test_ordered_and_disordered_variants_of_a_lattice_have_names_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "ordering.tdb"
+    path.write_text("FUNCTION UAB 200 -3000; 3000 N !" + ORDERING)
+    with Calphad(path=path, temperature=400.0, steps=20) as lab:
+        assert {"FCC_A1", "FCC_L12"} <= set(lab.experiment.outcomes[0].labels)
+        phases = {x: lab.truth({"x_b": x})["phase"] for x in (0.0, 0.02, 0.25, 0.75, 0.98, 1.0)}
+        assert phases == {0.0: "FCC_A1", 0.02: "FCC_A1", 0.25: "FCC_L12", 0.75: "FCC_L12", 0.98: "FCC_A1", 1.0: "FCC_A1"}
+        assert lab.perform({"x_b": 0.25}).outcomes["phase"] == "FCC_L12"  # their patterns differ
+
+
+def test_a_function_that_is_used_and_not_defined_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "undefined.tdb"
+    path.write_text(ORDERING)
+    with pytest.raises(InvalidInput, match=r"undefined.tdb uses the function UAB and does not define it; define it there, or leave"):
+        Calphad(path=path, temperature=600.0)
+    path.write_text("FUNCTION UAB 200 2*DEEP#+R*T*LN(T)+P; 3000 N !" + ORDERING)
+    with pytest.raises(InvalidInput, match=r"uses the function DEEP and does not define it"):
+        Calphad(path=path, temperature=600.0)
+    path.write_text(ORDERING.replace("12*UAB", "-36000"))
+    assert Calphad(path=path, phases="FCC_A1", temperature=600.0, steps=4).experiment.outcomes[0].labels == ("FCC_A1",)
+
+
+def test_a_search_for_phases_that_takes_long_says_so(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    limits: dict[str, Any] = {"temperature_low": 355.0, "temperature_high": 645.0, "steps": 4}
+    Calphad(path=EUTECTIC, **limits)
+    assert not caplog.messages
+    monkeypatch.setattr("simulator.calphad.PATIENCE", 0.0)
+    Calphad(path=EUTECTIC, **(limits | {"steps": 3}))
+    (message,) = caplog.messages
+    assert message.startswith("pycalphad looks for the phases of BI-CD on a grid, about ")
 
 
 def test_the_catalog_says_what_is_missing_and_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
