@@ -15,10 +15,12 @@ from tests.service_database import PostgresServer, until
 HOME = Path(__file__).parents[1]
 
 TINY = """
-import json, os, subprocess, threading
+import json, multiprocessing, os, subprocess, threading
 from pathlib import Path
-from tests import lifeline
+from tests import forked, lifeline
 from tests.service_database import ServiceProcess
+
+multiprocessing.set_forkserver_preload([])  # one service is all that starts here
 
 def test_something(postgres, tmp_path):
     with ServiceProcess(postgres.new_database(), tmp_path) as service:
