@@ -5,6 +5,7 @@ and the service need takes seconds of a processor, and the tests start hundreds.
 """
 
 import atexit
+import functools
 import gc
 import importlib
 import multiprocessing
@@ -158,6 +159,12 @@ def run(
     process = Process(words, cwd=cwd, env=env, stdin=pipe, stdout=pipe, stderr=pipe)
     out, err = process.communicate(text, timeout)
     return subprocess.CompletedProcess(process.args, process.wait(), out, err)
+
+
+@functools.cache
+def wait_until_it_forks() -> None:
+    """Return as soon as the common ancestor has imported everything; a service waits for its processes only so long."""
+    run([sys.executable, "-c", "pass"], timeout=600)
 
 
 def _ends(wanted: int | IO[Any] | None, number: int) -> tuple[Any, Connection]:

@@ -15,6 +15,7 @@ from api.records import leases, people, rigs, tokens
 from api.records.database import Database
 from api.service import Service
 from api.settings import Settings
+from tests import forked
 from tests.service_database import until
 
 
@@ -69,6 +70,7 @@ class Running:
 @contextlib.contextmanager
 def running(url: str, **settings: Any) -> Iterator[Running]:
     """A service on a database without rows, with the rig color-1."""
+    forked.wait_until_it_forks()
     app = create_app(Settings(url, **settings))
     server = Server(uvicorn.Config(app, "127.0.0.1", 0, ws="none", log_config=None, timeout_graceful_shutdown=10))
     thread = threading.Thread(target=server.run, name="service")
