@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import Depends, FastAPI
 
 from api.maintenance import pruning
-from api.request_limits import WITH_BODY, HeadAsGet, RequestLimits
+from api.request_limits import WITH_BODY, HeadAsGet, RequestLimits, StrangersInTurn
 from api.routes import problems
 from api.routes.dependencies import check_query
 from api.routes.health import Counted
@@ -90,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(import_module(f"api.routes.{name}").router)
     app.add_middleware(RequestLimits)
     app.add_middleware(Counted)
+    app.add_middleware(StrangersInTurn)
     app.add_middleware(HeadAsGet)
     make = app.openapi
 

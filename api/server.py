@@ -31,6 +31,8 @@ from frugaltwin.errors import InvalidInput, StoreError
 
 SWEEP = 2.0  # s between two queries for leases that ran out
 CONNECTIONS = 8192
+SWITCH = 0.0005
+"""s after which a thread that computes lets another one go on. By default 0.005: so long each step of a request waits for a table."""
 GRACE = 3  # s that answers under way have when the service ends
 
 _log = logging.getLogger("frugaltwin.service")
@@ -52,6 +54,7 @@ def run(
     """
     log_redaction.start()
     allow_connections()
+    sys.setswitchinterval(SWITCH)
     with ExitStack() as stack:
         stack.enter_context(_alone(settings.url))
         migrations.upgrade(settings.url)

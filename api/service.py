@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from api.errors import TooMany
 from api.event_streams import EventStreams
 from api.news import News
 from api.rate_limit import RateLimit
@@ -15,11 +16,14 @@ from api.records import people
 from api.records.database import Database
 from api.records.people import Caller
 from api.records.rigs import Rigs
+from api.records.shares import WHOSE
 from api.settings import Settings
 from api.workers.strategy_processes import StrategyProcesses
 
 REMEMBER = 2.0
 """s for which a token is accepted without asking the database again: another process may have revoked it."""
+LATE = 0.5
+"""s after which a request too many is refused: a refusal at once would only bring the next request."""
 
 
 @dataclass
@@ -40,12 +44,14 @@ class Service:
         self.news = News(self.settings.poll)
         self.rate_limit = RateLimit(self.settings.requests_per_second, self.settings.burst)
         self.streams = EventStreams(self.database, self.news, self.settings.heartbeat, on_revoked=self.forget)
-        self.strategies = StrategyProcesses(self.settings.thinkers)
+        self.strategies = StrategyProcesses(self.settings.thinkers, self.settings.nice)
 
     def leave(self) -> None:
         """End every stream and every wait: the process is about to end. Called in the event loop."""
         self.is_leaving = True
         self.streams.end()
+        self.strategies.leave()
+        self.database.shares.leave()
         self.news.announce()
 
     async def caller(self, words: str) -> Caller:
@@ -61,7 +67,12 @@ class Service:
         if found is None or not is_fresh:
             found = await self.database.read(lambda c: people.caller(c, now, words))
             self._callers[digest] = now, found
-        self.rate_limit.count(found)
+        WHOSE.set(found.person)
+        try:
+            self.rate_limit.count(found)
+        except TooMany:
+            await asyncio.sleep(LATE)
+            raise
         return found
 
     def forget(self) -> None:

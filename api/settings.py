@@ -13,6 +13,7 @@ THINKERS = 2
 TRIALS = 500
 """Trials of a campaign that is thought about: with `composite` a question about 500 takes 13 s of a core and 0.6 GB, about 1,000 more than
 a minute (`benchmarks.service_thinking`); and the class waits for that core."""
+NICE = 10
 KEEP_DAYS = 90
 """Days that events and answers to requests with a key are kept: a term, so that who follows a course misses nothing of it, and the tables
 do not grow for years. What the events told of is kept for ever, in tables of its own."""
@@ -34,6 +35,8 @@ class Settings:
     """s between two signs of life on a stream of events on which nothing happens."""
     thinkers: int = THINKERS
     """Processes at most that choose what campaigns try next."""
+    nice: int = 0
+    """Of these processes: from 1 on, requests and rigs go before thinking where there are fewer cores than work."""
     keep_days: float = KEEP_DAYS
     """Days that events and answers to requests with a key are kept."""
     most_trials: int = TRIALS

@@ -55,10 +55,15 @@ def prepare(url: str, students: int) -> list[str]:
 
 
 @contextmanager
-def serving(url: str, reports: str, *, has_rig: bool) -> Iterator[tuple[int, int]]:
-    """A process of the service; its port and process id."""
+def serving(url: str, reports: str, *, has_rig: bool, core: int | None = None) -> Iterator[tuple[int, int]]:
+    """A process of the service; its port and process id.
+
+    Args:
+        core: The only one that it and its children may use.
+    """
     rig = ("--rig", f"{RIG}={DRIVER}") if has_rig else ("--no-rigs",)
-    command = [sys.executable, "-m", "frugaltwin", "serve", "--json", "--port", "0", "--database", url, "--reports", reports, *rig]
+    before = [] if core is None else ["taskset", "--cpu-list", str(core)]
+    command = [*before, sys.executable, "-m", "frugaltwin", "serve", "--json", "--port", "0", "--database", url, "--reports", reports, *rig]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -107,6 +112,19 @@ class Line:
         _, _, rest = head.lower().partition(b"content-length:")
         return Answer(int(head[9:12]), head, await self._reader.readexactly(int(rest.partition(b"\r\n")[0])))
 
+    async def ask_anything(self, method: str, path: str, body: Any = None) -> int:
+        """The status of the answer to a request; its body, of whatever length, is thrown away."""
+        await self.begin(method, path, body)
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        _, has_length, rest = head.partition(b"content-length:")
+        if has_length:
+            await self._reader.readexactly(int(rest.partition(b"\r\n")[0]))
+        else:
+            while size := int(await self._reader.readline(), 16):
+                await self._reader.readexactly(size + 2)
+            await self._reader.readline()
+        return int(head[9:12])
+
     async def begin(self, method: str, path: str, body: Any = None, headers: str = "") -> None:
         """Send one request, whose answer is read elsewhere."""
         data = b"" if body is None else json.dumps(body).encode()
@@ -136,11 +154,15 @@ def new_experiment(draw: random.Random) -> dict[str, Any]:
     return {"rig": RIG, "settings": doses | {"water": round(4.0 - sum(doses.values()), 3)}}
 
 
+def percentile(seconds: list[float], q: float) -> float:
+    """The time within which this part of all was done, s."""
+    return sorted(seconds)[min(len(seconds) - 1, int(q * len(seconds)))]
+
+
 def percentiles(seconds: list[float]) -> str:
     """Percentiles in ms."""
-    ordered = sorted(seconds)
-    p50, p99 = (ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in (0.5, 0.99))
-    return f"median {1000 * p50:.0f} ms, 99 % {1000 * p99:.0f} ms, worst {1000 * ordered[-1]:.0f} ms"
+    p50, p99 = (percentile(seconds, q) for q in (0.5, 0.99))
+    return f"median {1000 * p50:.0f} ms, 99 % {1000 * p99:.0f} ms, worst {1000 * max(seconds):.0f} ms"
 
 
 def processor(pid: int) -> float:
@@ -190,9 +212,13 @@ async def submissions(ports: list[int], pids: list[int], tokens: list[str], seco
     )
 
 
-async def students(ports: list[int], pids: list[int], tokens: list[str], seconds: float, rate: float) -> None:
+async def students(ports: list[int], pids: list[int], tokens: list[str], seconds: float, rate: float) -> dict[str, list[float]]:
     """Everybody follows their own events, and submits, waits for the outcome and reads, so often that together they make so many requests
-    a second. Every outcome must have come by the stream, too."""
+    a second. Every outcome must have come by the stream, too.
+
+    Returns:
+        The seconds that each request took, by its kind, and by which each event was late.
+    """
     await warm_up(ports[0], tokens[0])
     took: dict[str, list[float]] = {"submit": [], "wait": [], "read": []}
     late: list[float] = []  # from a commit to the reader of the stream
@@ -259,6 +285,7 @@ async def students(ports: list[int], pids: list[int], tokens: list[str], seconds
         print(f"  {kind}: {len(of_kind)}, {percentiles(of_kind)}")
     print(f"  events: {len(late)}, late by {percentiles(late)}; {len(done)} outcomes, of which {len(done - heard)} not heard of")
     print(f"  errors: {dict(errors) or 'none'}; {used / elapsed:.2f} cores of the service, {sum(map(memory, pids)):.0f} MB")
+    return took | {"event": late}
 
 
 async def streams(ports: list[int], pids: list[int], tokens: list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.settings import KEEP_DAYS, THINKERS, TRIALS, USES, CodeTerms, Settings
+from api.settings import KEEP_DAYS, NICE, THINKERS, TRIALS, USES, CodeTerms, Settings
 from frugaltwin.amounts import Amounts
 from frugaltwin.cli.console import say, show_line
 from frugaltwin.errors import InvalidInput
@@ -92,7 +92,7 @@ def serve(
     def say_so(address: str, token: str | None, code: str | None) -> None:
         announce(address, rigs, token, code, terms, as_json)
 
-    settings = Settings(database, thinkers=thinkers, keep_days=keep_days, most_trials=most_trials)
+    settings = Settings(database, thinkers=thinkers, nice=NICE, keep_days=keep_days, most_trials=most_trials)
     return run(host, port, settings, rigs, reports, terms, new_token=new_token, new_code=new_code, announce=say_so)
 
 

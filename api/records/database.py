@@ -21,6 +21,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -29,6 +30,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 
 from api.records.append_buffer import AppendBuffer
 from api.records.prepared_statement import PreparedStatement
+from api.records.shares import Shares
 from frugaltwin.errors import FrugalTwinError, InvalidInput, MissingPart, StoreError
 
 GROUP = 500  # changes that share a commit at most
@@ -100,6 +102,7 @@ class Database:
         self._group = 0
         self._unsure: list[Any] | None = None  # what the group would have given whose commit may have been done
         self.tally = Tally()
+        self.shares = Shares()
         self._closed = False
         self._ended = threading.Event()
         self._closing = threading.Lock()
@@ -150,12 +153,12 @@ class Database:
         return self.submit(change).result()
 
     async def read(self, question: Question[T]) -> T:
-        """Ask something.
+        """Ask something, in the turn of the person whose request this is (`shares`).
 
         Raises:
             StoreError: The database cannot be read.
         """
-        return await asyncio.to_thread(self.read_now, question)
+        return await self.shares.ask(partial(self.read_now, question))
 
     def read_now(self, question: Question[T]) -> T:
         """The same, for a thread that may wait."""

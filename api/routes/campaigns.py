@@ -323,7 +323,7 @@ async def export(
 
     table, whole, entries = await service.database.read(read)
     parts = campaign_export.parts(form, table, service.database, whole, entries)
-    return File(parts, f"{table.row.name}.{form}", campaign_export.MEDIA_TYPES[form], service.rate_limit, caller)
+    return File(parts, f"{table.row.name}.{form}", campaign_export.MEDIA_TYPES[form], service.rate_limit, caller, service.database.shares)
 
 
 async def _question(service: Service, caller: Caller, identity: str) -> strategy_processes.Question:

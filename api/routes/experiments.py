@@ -133,7 +133,8 @@ async def export(service: TheService, caller: TheCaller) -> Response:
     """
     caller.check("read")
     wanted = await service.database.read(lambda c: experiment_table.columns(c, caller))
-    return File(table_parts(service.database, wanted), "experiments.csv", "text/csv; charset=utf-8", service.rate_limit, caller)
+    parts, kind = table_parts(service.database, wanted), "text/csv; charset=utf-8"
+    return File(parts, "experiments.csv", kind, service.rate_limit, caller, service.database.shares)
 
 
 def table_parts(database: Database, wanted: experiment_table.Columns) -> Iterator[str]:

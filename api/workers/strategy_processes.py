@@ -24,8 +24,9 @@ from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
+from api.records.shares import GONE
 from api.workers.child_processes import ONE_THREAD, start_method
-from frugaltwin.errors import InvalidInput
+from frugaltwin.errors import InvalidInput, StoreError
 
 if TYPE_CHECKING:
     from frugaltwin.campaign import Campaign
@@ -131,6 +132,17 @@ class Turns:
         finally:
             self._leave(person, self._clock() - begun)
 
+    def leave(self) -> None:
+        """End every wait: there will be no more turns.
+
+        Raises, where one waits:
+            StoreError: The service is shutting down.
+        """
+        waiting, self._waiting = self._waiting, []
+        for _, turn in waiting:
+            if not turn.done():
+                turn.set_exception(StoreError(GONE))
+
     def _give(self) -> None:
         while self._free:
             allowed = [pair for pair in self._waiting if not pair[1].cancelled() and self._held[pair[0]] < self._most]
@@ -161,9 +173,9 @@ class Turns:
 class _Process:
     """One process, which can be ended whatever it computes."""
 
-    def __init__(self) -> None:
+    def __init__(self, nice: int) -> None:
         theirs, self._lifeline = multiprocessing.Pipe(duplex=False)
-        self.pool = ProcessPoolExecutor(1, start_method(), _settle_in, (theirs,))
+        self.pool = ProcessPoolExecutor(1, start_method(), _settle_in, (theirs, nice))
 
     def end(self, *, wait: bool = False) -> None:
         """End it."""
@@ -174,12 +186,21 @@ class _Process:
 class StrategyProcesses:
     """A few processes for questions about strategies, each started when it is needed, and replaced when its question is too much."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, nice: int = 0) -> None:
+        """No process yet.
+
+        Args:
+            nice: Of the processes: from 1 on, others' work goes before theirs where there are fewer cores than work.
+        """
+        self.count, self._nice = count, nice
         self._turns = Turns(count)
         self._idle: list[_Process] = []
         self._busy: set[_Process] = set()
         self._known: dict[Hashable, asyncio.Task[Any]] = {}
+
+    def leave(self) -> None:
+        """End every wait for a process."""
+        self._turns.leave()
 
     async def ask(self, whose: str, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
         """The answer of a function of this file. People take turns, by the time that their questions take.
@@ -208,7 +229,7 @@ class StrategyProcesses:
         return await asyncio.shield(known)  # the request that asked first may have gone away
 
     async def _ask(self, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
-        process = self._idle.pop() if self._idle else _Process()
+        process = self._idle.pop() if self._idle else _Process(self._nice)
         self._busy.add(process)
         is_good = False
         try:
@@ -311,8 +332,10 @@ def picture(question: Question) -> str:
     return picture.picture(_campaign(question)).svg()
 
 
-def _settle_in(lifeline: Connection) -> None:
+def _settle_in(lifeline: Connection, nice: int) -> None:
     os.environ.update(ONE_THREAD)
+    if nice and hasattr(os, "nice"):
+        os.nice(nice)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends us
 
     def end() -> None:
