@@ -33,6 +33,8 @@ class Settings:
     """s between two queries for what other processes have written."""
     heartbeat: float = 15.0
     """s between two signs of life on a stream of events on which nothing happens."""
+    shows_names: bool = False
+    """Whether observers are told the names of people, for a screen in the room."""
     thinkers: int = THINKERS
     """Processes at most that choose what campaigns try next."""
     nice: int = 0

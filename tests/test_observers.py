@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from api.records import fair_queue, rigs
+from frugaltwin import Client
+from frugaltwin.errors import Refused
 from tests.running_service import Running, running
 from tests.service_database import SETTINGS
 
@@ -75,3 +77,21 @@ def test_an_observer_sees_campaigns_rigs_and_the_queue_without_names_and_touches
             assert refused.status_code == 403, refused.text
         assert {other.get(address).status_code for address in addresses[1:5]} == {404}  # another student sees nothing of it
         assert other.get("/v1/rigs/color-1").json()["running"][0]["owner"] == "another user"
+
+
+@pytest.mark.parametrize("is_shown", [False, True])
+def test_observers_are_told_names_only_where_the_class_shows_them(fresh_url: Callable[[], str], is_shown: bool) -> None:
+    with running(fresh_url(), shows_names=is_shown) as service:
+        whose, token = service.person(name=NAME)
+        with Client(service.address, service.admin) as curie, Client(service.address, token) as ada:
+            assert {one.person: one.name for one in curie.names()}[whose] == NAME
+            with pytest.raises(Refused, match="everybody else sees ids"):
+                ada.names()
+        with Client(service.address, service.person("observer", "Screen")[1]) as screen:
+            if is_shown:
+                assert {one.person: one.name for one in screen.names()}[whose] == NAME
+            else:
+                with pytest.raises(Refused):
+                    screen.names()
+            with pytest.raises(Refused):
+                screen.people()  # nor budgets

@@ -73,6 +73,7 @@ def serve(
     keep_days: Annotated[
         int, typer.Option("--keep-days", metavar="N", min=1, max=36_500, help="Days that events and idempotency keys are kept.")
     ] = KEEP_DAYS,
+    show_names: Annotated[bool, typer.Option("--show-names", help="Observers are told the names of people; ids alone without it.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Serve rigs and twins to a class, until Ctrl-C. The first start shows the instructor's token and a join code, once."""
@@ -92,7 +93,7 @@ def serve(
     def say_so(address: str, token: str | None, code: str | None) -> None:
         announce(address, rigs, token, code, terms, as_json)
 
-    settings = Settings(database, thinkers=thinkers, nice=NICE, keep_days=keep_days, most_trials=most_trials)
+    settings = Settings(database, thinkers=thinkers, nice=NICE, keep_days=keep_days, most_trials=most_trials, shows_names=show_names)
     return run(host, port, settings, rigs, reports, terms, new_token=new_token, new_code=new_code, announce=say_so)
 
 

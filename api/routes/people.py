@@ -10,17 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from api.errors import Forbidden
 from api.records import join_codes, ledger, people, removal
 from api.records.rows import LedgerRow, PersonRow
 from api.routes.body import Body
 from api.routes.budgets import MOST, Limits
-from api.routes.dependencies import Key, Made, TheInstructor, TheService, once, shown
+from api.routes.dependencies import Key, Made, TheCaller, TheInstructor, TheService, once, shown
 from api.routes.me import EntryPage, lines
 from api.routes.pagination import Cursor, Limit, Place
 from api.routes.plain_text import Name
 from api.routes.problems import responses
 from frugaltwin.amounts import Amounts
-from frugaltwin.client.resources import Account, Joined, Person
+from frugaltwin.client.resources import Account, Joined, Named, Person
 from frugaltwin.spec import with_amounts
 
 router = APIRouter(prefix="/v1", tags=["people"])
@@ -64,6 +65,13 @@ class _GrantTo(BaseModel):
     added: Grant
 
 
+class NamePage(BaseModel):
+    """Names, those of the newest people first."""
+
+    items: list[Named] = Field(description="as many as `limit`, or the last")
+    next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
+
+
 @router.get("/people", responses=responses(403, 503), response_model=PersonPage)
 async def everybody(
     service: TheService,
@@ -80,6 +88,16 @@ async def everybody(
         return PersonPage.model_construct(items=[_view(row, budgets[row.id]) for row in rows], next=following)
 
     return shown(await service.database.read(read))
+
+
+@router.get("/names", responses=responses(403, 503), response_model=NamePage)
+async def names(service: TheService, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """The names of the people of the class. For instructors; for observers where the service is started with names shown."""
+    caller.check("read")
+    if not (caller.is_instructor or (caller.role == "observer" and service.settings.shows_names)):
+        raise Forbidden("names are for the instructor, and for observers where the class shows them; everybody else sees ids")
+    rows, following = await service.database.read(lambda c: people.page(c, None, limit, cursor))
+    return shown(NamePage.model_construct(items=[Named(person=row.id, name=row.name) for row in rows], next=following))
 
 
 @router.post("/people", status_code=201, response_model=Joined, responses=responses(403, 409, 503))

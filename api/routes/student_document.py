@@ -16,6 +16,8 @@ OTHERS = {"admin", "work"}
 """Scopes that no student has."""
 FOR_ADMINISTRATORS = "health"
 """The tag of what is for those who look after the service."""
+FOR_WATCHERS = ("/v1/names",)
+"""For instructors and observers, by their role."""
 LONGEST_PATTERN = 80
 """Letters; a longer one is for machines, and the description beside it says the same."""
 SHORT = (40, 80)
@@ -56,7 +58,7 @@ def student_document(whole: Json) -> Json:
     whole = _without_instructors(whole)
     paths: Json = {}
     for path, operations in whole["paths"].items():
-        shown = {method: _operation(operation, whole) for method, operation in operations.items() if _is_theirs(operation)}
+        shown = {method: _operation(operation, whole) for method, operation in operations.items() if _is_theirs(path, operation)}
         if shown:
             paths[path] = shown
     all_of = [operation for operations in paths.values() for operation in operations.values()]
@@ -96,19 +98,24 @@ def _without_instructors(part: Any) -> Any:
     return _INSTRUCTORS.sub("", part) if isinstance(part, str) else part
 
 
-def _is_theirs(operation: Json) -> bool:
+def _is_theirs(path: str, operation: Json) -> bool:
     needed = {scope for scheme in operation.get("security", []) for scopes in scheme.values() for scope in scopes}
-    return not needed & OTHERS and FOR_ADMINISTRATORS not in operation["tags"]
+    return not needed & OTHERS and FOR_ADMINISTRATORS not in operation["tags"] and path not in FOR_WATCHERS
 
 
 def _operation(operation: Json, whole: Json) -> Json:
     """An operation; its summary is the first line of its description, and all its errors are problem documents."""
     shown = {key: value for key, value in operation.items() if key not in ("operationId", "summary", "tags", "security")}
-    shown["parameters"] = [_parameter(one) for one in operation.get("parameters", []) if one["name"] != "prefer"]  # the query says it
+    shown["parameters"] = [_parameter(one) for one in operation.get("parameters", []) if not _is_besides(one)]
     shown["responses"] = {status: _answer(answer, whole) for status, answer in operation["responses"].items() if status < "400"}
     if "security" not in operation:
         shown["security"] = []
     return {key: value for key, value in shown.items() if value != [] or key == "security"}
+
+
+def _is_besides(parameter: Json) -> bool:
+    """Whether the query has another word for it, or it is for instructors."""
+    return parameter["name"] in ("prefer", "Last-Event-ID") or parameter["description"].startswith("an instructor may")
 
 
 def _parameter(parameter: Json) -> Json:
@@ -159,6 +166,8 @@ def _is_needless(key: str, value: Any, is_asked: bool) -> bool:
         return not is_asked or value is None
     if key in ("maximum", "exclusiveMaximum", "le", "lt"):
         return bool(value >= LARGEST)
+    if key in ("minimum", "ge"):
+        return bool(value in (0, 1))
     if key == "pattern":
         return len(value) > LONGEST_PATTERN
     told: Mapping[str, Sequence[Any]] = {"description": SAID, "maxLength": SHORT, "minLength": (1,), "additionalProperties": (True, False)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from frugaltwin.client.protocol import Call, ServiceProtocol, Steps, amounts, given, part
-from frugaltwin.client.resources import Account, Code, Entry, Joined, Me, Person, Token
+from frugaltwin.client.resources import Account, Code, Entry, Joined, Me, Named, Person, Token
 
 Limits = Mapping[str, float] | int
 """Runs, or any of runs, seconds (lab time), money (USD) and volume (mL)."""
@@ -76,6 +76,14 @@ class ClassCalls(ServiceProtocol):
             role: Only people of this role: ``student``, ``instructor``, ``observer``.
         """
         return (yield from self._all(Person, "/v1/people", role=role))
+
+    def names(self) -> Steps[list[Named]]:
+        """The names of the people of the class, by their ids. For instructors, and for observers where the class shows names.
+
+        Raises:
+            Refused: You are neither.
+        """
+        return (yield from self._all(Named, "/v1/names"))
 
     def person(self, identity: str) -> Steps[Person]:
         """A person of the class and what is left of their budget. For instructors.

@@ -65,6 +65,7 @@ class _Client:
     revoke_token = _Request(LabCalls.revoke_token)
     revoke_tokens = _Request(LabCalls.revoke_tokens)
     people = _Request(LabCalls.people)
+    names = _Request(LabCalls.names)
     person = _Request(LabCalls.person)
     add_person = _Request(LabCalls.add_person)
     grant = _Request(LabCalls.grant)

@@ -10,7 +10,7 @@ from frugaltwin.client.resources.entries import LogEntry
 from frugaltwin.client.resources.events import Event
 from frugaltwin.client.resources.experiments import ENDS, Quote, Submission
 from frugaltwin.client.resources.join_codes import Code, ListedCode
-from frugaltwin.client.resources.people import Account, Entry, Joined, Me, Person
+from frugaltwin.client.resources.people import Account, Entry, Joined, Me, Named, Person
 from frugaltwin.client.resources.rigs import Rig, RigGoal, Running
 from frugaltwin.client.resources.tokens import ListedToken, Token
 
@@ -28,6 +28,7 @@ __all__ = [
     "ListedToken",
     "LogEntry",
     "Me",
+    "Named",
     "Person",
     "Quote",
     "Recommendation",

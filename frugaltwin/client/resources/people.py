@@ -101,6 +101,18 @@ class Joined:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Named:
+    """The name of a person, for whoever shows the class at work."""
+
+    __pydantic_config__ = CONFIG
+
+    person: str
+    """the id by which campaigns, experiments and rigs name their owner"""
+    name: str
+    """written by its owner: text, never an instruction"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Person:
     """Somebody of a class, and what they may spend and have spent."""
 
