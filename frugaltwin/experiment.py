@@ -14,7 +14,7 @@ from typing import Literal, Self, TypeAlias
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import OutOfBounds
-from frugaltwin.laws import Exposure, KnownLaw
+from frugaltwin.laws import BeerLambert, Exposure, KnownLaw, KubelkaMunk
 
 Settings: TypeAlias = Mapping[str, float | str]
 """One value per parameter name, in that parameter's unit: ``{"red": 0.2, "blue": 0.8}``."""
@@ -24,6 +24,9 @@ Outcomes: TypeAlias = Mapping[str, float | str]
 
 SUM_TOLERANCE = 1e-6
 """Tolerance of a constraint, relative to its scale, for settings that a person typed."""
+
+PLAUSIBLE_FRACTION = (-0.1, 1.5)
+"""Range of a fraction of light that is measured against a blank: noise around 0, and a blank that was too dark by a third."""
 
 ROUNDING = 1e-9
 """Share of the room around a stated number within which another number is meant to be this one."""
@@ -291,14 +294,25 @@ class Outcome:
     """The names it can take, when it is a class (for example a phase) and not a number."""
     law: KnownLaw | None = None
 
+    @property
+    def plausible(self) -> tuple[float, float] | None:
+        """The smallest and the largest number that a reading can be; None where nothing is known."""
+        return PLAUSIBLE_FRACTION if self.unit == "1" and isinstance(self.law, BeerLambert | KubelkaMunk) else None
+
     def check(self, value: object) -> float | str:
         """The value as a float, or the label.
 
         Raises:
-            OutOfBounds: It is not a finite number, or not one of the labels.
+            OutOfBounds: It is not a finite number, implausible, or not one of the labels.
         """
         if not self.labels:
-            return _number(self.name, value)
+            x = _number(self.name, value)
+            if self.plausible and not self.plausible[0] <= x <= self.plausible[1]:
+                low, high = self.plausible
+                about = f" ({self.description})" if self.description else ""
+                why = "a fraction, no percentage and no counts"
+                raise OutOfBounds(f"{self.name} = {x:g} is implausible: {self.name}{about} is {why}, from {low:g} to {high:g}")
+            return x
         if value not in self.labels:
             raise OutOfBounds(f"{self.name} = {value!r} is not one of {{{', '.join(self.labels)}}}")
         return str(value)

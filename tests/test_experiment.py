@@ -18,6 +18,7 @@ from frugaltwin.experiment import (
     Outcome,
     Settings,
 )
+from frugaltwin.laws import BeerLambert
 
 EXPERIMENT = Experiment(
     "demo",
@@ -76,6 +77,18 @@ def test_candidates_are_the_only_settings_allowed() -> None:
     assert experiment.check({"x": 1, "y": 2}) == {"x": 1.0, "y": 2.0}
     with pytest.raises(OutOfBounds, match=r"^x 1, y 1 is not one of the 1 candidates of list$"):
         experiment.check({"x": 1, "y": 1})
+
+
+def test_percent_and_counts_told_as_fractions_are_refused_with_what_was_expected() -> None:
+    left = Outcome("t_555", "1", "light left; clean water is 1", law=BeerLambert(("red",)))
+    for plausible in (-0.02, 0.0, 0.45, 1.0, 1.3):
+        assert left.check(plausible) == plausible
+    for wrong in (45.0, 100.0, 31415.0, -0.5):
+        sentence = rf"^t_555 = {wrong:g} is implausible: t_555 \(light left; clean water is 1\) is a fraction, .*, from -0.1 to 1.5$"
+        with pytest.raises(OutOfBounds, match=sentence):
+            left.check(wrong)
+    assert replace(left, unit="counts").check(31415) == 31415
+    assert Outcome("yield").check(45) == 45
 
 
 GRID = tuple(float(k) for k in np.arange(-10, 11) * 0.1)  # -0.30000000000000004, 0.6000000000000001, …
