@@ -338,7 +338,7 @@ class Colorimetry:
 
 
 def _allowed(parameter: Parameter) -> tuple[object, ...]:
-    """What a parameter allows, without how it is described and searched."""
+    """The kind, the unit and the values that a parameter allows, without how it is described and searched."""
     span = (parameter.low, parameter.high) if isinstance(parameter, Continuous) else parameter.values
     return (parameter.kind, parameter.unit, *span)
 
