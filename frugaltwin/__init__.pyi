@@ -45,6 +45,7 @@ from .log import Amendment, Approval, Log, Preference, Proposal, Rejection, Retr
 from .pictures.picture import Picture, picture
 from .plugins import (
     Attempt,
+    Doubts,
     Driver,
     Estimates,
     Fingerprints,
@@ -64,7 +65,7 @@ from .plugins import (
 from .prices import Change, Dose, Fixed, PerUnit, Price, Ramp, Travel, Where
 from .procedure import Dispense, Drain, Measure, Mix, Move, ProbeProcedure, Procedure, Read, Rinse, Scan
 from .spec import CampaignSpec
-from .state import Earlier, Prediction, State, Suggestion
+from .state import Doubt, Earlier, Prediction, State, Suggestion
 from .store import Store
 
 __all__ = [
@@ -93,6 +94,8 @@ __all__ = [
     "Discrete",
     "Dispense",
     "Dose",
+    "Doubt",
+    "Doubts",
     "Drain",
     "Driver",
     "DriverError",

@@ -15,7 +15,7 @@ from frugaltwin.diagram import Diagram
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
 from frugaltwin.instruments import Mixer
 from frugaltwin.prices import Price
-from frugaltwin.state import Earlier, Prediction, State, Suggestion
+from frugaltwin.state import Doubt, Earlier, Prediction, State, Suggestion
 
 
 @runtime_checkable
@@ -101,6 +101,19 @@ class Samples(Protocol):
 
         Returns:
             Values [count, n] by name. A row is one function of the settings, without the noise of a reading.
+
+        Raises:
+            InvalidInput: The goal is not one that the strategy works for.
+        """
+        ...
+
+
+@runtime_checkable
+class Doubts(Protocol):
+    """A strategy with a model that says which readings it can hardly believe: a slipped decimal, a spill, a bubble."""
+
+    def doubts(self, state: State) -> Sequence[Doubt]:
+        """The readings that are far from what all others make expect, by trial; none where there are too few to say.
 
         Raises:
             InvalidInput: The goal is not one that the strategy works for.

@@ -11,8 +11,8 @@ from frugaltwin.budget import Budget, StopRule
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
 from frugaltwin.log import Log
-from frugaltwin.plugins import Driver, Recommends, Strategy, UsesEarlier
-from frugaltwin.state import Earlier, Prediction, State, Suggestion
+from frugaltwin.plugins import Doubts, Driver, Recommends, Strategy, UsesEarlier
+from frugaltwin.state import Doubt, Earlier, Prediction, State, Suggestion
 
 Predict = Callable[[Sequence[Settings], Sequence[Trial]], Prediction]
 """The prediction at some settings by a model that knows only these trials."""
@@ -66,6 +66,11 @@ class Record:
     def uses(self, earlier: Earlier) -> bool:
         """Whether the strategy learns from an earlier campaign."""
         return isinstance(self.strategy, UsesEarlier) and self.strategy.uses(earlier)
+
+    @cached_property
+    def doubts(self) -> list[Doubt]:
+        """The readings that the strategy's model can hardly believe; none for a strategy without a model that says so."""
+        return list(self.strategy.doubts(self.state)) if isinstance(self.strategy, Doubts) else []
 
     @property
     def earlier(self) -> list[str]:

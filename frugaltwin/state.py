@@ -104,6 +104,11 @@ class State:
         """The experiment that the goal belongs to."""
         return self.goal.experiment
 
+    def without(self, doubts: Sequence[Doubt]) -> State:
+        """The same state without the trials whose readings are doubted."""
+        numbers = {doubt.number for doubt in doubts}
+        return replace(self, trials=[t for t in self.trials if t.number not in numbers]) if numbers else self
+
     def at_fidelity(self) -> State:
         """The state for a strategy that knows no fidelities: its experiment allows no settings at which the goal does not count.
 
@@ -187,6 +192,24 @@ class Prediction:
 
 SHOWN = 3
 """Number of expected outcomes that are shown one by one; of more than that, the score alone."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A reading that a model can hardly believe, given all the others."""
+
+    number: int
+    """Of the trial."""
+    outcome: str
+    """The name of the outcome, or ``score``."""
+    measured: float
+    expected: float
+    deviation: float
+    """Standard deviation of a reading around what is expected."""
+
+    def __str__(self) -> str:
+        expected = f"{self.expected:.4g} ± {self.deviation:.2g}"
+        return f"experiment {self.number}: {self.outcome} = {self.measured:.4g}, where {expected} is expected"
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,11 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import Objective
 from frugaltwin.goals.suitable import single
-from frugaltwin.state import Prediction, State, Suggestion
+from frugaltwin.state import Doubt, Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
 from optimizers.models.reasons import EVEN, IMPROVEMENT
+from optimizers.models.regression import Regression
+from optimizers.models.repeats import or_measured_better
 from optimizers.models.spread import spread
 from optimizers.space.search import Acquisition, best_points
 from optimizers.space.space import Floats, Space
@@ -90,11 +92,24 @@ class Bayesian:
     def recommend(self, state: State) -> Settings:
         state = state.at_fidelity()
         goal, space = single(state.goal, "bayesian"), Space.of(state.experiment)
+        state = state.without(self.doubts(state))
         known = _scored(space, goal, state.trials)
         if not known.X.size:
             return space.decode(space.sample(1, self.seed)[0])
         model, chance = _fitted(known.X, known.values), log_feasibility(space, state.trials)
-        return space.decode(best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, known.X[:_NEAR])[0])
+        best = best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, known.X[:_NEAR])[:1]
+        with torch.no_grad():
+            expected = known.center + known.unit * float(_mean(model, torch.from_numpy(best)))
+        return or_measured_better(space.decode(best[0]), expected, goal, state.trials)
+
+    def doubts(self, state: State) -> list[Doubt]:
+        state = state.at_fidelity()
+        goal, space = single(state.goal, "bayesian"), Space.of(state.experiment)
+        told = [(t, score) for t in state.trials if (score := goal.score_of_trial(t)) is not None]
+        if not told:
+            return []
+        model = Regression(space.encode([t.settings for t, _ in told]), np.array([score for _, score in told]))
+        return [Doubt(told[i][0].number, "score", told[i][1], expected, deviation) for i, expected, deviation in model.doubts()]
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
         state = state.at_fidelity()

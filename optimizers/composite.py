@@ -11,10 +11,11 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial, measured
 from frugaltwin.goals import Goal, Objective
 from frugaltwin.goals.suitable import single
-from frugaltwin.state import Prediction, State, Suggestion
+from frugaltwin.state import Doubt, Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
 from optimizers.models.outcome_model import OutcomeModel, Paths, natural
 from optimizers.models.reasons import IMPROVEMENT
+from optimizers.models.repeats import or_measured_better
 from optimizers.space.search import Acquisition, best_points
 from optimizers.space.space import Floats, Space
 
@@ -85,6 +86,7 @@ class Composite:
         state = state.at_fidelity()
         goal, space = single(state.goal, "composite"), Space.of(state.experiment)
         model = OutcomeModel.of(space, needed_outcomes(goal))
+        state = state.without(model.doubts(state.trials))
         known = space.encode([s for s, _ in measured(state.trials)])
         if not len(known):
             return space.decode(space.sample(1, self.seed)[0])
@@ -93,7 +95,14 @@ class Composite:
         with torch.no_grad():
             order = score(torch.from_numpy(known)).mean(0).argsort(descending=True)
         X = best_points(lambda X: score(X).mean(0) + chance(X), space, self.seed, known[order[:_NEAR].numpy()])
-        return space.decode(X[0])
+        with torch.no_grad():
+            expected = float(score(torch.from_numpy(X[:1])).mean())
+        return or_measured_better(space.decode(X[0]), -expected if goal.is_minimized else expected, goal, state.trials)
+
+    def doubts(self, state: State) -> list[Doubt]:
+        state = state.at_fidelity()
+        goal = single(state.goal, "composite")
+        return OutcomeModel.of(Space.of(state.experiment), needed_outcomes(goal)).doubts(state.trials)
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
         state = state.at_fidelity()

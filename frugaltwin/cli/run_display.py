@@ -71,6 +71,7 @@ def summary_event(record: Record, report: Path | None) -> dict[str, Any]:
         "failed": sum(t.measurement is None and not t.is_retracted for t in trials),
         "retracted": sum(t.is_retracted for t in trials),
         "under_way": [dict(s) for s in record.state.pending],
+        "doubtful": [asdict(d) for d in record.doubts],
         "preferences": [asdict(p) for p in record.state.preferences],
         "rejections": [{"settings": dict(r.settings), "why": r.why} for r in record.state.rejections],
         "earlier": [
@@ -186,6 +187,9 @@ class TableDisplay(Display):
         if recommended:
             by = "by the model, not the luckiest reading" if record.is_recommended_by_model else "the best reading"
             self._print(f"{self._bold('recommended recipe')} ({by}): {describe(recommended)}")
+        for doubt in record.doubts:
+            retract = f"frugaltwin retract {record.name} {doubt.number} --why …"
+            self._print(f"doubtful: {doubt} from the others; the recommendation leaves it out. If it is wrong: {retract}")
         for preference in record.state.preferences:
             self._print(f"preferred: {preference.better} to {preference.worse}{_because(preference.why)}")
         for rejection in record.state.rejections:

@@ -74,6 +74,7 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
         recommended=recommended and describe(recommended),
         recommended_by="by the model" if record.is_recommended_by_model else "the best reading",
         summary=goal.summary(trials),
+        doubts=[str(doubt) for doubt in record.doubts],
         maps=_maps(record, with_truth, step),
         slider=SLIDER,
         slider_hash=base64.b64encode(hashlib.sha256(SLIDER.encode()).digest()).decode(),

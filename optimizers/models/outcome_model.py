@@ -11,16 +11,18 @@ learned: one proportional to the amounts (pumps), and one of the reading, which 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
 import torch
 from torch import Tensor
 
-from frugaltwin.experiment import Measurement, Settings
+from frugaltwin.experiment import Measurement, Settings, Trial
 from frugaltwin.laws import Law
+from frugaltwin.state import Doubt
 from frugaltwin.tables import exposure, outcomes_array
+from optimizers.models.doubts import doubted
 from optimizers.space.descent import lowest_point
 from optimizers.space.search import Acquisition
 from optimizers.space.space import Floats, Space
@@ -92,7 +94,7 @@ def _total(u: Tensor) -> Tensor:
 
 
 class LawModel:
-    """The posterior of m outcomes with one law, after n measurements; hyperparameters are shared and maximize the posterior."""
+    """The posterior of m outcomes with one law, after n measurements; the paths' hyperparameters are shared and maximize the posterior."""
 
     def __init__(self, inputs: Inputs, X: Tensor, Y: Tensor) -> None:
         """Learn from outcomes Y [n, m] at points X [n, D]."""
@@ -104,7 +106,6 @@ class LawModel:
         self._scale = torch.where(scale > 1e-12 * largest, scale, alike)  # where all are the same, these are their size
         self._z = ((latent - self._center) / self._scale).T  # [m, n]
         self._dose_variance, self._reading_variance = self._error_shapes()
-        self._fit()
 
     def _latent(self, X: Tensor, Y: Tensor) -> Tensor:
         law = self._inputs.law
@@ -153,11 +154,21 @@ class LawModel:
         shared = kernel(self._X, self._u, self._X, self._u, values[0], values[3:])
         return shared + torch.diag_embed(self._noise_variance(values))
 
+    def doubts(self) -> Iterator[tuple[int, int, float, float]]:
+        """The numbers of a measurement and an outcome that are hardly to be believed, what is expected, and its standard deviation."""
+        likeliest = torch.tensor([value for value, _ in self._inputs.priors], dtype=torch.double)
+        for k, (covariance, z) in enumerate(zip(self._covariance(likeliest), self._z, strict=True)):
+            for i, expected, deviation in doubted(covariance, z):
+                latent = torch.tensor([[expected], [expected + deviation], [expected - deviation]]) * self._scale[k] + self._center[k]
+                middle, *ends = self._outcomes(self._X[[i, i, i]], latent)[:, 0].tolist()
+                yield i, k, middle, abs(ends[0] - ends[1]) / 2
+
     def paths(self, n: int, seed: int) -> Paths:
         """n (even) functions to outcomes [n, b, m], in pairs on either side of the mean.
 
         Source: Wilson et al., J. Mach. Learn. Res. 22 (2021) 105 (pathwise conditioning, with random Fourier features as prior).
         """
+        self._fit()
         random = torch.Generator().manual_seed(seed)
 
         def normal(*shape: int) -> Tensor:
@@ -224,6 +235,21 @@ class OutcomeModel:
             return torch.cat([parts, nothing], dim=-1)[..., [order.index(j) if j in order else -1 for j in range(Y.shape[1])]]
 
         return outcomes
+
+    def doubts(self, trials: Sequence[Trial]) -> list[Doubt]:
+        """The readings of the trials that did not fail that are hardly to be believed, given the others."""
+        told = [(t.number, t.settings, t.measurement.outcomes) for t in trials if t.measurement is not None]
+        if not told:
+            return []
+        X = torch.from_numpy(self.space.encode([settings for _, settings, _ in told]))
+        Y = torch.from_numpy(outcomes_array(self.space.experiment, [outcomes for _, _, outcomes in told]))
+        found = []
+        for inputs, group in self.groups:
+            for i, k, expected, deviation in LawModel(inputs, X, Y[:, list(group)]).doubts():
+                number, _, outcomes = told[i]
+                name = self.space.experiment.outcomes[group[k]].name
+                found.append(Doubt(number, name, float(outcomes[name]), expected, deviation))
+        return sorted(found, key=lambda doubt: doubt.number)
 
     def information(self, done: Floats, seed: int) -> Acquisition:
         """The logarithm of how much a measurement at points X [b, D] lowers the variance of all outcomes, averaged over the space, [b].

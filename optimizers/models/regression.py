@@ -1,6 +1,7 @@
 """A Gaussian process regression of one number."""
 
 import math
+from collections.abc import Iterator
 from copy import copy
 from typing import Self
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optimizers.models.doubts import doubted
 from optimizers.models.spread import spread
 from optimizers.space.descent import lowest_point
 from optimizers.space.space import Floats
@@ -42,6 +44,7 @@ class Regression:
         D = X.shape[1]
         prior = torch.tensor([_AMPLITUDE, _NOISE, *((_LENGTH[0] * math.sqrt(D), _LENGTH[1]),) * D], dtype=torch.double)
         mean, deviation = prior[:, 0].log(), prior[:, 1]
+        self._likeliest = prior[:, 0]
 
         def loss(theta: Tensor) -> Tensor:
             L = self._cholesky(theta.exp())
@@ -68,6 +71,12 @@ class Regression:
         told = torch.linalg.solve_triangular(self._L, k.T, upper=False)
         variance = self._values[0] ** 2 - told.square().sum(0)
         return self._center + self.spread * (told.T @ self._white)[:, 0], self.spread * variance.clamp_min(_LEAST).sqrt()
+
+    def doubts(self) -> Iterator[tuple[int, float, float]]:
+        """The number of each reading that is hardly to be believed, what is expected in its place, and its standard deviation."""
+        L = self._cholesky(self._likeliest)
+        for i, expected, deviation in doubted(L @ L.T, self._z):
+            yield i, self._center + self.spread * expected, self.spread * deviation
 
     def _condition(self) -> None:
         self._L = self._cholesky(self._values)

@@ -1,0 +1,39 @@
+"""Readings that a Gaussian process can hardly believe, given all the others."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+_FEWEST = 8  # readings below which nothing is said
+_FAR = 12.0  # robust standard deviations; see tests/test_doubts.py for how often a sound campaign has one beyond it
+_UNLIKELY = 4.0  # standard deviations of the model: where all others agree closely, what they leave open is no fault
+_SHARE = 4  # of so many readings, one may be doubted
+
+
+def doubted(covariance: Tensor, z: Tensor) -> Iterator[tuple[int, float, float]]:
+    """The number of each of n readings [n] that is far from what the others make expect, with that expectation and its deviation.
+
+    The farthest is left out and compared with how far the others lie from what *they* make expect: a bad reading spoils what is
+    expected at all others, and makes all look noisy. So the covariance [n, n] is one that was not fitted to these readings.
+    Sources: leaving one out, Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press (2006), equations 5.10 to 5.12;
+    the median as measure of the usual, Hampel, J. Am. Stat. Assoc. 69 (1974) 383, doi:10.1080/01621459.1974.10482962.
+    """
+    kept = torch.arange(len(z))
+    while len(kept) >= max(_FEWEST, len(z) - len(z) // _SHARE):
+        expected, deviation = _without_each(covariance[kept][:, kept], z[kept])
+        k = int(((z[kept] - expected).abs() / deviation).argmax())
+        others = torch.cat([kept[:k], kept[k + 1 :]])
+        known, spread = _without_each(covariance[others][:, others], z[others])
+        usual = 1.4826 * float(((z[others] - known).abs() / spread).median())
+        if float((z[kept[k]] - expected[k]).abs() / deviation[k]) <= max(_FAR * usual, _UNLIKELY):
+            return
+        yield int(kept[k]), float(expected[k]), min(usual, 1.0) * float(deviation[k])
+        kept = others
+
+
+def _without_each(covariance: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    """What all other readings make expect of each, [n], and its standard deviation, [n]."""
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
+    variance = 1 / inverse.diagonal()
+    return z - (inverse @ z) * variance, variance.sqrt()
