@@ -19,7 +19,7 @@ DRAWN = 256
 
 @dataclass(frozen=True)
 class Reservations:
-    """What a rig's experiments reserve, each with its run."""
+    """The reservations of a rig's experiments, each with its run."""
 
     typical: Amounts
     """The mean of settings drawn at random, one after the other."""

@@ -154,7 +154,7 @@ def _limits(flag: str, text: str) -> dict[str, float | None]:
 
 
 def _lets_in(rigs: list[RigWords], terms: CodeTerms) -> list[tuple[str, str]]:
-    """How many experiments of each rig a budget lets in, which runs out by its dearest kind."""
+    """The number of experiments of each rig that a budget lets in, which runs out by its dearest kind."""
     from api.commands.allowance import Reservations, in_words
     from api.records.rigs import Offer
 

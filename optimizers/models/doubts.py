@@ -33,7 +33,7 @@ def doubted(covariance: Tensor, z: Tensor) -> Iterator[tuple[int, float, float]]
 
 
 def _without_each(covariance: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """What all other readings make expect of each, [n], and its standard deviation, [n]."""
+    """The expectation of each reading from all others, [n], and its standard deviation, [n]."""
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
     variance = 1 / inverse.diagonal()
     return z - (inverse @ z) * variance, variance.sqrt()
