@@ -26,7 +26,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 @asynccontextmanager
-async def running(url: str) -> AsyncIterator[tuple[httpx.AsyncClient, Service, str]]:
+async def running(url: str, role: str = "student") -> AsyncIterator[tuple[httpx.AsyncClient, Service, str]]:
     """The service in this process, with a twin; Ada's requests, and her id."""
     app = create_app(Settings(url))
     async with app.router.lifespan_context(app):
@@ -35,8 +35,8 @@ async def running(url: str) -> AsyncIterator[tuple[httpx.AsyncClient, Service, s
         def fill(connection: Any, now: float) -> tuple[str, str]:
             rigs.register(connection, now, "color-1", "color-mixing", {}, is_real=False)
             rigs.register(connection, now, "pump-1", "color-mixing", {}, is_real=True)
-            whose = people.add_person(connection, now, "Ada", "student", {"runs": 100.0})
-            return whose, tokens.add_token(connection, now, whose, people.OF_ROLE["student"].split())[1]
+            whose = people.add_person(connection, now, "Ada", role, {"runs": 100.0})
+            return whose, tokens.add_token(connection, now, whose, people.OF_ROLE[role].split())[1]
 
         whose, token = await service.database.write(fill)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
@@ -315,7 +315,7 @@ TRUE_FOR_A_NUMBER: dict[str, dict[str, Any]] = {
 
 def test_true_is_no_number_and_a_number_in_quotes_is_none_either(database_url: str) -> None:
     async def ask() -> None:
-        async with running(database_url) as (client, _, _):
+        async with running(database_url, role="instructor") as (client, _, _):
             for url, words in TRUE_FOR_A_NUMBER.items():
                 for value in ("true", '"1"'):
                     content = json.dumps(words).replace("true", value).encode()

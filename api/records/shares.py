@@ -51,19 +51,19 @@ class Shares:
         """The answer of a question that is asked in a thread, in its person's turn.
 
         Raises:
-            StoreError: The service is shutting down.
+            StoreError: The service began to shut down before it was their turn.
         """
         whose = WHOSE.get()
         if whose is None:
             return await asyncio.to_thread(question)
         share = self._of.setdefault(whose, _Share())
         async with share.lock:
-            if self._is_with_others(whose) and (wait := share.free_at - time.monotonic()) > 0:
+            if not self._over.is_set() and self._is_with_others(whose) and (wait := share.free_at - time.monotonic()) > 0:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._over.wait()
-            if self._over.is_set():
-                raise StoreError(GONE)
+                if self._over.is_set():
+                    raise StoreError(GONE)
             seconds = LEAST
 
             def timed() -> T:
