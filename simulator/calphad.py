@@ -122,6 +122,7 @@ class System:
         self._database = _database(text)
         self.components, self._phases, self._pressure = components, phases, pressure
         self._workspaces: dict[tuple[str, ...], Any] = {}
+        self._made_of: dict[tuple[str, ...], bool] = {}
         self._known: OrderedDict[tuple[float, ...], Found | None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -134,7 +135,7 @@ class System:
             for key in dict.fromkeys(keys):
                 if key not in self._known:
                     present = tuple(c for c, x in zip(self.components, key, strict=False) if x >= TRACE)
-                    if not _possible(self._database, present, self._phases):
+                    if not self._has_phases(present):
                         self._known[key] = None
                         continue
                     inner = tuple(x for x in key[:-1] if x >= TRACE)
@@ -148,6 +149,12 @@ class System:
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
         return result
+
+    def _has_phases(self, present: tuple[str, ...]) -> bool:
+        """Whether these components can make a phase; remembered, because to ask takes as long as an equilibrium."""
+        if present not in self._made_of:
+            self._made_of[present] = bool(_possible(self._database, present, self._phases))
+        return self._made_of[present]
 
     def _row(self, present: tuple[str, ...], fixed: tuple[float, ...], last: list[float]) -> list[Found | None]:
         """Equilibria of a row: the compositions of the inner components and the temperature are `fixed`."""
