@@ -8,12 +8,11 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from api.maintenance import pruning
 from api.request_limits import WITH_BODY, HeadAsGet, RequestLimits, StrangersInTurn
 from api.routes import problems
-from api.routes.dependencies import check_query
 from api.routes.health import Counted
 from api.routes.problems import Problem
 from api.service import opened
@@ -82,12 +81,12 @@ def create_app(settings: Settings) -> FastAPI:
         title="Frugal Twin", version="1", summary="Experiments on twins and rigs, in turn", description=ABOUT, lifespan=lifespan,
         openapi_tags=[{"name": name, "description": about} for name, about in TAGS.items()], servers=[{"url": "/", "description": "here"}],
         license_info={"name": "MIT"}, openapi_url=None, docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
-        redirect_slashes=False, dependencies=[Depends(check_query)],
-        generate_unique_id_function=lambda route: "_".join(map(str, [*route.tags, route.name])),
+        redirect_slashes=False,
     )  # fmt: skip
     problems.install(app)
     for name in RESOURCES:
-        app.include_router(import_module(f"api.routes.{name}").router)
+        # One list: FastAPI's include_router makes a router within the router, and each request is matched against all of them in turn.
+        app.router.routes.extend(import_module(f"api.routes.{name}").router.routes)
     app.add_middleware(RequestLimits)
     app.add_middleware(Counted)
     app.add_middleware(StrangersInTurn)

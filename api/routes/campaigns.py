@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -20,7 +20,7 @@ from api.records.rows import CampaignRow, EntryRow, ExperimentRow
 from api.records.standings import Score
 from api.routes import campaign_export
 from api.routes.body import Body
-from api.routes.dependencies import Key, Made, TheCaller, TheService, as_json, once, shown
+from api.routes.dependencies import Key, Made, TheCaller, TheService, as_json, once, resource, shown
 from api.routes.experiments import view
 from api.routes.pagination import Limit
 from api.routes.parts import File
@@ -36,7 +36,7 @@ from frugaltwin.goals.words import joined
 from frugaltwin.log import Relation
 from frugaltwin.spec import BudgetSpec, Choice, StopSpec, Whole
 
-router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
+router = resource(prefix="/v1/campaigns", tags=["campaigns"])
 
 CampaignState = Literal["running", "waiting", "paused", "ended"]
 Mode = Literal["server", "client"]

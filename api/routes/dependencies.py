@@ -8,9 +8,10 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request, Security
+from fastapi import APIRouter, Depends, Header, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Connection
@@ -44,6 +45,15 @@ async def check_query(request: Request) -> None:
         which = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}" if known else "it takes none"
         words = "it stands there twice; leave one out" if name in known else f"there is no such word in the query; {which}"
         raise RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": words, "input": name}])
+
+
+def resource(prefix: str = "", **more: Any) -> APIRouter:
+    """The routes of a resource: each checks its query, and is named after its resource and its function."""
+
+    def name(route: APIRoute) -> str:
+        return "_".join(map(str, [*route.tags, route.name]))
+
+    return APIRouter(prefix=prefix, dependencies=[Depends(check_query)], generate_unique_id_function=name, **more)
 
 
 def _query_words(dependant: Dependant) -> list[str]:

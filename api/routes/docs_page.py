@@ -10,13 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from api.errors import NotFound
+from api.routes.dependencies import resource
 from api.routes.student_document import student_document
 
-router = APIRouter(include_in_schema=False)
+router = resource(include_in_schema=False)
 
 STATIC = Path(__file__).parents[1] / "static"
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -13,13 +13,13 @@ from api.records import entries
 from api.records.rows import EntryRow
 from api.routes.body import Body
 from api.routes.campaigns import Addressed, Identity, Values, Why
-from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
+from api.routes.dependencies import Key, Made, TheCaller, TheService, once, resource, shown
 from api.routes.pagination import Limit
 from api.routes.problems import responses
 from frugaltwin.client.resources import LogEntry
 from frugaltwin.spec import Whole
 
-router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
+router = resource(prefix="/v1/campaigns", tags=["campaigns"])
 
 Kind = Literal["preference", "rejection", "proposal", "approval", "retraction", "amendment"]
 Number = Annotated[Whole, Field(ge=1, le=1_000_000)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -15,12 +15,12 @@ from api.event_streams import EventStreams, Listener, text
 from api.records import event_log
 from api.records.event_log import Filter
 from api.records.rows import EventRow
-from api.routes.dependencies import TheCaller, TheService
+from api.routes.dependencies import TheCaller, TheService, resource
 from api.routes.parts import Parts
 from api.routes.problems import responses
 from frugaltwin.client.resources import Event
 
-router = APIRouter(prefix="/v1/events", tags=["events"])
+router = resource(prefix="/v1/events", tags=["events"])
 
 STREAM = "text/event-stream"
 _DESCRIPTION = (

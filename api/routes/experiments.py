@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from api.records.database import Database
 from api.records.experiments import Look, Request
 from api.records.people import Caller
 from api.routes.body import Body
-from api.routes.dependencies import Key, Made, TheCaller, TheService, once, shown
+from api.routes.dependencies import Key, Made, TheCaller, TheService, once, resource, shown
 from api.routes.pagination import Limit
 from api.routes.parts import File
 from api.routes.problems import responses
@@ -26,7 +26,7 @@ from frugaltwin.client.resources import Quote, Submission
 from frugaltwin.spec import Whole
 from frugaltwin.tables import format_lines
 
-router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
+router = resource(prefix="/v1/experiments", tags=["experiments"])
 
 ExperimentId = Annotated[str, Path(description="the experiment's id")]
 

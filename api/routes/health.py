@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,12 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import Forbidden
 from api.records import rigs
 from api.records.fair_queue import ENDS, QUEUED
-from api.routes.dependencies import TheCaller, TheService
+from api.routes.dependencies import TheCaller, TheService, resource
 from api.routes.problems import exactly, responses
 from api.service import Service
 from frugaltwin.errors import StoreError
 
-router = APIRouter(tags=["health"])
+router = resource(tags=["health"])
 
 
 class Alive(BaseModel):

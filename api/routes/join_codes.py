@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import Header, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -15,14 +15,14 @@ from api.records.rows import CodeRow
 from api.records.tokens import YEAR
 from api.routes.body import Body
 from api.routes.budgets import Limits
-from api.routes.dependencies import Key, Made, TheInstructor, TheService, once, shown
+from api.routes.dependencies import Key, Made, TheInstructor, TheService, once, resource, shown
 from api.routes.pagination import Cursor, Limit
 from api.routes.plain_text import Name, Note
 from api.routes.problems import responses
 from frugaltwin.client.resources import Code, Joined, ListedCode
 from frugaltwin.spec import Whole
 
-router = APIRouter(prefix="/v1", tags=["people"])
+router = resource(prefix="/v1", tags=["people"])
 
 CodeId = Annotated[str, Path(description="the code's id, not its words")]
 

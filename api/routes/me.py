@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api.records import ledger
 from api.records.rows import LedgerRow
-from api.routes.dependencies import TheCaller, TheService, shown
+from api.routes.dependencies import TheCaller, TheService, resource, shown
 from api.routes.pagination import Limit, Place
 from api.routes.problems import responses
 from frugaltwin.client.resources import Entry, Me
 
-router = APIRouter(prefix="/v1/me", tags=["people"])
+router = resource(prefix="/v1/me", tags=["people"])
 
 
 class EntryPage(BaseModel):

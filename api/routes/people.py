@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from api.records import join_codes, ledger, people, removal
 from api.records.rows import LedgerRow, PersonRow
 from api.routes.body import Body
 from api.routes.budgets import MOST, Limits
-from api.routes.dependencies import Key, Made, TheCaller, TheInstructor, TheService, once, shown
+from api.routes.dependencies import Key, Made, TheCaller, TheInstructor, TheService, once, resource, shown
 from api.routes.me import EntryPage, lines
 from api.routes.pagination import Cursor, Limit, Place
 from api.routes.plain_text import Name
@@ -24,7 +24,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.client.resources import Account, Joined, Named, Person
 from frugaltwin.spec import with_amounts
 
-router = APIRouter(prefix="/v1", tags=["people"])
+router = resource(prefix="/v1", tags=["people"])
 
 Role = Literal["student", "instructor", "observer"]
 PersonId = Annotated[str, Path(description="the person's id")]

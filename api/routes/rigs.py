@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi import Depends, Header, Path, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -15,13 +15,13 @@ from api.records import rigs
 from api.records.people import Caller
 from api.records.rows import RigRow
 from api.records.standings import experiment_of
-from api.routes.dependencies import TheCaller, TheInstructor, TheService, as_json, shown
+from api.routes.dependencies import TheCaller, TheInstructor, TheService, as_json, resource, shown
 from api.routes.problems import responses
 from api.service import Service
 from frugaltwin.client.resources import Rig, RigGoal, Running
 from frugaltwin.goals.suitable import examples, strategies
 
-router = APIRouter(prefix="/v1/rigs", tags=["rigs"])
+router = resource(prefix="/v1/rigs", tags=["rigs"])
 
 RigName = Annotated[str, Path(max_length=40, description="the rig's name")]
 PersonId = Annotated[str, Path(max_length=32, description="the person's id")]

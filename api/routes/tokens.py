@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -13,13 +13,13 @@ from api.records import people, tokens
 from api.records.rows import TokenRow
 from api.records.tokens import YEAR
 from api.routes.body import Body
-from api.routes.dependencies import Key, Made, TheCaller, TheInstructor, TheService, once, shown
+from api.routes.dependencies import Key, Made, TheCaller, TheInstructor, TheService, once, resource, shown
 from api.routes.pagination import Cursor, Limit
 from api.routes.plain_text import Note
 from api.routes.problems import responses
 from frugaltwin.client.resources import ListedToken, Token
 
-router = APIRouter(prefix="/v1/tokens", tags=["people"])
+router = resource(prefix="/v1/tokens", tags=["people"])
 
 Scope = Literal["read", "run:sim", "run:rig", "admin", "work"]
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=5, json_schema_extra={"uniqueItems": True})]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Path
+from fastapi import Header, Path
 from pydantic import BaseModel, Field
 
 from api.records import event_log, leases, rigs
@@ -14,7 +14,7 @@ from api.records.leases import Job, Report
 from api.records.rigs import Offer
 from api.records.twins import KEY_BITS
 from api.routes.body import Body
-from api.routes.dependencies import TheService, TheWorker
+from api.routes.dependencies import TheService, TheWorker, resource
 from api.routes.problems import responses
 from api.routes.waiting import seconds_to_wait
 from frugaltwin.amounts import Amounts
@@ -25,7 +25,7 @@ from frugaltwin.prices import price_from_json
 from frugaltwin.spec import Whole, with_amounts
 from frugaltwin.store import experiment_from_json
 
-router = APIRouter(prefix="/v1/work", tags=["work"])
+router = resource(prefix="/v1/work", tags=["work"])
 
 RigName = Annotated[str, Path(max_length=40, description="the rig's name")]
 Word = Annotated[str, Field(max_length=80)]
