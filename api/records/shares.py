@@ -56,14 +56,15 @@ class Shares:
         whose = WHOSE.get()
         if whose is None:
             return await asyncio.to_thread(question)
+        is_late = self._over.is_set()  # and so is answered: whatever waits for news asks once more when the service ends
         share = self._of.setdefault(whose, _Share())
         async with share.lock:
             if not self._over.is_set() and self._is_with_others(whose) and (wait := share.free_at - time.monotonic()) > 0:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._over.wait()
-                if self._over.is_set():
-                    raise StoreError(GONE)
+            if self._over.is_set() and not is_late:
+                raise StoreError(GONE)
             seconds = LEAST
 
             def timed() -> T:
