@@ -11,8 +11,8 @@ USES = 1000
 """People who may join with one join code."""
 THINKERS = 2
 TRIALS = 500
-"""Trials of a campaign that is thought about: with `composite` a question about 500 takes 13 s of a core and 0.6 GB, about 1,000 more than
-a minute (`benchmarks.service_thinking`); and the class waits for that core."""
+"""Trials of a campaign that is thought about: with `composite` a question about 500 takes 13 s of a core and 0.6 GB
+(`benchmarks.service_thinking`), and more with every trial; and the class waits for that core."""
 NICE = 10
 KEEP_DAYS = 90
 """Days that events and answers to requests with a key are kept: a term, so that who follows a course misses nothing of it, and the tables

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 _FEWEST = 8  # readings below which nothing is said
-_FAR = 12.0  # robust standard deviations; see tests/test_doubts.py for how often a sound campaign has one beyond it
+_FAR = 12.0  # robust standard deviations: no normal error is so far out
 _UNLIKELY = 4.0  # standard deviations of the model: where all others agree closely, what they leave open is no fault
 _SHARE = 4  # of so many readings, one may be doubted
 
