@@ -1,6 +1,7 @@
 """Campaigns, their logs and calibrations in one SQLite file, append-only: the only memory of the project.
 
-A trial is acknowledged when `append` returns: by then it is on disk (`synchronous=FULL`), whatever is killed next.
+A trial is acknowledged when `append` returns: by then it is on disk, in that one file (`journal_mode=DELETE`, `synchronous=EXTRA`),
+whatever is killed next. So a copy of the file between two experiments has all of them; decision 0022 says why it is no write-ahead log.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import logging
 import math
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -360,6 +362,47 @@ class Store:
         with self._decoded():
             return [CalibrationRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
 
+    def backup(self, path: Path) -> Path:
+        """Copy the store as it is at one moment, also while campaigns run; return the file of the copy.
+
+        Args:
+            path: A new file, or a folder for one whose name has the date and the time.
+
+        Raises:
+            StoreError: There is no store, the file is there already, or it cannot be written.
+        """
+        if self._db is None:
+            raise StoreError(f"there is no store {self.path} to be copied; name one", field="store")
+        name = Path(self.path)
+        copy = path / f"{name.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{name.suffix}" if path.is_dir() else path
+        if copy.exists():
+            raise StoreError(f"{copy} exists already, and no copy is written over it; choose another file", field="out")
+        part = copy.with_name(f"{copy.name}.part")  # a copy that was interrupted never looks like a whole one
+        try:
+            part.touch(exist_ok=False)
+        except FileExistsError as error:
+            raise StoreError(f"{part} is of another copy; wait for it, or remove it if nothing writes it", field="out") from error
+        except OSError as error:
+            raise StoreError(f"cannot write {copy}: {error.strerror}; choose another file", field="out") from error
+        try:
+            with self._translated("copy"), closing(sqlite3.connect(part)) as target:
+                self._connected().backup(target)
+                target.execute("pragma journal_mode = delete")
+            copied = Store(part)
+            is_whole = copied._is_whole()
+            copied.close()
+            if not is_whole:
+                raise StoreError(f"the store {self.path} is damaged, and so is a copy of it; restore an earlier one", field="store")
+            part.rename(copy)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return copy
+
+    def _is_whole(self) -> bool:
+        with self._translated("read"):
+            return bool(self._connected().execute("pragma integrity_check").fetchone() == ("ok",))
+
     def close(self) -> None:
         """Close the file."""
         if self._db is not None:
@@ -419,16 +462,28 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         with self._translated("open"):
-            read_only = self.path != ":memory:" and Path(self.path).exists() and not _is_writable(Path(self.path))
+            is_file = self.path != ":memory:" and Path(self.path).exists()
+            read_only = is_file and not _is_writable(Path(self.path))
+            beside = [path.name for end in ("-wal", "-journal") if (path := Path(f"{self.path}{end}")).exists() and path.stat().st_size]
+            if read_only and beside:  # which SQLite would have to read into the file, or leave out without a word
+                text = f"{self.path} is read-only, and {beside[0]} beside it has a part of it; copy both into a folder of yours"
+                raise StoreError(text, field="store")
+            is_begun = is_file and Path(self.path).stat().st_size > 0 and not beside
             target = f"{Path(self.path).absolute().as_uri()}?mode=ro&immutable=1" if read_only else self.path
-            db = sqlite3.connect(target, uri=read_only, timeout=5.0, check_same_thread=False)
+            db = sqlite3.connect(target, uri=read_only, timeout=0.1, check_same_thread=False)
             try:
                 if not read_only:
-                    db.execute("pragma journal_mode = wal")
-                    db.execute("pragma synchronous = full")
+                    with suppress(sqlite3.OperationalError):  # an older version has it open, with its write-ahead log
+                        db.execute("pragma journal_mode = delete")
+                    db.execute("pragma busy_timeout = 5000")
+                    db.execute("pragma synchronous = extra")
                     db.execute("pragma foreign_keys = on")
                 application, version = (db.execute(f"pragma {p}").fetchone()[0] for p in ("application_id", "user_version"))
                 is_empty = db.execute("select count(*) from sqlite_master").fetchone()[0] == 0
+                if is_empty and is_begun:
+                    log = f"{Path(self.path).name}-wal"
+                    text = f"{self.path} is a part of a store: what was stored stayed in a file {log} that was not copied"
+                    raise StoreError(f"{text}; copy the store again, by frugaltwin backup", field="store")
                 if is_empty and not read_only:
                     stamp = f"pragma application_id = {APPLICATION_ID}; pragma user_version = {SCHEMA_VERSION};"
                     db.executescript(f"begin immediate; {SCHEMA} {stamp} commit;")

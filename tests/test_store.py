@@ -1,8 +1,12 @@
 """What the store promises."""
 
 import json
+import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,6 +39,7 @@ from frugaltwin.store import (
     trial_from_json,
     trial_json,
 )
+from tests.forms import times
 
 RECORD = CampaignRecord("demo", "2026-11-22T00:00:00+00:00", {"goal": "match-color:teal", "seed": 1})
 TRIAL = Trial(
@@ -329,3 +334,114 @@ def test_a_campaign_of_a_kept_store_goes_on(kept: Path, name: str, words: dict[s
     assert (trial.number, trial.source) == (len(before) + 1, "driver")
     assert [*before, trial] == Store(kept).trials(name)
     assert [campaign.score(t) for t in campaign.trials] == [*scores, campaign.score(trial)]
+
+
+WRITES = """
+import os, shutil, signal, sys
+from pathlib import Path
+from frugaltwin.experiment import Measurement, Trial
+from frugaltwin.store import CampaignRecord, Store
+
+store = Store("store.db")
+store.create(CampaignRecord("demo", "now", {}))
+for number in range(1, 10**6):
+    store.append("demo", Trial(number, {"red": 0.5}, Measurement({"y": float(number)}, raw={"note": "x" * 700})))
+    if number == int(sys.argv[1]):
+        Path("copies").mkdir()
+        for path in Path.cwd().glob("store.db*"):
+            shutil.copy(path, Path("copies") / path.name)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.write(1, f"{number}\\n".encode())
+"""
+
+
+def trials_of_one_file(path: Path, folder: Path) -> list[int]:
+    """The trials in a copy of a store's file alone."""
+    folder.mkdir()
+    return [t.number for t in Store(shutil.copy(path, folder / "alone.db")).trials("demo")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize("last", [1, 12])
+def test_a_plain_copy_between_two_trials_has_all_of_them_while_it_is_open_and_after_a_kill(tmp_path: Path, last: int) -> None:
+    done = subprocess.run([sys.executable, "-c", WRITES, str(last)], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert trials_of_one_file(tmp_path / "copies" / "store.db", tmp_path / "live") == [*range(1, last + 1)]
+    assert trials_of_one_file(tmp_path / "store.db", tmp_path / "killed") == [*range(1, last + 1)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_what_was_acknowledged_is_there_whenever_the_writer_is_killed(tmp_path: Path) -> None:
+    for k in range(times(2, 60)):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        with subprocess.Popen([sys.executable, "-c", WRITES, "0"], cwd=folder, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            for _ in range(3 + 5 * (k % 7)):
+                writer.stdout.readline()
+            copy = Store(folder / "store.db").backup(folder / "copy.db")
+            writer.kill()
+            acknowledged = [int(line) for line in writer.stdout.read().split()]
+        found = [t.number for t in Store(folder / "store.db").trials("demo")]
+        assert found == [*range(1, len(found) + 1)]
+        assert len(found) >= max(acknowledged, default=0)
+        assert 3 <= len(Store(copy).trials("demo")) <= len(found)
+        if not (folder / "store.db-journal").exists():
+            assert trials_of_one_file(folder / "store.db", folder / "alone") == found
+
+
+def test_a_store_of_before_is_one_file_once_it_was_opened(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    old = sqlite3.connect(path)
+    old.execute("pragma journal_mode = wal")
+    with old:
+        old.executescript(f"{VERSION_1} pragma application_id = {APPLICATION_ID}; pragma user_version = 1;")
+        old.execute("insert into campaign values (?, ?, ?)", (RECORD.name, RECORD.created_at, json.dumps(dict(RECORD.body))))
+    (tmp_path / "copy").mkdir()
+    alone = Path(shutil.copy(path, tmp_path / "copy" / "old.db"))
+    with pytest.raises(StoreError, match=r"is a part of a store: .*old.db-wal that was not copied; copy the store again"):
+        Store(alone)
+    whole = Store(path)  # while the older version has it open
+    whole.append("demo", TRIAL)
+    old.close()
+    whole.close()
+    Store(path)
+    assert trials_of_one_file(path, tmp_path / "alone") == [1]
+
+
+def test_a_store_that_is_read_only_and_incomplete_by_itself_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path / "s.db")
+    store.create(RECORD)
+    monkeypatch.setattr("frugaltwin.store._is_writable", lambda path: False)
+    assert Store(tmp_path / "s.db").find("demo") == RECORD
+    (tmp_path / "s.db-wal").write_bytes(b"what was written last")
+    with pytest.raises(StoreError, match=r"s.db is read-only, and s.db-wal beside it has a part of it"):
+        Store(tmp_path / "s.db")
+
+
+def test_a_backup_is_a_whole_store_and_nothing_is_written_over(store: Store, tmp_path: Path) -> None:
+    store.create(RECORD)
+    store.append("demo", TRIAL)
+    copy = store.backup(tmp_path / "copy.db")
+    assert copy == tmp_path / "copy.db"
+    assert (Store(copy).trials("demo"), Store(copy).find("demo")) == ([TRIAL], RECORD)
+    store.append("demo", FAILED)
+    with pytest.raises(StoreError, match=r"copy.db exists already, and no copy is written over it"):
+        store.backup(copy)
+    assert Store(copy).trials("demo") == [TRIAL]
+    (tmp_path / "backups").mkdir()
+    dated = store.backup(tmp_path / "backups")
+    assert dated.parent == tmp_path / "backups"
+    assert list(dated.parent.iterdir()) == [dated]
+    assert Store(dated).trials("demo") == [TRIAL, FAILED]
+    with pytest.raises(StoreError, match="No such file or directory; choose another file"):
+        store.backup(tmp_path / "nowhere" / "copy.db")
+    (tmp_path / "half.db.part").touch()
+    with pytest.raises(StoreError, match="is of another copy"):
+        store.backup(tmp_path / "half.db")
+
+
+def test_no_store_is_backed_up_as_none(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"there is no store .*s.db to be copied"):
+        Store(tmp_path / "s.db").backup(tmp_path / "copy.db")
+    assert list(tmp_path.iterdir()) == []

@@ -172,6 +172,25 @@ def list_campaigns(store: StorePath = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def backup(
+    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="A new file for the copy, or a folder for one with the date.")],
+    store: StorePath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the store as it is now, also while campaigns run."""
+    from frugaltwin.store import Store
+
+    opened = Store(store or STORE)
+    copied = Store(opened.backup(out))
+    counts = copied.counts()
+    found = {"campaigns": len(copied.names()), "trials": sum(counts.values()), "calibrations": len(copied.calibrations())}
+    if as_json:
+        show_line(json.dumps({"event": "backup", "store": opened.path, "copy": copied.path} | found, ensure_ascii=False))
+        return
+    show_line(f"copied to {copied.path}: {', '.join(f'{n} {what[:-1] if n == 1 else what}' for what, n in found.items())}")
+
+
+@app.command()
 def show(name: CampaignName, store: StorePath = None, as_json: AsJson = False) -> None:
     """Show the trials of a campaign and what it recommends."""
     from dataclasses import replace
