@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.maintenance import pruning
-from api.request_limits import WITH_BODY, HeadAsGet, RequestLimits, StrangersInTurn
+from api.request_limits import WITH_BODY, HeadAsGet, RequestLimits
 from api.routes import problems
 from api.routes.health import Counted
 from api.routes.problems import Problem
@@ -70,12 +70,12 @@ def create_app(settings: Settings) -> FastAPI:
     """The application; its database has been brought up to date before."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with opened(settings) as service:
             app.state.service = service
             campaigns = running_campaigns(service.database, service.news, service.rigs, service.strategies, settings.most_trials)
             async with campaigns, pruning(service.database, settings.keep_days * 86_400):
-                yield
+                yield {"strangers": service.strangers}  # the protocol asks them before a request begins
 
     app = FastAPI(
         title="Frugal Twin", version="1", summary="Experiments on twins and rigs, in turn", description=ABOUT, lifespan=lifespan,
@@ -89,7 +89,6 @@ def create_app(settings: Settings) -> FastAPI:
         app.router.routes.extend(import_module(f"api.routes.{name}").router.routes)
     app.add_middleware(RequestLimits)
     app.add_middleware(Counted)
-    app.add_middleware(StrangersInTurn)
     app.add_middleware(HeadAsGet)
     make = app.openapi
 

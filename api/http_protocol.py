@@ -1,12 +1,15 @@
 """HTTP of the service: uvicorn's, with limits for clients that have shown no token yet.
 
-Limits on the head of a request, its time, and requests that are sent ahead. A process has only so many connections and so much time, and
-a parser that collects an endless header takes all of it. Nothing here writes to the log: a stranger could fill the disk.
+Limits on the head of a request, its time, and what is sent ahead. A process has only so many connections and so much time, and a parser
+that collects an endless header takes all of it. A request is not parsed before the one before it is answered: a client that asks and
+hangs up costs one request, however many it sent; and one without a good token waits for its turn. Nothing here writes to the log: a
+stranger could fill the disk.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httptools
 from starlette.responses import Response
@@ -14,11 +17,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from api.request_limits import REPORTS, SLOWEST
 from api.routes import problems
+from api.strangers import Strangers
 
 HEAD = 65_536
 """Bytes at most of the head of a request: address and headers."""
-AHEAD = 16
-"""Requests at most of one connection that wait for the answer to an earlier one."""
+_END = b"\r\n\r\n"  # of a head, and of a body in parts
 _TOO_LARGE = f"the head of a request has at most {HEAD:,} bytes; send a shorter address and fewer headers"
 _NO_HTTP = "this is no HTTP that the service understands; send it as HTTP/1.1"
 
@@ -28,7 +31,7 @@ class _TooLargeError(Exception):
 
 
 class _TooManyError(Exception):
-    """Too many requests were sent ahead."""
+    """The parser sees another request than the one that is to be answered."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -39,7 +42,10 @@ class BoundedProtocol(HttpToolsProtocol):
     _has_head = False  # of the request that arrives
     _n_head = 0  # bytes of a head, as far as it was parsed
     _n_bytes = 0  # of the request that arrives, but for its body and for what came together with its beginning
-    _answering: RequestResponseCycle | None = None
+    _n_left: int | None = None  # bytes of the body that have not come; None where it comes in parts, or there is none
+    _is_whole = False  # the request has come to its end
+    _last = b""  # of a head or of parts: what may be the beginning of their end
+    _waiting = b""  # what was sent ahead
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -51,12 +57,34 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
-        if self._timer is None and (self.cycle is None or self.cycle.response_complete):
-            self._start_timer()
-        self._n_bytes += len(data)
+        self._waiting += data
+        self._parse()
+
+    def _parse(self) -> None:
+        """Parse what has come, up to the end of a request that is not answered yet."""
+        while self._waiting and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            if self._is_whole and not self.cycle.response_complete:
+                self.flow.pause_reading()
+                return
+            if self._timer is None and (self.cycle is None or self.cycle.response_complete):
+                self._start_timer()
+            n = self._n_next()
+            part, self._waiting = self._waiting[:n], self._waiting[n:]
+            self._n_bytes += n
+            self._feed(part)
+
+    def _n_next(self) -> int:
+        """The number of bytes that belong to one request for certain."""
+        if self._n_left:
+            return min(self._n_left, len(self._waiting))
+        at = (self._last + self._waiting).find(_END)
+        return len(self._waiting) if at < 0 else at + len(_END) - len(self._last)
+
+    def _feed(self, part: bytes) -> None:
+        self._last = (self._last + part)[-3:]
         try:
-            self.parser.feed_data(data)
+            self.parser.feed_data(part)
         except httptools.HttpParserUpgrade:
             pass  # to nothing that there is here: it is answered like any other request
         except httptools.HttpParserError as error:
@@ -73,6 +101,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._has_head, self._n_head, self._n_bytes = False, 0, 0
+        self._is_whole, self._n_left = False, None
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -82,30 +111,43 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
         super().on_header(name, value)
+        if name.lower() == b"content-length":
+            self._n_left = int(value)
 
     def on_headers_complete(self) -> None:
         self._cancel()
         self._has_head = True
-        if len(self.pipeline) >= AHEAD:
+        if self.cycle is not None and not self.cycle.response_complete:
             raise _TooManyError
-        n_waiting = len(self.pipeline)
         super().on_headers_complete()
-        if len(self.pipeline) == n_waiting:
-            self._answering = self.cycle
 
     def on_body(self, body: bytes) -> None:
         self._n_bytes -= len(body)  # which `RequestLimits` reads as far as it wants to
+        if self._n_left is not None:
+            self._n_left -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._n_bytes = 0
+        self._n_bytes, self._is_whole, self._last = 0, True, b""
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        following = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
-        if following is not None:
-            self._answering = following
+        if self._waiting:
+            self.loop.call_soon(self._parse)  # by then a client that has gone is known
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        def begin() -> bool:
+            if not cycle.disconnected:
+                super(BoundedProtocol, self)._start_asgi_task(cycle, app)
+            return not cycle.disconnected
+
+        strangers: Strangers | None = self.app_state.get("strangers")
+        if strangers is None:
+            begin()
+            return
+        shown = next((value for name, value in cycle.scope["headers"] if name == b"authorization"), b"")
+        strangers.admit(shown.partition(b" ")[2].strip().decode("latin-1"), self.client[0] if self.client else "", begin)
 
     def _count(self, n: int) -> None:
         self._n_head += n
@@ -123,13 +165,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _give_up(self) -> None:
-        """The client does not hear the answers any more. Uvicorn tells this only to the newest request."""
-        waiting = [cycle for cycle, _ in self.pipeline]
-        self.pipeline.clear()
-        for cycle in (self._answering, *waiting):
-            if cycle and not cycle.response_complete:
-                cycle.disconnected = True
-                cycle.message_event.set()
+        """The client does not hear the answer any more."""
+        self._waiting = b""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(self.patience, self.transport.close)

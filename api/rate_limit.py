@@ -20,10 +20,6 @@ WAITS = 50
 """Requests of one person that may wait at once: each holds a connection."""
 WRONG_CODES = 30
 """Wrong join codes of one address in a minute; right ones do not count, because a classroom shares one address."""
-STRANGERS, STRANGERS_AT_ONCE = 50.0, 500.0
-"""Requests without a token of one address that are answered at once: in a second, for long, and all together; more wait a little."""
-LONGEST_TURN = 1.0
-"""s that a request without a token waits at most."""
 ADDRESSES = 10_000
 """Addresses remembered at most."""
 
@@ -63,17 +59,7 @@ class RateLimit:
         self._rate, self._burst = requests_per_second, burst
         self._buckets: dict[str, Bucket] = {}
         self._wrong_codes: dict[str, Bucket] = {}
-        self._strangers: dict[str, Bucket] = {}
         self._waits: Counter[str] = Counter()
-
-    def turn_of(self, address: str) -> float:
-        """The time after which a request without a token is answered, s; it is counted. A classroom shares one address: none is refused."""
-        now = time.monotonic()
-        self._strangers = _some(self._strangers, now)
-        bucket = self._strangers.setdefault(address, Bucket(STRANGERS_AT_ONCE, now))
-        bucket.fill(now, STRANGERS, STRANGERS_AT_ONCE)
-        bucket.level = max(bucket.level - 1, -LONGEST_TURN * STRANGERS)
-        return max(0.0, -bucket.level / STRANGERS)
 
     def count(self, caller: Caller) -> None:
         """Count a request. Workers have no limit.

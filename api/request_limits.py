@@ -12,7 +12,6 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.records.shares import WHOSE
 from api.routes import problems
 from api.routes.problems import Mistake
 
@@ -98,27 +97,6 @@ class HeadAsGet:
                 has_answered.set()
 
         await self._app({**scope, "method": "GET"}, heard, answer)
-
-
-class StrangersInTurn:
-    """The middleware that answers requests without a good token a little later where an address sends too many of them."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def in_turn(message: Message) -> None:
-            if message["type"] == "http.response.start" and WHOSE.get() is None:
-                address = (scope.get("client") or ("",))[0]
-                if wait := scope["app"].state.service.rate_limit.turn_of(address):
-                    await asyncio.sleep(wait)
-            await send(message)
-
-        await self._app(scope, receive, in_turn)
 
 
 class RequestLimits:

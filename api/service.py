@@ -1,4 +1,4 @@
-"""The parts of one process of the service: database, news, rate limit, rigs, event streams, strategy processes; and whose a token is."""
+"""The parts of one process of the service, from its database to its strategy processes; and whose a token is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from api.errors import TooMany
+from api.errors import TooMany, Unauthorized
 from api.event_streams import EventStreams
 from api.news import News
 from api.rate_limit import RateLimit
@@ -18,6 +18,7 @@ from api.records.people import Caller
 from api.records.rigs import Rigs
 from api.records.shares import WHOSE
 from api.settings import Settings
+from api.strangers import Strangers
 from api.workers.strategy_processes import StrategyProcesses
 
 REMEMBER = 2.0
@@ -42,6 +43,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.news = News(self.settings.poll)
+        self.strangers = Strangers()
         self.rate_limit = RateLimit(self.settings.requests_per_second, self.settings.burst)
         self.streams = EventStreams(self.database, self.news, self.settings.heartbeat, on_revoked=self.forget)
         self.strategies = StrategyProcesses(self.settings.thinkers, self.settings.nice)
@@ -65,8 +67,13 @@ class Service:
         at, found = self._callers.get(digest, (0.0, None))
         is_fresh = found is not None and 0 <= now - at < REMEMBER and (found.expires_at is None or found.expires_at > now)
         if found is None or not is_fresh:
-            found = await self.database.read(lambda c: people.caller(c, now, words))
+            try:
+                found = await self.database.read(lambda c: people.caller(c, now, words))
+            except Unauthorized:
+                self.strangers.forget(words)
+                raise
             self._callers[digest] = now, found
+            self.strangers.welcome(words)
         WHOSE.set(found.person)
         try:
             self.rate_limit.count(found)

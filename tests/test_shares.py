@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 
 import pytest
 
-from api import rate_limit
-from api.rate_limit import RateLimit
 from api.records import shares
 from api.records.shares import WHOSE, Shares
 from frugaltwin.errors import StoreError
-from tests.running_service import running
 from tests.service_database import until
 
 
@@ -66,28 +62,3 @@ def test_who_reads_much_waits_while_others_read_and_alone_nobody_waits(monkeypat
         assert [type(error) for error in found] == [StoreError] * 3
 
     asyncio.run(day())
-
-
-def test_a_stranger_who_asks_on_and_on_is_answered_later_and_other_addresses_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.monotonic", lambda: 0.0)
-    limit = RateLimit(50.0, 200.0)
-    turns = [limit.turn_of("1.2.3.4") for _ in range(1000)]
-    assert not any(turns[: int(rate_limit.STRANGERS_AT_ONCE)])
-    late = turns[int(rate_limit.STRANGERS_AT_ONCE) :]
-    assert late == sorted(late)
-    assert (late[0] > 0, late[-1]) == (True, rate_limit.LONGEST_TURN)
-    assert limit.turn_of("1.2.3.5") == 0
-
-
-def test_only_who_shows_no_good_token_is_a_stranger(fresh_url: Callable[[], str]) -> None:
-    with running(fresh_url()) as service:
-        strangers = service.service.rate_limit._strangers
-        with service.client(service.admin) as client:
-            assert client.get("/v1/me").status_code == 200
-            assert client.get("/v1/experiments/export").status_code == 200
-        assert strangers == {}
-        with service.client("ft_nobody") as client:
-            assert client.get("/v1/me").status_code == 401
-            assert client.get("/health").status_code == 200
-        found = service.service.rate_limit._strangers["127.0.0.1"]
-        assert found.level < rate_limit.STRANGERS_AT_ONCE

@@ -8,7 +8,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +21,9 @@ if sys.platform == "win32":
 
 import uvloop
 
-from api.http_protocol import AHEAD, HEAD, BoundedProtocol
+from api.http_protocol import HEAD, BoundedProtocol
+from api.strangers import Strangers
+from tests.running_service import running
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LONG = b"a" * 65_536
@@ -128,30 +130,40 @@ def test_a_long_body_is_no_head(application: Application) -> None:
             heard += line.recv(1000)
 
 
-def test_requests_that_are_sent_ahead_are_few_and_nobody_answers_them_when_their_sender_has_gone(
+def test_requests_that_are_sent_ahead_are_not_read_and_nobody_answers_them_when_their_sender_has_gone(
     application: Application, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A thousand of them were answered one by one to nobody, each with an error in the log."""
     with listening(application) as address, caplog.at_level(logging.INFO):
         with socket.create_connection(address, timeout=30) as line:
-            line.sendall(GET.replace(b"/ ", b"/slow ", 1) + AHEAD * GET)
-            until(lambda: application.asked == 1)
-        with socket.create_connection(address, timeout=30) as line:
             line.sendall(GET.replace(b"/ ", b"/slow ", 1) + 2000 * GET)
-            with contextlib.suppress(ConnectionError):
-                assert line.recv(1000) == b""  # it hangs up, though the first is under way
-        until(lambda: application.asked == 2)
+            until(lambda: application.asked == 1)
         application.may_go_on.set()
-        until(lambda: application.answered >= 2)
-        asked = application.asked
+        until(lambda: application.answered >= 1)
         with socket.create_connection(address, timeout=30) as line:
-            line.sendall(GET + AHEAD * GET)
-            heard = b""
-            while heard.count(b"HTTP/1.1 204") < 1 + AHEAD:
-                heard += line.recv(10_000)
-    assert asked <= 2 + AHEAD  # the first connection's, until it was noticed that nobody is there
-    assert application.asked <= 2 + AHEAD + 1 + AHEAD
+            line.sendall(GET)
+            assert line.recv(1000).startswith(b"HTTP/1.1 204")
+    assert application.asked <= 3  # the second one of the first connection, too, if it was not yet noticed that nobody is there
     assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("n", [1, 7, 10_000], ids=lambda n: f"by {n}")
+def test_requests_that_are_sent_ahead_are_answered_in_their_order(application: Application, n: int) -> None:
+    """However the parts of them arrive, and whatever kind of body they have."""
+    post = b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n\r\n\r\n\r\n"
+    parts = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n\r\n\r\n\r\n0\r\nX-A: b\r\n\r\n"
+    sent = post + GET + parts + parts + post + GET
+    with listening(application) as address, socket.create_connection(address, timeout=30) as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for i in range(0, len(sent), n):
+            line.sendall(sent[i : i + n])
+        until(lambda: application.asked == 1)
+        application.may_go_on.set()
+        heard = b""
+        while heard.count(b"HTTP/1.1 204") < 6:
+            heard += line.recv(10_000)
+    assert application.asked == 6
+    assert heard.count(b"HTTP/1.1 ") == 6
 
 
 @pytest.mark.parametrize(
@@ -187,3 +199,80 @@ def test_who_takes_too_long_to_say_what_they_want_is_hung_up_on(application: App
             assert line.recv(1000).startswith(b"HTTP/1.1 204")
             line.sendall(then)
         assert line.recv(1000) == b""  # it hangs up
+
+
+def begun(entries: list[tuple[str, str]], gone: str = "", *, is_busy: bool) -> list[str]:
+    """The requests in the order in which they begin.
+
+    Args:
+        entries: Token and address of each.
+        gone: The address whose clients have hung up.
+    """
+    order: list[str] = []
+
+    async def day() -> None:
+        strangers = Strangers()
+        strangers.welcome("ft_good")
+        if is_busy:
+            strangers.admit("ft_good", "9", lambda: True)
+            strangers.admit("", "9", lambda: True)
+        for n, (token, address) in enumerate(entries):
+
+            def begin(words: str = f"{address}{n}", is_there: bool = address != gone) -> bool:
+                if is_there:
+                    order.append(words)
+                return is_there
+
+            strangers.admit(token, address, begin)
+        while len(order) < sum(address != gone for _, address in entries):
+            await asyncio.sleep(0)
+
+    asyncio.run(day())
+    return order
+
+
+def test_requests_of_strangers_begin_in_turn_and_a_good_token_has_no_turn() -> None:
+    entries = [("", "a"), ("ft_no", "a"), ("", "a"), ("", "b"), ("ft_good", "b")]
+    assert begun(entries, is_busy=True) == ["b4", "a0", "b3", "a1", "a2"]
+    assert begun(entries, "a", is_busy=True) == ["b4", "b3"]
+    assert begun(entries, is_busy=False)[0] == "a0"  # nobody else asks
+
+
+def test_while_others_ask_requests_of_strangers_begin_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the loop turns."""
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    order: list[int] = []
+
+    async def day() -> None:
+        strangers = Strangers()
+        strangers.welcome("ft_good")
+        strangers.admit("ft_good", "9", lambda: True)
+        for n in range(10):
+
+            def begin(n: int = n) -> bool:
+                order.append(n)
+                return True
+
+            strangers.admit("", "a", begin)
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+    asyncio.run(day())
+    assert order == [0]
+
+
+def test_a_token_that_was_good_is_no_strangers_until_it_is_revoked(fresh_url: Callable[[], str]) -> None:
+    with running(fresh_url()) as service:
+        known = service.service.strangers._known
+        with service.client("ft_nobody") as client:
+            assert client.get("/v1/me").status_code == 401
+        assert known == {}
+        with service.client(service.admin) as admin:
+            made = admin.post("/v1/tokens", json={"scopes": ["read"], "note": "other"}).json()
+            assert len(known) == 1
+            with service.client(made["token"]) as client:
+                assert client.get("/v1/me").status_code == 200
+                assert len(known) == 2
+                assert admin.delete(f"/v1/tokens/{made['id']}").status_code < 300
+                until(lambda: client.get("/v1/me").status_code == 401)
+        assert len(known) == 1

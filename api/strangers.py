@@ -1,0 +1,87 @@
+"""Requests that show no good token, in turn: those of a class do not wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from api.records.people import digest
+
+PACE = 0.01
+"""s between the beginnings of two requests of strangers while others ask: at most a tenth of a core is theirs."""
+LATELY = 0.25
+"""s for which others count as asking."""
+REMEMBERED = 10_000
+"""Good tokens that are remembered at most."""
+
+
+class Strangers:
+    """Tokens that were good lately, and the requests of all others.
+
+    Each address has its turn, so that a class is not kept from joining by one address that asks on and on. While nobody else asks, a
+    request begins with each turn of the event loop. None is refused: a classroom shares one address.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, None] = {}
+        """Digests of tokens, those shown longest ago first."""
+        self._waiting: dict[str, deque[Callable[[], bool]]] = {}
+        """By address, the address whose turn it is first."""
+        self._begun = self._asked = float("-inf")
+        """When a stranger's request began, and when somebody known asked; s of a clock that cannot be set."""
+        self._timer: asyncio.Handle | None = None
+
+    def welcome(self, token: str) -> None:
+        """Remember that this token is good."""
+        self.forget(token)
+        self._known[digest(token)] = None
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+
+    def forget(self, token: str) -> None:
+        """Remember no longer that this token is good, if it ever was."""
+        self._known.pop(digest(token), None)
+
+    def admit(self, token: str, address: str, begin: Callable[[], bool]) -> None:
+        """Begin a request when it is its turn, that of a good token at once.
+
+        Args:
+            token: The one that the request shows, or nothing.
+            begin: Begins it; returns whether it did, because the client may have gone.
+        """
+        now = time.monotonic()
+        if token and digest(token) in self._known:
+            self._asked = now
+            begin()
+        elif not self._waiting and now >= self._begun + self._pause(now):
+            self._begun = now
+            begin()
+        else:
+            self._waiting.setdefault(address, deque()).append(begin)
+            self._wait(now)
+
+    def _pause(self, now: float) -> float:
+        return PACE if now < self._asked + LATELY else 0.0
+
+    def _wait(self, now: float) -> None:
+        if self._timer is None and self._waiting:
+            loop = asyncio.get_running_loop()
+            wait = self._begun + self._pause(now) - now
+            self._timer = loop.call_later(wait, self._next) if wait > 0 else loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        """Begin the next request whose client is still there."""
+        self._timer = None
+        has_begun = False
+        while self._waiting and not has_begun:
+            address = next(iter(self._waiting))
+            of_address = self._waiting.pop(address)
+            has_begun = of_address.popleft()()
+            if of_address:
+                self._waiting[address] = of_address
+        now = time.monotonic()
+        if has_begun:
+            self._begun = now
+        self._wait(now)
