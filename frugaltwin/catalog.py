@@ -284,6 +284,17 @@ def default_goal(driver: Driver) -> str:
     raise InvalidInput(f"{driver.experiment.name} has no goal of its own; name one{example}", field="goal")
 
 
+def stated_options(kind: str, name: str) -> Mapping[str, data_sheets.Option]:
+    """The options of a plug-in as it states them, with what each changes; empty for one that does not state them.
+
+    Raises:
+        UnknownName: There is no plug-in of that name.
+        MissingPart: It cannot be imported.
+    """
+    options = data_sheets.options_of(target(kind, name))
+    return options.stated if options else {}
+
+
 def summary(kind: str, name: str) -> str:
     """One line about a plug-in; about one that cannot be loaded, why."""
     entry = _entry(kind, name)
@@ -518,7 +529,7 @@ def _converted(name: str, option: str, value: object, hint: Any) -> object:
     try:
         return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
     except ValidationError as error:
-        raise InvalidInput(f"option {option} = {value!r} of {name}: {in_words(error.errors()[0]['msg'])}") from error
+        raise InvalidInput(f"option {option} = {value!r} of {name}: {' or '.join(in_words(e['msg']) for e in error.errors())}") from error
 
 
 def random_settings(driver: Driver, count: int, seed: int = 0) -> list[Settings]:

@@ -46,6 +46,14 @@ import numpy as np
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import quantity
 
+Changes = Literal["truth", "imperfections", "both", "experiment", ""]
+"""The part of a twin that an option changes. ``truth``: what is true at the same settings. ``imperfections``: only how far a reading is
+from that, or when. ``both``: an error that is systematic, so that the truth keeps it. ``experiment``: what can be set and measured and
+what it costs, the conditions that all have in common, or what it is performed on. Empty: nobody said."""
+
+Profile = Literal["teaching-lab"]
+"""A name in place of a number for the option `imperfections`: it stands for the values of several options (`Options.profiles`)."""
+
 PLACE = re.compile(r"^\*\*Options\*\*: `\w+`\.$", re.MULTILINE)
 """The line of a docstring that names a class of options. `takes` puts their table in its place."""
 WIDTH = 118  # of that table
@@ -66,6 +74,7 @@ class Option:
     allowed: tuple[float, float] | None = None
     drawn: tuple[float, float] | None = None
     shown: str = ""
+    changes: Changes = ""
     hint: Any = None
     """Its type."""
 
@@ -82,12 +91,16 @@ class Option:
         """
         if value is None and NoneType in self.kinds:
             return
-        if (choices := [choice for kind in self.kinds for choice in get_args(kind)]) and value not in choices:
+        choices = [choice for kind in self.kinds for choice in get_args(kind)]
+        if isinstance(value, str) and value in choices:
+            return
+        if choices and float not in self.kinds:
             raise InvalidInput(f"{name} = {value!r}: it is {', '.join(choices[:-1])} or {choices[-1]}")
         if self.allowed is None:
             return
         low, high = self.allowed
         limits = f"from {low:g} up" if high == math.inf else f"{low:g} to {quantity(high, self.unit)}"
+        limits = " or ".join([limits, *choices])
         if float not in self.kinds:
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise InvalidInput(f"{name} = {value!r}: it is a whole number{' from' if high < math.inf else ''} {limits}")
@@ -96,6 +109,20 @@ class Option:
         elif not (math.isfinite(value) and low <= value <= high):
             fault = "has no physical meaning here" if self.drawn else "is not allowed"
             raise InvalidInput(f"{name} = {quantity(float(value), self.unit)} {fault} ({self.meaning}): it is {limits}")
+
+    def others(self) -> list[Any]:
+        """Some other values than its default, where it states what is allowed: for trying what it changes."""
+        if bool in self.kinds:
+            return [not self.default]
+        if choices := [choice for kind in self.kinds for choice in get_args(kind)]:
+            return [choice for choice in choices if choice != self.default and float not in self.kinds] or [0.0, 2.0]
+        if not (span := self.drawn or self.allowed):
+            return []
+        low, high = span
+        usual = self.default if isinstance(self.default, int | float) else low
+        found = [low, high, *(self.allowed or ())] if self.drawn else [low, min(2 * usual or 1, high)]
+        allowed = [value for value in dict.fromkeys(found) if value != self.default]
+        return allowed if float in self.kinds else [int(value) for value in allowed]
 
     @property
     def words(self) -> tuple[str, str]:
@@ -116,6 +143,7 @@ def option(
     allowed: tuple[float, float] | None = None,
     drawn: tuple[float, float] | None = None,
     shown: str = "",
+    changes: Changes = "",
 ) -> Any:
     """An option: a field of a class of `Options`. Choices are stated by its type, a `Literal`.
 
@@ -125,8 +153,9 @@ def option(
         allowed: The smallest and the largest number allowed.
         drawn: Of a constant of a system: the range that `SystemOptions` draw it from. Where the constant is not given, the field is None.
         shown: The default in words, where the data sheet is to say more than its value.
+        changes: The part of a twin that it changes; the truth, where it is drawn.
     """
-    about = Option(default, meaning, unit, allowed, drawn, shown)
+    about = Option(default, meaning, unit, allowed, drawn, shown, changes or ("truth" if drawn else ""))
     return field(default=None if drawn else default, metadata={"option": about})
 
 
@@ -136,14 +165,33 @@ class Options:
 
     stated: ClassVar[Mapping[str, Option]] = MappingProxyType({})
     """Options of the class, by name: its own first, then those of the classes that it is made of."""
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+    """The values of options that a name stands for where it is given for `imperfections`, those of the classes it is made of included.
+    An option that is given beside the name has the value that is given."""
 
     def __init_subclass__(cls) -> None:
         made: Any = dataclass(frozen=True, kw_only=True)(cls)
+        stated = [vars(made_of).get("profiles", {}) for made_of in reversed(cls.__mro__)]
+        names = {name for profiles in stated for name in profiles}
+        cls.profiles = {name: {k: v for profiles in stated for k, v in profiles.get(name, {}).items()} for name in names}
+        cls._init_with_profiles(made.__init__)
         known = {f.name: f.metadata["option"] for f in fields(made)}
         # An option that a class states again, with another default, stays where it was.
         places = {name: k for k, made_of in enumerate(cls.__mro__) for name in inspect.get_annotations(made_of)}
         hints = get_type_hints(cls)
         cls.stated = MappingProxyType({n: replace(known[n], hint=hints[n]) for n in sorted(known, key=lambda name: places[name])})
+
+    @classmethod
+    def _init_with_profiles(cls, init: Callable[..., None]) -> None:
+        """Let the ``__init__`` of this class put the values of a profile in the place of its name."""
+        profiles = cls.profiles
+
+        @wraps(init)
+        def initialized(self: Options, **given: Any) -> None:
+            profile = given.get("imperfections")
+            init(self, **({**profiles.get(profile, {}), **given} if isinstance(profile, str) else given))
+
+        setattr(cls, "__init__", initialized)  # noqa: B010 - the signature is that of each class
 
     def __post_init__(self) -> None:
         for name, about in self.stated.items():
@@ -153,13 +201,34 @@ class Options:
 class SeedOptions(Options):
     """Options of a twin with random errors."""
 
-    seed: int = option(0, "of everything random", allowed=(0, math.inf))
+    seed: int = option(0, "of everything random", allowed=(0, math.inf), changes="imperfections")
+
+
+class ImperfectOptions(Options):
+    """Options of a twin whose imperfections one number makes larger or smaller together, or a profile sets one by one.
+
+    A class that is made of it states the values of its profiles in `profiles`; without them it takes no name of one.
+    """
+
+    imperfections: float | Profile = option(1.0, "scales all errors: 0 is none, 1 as on a rig", allowed=(0, 10), changes="imperfections")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.imperfections, str) and self.imperfections not in self.profiles:
+            raise InvalidInput(f"imperfections = {self.imperfections}: this twin has no such profile; give a number")
+
+    @property
+    def scale(self) -> float:
+        """The size of all errors together: 1 where a profile sets each."""
+        return 1.0 if isinstance(self.imperfections, str) else float(self.imperfections)
 
 
 class SystemOptions(Options):
     """Options of a twin with constants that an instructor may set, or draw."""
 
-    system: int | None = option(None, "a seed: draws every constant that is not given from its range", allowed=(0, math.inf))
+    system: int | None = option(
+        None, "a seed: draws every constant that is not given from its range", allowed=(0, math.inf), changes="truth"
+    )
 
     @property
     def constants(self) -> dict[str, float]:
@@ -180,7 +249,31 @@ def table(options: type[Options]) -> str:
     for name, default, meaning in rows:
         head, *more = textwrap.wrap(meaning, WIDTH - left, break_long_words=False, break_on_hyphens=False) or [""]
         lines += [f"{name:{first}} {default:{second}} {head}".rstrip(), *(f"{'':{left}}{line}" for line in more)]
-    return "\n".join([*lines, rule])
+    return "\n".join([*lines, rule, *_below_the_table(options)])
+
+
+def _below_the_table(options: type[Options]) -> list[str]:
+    """Sentences on what each option changes, and on what a profile stands for."""
+    words: list[str] = []
+    for changes, what in _CHANGED.items():
+        if names := [name for name, about in options.stated.items() if about.changes == changes]:
+            words.append(f"{what}: {', '.join(names)}.")
+    for profile, values in options.profiles.items():
+        words.append(f"``imperfections={profile}`` sets {', '.join(f'{name} = {_shown(value)}' for name, value in values.items())}.")
+    return ["", *textwrap.wrap(" ".join(words), WIDTH, break_long_words=False, break_on_hyphens=False)] if words else []
+
+
+_CHANGED: dict[Changes, str] = {
+    "truth": "Options that change the truth",
+    "both": "Imperfections that the truth keeps",
+    "imperfections": "Imperfections that leave the truth as it is",
+}
+
+
+def options_of(factory: Callable[..., Any]) -> type[Options] | None:
+    """The class of the options of a plug-in's callable, where it states them with `takes`."""
+    found: Any = getattr(factory.__init__ if inspect.isclass(factory) else factory, "options", None)
+    return found if isinstance(found, type) and issubclass(found, Options) else None
 
 
 def _span(low: float, high: float) -> str:
@@ -227,6 +320,7 @@ class takes(Generic[P, Given]):  # noqa: N801 - a decorator
         hints = {name: about.hint for name, about in options.stated.items()}
         known = inspect.signature(options).parameters
         called.__annotations__ = hints
+        called.options = options  # type: ignore[attr-defined]
         called.__signature__ = inspect.Signature([*before, *(known[n].replace(annotation=hints[n]) for n in hints)])  # type: ignore[attr-defined]
         if before:
             return _Constructor(called, options)

@@ -395,10 +395,10 @@ class PumpBotTwin(InstrumentTwin[PumpBot]):
 class PumpBotOptions(Imperfections, SeedOptions):
     """Options of PumpBot."""
 
-    port: str = option("emulated", "or the rig's: /dev/ttyACM0, COM3, socket://host:port")
-    config: Path | None = option(None, "the rig's calibration, as the course's config.json has it", shown="the course's")
+    port: str = option("emulated", "or the rig's: /dev/ttyACM0, COM3, socket://host:port", changes="experiment")
+    config: Path | None = option(None, "the rig's calibration, as the course's config.json has it", shown="the course's", changes="truth")
     imperfections: float = option(
-        1.0, "scales all of the next three at once; 0 turns them off (port=emulated only, as these)", allowed=(0, math.inf)
+        1.0, "scales all of the next three at once; 0 turns them off (port=emulated only, as these)", allowed=(0, math.inf), changes="both"
     )
 
 

@@ -282,14 +282,16 @@ def _sets(system: System, low: float, high: float, steps: int) -> tuple[tuple[st
 class CalphadOptions(LabOptions):
     """Options of a lab for a TDB file."""
 
-    path: Path = option(meaning="the TDB file")
-    components: str = option("", "two or three elements, ``AL,ZN``", shown="all")
-    phases: str = option("", "the phases that may occur, ``LIQUID,FCC_A1``", shown="all")
-    pressure: float = option(101325.0, "of every sample, above 0", "Pa", allowed=(0, 1e12))
-    temperature: float | None = option(None, "of every sample, which is then no parameter", "K", allowed=(1, 20_000))
-    temperature_low: float = option(300.0, "lowest temperature of the furnace", "K", allowed=(1, 20_000))
-    temperature_high: float = option(1500.0, "highest temperature of the furnace", "K", allowed=(1, 20_000))
-    steps: int = option(20, "of the grid on which the labels are found; a grid of 20 takes some seconds", allowed=(2, 100))
+    path: Path = option(meaning="the TDB file", changes="truth")
+    components: str = option("", "two or three elements, ``AL,ZN``", shown="all", changes="truth")
+    phases: str = option("", "the phases that may occur, ``LIQUID,FCC_A1``", shown="all", changes="truth")
+    pressure: float = option(101325.0, "of every sample, above 0", "Pa", allowed=(0, 1e12), changes="experiment")
+    temperature: float | None = option(None, "of every sample, which is then no parameter", "K", allowed=(1, 20_000), changes="experiment")
+    temperature_low: float = option(300.0, "lowest temperature of the furnace", "K", allowed=(1, 20_000), changes="experiment")
+    temperature_high: float = option(1500.0, "highest temperature of the furnace", "K", allowed=(1, 20_000), changes="experiment")
+    steps: int = option(
+        20, "of the grid on which the labels are found; a grid of 20 takes some seconds", allowed=(2, 100), changes="experiment"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -293,8 +293,8 @@ class CloudPointTwin(InstrumentTwin[CloudPoint]):
 class CloudPointOptions(SystemOptions, MixerOptions):
     """Options of a mixer of water, ethanol and anise."""
 
-    labeling: Labeling = option("inferred", "or direct: `phase` is the true one")
-    cloudy_above: float = option(0.05, "the turbidity above which a mixture is called cloudy: above 0 and up to 2")
+    labeling: Labeling = option("inferred", "or direct: `phase` is the true one", changes="imperfections")
+    cloudy_above: float = option(0.05, "the turbidity above which a mixture is called cloudy: above 0 and up to 2", changes="imperfections")
     solubility: float | None = option(
         1.1e-4, "s_w, volume fraction of oil that dissolves in water", drawn=(0.8e-4, 3e-4), allowed=(1e-7, 1e-2)
     )

@@ -32,7 +32,7 @@ class EutecticOptions(BinaryLabOptions):
         0, "Ω, interaction in the liquid: there must be a eutectic", "J/mol", drawn=(-2000, 2000), allowed=(-50_000, 50_000)
     )
     solid_interaction: float | None = option(
-        None, "W, interaction in the solids, never drawn; none is for solids that are pure", "J/mol", allowed=(0, 200_000)
+        None, "W, interaction in the solids, never drawn; none is for solids that are pure", "J/mol", allowed=(0, 200_000), changes="truth"
     )
 
 

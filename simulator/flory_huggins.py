@@ -23,7 +23,9 @@ def _slope(pair: str) -> Any:
 class FloryHugginsOptions(SystemOptions, LabOptions):
     """Options of a polymer, a solvent and a nonsolvent."""
 
-    temperature: float | None = option(298.15, "temperature of every sample", "K", drawn=(298.15, 298.15), allowed=(1.0, 5000.0))
+    temperature: float | None = option(
+        298.15, "temperature of every sample", "K", drawn=(298.15, 298.15), allowed=(1.0, 5000.0), changes="experiment"
+    )
     n_polymer: float | None = option(100.0, "chain length of the polymer, in sites of the lattice", drawn=(50.0, 300.0), allowed=(1.0, 1e4))
     n_solvent: float | None = option(1.0, "chain length of the solvent", drawn=(1.0, 1.0), allowed=(1.0, 1e4))
     n_nonsolvent: float | None = option(1.0, "chain length of the nonsolvent", drawn=(1.0, 1.0), allowed=(1.0, 1e4))

@@ -160,10 +160,12 @@ ISING = Experiment(
 class IsingOptions(SystemOptions, LabOptions):
     """Options of an Ising magnet."""
 
-    size: int = option(32, "edge of the lattice, even", allowed=(4, 256))
-    warm_up: int = option(100, "sweeps before the reading", allowed=(0, 100_000))
-    sweeps: int = option(50, "sweeps that are averaged", allowed=(2, 100_000))
-    remember: bool = option(False, "the spins stay as the last experiment left them: hysteresis, and the order matters")
+    size: int = option(32, "edge of the lattice, even", allowed=(4, 256), changes="truth")
+    warm_up: int = option(100, "sweeps before the reading", allowed=(0, 100_000), changes="both")
+    sweeps: int = option(50, "sweeps that are averaged", allowed=(2, 100_000), changes="both")
+    remember: bool = option(
+        False, "the spins stay as the last experiment left them: hysteresis, and the order matters", changes="imperfections"
+    )
     coupling: float | None = option(1.0, "energy of a bond", "J", drawn=(0.8, 1.2), allowed=(0.1, 10.0))
     stray_field: float | None = option(0.0, "field at the sample when the coil is off", "J", drawn=(-0.2, 0.2), allowed=(-10.0, 10.0))
 
@@ -227,7 +229,7 @@ class Ising:
     def __init__(self, options: IsingOptions) -> None:
         self.magnet = Magnet(options.size, options.warm_up, options.sweeps, **options.constants)
         self._remembers, self._labeling = options.remember, options.labeling
-        self._imperfections, self._seed = options.imperfections, options.seed
+        self._imperfections, self._seed = options.scale, options.seed
         self._cost = Amounts(seconds=HANDLING + SWEEP * (options.warm_up + options.sweeps))
         self._stop = threading.Event()
         self._begin(())

@@ -260,7 +260,9 @@ def _errors(read: NDArray[np.float64], steps: float, gain: float, random: np.ran
 class LightMixingOptions(SeedOptions):
     """Options of a light mixer."""
 
-    imperfections: float = option(1.0, "scales all random errors: 0 is none, 1 is the rig as measured", allowed=(0, math.inf))
+    imperfections: float = option(
+        1.0, "scales all random errors: 0 is none, 1 is the rig as measured", allowed=(0, math.inf), changes="imperfections"
+    )
 
 
 class LightMixing:

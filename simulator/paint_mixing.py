@@ -24,7 +24,7 @@ from simulator.equations.paints import behind_a_surface, ratio_of_mixture
 from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.liquids import Bottle, Liquids, Pump
-from simulator.instruments.mixer import Imperfections, SimulatedMixer, SimulatedMixerOptions, dosed
+from simulator.instruments.mixer import Imperfections, SimulatedMixer, SimulatedMixerOptions, dosed, imperfection
 from simulator.instruments.photometry import Photometer, Workflow
 from simulator.instruments.sensors import Sensor, make_sensor
 
@@ -169,8 +169,9 @@ class PaintMixing(Photometer):
 class PaintMixingOptions(SimulatedMixerOptions):
     """Options of a paint mixer."""
 
-    surface_outside: float = option(0.0, "k1, the part of the light that a window or gloss keeps out (0.04 for n = 1.5)")
-    surface_inside: float = option(0.0, "k2, the part of the light that it throws back into the paint (0.6 for n = 1.5)")
+    carry_over: float = imperfection("0.3 mL of what was in the cell before stay in the drained cell")
+    surface_outside: float = option(0.0, "k1, the part of the light that a window or gloss keeps out (0.04 for n = 1.5)", changes="truth")
+    surface_inside: float = option(0.0, "k2, the part of the light that it throws back into the paint (0.6 for n = 1.5)", changes="truth")
 
 
 class PaintMixingTwin(InstrumentTwin[PaintMixing]):

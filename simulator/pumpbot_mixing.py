@@ -88,9 +88,15 @@ PUMPS = {
 class Imperfections(Options):
     """Sizes of the imperfections: 1 is as on the rig, 0 is none, 2 is twice as bad."""
 
-    pump_error: float = option(1.0, "repeat error of a dose: 1 % of it and 0.02 mL, rms (an assumption)", allowed=(0, 10))
-    carry_over: float = option(1.0, "1 mL stays in the drained cell; one flush of 20 mL thins it (an assumption)", allowed=(0, 10))
-    sensor_noise: float = option(1.0, "2.5 % of a reading, rms: the rig's repeats scatter by 2.6, 1.4 and 2.2 counts", allowed=(0, 10))
+    pump_error: float = option(
+        1.0, "repeat error of a dose: 1 % of it and 0.02 mL, rms (an assumption)", allowed=(0, 10), changes="imperfections"
+    )
+    carry_over: float = option(
+        1.0, "1 mL stays in the drained cell; one flush of 20 mL thins it (an assumption)", allowed=(0, 10), changes="both"
+    )
+    sensor_noise: float = option(
+        1.0, "2.5 % of a reading, rms: the rig's repeats scatter by 2.6, 1.4 and 2.2 counts", allowed=(0, 10), changes="imperfections"
+    )
 
     def scaled(self, factor: float) -> "Imperfections":
         """All imperfections times `factor`."""

@@ -119,10 +119,13 @@ class StructureMapOptions(SeedOptions):
         "noble-gas",
         "which compounds. noble-gas: cations with the electrons of a noble gas (groups 1 to 3, B, Al), 59 compounds; "
         "all: 111, with d10 and transition-metal cations too",
+        changes="experiment",
     )
-    structures: str = option("", "the structures to include, ``rock salt,wurtzite``", shown="all")
-    label: Literal["structure", "coordination"] = option("structure", "or coordination")
-    misassigned: float = option(0.0, "share of diffraction patterns that are assigned to another label", allowed=(0, 1))
+    structures: str = option("", "the structures to include, ``rock salt,wurtzite``", shown="all", changes="experiment")
+    label: Literal["structure", "coordination"] = option("structure", "or coordination", changes="truth")
+    misassigned: float = option(
+        0.0, "share of diffraction patterns that are assigned to another label", allowed=(0, 1), changes="imperfections"
+    )
 
 
 class StructureMap:

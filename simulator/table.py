@@ -24,10 +24,10 @@ DECADES = 1000.0
 class TableOptions(SeedOptions):
     """Options of a table."""
 
-    path: Path = option(meaning="the CSV file, with a header line")
-    outcomes: str = option("", "the columns that were measured, ``yield,purity``", shown="the goal's")
-    settings: str = option("", "the columns that were set, ``red,blue``", shown="all others")
-    goal: str = option("", "what the columns are for; a campaign gives its own", shown="none")
+    path: Path = option(meaning="the CSV file, with a header line", changes="truth")
+    outcomes: str = option("", "the columns that were measured, ``yield,purity``", shown="the goal's", changes="experiment")
+    settings: str = option("", "the columns that were set, ``red,blue``", shown="all others", changes="experiment")
+    goal: str = option("", "what the columns are for; a campaign gives its own", shown="none", changes="experiment")
 
 
 class Table:

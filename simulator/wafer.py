@@ -238,18 +238,19 @@ PURE = reflectances()
 class Optics(Options):
     """Costs and resolution of a probe."""
 
-    floor: float = option(0.05, "noise of a spectrum that is collected for ever", allowed=(0, 100))
-    short: float = option(0.18, "what a spectrum of no time has more", allowed=(0, 100))
-    image_noise: float = option(0.06, "standard deviation of a channel of a pixel", allowed=(0, 100))
+    floor: float = option(0.05, "noise of a spectrum that is collected for ever", allowed=(0, 100), changes="imperfections")
+    short: float = option(0.18, "what a spectrum of no time has more", allowed=(0, 100), changes="imperfections")
+    image_noise: float = option(0.06, "standard deviation of a channel of a pixel", allowed=(0, 100), changes="imperfections")
     blur: float = option(
         0.15,
         "standard deviation of the point spread, as a share of the width of the field: 10.5 mm in the overview, 1.05 mm in a zoom",
         allowed=(0, 0.3),
+        changes="both",
     )
-    pixel_seconds: float = option(0.005, "per pixel of an image", "s", allowed=(0, 10))
-    speed: float = option(10.0, "of a move", "mm/s", allowed=(0.01, 1e4))
-    settle: float = option(0.5, "after every move", "s", allowed=(0, 1e4))
-    price: float = option(0.0, "of the probe's time", "USD/h", allowed=(0, 1e6))
+    pixel_seconds: float = option(0.005, "per pixel of an image", "s", allowed=(0, 10), changes="experiment")
+    speed: float = option(10.0, "of a move", "mm/s", allowed=(0.01, 1e4), changes="experiment")
+    settle: float = option(0.5, "after every move", "s", allowed=(0, 1e4), changes="experiment")
+    price: float = option(0.0, "of the probe's time", "USD/h", allowed=(0, 1e6), changes="experiment")
 
     def deviation(self, dwell: float) -> float:
         """Standard deviation of a channel of a spectrum; see the function `deviation`, which is for arrays."""
@@ -535,8 +536,8 @@ class Wafer:
 class WaferOptions(SystemOptions, Optics, LabOptions):
     """Options of a wafer and a probe."""
 
-    look: Look | None = option(None, "the same look in every experiment, and all of them count; without it a setting")
-    dwell: float | None = option(None, "of every spectrum; without it a setting", "s")
+    look: Look | None = option(None, "the same look in every experiment, and all of them count; without it a setting", changes="experiment")
+    dwell: float | None = option(None, "of every spectrum; without it a setting", "s", changes="experiment")
     distance: float | None = option(90.0, "distance of the sources from the center", "mm", drawn=(80.0, 110.0), allowed=(60.0, 500.0))
     azimuth: float | None = option(
         90.0, "direction of the source of A, counterclockwise from +x", "degree", drawn=(0.0, 360.0), allowed=(-360.0, 360.0)
@@ -615,7 +616,7 @@ class WaferTwin(InstrumentTwin[Wafer]):
     def __init__(self, options: WaferOptions) -> None:
         self.film = Film.of(options.constants)
         self._look = look = options.look
-        self._optics = optics = options.with_noise(options.imperfections)
+        self._optics = optics = options.with_noise(options.scale)
         expert = self._true_phase if options.labeling == "direct" else None
         super().__init__(lambda random: Wafer(SimulatedProbe(self.film, optics, random), optics, look, options.dwell, expert), options.seed)
 

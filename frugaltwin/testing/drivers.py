@@ -1,16 +1,19 @@
 """The promises of a driver."""
 
+import contextlib
 import json
 import math
 import pickle
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from html import escape
+from itertools import chain
 from pathlib import Path
 
 from frugaltwin import catalog
+from frugaltwin.data_sheets import Option, options_of
 from frugaltwin.errors import DriverError, InvalidInput, OutOfBounds, Stopped
 from frugaltwin.experiment import Categorical, Outcomes, Settings, Trial
 from frugaltwin.plugins import Driver, Estimates, KnowsTruth, KnowsTruths, Resumes, UsesMixer
@@ -149,6 +152,50 @@ def the_truth_of_many_settings_is_the_truth_of_each(plugin: Plugin) -> None:
     settings = allowed(driver)
     for one, many in zip(map(driver.truth, settings), driver.truths(settings), strict=True):
         plugin.require(_is_close(one, many), f"truths says {many} where truth says {one}")
+
+
+def its_options_change_what_they_say(plugin: Plugin) -> None:
+    """An option that is stated to change the truth does so, and one of the imperfections leaves it and the experiment as they are.
+
+    Options without a statement, and those that no other value is known of, are not tried.
+    """
+    driver: Driver = plugin.make()
+    stated = options_of(plugin.target)
+    if stated is None or not isinstance(driver, KnowsTruth):
+        return
+    few = allowed(driver, 3)
+    many: list[Settings] = []
+    before = _truths(driver, few)
+    for name, about in stated.stated.items():
+        if about.changes in ("", "experiment"):
+            continue
+        is_imperfection, others = about.changes == "imperfections", _with_another(plugin, name, about)
+        if is_imperfection:
+            for other in others:
+                is_same = other.experiment == driver.experiment and _truths(other, few) == before
+                plugin.require(is_same, f"its option {name} is stated to be an imperfection, and changes the truth or the experiment")
+        elif first := next(others, None):
+            if not (is_changed := _truths(first, few) != before):
+                many = many or allowed(driver, 32)  # a boundary moves past few of them
+                known = _truths(driver, many)
+                is_changed = any(_truths(other, many) != known for other in chain([first], others))
+            plugin.require(is_changed, f"its option {name} is stated to change the truth, and does not")
+
+
+def _with_another(plugin: Plugin, name: str, about: Option) -> Iterator[Driver]:
+    """The same twin with another value of an option."""
+    for value in about.others():
+        with contextlib.suppress(InvalidInput):
+            yield replace(plugin, options={**plugin.options, name: value}).make()
+
+
+def _truths(driver: Driver, settings: Sequence[Settings]) -> list[Outcomes] | None:
+    """The truths; None where a rig could not measure one of them."""
+    assert isinstance(driver, KnowsTruth)
+    try:
+        return [driver.truth(s) for s in settings]
+    except DriverError:
+        return None
 
 
 def bounds_are_refused(plugin: Plugin) -> None:
@@ -291,6 +338,7 @@ DRIVER_PROMISES: tuple[Promise, ...] = (
     a_resumed_twin_measures_what_an_uninterrupted_one_measures,
     the_truth_is_the_same_whatever_the_seed_and_whatever_was_performed,
     the_truth_of_many_settings_is_the_truth_of_each,
+    its_options_change_what_they_say,
     bounds_are_refused,
     it_stops_until_it_is_entered_again_and_leaves_twice,
     it_measures_only_while_it_is_connected,

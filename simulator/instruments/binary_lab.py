@@ -42,7 +42,7 @@ class Field:
 
 def furnace_limit(default: float) -> Any:
     """The option of the coldest or the hottest temperature of a furnace."""
-    return option(default, "of the furnace", "K", allowed=(50, 5000))
+    return option(default, "of the furnace", "K", allowed=(50, 5000), changes="experiment")
 
 
 class BinaryLabOptions(SystemOptions, LabOptions):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.color import cie_table
-from frugaltwin.data_sheets import Options, SeedOptions, option
+from frugaltwin.data_sheets import Changes, ImperfectOptions, Options, Profile, SeedOptions, option
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.instruments import MixerSpecification, Reading
 from frugaltwin.prices import Dose
@@ -33,31 +33,34 @@ SPECIFICATION = MixerSpecification(CELL_VOLUME, RESIDUE)
 DRAIN_SECONDS = 6.0  # the drain is timed: it empties a full cell and then draws air
 
 
-def _scale(meaning: str) -> Any:
-    return option(1.0, meaning, allowed=(0, 10))
+def imperfection(meaning: str, changes: Changes = "imperfections") -> Any:
+    """The option of the size of an imperfection."""
+    return option(1.0, meaning, allowed=(0, 10), changes=changes)
 
 
 class Imperfections(Options):
     """Sizes of all imperfections: 1 is as on a rig, 0 is none, 2 is twice as bad."""
 
-    pump_bias: float = _scale("slope and offset that the pump calibration left over")
-    pump_error: float = _scale("repeat error of a dose: 2 % of it and 2 µL, rms; good stepper pumps reach 0.2 %")
-    carry_over: float = _scale("0.3 mL of what was in the cell before stay in the drained cell")
-    sensor_noise: float = _scale("shot noise (0.065 counts² per count) and read noise (0.6 counts)")
-    lamp_drift: float = _scale("3 % warm-up with a time constant of 10 min, and a random walk of 0.1 % per root minute")
-    room_light: float = _scale("0.5 % of the lamp's light comes from the room, and changes by a third with a period of 20 min")
-    evaporation: float = _scale("what stands open gets stronger, stock solutions by 0.5 % per hour")
-    dead_volume: float = _scale("0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more")
+    pump_bias: float = imperfection("slope and offset that the pump calibration left over", changes="both")
+    pump_error: float = imperfection("repeat error of a dose: 2 % of it and 2 µL, rms; good stepper pumps reach 0.2 %")
+    carry_over: float = imperfection("0.3 mL of what was in the cell before stay in the drained cell", changes="both")
+    sensor_noise: float = imperfection("shot noise (0.065 counts² per count) and read noise (0.6 counts)")
+    lamp_drift: float = imperfection("3 % warm-up with a time constant of 10 min, and a random walk of 0.1 % per root minute")
+    room_light: float = imperfection("0.5 % of the lamp's light comes from the room, and changes by a third with a period of 20 min")
+    evaporation: float = imperfection("what stands open gets stronger, stock solutions by 0.5 % per hour")
+    dead_volume: float = imperfection("0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more")
 
     def scaled(self, factor: float) -> "Imperfections":
         """All imperfections times `factor`."""
         return Imperfections(**{name: factor * getattr(self, name) for name in Imperfections.stated})
 
 
-class ScaledImperfections(Imperfections):
+class ScaledImperfections(Imperfections, ImperfectOptions):
     """Imperfections that one number makes larger or smaller together."""
 
-    imperfections: float = option(1.0, "scales all of the next eight at once; 0 turns them off", allowed=(0, math.inf))
+    imperfections: float | Profile = option(
+        1.0, "scales all of the next eight at once; 0 turns them off", allowed=(0, math.inf), changes="both"
+    )
 
     @property
     def sizes(self) -> Imperfections:
@@ -67,9 +70,9 @@ class ScaledImperfections(Imperfections):
             InvalidInput: One is larger than it may be.
         """
         try:
-            return self.scaled(self.imperfections)
+            return self.scaled(self.scale)
         except InvalidInput as error:
-            raise InvalidInput(f"with imperfections = {self.imperfections:g}, {error}") from None
+            raise InvalidInput(f"with imperfections = {self.scale:g}, {error}") from None
 
 
 class SimulatedMixerOptions(SensorOptions, ScaledImperfections, SeedOptions):
@@ -83,6 +86,7 @@ class MixerOptions(SimulatedMixerOptions):
         "simulated",
         "or emulated (the rig's firmware on an emulated board, `emulated:FAULTS` with faults), or a rig: a serial port such as "
         "/dev/ttyACM0, auto, or socket://host:port",
+        changes="experiment",
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
-from frugaltwin.data_sheets import SeedOptions, option
+from frugaltwin.data_sheets import ImperfectOptions, Profile, SeedOptions, option
 from frugaltwin.errors import DriverError, Stopped
 from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial
 from frugaltwin.prices import Fixed, Price
@@ -29,11 +29,17 @@ Labeling = Literal["inferred", "direct"]
 BASE_LINE_MEMORY = 8 * 3600.0  # s: how fast a base line comes back to zero
 
 
-class LabOptions(SeedOptions):
+class LabOptions(ImperfectOptions, SeedOptions):
     """Options that every lab for labels has."""
 
-    labeling: Labeling = option("inferred", "where `phase` comes from: inferred from the reading, or direct (an expert who is never wrong)")
-    imperfections: float = option(1.0, "scales noise and drift: 0 is none, 1 as on a rig", allowed=(0, 10))
+    labeling: Labeling = option(
+        "inferred",
+        "where `phase` comes from: inferred from the reading, or direct (an expert who is never wrong)",
+        changes="imperfections",
+    )
+    imperfections: float | Profile = option(
+        1.0, "scales noise and drift: 0 is none, 1 as on a rig", allowed=(0, 10), changes="imperfections"
+    )
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ class PhaseLab(ABC):
             constraints,
         )
         self._instrument, self._fixed, self._seed = instrument, temperature, options.seed
-        self._imperfections, self._labeling = options.imperfections, options.labeling
+        self._imperfections, self._labeling = options.scale, options.labeling
         composition = tuple(p.name for p in parameters if p.name != "temperature")
         ramp_and_exchange = Furnace().terms(composition, "temperature" if temperature is None else temperature)
         self._price = Price((*ramp_and_exchange, Fixed(instrument.cost)))

@@ -163,11 +163,15 @@ def make_sensor(name: str, registers: Mapping[str, float | None]) -> Sensor:
 class SensorOptions(Options):
     """A color sensor and its registers."""
 
-    sensor: Literal["as7341", "tcs34725"] = option("as7341", "or tcs34725")
-    gain: float | None = option(None, "the sensor's gain: 0.5 … 512 (TCS34725: 1, 4, 16, 60)", shown="64 (4)")
-    atime: int | None = option(None, "AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)", shown="29")
-    astep: int | None = option(None, "AS7341: the same", shown="599")
-    cycles: int | None = option(None, "TCS34725: integration time cycles · 2.4 ms, full scale 1024·cycles", shown="21")
+    sensor: Literal["as7341", "tcs34725"] = option("as7341", "or tcs34725", changes="experiment")
+    gain: float | None = option(None, "the sensor's gain: 0.5 … 512 (TCS34725: 1, 4, 16, 60)", shown="64 (4)", changes="imperfections")
+    atime: int | None = option(
+        None, "AS7341: integration time (ATIME+1)(ASTEP+1)·2.78 µs, full scale (ATIME+1)(ASTEP+1)", shown="29", changes="imperfections"
+    )
+    astep: int | None = option(None, "AS7341: the same", shown="599", changes="imperfections")
+    cycles: int | None = option(
+        None, "TCS34725: integration time cycles · 2.4 ms, full scale 1024·cycles", shown="21", changes="imperfections"
+    )
 
     def make_sensor(self) -> Sensor:
         """The sensor with these registers."""
