@@ -19,7 +19,7 @@ import numpy as np
 from frugaltwin.amounts import Amounts
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, OutOfBounds, Stopped, UnknownName
-from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, describe
+from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, check_cost, describe, plain
 from frugaltwin.goals import Goal
 from frugaltwin.log import Amendment, Entry, Log, Logged, Preference, Proposal, Rejection, Retraction
 from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Prices, Resumes, Samples, Strategy
@@ -269,24 +269,26 @@ class Campaign:
         outcomes: Mapping[str, object] | None,
         cost: Amounts = Amounts(),
         error: str | None = None,
-        raw: Mapping[str, float | str] | None = None,
+        raw: Mapping[str, object] | None = None,
         source: str = "told",
     ) -> Trial:
         """Store what a person performed; without outcomes it is a failed trial and `error` says why.
 
         Args:
-            raw: Raw readings besides the outcomes.
+            raw: Raw readings besides the outcomes; arrays are kept as lists, and what JSON has no word for as text.
             source: As of a `Trial`: who performed it.
 
         Raises:
-            OutOfBounds: The settings or the outcomes are not this experiment's.
+            OutOfBounds: The settings or the outcomes are not this experiment's, or the cost is none.
             CampaignError: Another process has this campaign open.
         """
         experiment = self.driver.experiment
         checked = experiment.check(settings)
-        measurement = None if outcomes is None else sensible(self.goal, checked, Measurement(outcomes, cost, raw or {}))  # type: ignore[arg-type]
+        measured = None if outcomes is None else Measurement(outcomes, cost, {} if raw is None else raw)  # type: ignore[arg-type]
+        measurement = None if measured is None else sensible(self.goal, checked, measured)
+        cost = check_cost(cost)
         with self._locked():
-            trial = Trial(self.log.last + 1, checked, measurement, error, cost, source, _now())
+            trial = Trial(self.log.last + 1, checked, measurement, plain(error), cost, source, _now())
             self._keep(trial)
         return trial
 
@@ -533,16 +535,23 @@ class Campaign:
             settings = settings if begun is None else self.driver.experiment.check(begun)
         try:
             measurement = self.driver.perform(settings)
-            cost = measurement.cost
-            return Trial(number, settings, sensible(self.goal, settings, measurement), None, cost, finished_at=_now())
+            cost = _booked(getattr(measurement, "cost", None))  # whatever it returned, it was performed
+            measured = sensible(self.goal, settings, measurement)
+            return Trial(number, settings, measured, None, measured.cost, finished_at=_now())
         except Stopped as error:
-            return Trial(number, settings, None, str(error), error.cost, "stopped", _now())
+            return Trial(number, settings, None, plain(str(error)), _booked(error.cost), "stopped", _now())
         except DriverError as error:  # a failed attempt is a result too: it is stored, not hidden
             _log.warning("trial %d of %s failed", number, self.name, exc_info=True)
-            return Trial(number, settings, None, str(error), error.cost, finished_at=_now())
+            return Trial(number, settings, None, plain(str(error)), _booked(error.cost), finished_at=_now())
         except OutOfBounds as error:
             _log.warning("trial %d of %s failed", number, self.name, exc_info=True)
-            return Trial(number, settings, None, f"the reading makes no sense: {error}", cost, finished_at=_now())
+            return Trial(number, settings, None, f"the reading makes no sense: {plain(str(error))}", cost, finished_at=_now())
+        except Exception as error:  # a mistake in a driver is shown as what it is, and what was perhaps performed is stored
+            if isinstance(error, FrugalTwinError) or isinstance(self.driver, PerformsOnce):  # that goes on with this attempt
+                raise
+            reason = f"the driver failed by a mistake of its own ({type(error).__name__}: {error})"
+            self._keep(Trial(number, settings, None, plain(reason), cost, finished_at=_now()))
+            raise
 
     def _described(self) -> dict[str, Any]:
         """Description of the campaign for the service that performs its trials."""
@@ -594,14 +603,22 @@ def versions() -> dict[str, str]:
 
 
 def sensible(goal: Goal, settings: Settings, measurement: Measurement) -> Measurement:
-    """The measurement with outcomes that are those of the goal's experiment, and a score that is a number.
+    """The measurement as `Experiment.check_measurement` has it, whose score is a number.
 
     Raises:
         OutOfBounds: They are not.
     """
-    outcomes = goal.experiment.check_outcomes(measurement.outcomes)
-    goal.check(settings, outcomes, measurement.cost)
-    return Measurement(outcomes, measurement.cost, measurement.raw)
+    checked = goal.experiment.check_measurement(measurement)
+    goal.check(settings, checked.outcomes, checked.cost)
+    return checked
+
+
+def _booked(cost: object) -> Amounts:
+    """A cost as far as it makes sense."""
+    try:
+        return check_cost(cost)
+    except OutOfBounds:
+        return Amounts()
 
 
 def improvements(strategy: Samples, state: State, settings: Sequence[Settings]) -> list[float]:

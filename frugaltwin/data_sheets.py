@@ -44,7 +44,7 @@ from typing import (
 import numpy as np
 
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import quantity
+from frugaltwin.experiment import quantity, real
 
 Changes = Literal["truth", "imperfections", "both", "experiment", ""]
 """The part of a twin that an option changes. ``truth``: what is true at the same settings. ``imperfections``: only how far a reading is
@@ -101,14 +101,15 @@ class Option:
         low, high = self.allowed
         limits = f"from {low:g} up" if high == math.inf else f"{low:g} to {quantity(high, self.unit)}"
         limits = " or ".join([limits, *choices])
+        x = real(value)
         if float not in self.kinds:
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            if x is None or not (x.is_integer() and low <= x <= high) or isinstance(value, float):
                 raise InvalidInput(f"{name} = {value!r}: it is a whole number{' from' if high < math.inf else ''} {limits}")
-        elif isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        elif x is None:
             raise InvalidInput(f"{name} = {value!r} is no number: it is {limits} ({self.meaning})")
-        elif not (math.isfinite(value) and low <= value <= high):
+        elif not (math.isfinite(x) and low <= x <= high):
             fault = "has no physical meaning here" if self.drawn else "is not allowed"
-            raise InvalidInput(f"{name} = {quantity(float(value), self.unit)} {fault} ({self.meaning}): it is {limits}")
+            raise InvalidInput(f"{name} = {quantity(x, self.unit)} {fault} ({self.meaning}): it is {limits}")
 
     def others(self) -> list[Any]:
         """Some other values than its default, where it states what is allowed: for trying what it changes."""

@@ -6,11 +6,14 @@ Plain frozen dataclasses on the standard library only, so that every other file 
 from __future__ import annotations
 
 import math
+import numbers
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import cached_property
-from typing import Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import OutOfBounds
@@ -31,6 +34,9 @@ PLAUSIBLE_FRACTION = (-0.1, 1.5)
 ROUNDING = 1e-9
 """Share of the room around a stated number within which another number is meant to be this one."""
 
+
+LONGEST = 100
+"""Characters of a value in a message."""
 
 LARGEST = 1e100
 """Largest setting or outcome that is allowed: squares and sums of such numbers are still finite."""
@@ -64,13 +70,118 @@ def _rounded(value: float) -> float:
     return float(f"{value:.12g}")
 
 
+def real(value: object) -> float | None:
+    """The float of what is a real number: of Python, NumPy, pandas or another library, alone or as an array without dimensions.
+
+    None of anything else: truth values, texts, complex numbers, missing values, arrays with a dimension. Every check of a setting, an
+    outcome, a cost or an option asks this.
+
+    >>> real(1), real(True), real("1"), real(1 + 0j)
+    (1.0, None, None, None)
+    """
+    if type(value) is float:
+        return value
+    value = _scalar(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real | Decimal):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except ValueError:  # a signaling NaN of Decimal
+        return math.nan
+
+
+def _scalar(value: object) -> object:
+    """A scalar of an array library as one of Python; anything else as it is."""
+    with suppress(Exception):  # somebody else's object may do anything
+        if getattr(value, "shape", None) == () and callable(item := getattr(value, "item", None)):
+            return item()
+    return value
+
+
+def plain(value: object, depth: int = 20) -> Any:
+    """A value as JSON can keep it: numbers and texts as they are, arrays as lists, mappings by their keys as texts, the rest as text.
+
+    Args:
+        depth: Levels of lists and mappings that are kept as such.
+
+    >>> plain({1: (2.5, float("nan"), None)})
+    {'1': [2.5, 'nan', None]}
+    """
+    try:
+        value = _scalar(value)
+        if callable(listed := getattr(value, "tolist", None)):
+            value = listed()
+        if depth and isinstance(value, Mapping):
+            return {plain(str(key)): plain(one, depth - 1) for key, one in value.items()}
+        if depth and isinstance(value, list | tuple | set | frozenset):
+            return [plain(one, depth - 1) for one in value]
+        return _atom(value)
+    except Exception:  # somebody else's object may do anything
+        return type(value).__name__
+
+
+def _atom(value: object) -> Any:
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < LARGEST):
+        return value
+    if (x := real(value)) is not None and math.isfinite(x):
+        return x
+    return _writable(str(value))
+
+
+def _writable(text: str) -> str:
+    """A text without halves of surrogate pairs, which cannot be written."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _shown(value: object) -> str:
+    """A value in a message: some text, whatever it is."""
+    try:
+        text = str(value) if isinstance(value, numbers.Real) else repr(value)
+    except Exception:  # somebody else's object may do anything
+        text = type(value).__name__
+    text = _writable(text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise OutOfBounds(f"{name} = {value!r} is not a number", name)
-    if not abs(value) <= LARGEST:  # also false for NaN
-        kind = "a finite number" if isinstance(value, float) and not math.isfinite(value) else f"a number up to {LARGEST:g}"
-        raise OutOfBounds(f"{name} = {value:.4g} is not {kind}" if isinstance(value, float) else f"{name} is not {kind}", name)
-    return float(value)
+    x = real(value)
+    if x is None:
+        raise OutOfBounds(f"{name} = {_shown(value)} is not a number", name)
+    if not abs(x) <= LARGEST:  # also false for NaN
+        if isinstance(value, int):
+            raise OutOfBounds(f"{name} is not a number up to {LARGEST:g}", name)
+        kind = f"a number up to {LARGEST:g}" if math.isfinite(x) else "a finite number"
+        raise OutOfBounds(f"{name} = {x:.4g} is not {kind}", name)
+    return x
+
+
+def _meant(name: str, value: object) -> tuple[float, ...]:
+    """The number of a setting; of one of few digits, such as NumPy's float32, also these digits alone: 0.3 for 0.30000001192092896."""
+    x = _number(name, value)
+    has_few = getattr(getattr(value, "dtype", None), "itemsize", 8) < 8 and not x.is_integer()
+    return (x, float(str(value))) if has_few else (x,)
+
+
+def _name(value: object, names: Sequence[str]) -> str | None:
+    """The name that is meant; a number means the name that is written as this number. None where there is no such name."""
+    if isinstance(value, str):
+        return str(value) if value in names else None
+    x = real(value)
+    if x is None:
+        return None
+    if x.is_integer() and (whole := f"{x:.0f}") in names:
+        return whole
+    same = [name for name in names if _is_written_as(name, x)]
+    return same[0] if len(same) == 1 else None
+
+
+def _is_written_as(name: str, x: float) -> bool:
+    try:
+        return float(name) == x and "_" not in name and not name.lstrip("+-").startswith(("00", *(f"0{k}" for k in range(1, 10))))
+    except ValueError:
+        return False
 
 
 def rounded_to(stated: Sequence[float], x: float) -> float:
@@ -129,13 +240,13 @@ class Continuous:
         Raises:
             OutOfBounds: It is not a finite number in [low, high].
         """
-        x = _number(self.name, value)
-        if self.low <= x <= self.high:
-            return x
         limits = (self.low, self.high)
-        if (limit := rounded_to(limits, x)) not in limits:
-            raise OutOfBounds(f"{self.name} = {_exactly(x, self.unit, limits)} is outside {self.limits}", self.name)
-        return limit
+        for x in (meant := _meant(self.name, value)):
+            if self.low <= x <= self.high:
+                return x
+            if (limit := rounded_to(limits, x)) in limits:
+                return limit
+        raise OutOfBounds(f"{self.name} = {_exactly(meant[0], self.unit, limits)} is outside {self.limits}", self.name)
 
     @property
     def limits(self) -> str:
@@ -169,10 +280,12 @@ class Discrete:
         Raises:
             OutOfBounds: It is not one of the allowed numbers, rounding aside.
         """
-        x = _number(self.name, value)
-        if x not in self._allowed and (x := rounded_to(self.values, x)) not in self._allowed:
-            raise OutOfBounds(f"{self.name} = {_exactly(x, self.unit, self.values)} is not one of {self.limits}", self.name)
-        return x
+        for x in (meant := _meant(self.name, value)):
+            if x in self._allowed:
+                return x
+            if (stated := rounded_to(self.values, x)) in self._allowed:
+                return stated
+        raise OutOfBounds(f"{self.name} = {_exactly(meant[0], self.unit, self.values)} is not one of {self.limits}", self.name)
 
     @property
     def grid(self) -> tuple[float, float, float] | None:
@@ -219,9 +332,9 @@ class Categorical:
         Raises:
             OutOfBounds: It is not one of the names.
         """
-        if value not in self.values:
-            raise OutOfBounds(f"{self.name} = {value!r} is not one of {self.limits}", self.name)
-        return str(value)
+        if (name := _name(value, self.values)) is None:
+            raise OutOfBounds(f"{self.name} = {_shown(value)} is not one of {self.limits}", self.name)
+        return name
 
     @property
     def limits(self) -> str:
@@ -313,9 +426,9 @@ class Outcome:
                 why = "a fraction, no percentage and no counts"
                 raise OutOfBounds(f"{self.name} = {x:g} is implausible: {self.name}{about} is {why}, from {low:g} to {high:g}")
             return x
-        if value not in self.labels:
-            raise OutOfBounds(f"{self.name} = {value!r} is not one of {{{', '.join(self.labels)}}}")
-        return str(value)
+        if (label := _name(value, self.labels)) is None:
+            raise OutOfBounds(f"{self.name} = {_shown(value)} is not one of {{{', '.join(self.labels)}}}")
+        return label
 
 
 @dataclass(frozen=True)
@@ -499,6 +612,36 @@ class Experiment:
             raise OutOfBounds(f"{', '.join(map(str, unknown))} unknown: {self.name} measures {', '.join(names)}")
         return {o.name: o.check(outcomes[o.name]) for o in self.outcomes}
 
+    def check_measurement(self, measurement: object) -> Measurement:
+        """The measurement with outcomes that were checked, a cost in floats, and raw readings that JSON can keep.
+
+        Raises:
+            OutOfBounds: It is no measurement, or an outcome or its cost makes no sense.
+        """
+        if not isinstance(measurement, Measurement):
+            raise OutOfBounds(f"{_shown(measurement)} is no Measurement; a driver returns Measurement(outcomes, cost, raw)")
+        if not isinstance(measurement.outcomes, Mapping):
+            raise OutOfBounds(f"the outcomes {_shown(measurement.outcomes)} are no mapping of names to values")
+        raw: Any = {} if measurement.raw is None else plain(measurement.raw)
+        outcomes = self.check_outcomes(measurement.outcomes)
+        return Measurement(outcomes, check_cost(measurement.cost), raw if isinstance(raw, dict) else {"raw": raw})
+
+
+def check_cost(cost: object) -> Amounts:
+    """The cost of an experiment in floats.
+
+    Raises:
+        OutOfBounds: It is no amounts, or one is no number from 0 up.
+    """
+    if not isinstance(cost, Amounts):
+        raise OutOfBounds(f"the cost {_shown(cost)} is no Amounts; write Amounts(seconds=…, money=…, volume=…)")
+    checked = {}
+    for kind, amount in vars(cost).items():
+        if (x := real(amount)) is None or not 0 <= x < math.inf:
+            raise OutOfBounds(f"it took {kind} = {_shown(amount)}, which nobody can book; a cost is a number from 0 up")
+        checked[kind] = x
+    return Amounts(**checked)
+
 
 def describe(values: Mapping[str, float | str]) -> str:
     """Settings or outcomes in one line.
@@ -515,8 +658,8 @@ class Measurement:
 
     outcomes: Outcomes
     cost: Amounts = Amounts()
-    raw: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
-    """Raw readings besides the outcomes (counts, references, temperatures)."""
+    raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Raw readings besides the outcomes (counts, references, temperatures, a spectrum); they are kept as `plain` makes them."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from frugaltwin.amounts import Amounts, Kind
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import InvalidInput, in_words
+from frugaltwin.experiment import real
 from frugaltwin.goals.words import joined
 from frugaltwin.log import Relation
 
@@ -83,11 +84,12 @@ def _listed(value: object) -> object:
 def _counted(value: object) -> object:
     if isinstance(value, Budget):
         return value.limits
-    return {"runs": value} if isinstance(value, int) and not isinstance(value, bool) else value
+    x = real(value)
+    return {"runs": int(x)} if x is not None and x.is_integer() and not isinstance(value, float) else value
 
 
 def _scored(value: object) -> object:
-    return {"score": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return {"score": x} if (x := real(value)) is not None else value
 
 
 _UNION_TAGS = {"bool", "int", "float", "str"}

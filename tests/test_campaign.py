@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
@@ -390,6 +392,75 @@ def test_a_reading_that_makes_no_sense_is_a_failed_trial() -> None:
     (trial, *_) = campaign(Broken(), Store(":memory:"), runs=1).run()
     assert trial.error == "the reading makes no sense: y = nan is not a finite number"
     assert trial.cost == Amounts(seconds=3)
+
+
+class Returns(Parabola):
+    """A driver that returns what somebody wrote."""
+
+    def __init__(self, *returned: object) -> None:
+        super().__init__()
+        self._returned = returned
+
+    def perform(self, settings: Settings) -> Measurement:
+        self.performed.append(settings)
+        return self._returned[len(self.performed) - 1]  # type: ignore[return-value]
+
+
+def test_numbers_of_numpy_are_measured_and_arrays_among_the_raw_readings_are_lists(tmp_path: Path) -> None:
+    numbers: list[Any] = [np.float32(0.5), np.int64(3), np.array(0.25), pd.Series([2.0]).iloc[0]]
+    raw = {"spectrum": np.arange(4), "gain": np.float32(0.5), "at": Path("x"), "bad": np.nan}
+    cost = Amounts(seconds=np.float32(2), money=np.int64(1))  # type: ignore[arg-type]
+    driver = Returns(*(Measurement({"y": y}, cost, raw) for y in numbers))
+    trials = list(campaign(driver, Store(tmp_path / "s.db"), runs=4).run())
+    assert trials == Store(tmp_path / "s.db").trials("c")
+    assert [t.measurement and t.measurement.outcomes for t in trials] == [{"y": 0.5}, {"y": 3.0}, {"y": 0.25}, {"y": 2.0}]
+    assert trials[0].measurement is not None
+    assert trials[0].measurement.raw == {"spectrum": [0, 1, 2, 3], "gain": 0.5, "at": "x", "bad": "nan"}
+    assert trials[0].cost == Amounts(seconds=2.0, money=1.0)
+
+
+ANYTHING: Any = Measurement
+NONSENSE = [
+    (None, "None is no Measurement"), ({"y": 1.0}, "{'y': 1.0} is no Measurement"), (np.zeros(3), "is no Measurement"),
+    (ANYTHING(None), "the outcomes None are no mapping"), (ANYTHING({"y": np.bool_(True)}), "y = np.True_ is not a number"),
+    (ANYTHING({"y": np.array([1, 2])}), r"y = array\(\[1, 2\]\) is not a number"), (ANYTHING({}), "y missing"),
+    (ANYTHING({"y": 1.0, 3: 2.0}), "3 unknown"), (ANYTHING({"y": "\ud800"}), "y = .*ud800.* is not a number"),
+    (ANYTHING({"y": 1.0}, Amounts(seconds=float("nan"))), "it took seconds = nan, which nobody can book"),
+    (ANYTHING({"y": 1.0}, 5.0), r"the cost 5.0 is no Amounts"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("returned", "sentence"), NONSENSE, ids=lambda x: x if isinstance(x, str) else "")
+def test_whatever_a_driver_returns_what_was_performed_is_stored(tmp_path: Path, returned: object, sentence: str) -> None:
+    store = Store(tmp_path / "s.db")
+    good = Measurement({"y": 1.0}, Amounts(seconds=3))
+    trials = list(campaign(Returns(returned, good), store, runs=2).run())
+    assert store.trials("c") == trials
+    assert trials[0].measurement is None
+    assert re.search(f"^the reading makes no sense: .*{sentence}", str(trials[0].error))
+    assert trials[1].measurement == good
+
+
+def test_a_mistake_in_a_driver_is_raised_and_what_it_performed_is_stored(tmp_path: Path) -> None:
+    class Mistaken(Parabola):
+        def perform(self, settings: Settings) -> Measurement:
+            return Measurement({"y": 1.0 / (len(self.performed) - len(self.performed))})
+
+    store = Store(tmp_path / "s.db")
+    with pytest.raises(ZeroDivisionError):
+        list(campaign(Mistaken(), store).run())
+    (trial,) = store.trials("c")
+    assert trial.error == "the driver failed by a mistake of its own (ZeroDivisionError: float division by zero)"
+
+
+def test_what_is_told_may_be_of_numpy() -> None:
+    that = campaign(Parabola(), Store(":memory:"))
+    told = that.tell({"x": np.float32(0.5)}, {"y": np.int64(1)}, Amounts(seconds=np.float64(3)), raw={"counts": np.arange(2)})
+    assert that.trials == [told]
+    assert (told.settings, told.cost) == ({"x": 0.5}, Amounts(seconds=3.0))
+    assert told.measurement == Measurement({"y": 1.0}, Amounts(seconds=3.0), {"counts": [0, 1]})
+    with pytest.raises(OutOfBounds, match="it took seconds = -1, which nobody can book"):
+        that.tell({"x": 0.5}, None, Amounts(seconds=-1), error="spilled")
 
 
 def test_a_connection_that_fails_binds_no_name(tmp_path: Path) -> None:

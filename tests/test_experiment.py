@@ -1,11 +1,17 @@
 """The words: what is allowed and what is refused, with one sentence that names value, limit and unit."""
 
+import json
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from frugaltwin.amounts import Amounts
 from frugaltwin.errors import OutOfBounds
 from frugaltwin.experiment import (
     Categorical,
@@ -17,6 +23,9 @@ from frugaltwin.experiment import (
     MixtureSum,
     Outcome,
     Settings,
+    check_cost,
+    plain,
+    real,
 )
 from frugaltwin.laws import BeerLambert
 
@@ -160,3 +169,75 @@ def test_a_color_that_another_processor_rounded_otherwise_makes_no_other_experim
     assert not known.is_nearly(replace(known, color=None))
     assert not known.is_nearly(replace(known, color=Colorimetry(("t", "u"), ((0.1,), (0.25,), (0.125,)), (1.0, 1.0, 1.0))))
     assert EXPERIMENT.is_nearly(EXPERIMENT)
+
+
+class Odd:
+    """An object that fails whatever it is asked."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError("no")
+
+
+NUMBERS = [
+    np.float32(0.5), np.float16(0.5), np.float64(0.5), np.longdouble(0.5), np.array(0.5), pd.Series([0.5]).iloc[0],
+    pd.array([0.5], dtype="Float64")[0], Fraction(1, 2), Decimal("0.5"),
+]  # fmt: skip
+NO_NUMBERS = [True, np.bool_(True), np.array(True), "0.5", None, pd.NA, 0.5j, np.complex64(0.5), np.array([0.5]), [0.5], object(), Odd()]
+
+
+@pytest.mark.parametrize("value", NUMBERS, ids=lambda x: type(x).__name__)
+def test_whatever_is_a_real_number_is_one(value: object) -> None:
+    for found in (real(value), Continuous("x", 0, 1).check(value), Discrete("x", (0.25, 0.5)).check(value), Outcome("y").check(value)):
+        assert (found, type(found)) == (0.5, float)
+    assert check_cost(Amounts(seconds=value)) == Amounts(seconds=0.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("whole", [3, np.int64(3), np.uint8(3), np.array(3), pd.Series([3]).iloc[0]], ids=lambda x: type(x).__name__)
+def test_a_whole_number_is_a_number_and_the_name_that_is_written_so(whole: object) -> None:
+    assert (real(whole), Discrete("n", (1.0, 3.0)).check(whole)) == (3.0, 3.0)
+    assert Categorical("plate", ("3", "A1")).check(whole) == "3"
+    assert Outcome("phase", labels=("1", "3")).check(whole) == "3"
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda x: type(x).__name__)
+def test_what_is_no_real_number_is_refused(value: object) -> None:
+    assert real(value) is None
+    for check in (Continuous("x", 0, 1).check, Discrete("x", (0.5, 1.0)).check, Outcome("y").check):
+        with pytest.raises(OutOfBounds, match="is not a number"):
+            check(value)
+    for choose in (Categorical("x", ("True", "1", "0.50")).check, Outcome("y", labels=("True", "1")).check):
+        with pytest.raises(OutOfBounds, match="is not one of"):
+            choose(value)
+
+
+def test_a_number_means_a_name_that_is_written_as_it_and_no_other() -> None:
+    assert Categorical("grade", ("1.50", "2")).check(1.5) == "1.50"
+    for names in (("1.50", "1.5e0"), ("007", "1_000"), ("7.1",)):
+        for x in (1.5, 7.0, 1000.0):
+            with pytest.raises(OutOfBounds, match="is not one of"):
+                Categorical("grade", names).check(x)
+
+
+def test_a_setting_in_few_digits_is_meant_as_it_is_written() -> None:
+    assert Discrete("x", (0.1, 0.3)).check(np.float32(0.3)) == 0.3
+    assert Continuous("x", 0.0, 0.3).check(np.float32(0.3)) == 0.3
+    with pytest.raises(OutOfBounds, match=r"x = 0.31 is outside"):
+        Continuous("x", 0.0, 0.3).check(np.float32(0.31))
+
+
+def test_raw_readings_are_kept_as_json_can_keep_them() -> None:
+    loop: list[object] = []
+    loop.append(loop)
+    raw = {
+        "spectrum": np.array([[1, 2], [3, 4]], dtype=np.uint16), "series": pd.Series([0.5, np.nan]), "one": np.float64(0.5), "n": 7,
+        "is_dark": np.bool_(False), "nothing": None, "at": datetime(2026, 1, 2, tzinfo=UTC), "bytes": b"\xff", "text": "a\ud800",
+        3: (1, {2}), "large": 10**400, "odd": Odd(), "loop": loop,
+    }  # fmt: skip
+    found = plain(raw)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (found["spectrum"], found["series"], found["one"], found["n"]) == ([[1, 2], [3, 4]], [0.5, "nan"], 0.5, 7)
+    assert (found["is_dark"], found["nothing"], found["at"], found["bytes"]) == (False, None, "2026-01-02 00:00:00+00:00", r"b'\xff'")
+    assert (found["text"], found["3"], found["odd"]) == (r"a\ud800", [1, [2]], "Odd")

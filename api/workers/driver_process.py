@@ -7,13 +7,13 @@ was killed) it stops the driver at once; on a real rig also when the heartbeats 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
-import math
 import signal
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, Self, TypeAlias
@@ -21,7 +21,7 @@ from typing import Any, Protocol, Self, TypeAlias
 from api.records.twins import Twin
 from api.workers.child_processes import allow_ctrl_c, start_method, without_ctrl_c
 from frugaltwin.errors import DriverError, FrugalTwinError, LinkError, OutOfBounds, Stopped
-from frugaltwin.experiment import Experiment, Measurement, Settings, Trial
+from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, check_cost
 from frugaltwin.plugins import Driver, Resumes
 
 HEARTBEAT = 0.25  # s between two heartbeats
@@ -33,6 +33,9 @@ _log = logging.getLogger("frugaltwin.service")
 
 
 TWINS = 64
+
+LONGEST_TEXT = 2000
+"""Characters of a raw reading that the service takes from a worker."""
 
 
 class Died(LinkError):
@@ -325,20 +328,23 @@ def _answer(life: _Life, number: int, word: str, item: Any) -> Answer:
         return DriverError(f"the driver failed by a mistake of its own ({type(error).__name__}); the log of its worker says more")
 
 
-def _checked(experiment: Experiment, measurement: Measurement) -> Measurement:
-    if not all(0 <= took < math.inf for took in vars(measurement.cost).values()):
-        raise DriverError(f"the reading makes no sense: it took {measurement.cost}, which nobody can book")
+def _checked(experiment: Experiment, measurement: object) -> Measurement:
     try:
-        outcomes = experiment.check_outcomes(measurement.outcomes)
+        checked = experiment.check_measurement(measurement)
     except OutOfBounds as error:
         refusal = DriverError(f"the reading makes no sense: {error}")
-        refusal.cost = measurement.cost
+        with contextlib.suppress(OutOfBounds):
+            refusal.cost = check_cost(getattr(measurement, "cost", None))
         raise refusal from error
-    if odd := [k for k, v in measurement.raw.items() if not isinstance(v, str) and not math.isfinite(v)]:
-        refusal = DriverError(f"the reading makes no sense: {', '.join(odd)} is no finite number")
-        refusal.cost = measurement.cost
-        raise refusal
-    return Measurement(outcomes, measurement.cost, dict(measurement.raw))
+    return replace(checked, raw={name: _short(value) for name, value in checked.raw.items()})
+
+
+def _short(value: Any) -> float | str:
+    """A raw reading as the service keeps it: a number, or a text that is not too long."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
 def _refuse(line: Connection, error: FrugalTwinError) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import functools
 import json
-import numbers
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from frugaltwin.client.lab_calls import LabCalls
 from frugaltwin.client.protocol import NOTHING, Call, Pause, Reply, Steps
 from frugaltwin.client.resources import Event, Submission
 from frugaltwin.errors import InvalidInput
+from frugaltwin.experiment import real
 
 if TYPE_CHECKING:
     import httpx
@@ -305,8 +305,8 @@ class AsyncClient(_Client):
 
 def _number(value: object) -> float:
     """The JSON number of a number that is not Python's own, such as NumPy's."""
-    if isinstance(value, numbers.Real):
-        return float(value)
+    if (x := real(value)) is not None:
+        return x
     raise TypeError(f"{type(value).__name__} is no number")
 
 
