@@ -159,7 +159,7 @@ def _reservations(connection: Connection) -> Finding:
         count += 1
         is_open = row["state"] in fair_queue.OPEN
         is_even = all(abs(row[k] or 0.0) <= ROUNDING for k in KINDS)
-        if row["n"] != (0 if is_open else 1) or (not is_open and not is_even) or (is_open and row["runs"] != 1.0):
+        if row["n"] != (0 if is_open else 1) or (not is_open and not is_even) or (is_open and row["runs"] + row["rig_runs"] != 1.0):
             words = f"experiment {row['id']} is {row['state']}, and what was reserved for it does not agree with what was booked"
             return Finding("problem", "reservations", f"{words}; stop the service and go back to a backup")
     return Finding("ok", "reservations", f"of {count} experiments, each that ended is settled once")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from frugaltwin.amounts import Amounts
+from frugaltwin.amounts import PURSE, RIG_RUNS
 
 USES = 1000
 """People who may join with one join code."""
@@ -56,7 +56,9 @@ class CodeTerms:
     @property
     def text(self) -> str:
         """The terms in words."""
-        limited = {kind: limit for kind in Amounts.kinds() if (limit := self.limits.get(kind.name)) is not None}
-        said = [f"{limit:g} {kind.unit or kind.name}" for kind, limit in limited.items()]
-        what = ", ".join(said) + ("" if len(said) == len(Amounts.kinds()) else "; nothing else is limited") if said else "without limit"
+        limited = {kind: limit for kind in PURSE if (limit := self.limits.get(kind.name)) is not None}
+        names = {"runs": "runs on twins", "rig_runs": "runs on real rigs"} if RIG_RUNS in limited else {}
+        said = [f"{limit:g} {kind.unit or names.get(kind.name, kind.name)}" for kind, limit in limited.items()]
+        is_all = limited.keys() | {RIG_RUNS} == set(PURSE)
+        what = ", ".join(said) + ("" if is_all else "; nothing else is limited") if said else "without limit"
         return f"{self.uses} people may join with it; each may spend {what}."

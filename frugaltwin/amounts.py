@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
@@ -83,3 +83,20 @@ class Amounts:
 
     def _with(self, other: Amounts, combined: Callable[[float, float], float]) -> Amounts:
         return Amounts(**{name: combined(amount, getattr(other, name)) for name, amount in vars(self).items()})
+
+
+RIG_RUNS = Kind("rig_runs", "", "experiments on real rigs where these have a limit of their own, else they are `runs`", 0)
+"""The kind of a person's budget at a service that no experiment and no campaign has."""
+PURSE = (*(kind for kind in Amounts.kinds() if kind.name == "runs"), RIG_RUNS, *Amounts.cost_kinds())
+"""The kinds of a person's budget at a service."""
+
+
+def purse_of(limits: Mapping[str, float | None], is_real: bool) -> dict[str, float | None]:
+    """The limits of a person's budget that count for a real rig, or for a twin, by the kinds of `Amounts`.
+
+    >>> purse_of({"runs": 200, "rig_runs": 5}, True), purse_of({"runs": 200, "rig_runs": 5}, False)
+    ({'runs': 5}, {'runs': 200})
+    """
+    own = limits.get("rig_runs")
+    found = {kind: limit for kind, limit in limits.items() if kind != "rig_runs"}
+    return found | {"runs": own} if is_real and own is not None else found

@@ -43,5 +43,7 @@ def test_the_first_evening_says_how_many_experiments_its_budget_is(capsys: pytes
     rigs = [RigWords.parse("color-1=color-mixing")]
     announce("http://127.0.0.1:1", rigs, None, "abcd-efgh-jkmn", CodeTerms(30, EVENING), as_json=False)
     assert "on color-1: about" in capsys.readouterr().out
-    announce("http://127.0.0.1:1", rigs, None, "abcd-efgh-jkmn", CodeTerms(30, {"runs": 200.0}), as_json=False)
-    assert "on color-1" not in capsys.readouterr().out  # the terms say it
+    announce("http://127.0.0.1:1", rigs, None, "abcd-efgh-jkmn", CodeTerms(30, {"runs": 200.0, "rig_runs": 5.0}), as_json=False)
+    said = capsys.readouterr().out
+    assert "each may spend 200 runs on twins, 5 runs on real rigs; nothing else is limited." in said
+    assert "on color-1" not in said  # the terms say it

@@ -335,7 +335,7 @@ def test_a_lost_budget_is_no_way_around_an_account(service: Running) -> None:
         first = me.post("/v1/experiments", json=ORDER)
         assert first.status_code == 202
         refused(me.post(f"/v1/campaigns/{made}/proposal", json={"trial": 1, "decision": "approve"}), 402, "is left")
-        service.database.write_now(lambda c, now: ledger.grant(c, now, whose, Amounts(runs=1.0)))
+        service.database.write_now(lambda c, now: ledger.grant(c, now, whose, {"runs": 1.0}))
         assert me.post(f"/v1/campaigns/{made}/proposal", json={"trial": 1, "decision": "approve"}).status_code == 200
         assert (
             service.database.read_now(lambda c: c.execute(select(campaign.c.state).where(campaign.c.id == made)).scalar_one()) == "running"

@@ -376,7 +376,7 @@ def test_a_campaign_pauses_when_a_trial_is_aborted_the_account_is_empty_or_the_r
     act(ann, identity, "resume")
     assert "is asked for, 0 is left" in until(lambda: seen(ann, identity)["reason"])
     assert (seen(ann, identity)["state"], seen(ann, identity)["n_trials"]) == ("paused", 3)
-    lab.database.write_now(lambda c, now: ledger.grant(c, now, lab.people["Ann"], Amounts(runs=1.0)))
+    lab.database.write_now(lambda c, now: ledger.grant(c, now, lab.people["Ann"], {"runs": 1.0}))
     lab.database.write_now(lambda c, now: c.execute(update(tables.rig).values(state="stopped")))
     act(ann, identity, "resume")
     assert "stopped by the instructor" in until(lambda: seen(ann, identity)["reason"])

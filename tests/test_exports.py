@@ -113,7 +113,7 @@ def test_a_table_of_failed_trials_gets_the_outcomes_of_their_amendments(database
     assert table(database, ada)[0]["outcomes.t_415"] == "0.5"
 
 
-@pytest.mark.parametrize("goal", ["a score", "a front"])
+@pytest.mark.parametrize("goal", GOALS)
 def test_a_campaign_is_exported_page_by_page_as_it_is_in_one(database: Database, goal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     new_rig(database)
     row, ada = started(database, GOALS[goal])
@@ -133,7 +133,18 @@ def test_a_campaign_is_exported_page_by_page_as_it_is_in_one(database: Database,
         now = parts(form)  # type: ignore[arg-type]
         assert "".join(map(str, now)) == "".join(map(str, before))
         assert len(now) > len(before)
-    assert len(json.loads("".join(map(str, once["json"])))["trials"]) == 9
+    trials = json.loads("".join(map(str, once["json"])))["trials"]
+    assert len(trials) == 9
+
+    from pyarrow import parquet
+
+    in_groups = [bytes(part) for part in parts("parquet")]  # type: ignore[arg-type]
+    assert len(in_groups) == 5 + 1
+    assert max(map(len, in_groups[:-1])) < sum(map(len, in_groups)) / 2
+    file = parquet.ParquetFile(io.BytesIO(b"".join(in_groups)))
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [2, 2, 2, 2, 1]
+    inner = ("raw", "provenance", "original")
+    assert [row | {name: json.loads(row[name] or "null") for name in inner} for row in file.read().to_pylist()] == trials
 
 
 def test_a_file_that_breaks_off_leaves_the_one_before(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_a_backup_is_the_database_while_it_is_written_and_read_only_by_its_owner
         while not is_over.is_set():
             submit(database, whose)
 
-    database.write_now(lambda c, now: ledger.grant(c, now, whose, Amounts(runs=1e6, seconds=1e9, money=1e6)))
+    database.write_now(lambda c, now: ledger.grant(c, now, whose, {"runs": 1e6, "seconds": 1e9, "money": 1e6}))
     writing = threading.Thread(target=busy)
     writing.start()
     maintenance.backup(database.url, tmp_path / "copy.db")

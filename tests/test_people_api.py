@@ -10,12 +10,12 @@ from sqlalchemy import select
 
 from api import maintenance
 from api.errors import TooMany
-from api.records import tokens
+from api.records import rigs, tokens
 from api.records.tables import answer, join_code, token
 from tests.running_service import Running, running
 from tests.service_database import SETTINGS, submit
 
-LEFT = {"runs": 3.0, "seconds": None, "money": None, "volume": 20.0}
+LEFT = {"runs": 3.0, "rig_runs": None, "seconds": None, "money": None, "volume": 20.0}
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,27 @@ def test_a_code_makes_a_person_with_a_budget_and_a_token_that_works(service: Run
         refused(nobody.post("/v1/join", json={"code": made["code"], "name": "Second"}), 401, "used up")
         assert admin.delete(f"/v1/codes/{made['id']}").status_code == 204
         refused(nobody.post("/v1/join", json={"code": made["code"], "name": "Third"}), 401)
+
+
+def test_a_code_can_give_twins_and_real_rigs_purses_of_their_own(service: Running, admin: httpx.Client) -> None:
+    service.database.write_now(lambda c, now: rigs.register(c, now, "mixer-1", "color-mixing", {}, True))
+    made = admin.post("/v1/codes", json={"uses": 1, "budget": {"runs": 3, "rig_runs": 1}}).json()
+    assert made["budget"]["rig_runs"] == 1
+    joined = httpx.post(f"{service.address}/v1/join", json={"code": made["code"], "name": "Rosa"}, trust_env=False).json()
+    admin.put(f"/v1/rigs/mixer-1/approvals/{joined['person']}").raise_for_status()
+    on_rig = {"rig": "mixer-1", "settings": SETTINGS}
+    with service.client(joined["token"]) as student:
+        assert student.post("/v1/experiments", json=on_rig | {"dry_run": True}).json()["allowed"]
+        assert student.post("/v1/experiments", json=on_rig).status_code == 202
+        left = student.get("/v1/me").json()["budget"]["left"]
+        assert (left["runs"], left["rig_runs"]) == (3, 0)
+        dry = student.post("/v1/experiments", json=on_rig | {"dry_run": True}).json()
+        assert (dry["allowed"], "rig_runs" in dry["reason"]) == (False, True)
+        refused(student.post("/v1/experiments", json=on_rig), 402, "rig_runs: 1 is asked for, 0 is left; ask your instructor")
+        assert student.post("/v1/experiments", json=on_rig | {"rig": "color-1"}).status_code == 202
+        assert [line["rig_runs"] for line in student.get("/v1/me/ledger").json()["items"]][-2:] == [1, 1]  # granted, reserved
+        last = admin.post(f"/v1/people/{joined['person']}/grants", json={"rig_runs": 2}).json()
+    assert (last["left"]["rig_runs"], last["reserved"]["rig_runs"]) == (2, 1)
 
 
 def test_wrong_codes_are_limited_and_right_ones_are_not(database_url: str) -> None:
@@ -163,11 +184,11 @@ def test_a_budget_is_what_was_granted_less_what_was_spent(service: Running, admi
         keyed = {"Idempotency-Key": "more"}
         for _ in range(2):
             granted = admin.post(f"/v1/people/{whose}/grants", json={"runs": 10}, headers=keyed)
-            assert granted.json()["left"] == {"runs": 12, "seconds": None, "money": None, "volume": 5}
+            assert granted.json()["left"] == {"runs": 12, "rig_runs": None, "seconds": None, "money": None, "volume": 5}
         other, _ = service.person(runs=0)
         refused(admin.post(f"/v1/people/{other}/grants", json={"runs": 10}, headers=keyed), 422, "key")
         unlimited = admin.patch(f"/v1/people/{whose}/budget", json={"volume": None}).json()["left"]
-        assert unlimited == {"runs": 12, "seconds": None, "money": None, "volume": None}
+        assert unlimited == {"runs": 12, "rig_runs": None, "seconds": None, "money": None, "volume": None}
         refused(student.post(f"/v1/people/{whose}/grants", json={"runs": 10}), 403)
         first = student.get("/v1/me/ledger", params={"limit": 3}).json()
         rest = student.get("/v1/me/ledger", params={"limit": 3, "cursor": first["next"]}).json()
@@ -187,7 +208,13 @@ def test_an_instructor_takes_back_what_is_left_and_not_more(service: Running, ad
     refused(admin.post(grants, json={"money": -1}), 409, "money", "no limit")
     refused(admin.post(grants, json={"runs": None}), 422)
     assert admin.get(f"/v1/people/{whose}").json()["budget"]["left"]["runs"] == 4  # nothing was done by halves
-    assert admin.post(grants, json={"runs": -4, "seconds": -80}).json()["left"] == {"runs": 0, "seconds": 10, "money": None, "volume": 16}
+    assert admin.post(grants, json={"runs": -4, "seconds": -80}).json()["left"] == {
+        "runs": 0,
+        "rig_runs": None,
+        "seconds": 10,
+        "money": None,
+        "volume": 16,
+    }
     with service.client(words) as student:
         order = {"rig": "color-1", "settings": SETTINGS}
         refused(student.post("/v1/experiments", json=order), 402, "runs: 1 is asked for, 0 is left")
@@ -203,6 +230,7 @@ def test_a_limit_can_be_set_where_there_was_none_and_the_ledger_adds_up(service:
     for _ in range(2):  # said twice, it is so
         assert admin.patch(budget, json={"runs": 2, "volume": 30}).json()["left"] == {
             "runs": 2,
+            "rig_runs": None,
             "seconds": None,
             "money": 0.99,
             "volume": 30,
@@ -210,9 +238,10 @@ def test_a_limit_can_be_set_where_there_was_none_and_the_ledger_adds_up(service:
     with service.client(words) as student:
         refused(student.patch(budget, json={"runs": 100}), 403)
         student.post(f"/v1/experiments/{identity}/abort").raise_for_status()
-        assert student.get("/v1/me").json()["budget"]["left"] == {"runs": 3, "seconds": None, "money": 1, "volume": 34}
+        assert student.get("/v1/me").json()["budget"]["left"] == {"runs": 3, "rig_runs": None, "seconds": None, "money": 1, "volume": 34}
         assert admin.patch(budget, json={"money": 0, "volume": None}).json()["left"] == {
             "runs": 3,
+            "rig_runs": None,
             "seconds": None,
             "money": 0,
             "volume": None,

@@ -185,7 +185,7 @@ COSTS = (
     Amounts(seconds=1.0, money=0.3, volume=9.9),
     Amounts(),
 )
-LIMITS: tuple[dict[str, float], ...] = ({"runs": 4.0}, {"seconds": 55.5, "money": 0.3}, {"volume": 9.9}, {})
+LIMITS: tuple[dict[str, float], ...] = ({"runs": 4.0}, {"runs": 3.0, "rig_runs": 2.0}, {"seconds": 55.5, "money": 0.3}, {"volume": 9.9}, {})
 RIGS = ("color-1", "mixer-1")
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -240,7 +240,8 @@ class Ledgers(RuleBasedStateMachine):
         whose, rig = draw(st.sampled_from(list(self.balance))), draw(st.sampled_from(RIGS))
         orders = draw(st.lists(st.tuples(st.sampled_from(COSTS), st.sampled_from([False, False, True])), min_size=1, max_size=3))
         for (cost, is_refused), answer in zip(orders, self._together(whose, rig, orders), strict=True):
-            asked = vars(cost) | {"runs": 1.0}
+            has_purse = rig == "mixer-1" and self.balance[whose]["rig_runs"] is not None
+            asked = vars(cost) | {"runs": float(not has_purse), "rig_runs": float(has_purse)}
             may = all(left is None or asked[k] <= left for k, left in self.balance[whose].items())
             refusal = answer.exception()
             assert isinstance(refusal, BudgetExhausted) == (not may), refusal
@@ -280,7 +281,7 @@ class Ledgers(RuleBasedStateMachine):
         assert self.database.write_now(report).state == told.state  # told twice, it counts once
         if was in ("leased", "running"):
             whose, asked = self.reserved[row.id]
-            spent = vars(cost) | {"runs": 1.0}
+            spent = asked | cost.cost()
             self._move(whose, {k: asked[k] - min(asked[k], spent[k]) for k in KINDS}, 1)
 
     def abort(self, draw: Draw) -> None:
@@ -308,19 +309,20 @@ class Ledgers(RuleBasedStateMachine):
 
     def change_a_budget(self, draw: Draw) -> None:
         whose = draw(st.sampled_from(list(self.balance)))
-        has = self.balance[whose]["seconds"]
+        kind = draw(st.sampled_from(["seconds", "rig_runs"]))
+        has = self.balance[whose][kind]
         if draw(st.booleans()):
             left = draw(st.none() | st.floats(0, 60))
-            self.database.write_now(lambda c, now: ledger.set_left(c, now, whose, {"seconds": left}))
-            self.balance[whose]["seconds"] = left
+            self.database.write_now(lambda c, now: ledger.set_left(c, now, whose, {kind: left}))
+            self.balance[whose][kind] = left
             return
         plus = draw(st.floats(-50, 50))
         try:
-            self.database.write_now(lambda c, now: ledger.grant(c, now, whose, Amounts(seconds=plus)))
+            self.database.write_now(lambda c, now: ledger.grant(c, now, whose, {kind: plus}))
         except FrugalTwinError:
             assert has is None or has + plus < 1e-9
         else:
-            self._move(whose, {"seconds": plus}, 1)
+            self._move(whose, {kind: plus}, 1)
 
     @invariant()
     def balances_are_the_model_s_and_not_negative(self) -> None:

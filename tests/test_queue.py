@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, text, update
 
+from api import maintenance
 from api.errors import BudgetExhausted, Conflict, NotFound, Unauthorized
 from api.records import event_log, fair_queue, join_codes, ledger, people, tokens
 from api.records.database import Database
@@ -81,14 +82,14 @@ def story(database: Database, identity: str) -> list[str]:
 def test_an_experiment_is_reserved_run_and_settled_at_what_it_took(service: Database) -> None:
     whose = new_person(service, runs=2, seconds=25, money=1, volume=10)
     one = submit(service, whose)
-    assert left(service, whose) == {"runs": 1, "seconds": 15, "money": 0.99, "volume": 6}
+    assert left(service, whose) == {"runs": 1, "rig_runs": None, "seconds": 15, "money": 0.99, "volume": 6}
     (row,) = lease(service, count=5)
     begin(service, row)
     begin(service, row)
     done = finish(service, row)
     assert (done.id, done.state) == (one, "succeeded")
     assert finish(service, row).state == "succeeded"  # told twice
-    assert left(service, whose) == pytest.approx({"runs": 1, "seconds": 22, "money": 0.996, "volume": 6})
+    assert left(service, whose) == pytest.approx({"runs": 1, "rig_runs": None, "seconds": 22, "money": 0.996, "volume": 6})
     assert story(service, one) == ["queued", "running", "succeeded"]
     with pytest.raises(Conflict, match="has ended"):
         service.write_now(lambda c, now: fair_queue.abort(c, now, one, "too late"))
@@ -101,8 +102,51 @@ def test_a_budget_that_does_not_allow_it_queues_nothing(service: Database) -> No
         submit(service, whose)
     assert service.read_now(lambda c: c.execute(text("select count(*) from experiment")).scalar_one()) == 1
     assert service.read_now(event_log.last) == 1
-    service.write_now(lambda c, now: ledger.grant(c, now, whose, Amounts(seconds=5.0)))
+    service.write_now(lambda c, now: ledger.grant(c, now, whose, {"seconds": 5.0}))
     submit(service, whose)
+
+
+def test_runs_on_real_rigs_have_a_purse_of_their_own_where_they_have_a_limit(service: Database) -> None:
+    whose, without = new_person(service, runs=2, rig_runs=1, seconds=45), new_person(service, runs=1)
+    submit(service, whose)
+    one = submit(service, whose, "mixer-1")
+    assert left(service, whose) == {"runs": 1, "rig_runs": 0, "seconds": 25, "money": None, "volume": None}
+    with pytest.raises(BudgetExhausted, match=r"^rig_runs: 1 is asked for, 0 is left; ask your instructor for more$"):
+        submit(service, whose, "mixer-1")
+    submit(service, whose)  # twins have theirs
+    service.write_now(lambda c, now: fair_queue.abort(c, now, one, "aborted"))
+    assert left(service, whose)["rig_runs"] == 1
+    submit(service, whose, "mixer-1")
+    (row,) = lease(service, "mixer-1")
+    begin(service, row)
+    service.write_now(lambda c, now: ledger.set_left(c, now, whose, {"rig_runs": None, "runs": 5}))  # while it runs
+    finish(service, row)
+    spent = service.read_now(lambda c: ledger.account(c, whose)).spent
+    assert (spent["runs"], spent["rig_runs"]) == (0, 1)
+    submit(service, whose, "mixer-1")  # which is a run like others now
+    assert left(service, whose)["runs"] == 4
+    service.write_now(lambda c, now: ledger.set_left(c, now, whose, {"rig_runs": 7}))
+    service.write_now(lambda c, now: ledger.grant(c, now, whose, {"rig_runs": -2}))
+    assert left(service, whose)["rig_runs"] == 5
+    submit(service, without, "mixer-1")
+    assert (left(service, without)["runs"], left(service, without)["rig_runs"]) == (0, None)
+    assert {f.status for f in maintenance.findings(service.url)} <= {"ok", "warning"}
+
+
+def test_a_purse_of_rig_runs_holds_whoever_submits_at_once(service: Database) -> None:
+    whose = new_person(service, runs=50, rig_runs=3)
+
+    def one(rig: str) -> bool:
+        try:
+            submit(service, whose, rig)
+        except BudgetExhausted:
+            return False
+        return True
+
+    with ThreadPoolExecutor(12) as threads:
+        done = list(threads.map(one, ["mixer-1", "color-1"] * 12))
+    assert (sum(done[::2]), sum(done[1::2])) == (3, 12)
+    assert (left(service, whose)["runs"], left(service, whose)["rig_runs"]) == (38, 0)
 
 
 def test_an_aborted_one_is_refunded_if_it_had_not_begun_and_paid_for_if_it_had(service: Database) -> None:
@@ -459,7 +503,7 @@ def test_every_kind_of_budget_is_a_limit_and_nothing_is_booked_beyond_what_was_r
     (row,) = lease(service)
     begin(service, row)
     finish(service, row, Measurement({"t_415": 0.5}, Amounts(seconds=99.0, money=9.0, volume=1.0), {"n_415": 512}))
-    assert left(service, whose) == pytest.approx({"runs": None, "seconds": 15.0, "money": None, "volume": 9.0})
+    assert left(service, whose) == pytest.approx({"runs": None, "rig_runs": None, "seconds": 15.0, "money": None, "volume": 9.0})
     lines = service.read_now(lambda c: c.execute(select(entries).where(entries.c.experiment == row.id).order_by(entries.c.id)).all())
     assert [(line.kind, line.seconds, line.volume) for line in lines] == [
         ("reserve", 10.0, 4.0),

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.commands.serve import announce
-from api.records import fair_queue
+from api.records import fair_queue, rigs
 from api.settings import CodeTerms
 from frugaltwin import catalog
 from frugaltwin.amounts import Amounts
@@ -62,14 +62,23 @@ def test_an_instructor_looks_after_a_class_from_the_command_line(service: Runnin
     assert (listed["note"], listed["uses_left"], listed["runs"], listed["seconds"]) == ("Monday", 1, 5, None)
     assert code not in str(listed)
 
+    service.database.write_now(lambda c, now: rigs.register(c, now, "mixer-1", "color-mixing", {}, True))
+    of_each = {one["rig"]: one["experiments"] for one in rows(told("budget", "runs=200,rig_runs=5", "--json"))}
+    assert (of_each["color-1"], of_each["mixer-1"]) == (200, 5)
     (lets_in,) = [one for one in rows(told("budget", "runs=200,volume=500", "--json")) if one["rig"] == "color-1"]
     assert 20 < lets_in["of_the_dearest"] < lets_in["experiments"] < 200
 
     ada = joined["person"]
-    assert "has left: runs 3, seconds no limit, money no limit, volume 150" in told("grant", ada, "runs=-2,volume=100").stderr
+    assert (
+        "has left: runs 3, rig_runs no limit, seconds no limit, money no limit, volume 150"
+        in told("grant", ada, "runs=-2,volume=100").stderr
+    )
     with pytest.raises(Refused, match="runs: 4 is to be taken, 3 is left; take at most that"):
         told("grant", ada, "runs=-4")
-    assert "has left: runs 3, seconds 60, money no limit, volume no limit" in told("grant", ada, "seconds=60,volume=none", "--set").stderr
+    assert (
+        "has left: runs 3, rig_runs no limit, seconds 60, money no limit, volume no limit"
+        in told("grant", ada, "seconds=60,volume=none", "--set").stderr
+    )
     for words, says in (
         (("volume=none",), "--set"),
         (("runs=many",), "each a number"),
@@ -191,7 +200,7 @@ def test_the_first_code_gives_what_serve_says(tmp_path: Path) -> None:
         assert (first["code_uses"], first["code_budget"]) == (1, {"runs": 3.0, "volume": 50.0})
         token = client.post("/v1/join", json={"code": first["join_code"], "name": "Ada"}).json()["token"]
         me = client.get("/v1/me", headers={"Authorization": f"Bearer {token}"}).json()
-        assert me["budget"]["left"] == {"runs": 3, "seconds": None, "money": None, "volume": 50}
+        assert me["budget"]["left"] == {"runs": 3, "rig_runs": None, "seconds": None, "money": None, "volume": 50}
         assert client.post("/v1/join", json={"code": first["join_code"], "name": "Eve"}).status_code == 401
     with serving(tmp_path, *flags) as (again, _):
         assert again["join_code"] is None

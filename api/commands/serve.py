@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.settings import KEEP_DAYS, NICE, THINKERS, TRIALS, USES, CodeTerms, Settings
-from frugaltwin.amounts import Amounts
+from frugaltwin.amounts import PURSE, purse_of
 from frugaltwin.cli.console import say, show_line
 from frugaltwin.errors import InvalidInput
 
@@ -60,7 +60,7 @@ def serve(
         typer.Option(
             "--code-budget",
             metavar="N|KEY=N,…",
-            help="What each of them may spend: runs, or any of runs=200,seconds=7200,money=5,volume=500.",
+            help="What each of them may spend: runs, or any of runs=200,rig_runs=5,seconds=7200,money=5,volume=500.",
         ),
     ] = None,
     thinkers: Annotated[
@@ -138,7 +138,7 @@ def amounts(flag: str, text: str) -> dict[str, float | None]:
     """
     from frugaltwin.tables import pairs
 
-    names = [kind.name for kind in Amounts.kinds()]
+    names = [kind.name for kind in PURSE]
     found = {k: None if v in ("none", None) else v for k, v in pairs(flag, text if "=" in text else f"runs={text}").items()}
     for kind, amount in found.items():
         if kind not in names or not (amount is None or (isinstance(amount, float) and math.isfinite(amount))):
@@ -158,8 +158,8 @@ def _lets_in(rigs: list[RigWords], terms: CodeTerms) -> list[tuple[str, str]]:
     from api.commands.allowance import Reservations, in_words
     from api.records.rigs import Offer
 
-    offers = [(rig.name, Offer.of_driver(rig.driver, rig.options)) for rig in rigs]
-    return [(name, in_words(terms.limits, Reservations.of(offer.experiment, offer.price))) for name, offer in offers]
+    offers = [(rig, Offer.of_driver(rig.driver, rig.options)) for rig in rigs]
+    return [(rig.name, in_words(purse_of(terms.limits, rig.is_real), Reservations.of(one.experiment, one.price))) for rig, one in offers]
 
 
 def announce(address: str, rigs: list[RigWords], token: str | None, code: str | None, terms: CodeTerms, as_json: bool) -> None:
@@ -176,7 +176,7 @@ def announce(address: str, rigs: list[RigWords], token: str | None, code: str | 
     if code:
         show_line(f"The join code for your class; it is shown this once: {code}")
         show_line(terms.text)
-        if any(limit is not None for kind, limit in terms.limits.items() if kind != "runs"):
+        if any(limit is not None for kind, limit in terms.limits.items() if not kind.endswith("runs")):
             for name, lets_in in _lets_in(rigs, terms):
                 show_line(f"  on {name}: {lets_in}")
     elif terms != CodeTerms():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.commands.serve import HERE, AsJson, Server, Token, amounts
-from frugaltwin.amounts import Amounts
+from frugaltwin.amounts import PURSE, Amounts, purse_of
 from frugaltwin.checks import check_writable
 from frugaltwin.cli.console import say, show_line, show_rows
 from frugaltwin.client.token_file import TOKEN_FILE
@@ -32,11 +32,12 @@ RigName = Annotated[str, typer.Argument(metavar="NAME", help="Of the rig.")]
 PersonId = Annotated[str, typer.Argument(metavar="PERSON", help="The id of a person: u_….")]
 NoteWords = Annotated[str, typer.Option("--note", metavar="TEXT", help="What it is for, for yourself.")]
 Hours = Annotated[float | None, typer.Option("--hours", metavar="N", help="How long it is good.")]
+ANY_KIND = "runs, or any of runs=200,rig_runs=5,seconds=7200,money=5,volume=500."
 BudgetWords = Annotated[
     str | None,
-    typer.Option("--budget", metavar="N|KEY=N,…", help="What each may spend: runs, or any of runs=200,seconds=7200,money=5,volume=500."),
+    typer.Option("--budget", metavar="N|KEY=N,…", help=f"What each may spend: {ANY_KIND}"),
 ]
-KINDS = [kind.name for kind in Amounts.kinds()]
+KINDS = [kind.name for kind in PURSE]
 NO_LIMIT = "no limit"
 
 
@@ -73,7 +74,7 @@ def list_rigs(server: Server = HERE, token: Token = None, as_json: AsJson = Fals
 
 @app.command("budget")
 def in_experiments(
-    budget: Annotated[str, typer.Argument(metavar="N|KEY=N,…", help="Runs, or any of runs=200,seconds=7200,money=5,volume=500.")],
+    budget: Annotated[str, typer.Argument(metavar="N|KEY=N,…", help=f"R{ANY_KIND[1:]}")],
     server: Server = HERE,
     token: Token = None,
     as_json: AsJson = False,
@@ -87,7 +88,8 @@ def in_experiments(
     rows = []
     for rig in rigs:
         found = Reservations.of(rig.experiment, rig.price)
-        shown = {word: experiments(limits, each) for word, each in (("experiments", found.typical), ("of_the_dearest", found.dearest))}
+        own = purse_of(limits, rig.is_real)
+        shown = {word: experiments(own, each) for word, each in (("experiments", found.typical), ("of_the_dearest", found.dearest))}
         row: dict[str, Any] = {"rig": rig.name, **{word: n if math.isfinite(n) else None for word, n in shown.items()}}
         for kind in Amounts.cost_kinds():
             row |= {f"{kind.name}_typical": getattr(found.typical, kind.name), f"{kind.name}_dearest": getattr(found.dearest, kind.name)}
@@ -145,8 +147,8 @@ def people(
         found = client.people(role)
     rows = [
         {"id": one.id, "name": one.name, "role": one.role}
-        | {f"{kind}_left": one.budget.left[kind] for kind in KINDS}
-        | {f"{kind}_spent": one.budget.spent[kind] for kind in KINDS}
+        | {f"{kind}_left": one.budget.left.get(kind) for kind in KINDS}
+        | {f"{kind}_spent": one.budget.spent.get(kind, 0.0) for kind in KINDS}
         for one in found
     ]
     _show(rows, as_json)
@@ -195,7 +197,7 @@ def grant(
     with _client(server, token) as client:
         add = {} if is_set else {kind: _number(kind, n) for kind, n in given.items()}
         account = client.set_left(person, given) if is_set else client.grant(person, add)
-    say(f"{person} has left: " + ", ".join(f"{kind} {_words(account.left[kind])}" for kind in KINDS))
+    say(f"{person} has left: " + ", ".join(f"{kind} {_words(account.left.get(kind))}" for kind in KINDS))
 
 
 @app.command()
@@ -212,7 +214,7 @@ def codes(server: Server = HERE, token: Token = None, as_json: AsJson = False) -
     with _client(server, token) as client:
         found = client.codes()
     rows = [
-        {"id": one.id, "note": one.note, "uses_left": one.uses_left, **{kind: one.budget[kind] for kind in KINDS}}
+        {"id": one.id, "note": one.note, "uses_left": one.uses_left, **{kind: one.budget.get(kind) for kind in KINDS}}
         | {"expires_at": one.expires_at, "revoked_at": one.revoked_at}
         for one in found
     ]
@@ -316,7 +318,7 @@ def _cell(name: str, value: object) -> str:
         return datetime.fromtimestamp(value).strftime("%Y-%m-%d %H:%M") if isinstance(value, float) else ""  # the reader's own time
     if isinstance(value, list | tuple):
         return " ".join(map(str, value))
-    return _words(value) if name.partition("_")[0] in KINDS else str(value if value is not None else "")
+    return _words(value) if name.startswith(tuple(KINDS)) else str(value if value is not None else "")
 
 
 def _words(amount: object) -> str:

@@ -240,7 +240,7 @@ def _check_budget(connection: Connection, row: CampaignRow, price: Amounts) -> N
     runs = Amounts(runs=count(connection, row.id))
     used = ledger.of_campaign(connection, row.id) if limits.keys() - {"runs"} else Amounts()
     for kind in Amounts.kinds():
-        limit, more = limits.get(kind.name, math.inf), getattr(price + fair_queue.RUN, kind.name)
+        limit, more = limits.get(kind.name, math.inf), getattr(price + Amounts(runs=1), kind.name)
         has = getattr(runs if kind.name == "runs" else used, kind.name)
         if has + more > limit * (1 + SLACK):
             words = (

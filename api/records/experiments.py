@@ -82,10 +82,9 @@ def quote(connection: Connection, known: Rigs, caller: Caller, request: Request)
         FrugalTwinError: As `submit`, except that a budget that does not suffice is part of the answer.
     """
     order = _order(connection, known, caller, request)
-    cost, left = order.estimate, ledger.balance(connection, caller.person)
-    asked = vars(cost + fair_queue.RUN)
+    asked, left = fair_queue.reservation(connection, order), ledger.balance(connection, caller.person)
     lacking = tuple(k for k, has in left.items() if has is not None and asked[k] > has)
-    return Quote(cost, lacking, fair_queue.next_place(connection, order))
+    return Quote(order.estimate, lacking, fair_queue.next_place(connection, order))
 
 
 def look(connection: Connection, now: float, caller: Caller, identity: str) -> Look:

@@ -36,8 +36,6 @@ QUEUED, LEASED, RUNNING = "queued", "leased", "running"
 SUCCEEDED, FAILED, ABORTED, UNKNOWN = "succeeded", "failed", "aborted", "unknown"
 OPEN = (QUEUED, LEASED, RUNNING)
 ENDS = (SUCCEEDED, FAILED, ABORTED, UNKNOWN)
-RUN = Amounts(runs=1.0)
-"""Of an experiment, besides its cost."""
 LEASE = 30.0
 """s that a worker has until it renews."""
 LEAST = 1.0
@@ -78,7 +76,7 @@ class Ended:
 
 _rig = select(rig).where(rig.c.name == bindparam("which"))
 _virtual = PreparedStatement(
-    select(rig.c.clock, share.c.until)
+    select(rig.c.clock, rig.c.is_real, share.c.until)
     .outerjoin(share, and_(share.c.rig == rig.c.name, share.c.person == bindparam("whose")))
     .where(rig.c.name == bindparam("which"))
 )
@@ -105,7 +103,7 @@ _n_waiting = PreparedStatement(text("select count(*) as n from experiment where 
 _insert = PreparedStatement(
     insert(experiment).returning(experiment.c.number),
     "id", "person", "rig", "campaign", "trial", "settings_json", "state", "lane", "tag",
-    *(kind.name for kind in Amounts.cost_kinds()), "attempt", "created_at",
+    *(kind.name for kind in Amounts.cost_kinds()), "rig_runs", "attempt", "created_at",
 )  # fmt: skip
 _by_id = PreparedStatement(select(experiment).where(experiment.c.id == bindparam("which")))
 _waiting = (
@@ -139,8 +137,26 @@ def _not_found(identity: str, of_rig: str | None) -> NotFound:
 
 def next_tag(connection: Connection, name: str, person: str) -> float:
     """The place in the virtual time of a rig at which a person's next experiment is lined up."""
+    return _next(connection, name, person)[0]
+
+
+def _next(connection: Connection, name: str, person: str) -> tuple[float, bool]:
+    """This place, and whether the rig is real."""
     row = _virtual(connection, {"which": name, "whose": person})[0]
-    return max(float(row["clock"]), float(row["until"] or 0.0))
+    return max(float(row["clock"]), float(row["until"] or 0.0)), bool(row["is_real"])
+
+
+def reservation(connection: Connection, order: Order) -> ledger.Sums:
+    """The amount of each kind that an order reserves: its estimate and a run, or a rig run where the person has a limit of those."""
+    return _with_run(order.estimate, _rig_runs(connection, order.person, _next(connection, order.rig, order.person)[1]))
+
+
+def _rig_runs(connection: Connection, person: str, is_real: bool) -> float:
+    return float(is_real and ledger.balance(connection, person)["rig_runs"] is not None)
+
+
+def _with_run(cost: Amounts, rig_runs: float) -> ledger.Sums:
+    return {**vars(cost), "runs": 1.0 - rig_runs, "rig_runs": rig_runs}
 
 
 def n_waiting(connection: Connection, person: str) -> int:
@@ -156,14 +172,15 @@ def submit(connection: Connection, now: float, order: Order) -> ExperimentRow:
     """
     identity = new_id("x")
     price = order.estimate
-    ledger.reserve(connection, now, order.person, identity, price + RUN)
-    tag = next_tag(connection, order.rig, order.person)
+    tag, is_real = _next(connection, order.rig, order.person)
+    rig_runs = _rig_runs(connection, order.person, is_real)
+    ledger.reserve(connection, now, order.person, identity, _with_run(price, rig_runs))
     if not order.is_urgent:  # which is outside of time
         _move_share(connection, {"which": order.rig, "whose": order.person, "then": tag + _turn(price.seconds)})
     values: Values = {
         "id": identity, "person": order.person, "rig": order.rig, "campaign": order.campaign, "trial": order.trial,
         "settings_json": json.dumps(dict(order.settings), allow_nan=False), "state": QUEUED, "lane": int(order.is_urgent), "tag": tag,
-        **price.cost(), "attempt": 0, "created_at": now,
+        **price.cost(), "rig_runs": rig_runs, "attempt": 0, "created_at": now,
     }  # fmt: skip
     row = ExperimentRow(
         **values, number=_insert(connection, values)[0]["number"], lease=None, lease_until=None, result_json=None, error=None,
@@ -271,7 +288,7 @@ def finish(
                 values = _ended(now, end)
                 ended.append((row, values))
                 if row.state != UNKNOWN:  # which was settled as if all of it had been spent
-                    bills.append(_bill(row, end.cost + RUN))
+                    bills.append(_bill(row, end.cost))
                 then = _tell(connection, now, replace(row, **values), values["state"])
                 changes.append((row, then))
                 row = rows[end.id] = then
@@ -340,7 +357,7 @@ def abort(connection: Connection, now: float, identity: str, why: str) -> Experi
         line = {"which": row.rig, "whose": row.person, "turn": _turn(row.seconds)}
         _back(connection, line)
         _close_up(connection, line | {"behind": row.number, "waits": QUEUED, "in_turn": 0})
-    ledger.settle(connection, now, [_bill(row, _reserved(row) if has_begun else Amounts())])
+    ledger.settle(connection, now, [_bill(row, row.estimate) if has_begun else _no_bill(row)])
     then = _tell(connection, now, replace(row, **values), ABORTED)
     standings.note(connection, [(row, then)])
     return then
@@ -355,7 +372,7 @@ def expire(connection: Connection, now: float) -> None:
             stop(connection, now, row.rig, "its worker was lost in the middle of an experiment; somebody has to look at the rig")
             why = "its worker was lost in the middle; look at the rig, then submit it again if it should be done again"
             values: Values = {"state": UNKNOWN, "error": why, "finished_at": now, "lease_until": None}
-            ledger.settle(connection, now, [_bill(row, _reserved(row))])
+            ledger.settle(connection, now, [_bill(row, row.estimate)])
         else:
             values = {"state": QUEUED, "lease": None, "lease_until": None, "started_at": None}
         _change(connection, row, values)
@@ -440,12 +457,12 @@ def _turn(seconds: float) -> float:
     return max(seconds, LEAST)
 
 
-def _reserved(row: ExperimentRow) -> Amounts:
-    return row.estimate + RUN
+def _bill(row: ExperimentRow, cost: Amounts) -> ledger.Bill:
+    return ledger.Bill(row.person, row.id, _with_run(row.estimate, row.rig_runs), _with_run(cost, row.rig_runs))
 
 
-def _bill(row: ExperimentRow, took: Amounts) -> ledger.Bill:
-    return ledger.Bill(row.person, row.id, _reserved(row), took)
+def _no_bill(row: ExperimentRow) -> ledger.Bill:
+    return ledger.Bill(row.person, row.id, _with_run(row.estimate, row.rig_runs), dict.fromkeys(ledger.KINDS, 0.0))
 
 
 def _tell(connection: Connection, now: float, row: ExperimentRow, state: str) -> ExperimentRow:

@@ -3,6 +3,8 @@
 A submission reserves its estimate; the end of an experiment settles its cost, at most what was reserved, and refunds the rest. So
 reserve = settle + refund for everything that ended, and no balance is ever negative. An addition or a deduction by the instructor is a
 grant. So what is left of a kind with a limit is the sum of its lines.
+
+An experiment is one run. On a real rig it is one rig run in place of it, where the person has a limit of those: a purse of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +20,14 @@ from api.records.rows import LedgerRow, fetched
 from api.records.tables import account as account_table
 from api.records.tables import experiment as experiment_table
 from api.records.tables import ledger
-from frugaltwin.amounts import Amounts
+from frugaltwin.amounts import PURSE, Amounts
 from frugaltwin.errors import FrugalTwinError
 
-KINDS = tuple(kind.name for kind in Amounts.kinds())
-UNITS = {kind.name: kind.unit for kind in Amounts.kinds()}
+Sums = Mapping[str, float]
+"""By kind; one that is left out is nothing."""
+
+KINDS = tuple(kind.name for kind in PURSE)
+UNITS = {kind.name: kind.unit for kind in PURSE}
 SIGNS = {"grant": 1.0, "refund": 1.0, "reserve": -1.0}
 """Signs of lines by their kind, in the sum that is left; a settlement was reserved before."""
 _sign = case(*((ledger.c.kind == kind, sign) for kind, sign in SIGNS.items()), else_=0.0)
@@ -58,7 +63,7 @@ def balance(connection: Connection, person: str) -> dict[str, float | None]:
 def open_account(connection: Connection, now: float, person: str, limits: Mapping[str, float | None]) -> None:
     """Open a newcomer's account; a kind that is left out, or None, is without limit."""
     connection.execute(insert(account_table), {"person": person} | {k: limits.get(k) for k in KINDS})
-    _enter(connection, now, person, None, "grant", Amounts(**{k: limits.get(k) or 0.0 for k in KINDS}))
+    _enter(connection, now, person, None, "grant", {k: limits.get(k) or 0.0 for k in KINDS})
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def page(connection: Connection, person: str, limit: int, cursor: int | None) ->
     return rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None
 
 
-def grant(connection: Connection, now: float, person: str, added: Amounts) -> None:
+def grant(connection: Connection, now: float, person: str, added: Sums) -> None:
     """Add to what is left, or take from it what is negative.
 
     Raises:
@@ -114,7 +119,7 @@ def grant(connection: Connection, now: float, person: str, added: Amounts) -> No
     """
     left = balance(connection, person)
     for kind in KINDS:
-        has, plus = left[kind], getattr(added, kind)
+        has, plus = left[kind], added.get(kind, 0.0)
         if plus and has is None:
             raise FrugalTwinError(f"{kind}: {person} has no limit to add to or take from; set what is left instead")
         if has is not None and has + plus < 0:
@@ -127,40 +132,42 @@ def set_left(connection: Connection, now: float, person: str, limits: Mapping[st
     """Set what is left from now on; None is no limit, and a kind that is not named stays as it is."""
     before, sums = balance(connection, person), _sums(connection, person)
     plus = {k: left - (sums[k] if (has := before[k]) is None else has) for k, left in limits.items() if left is not None}
-    _enter(connection, now, person, None, "grant", Amounts(**plus))
+    _enter(connection, now, person, None, "grant", plus)
     connection.execute(update(account_table).where(account_table.c.person == person).values(before | dict(limits)))
 
 
-def reserve(connection: Connection, now: float, person: str, experiment: str, amount: Amounts) -> None:
+def reserve(connection: Connection, now: float, person: str, experiment: str, asked: Sums) -> None:
     """Set an estimate aside.
+
+    Args:
+        asked: Of every kind.
 
     Raises:
         BudgetExhausted: There is not that much left; nothing is set aside.
     """
-    asked = vars(amount)
     if not _take(connection, {"whose": person} | {f"asked_{k}": asked[k] for k in KINDS}):
         has, kind = next((has, k) for k, has in balance(connection, person).items() if has is not None and asked[k] > has)
         words = f"{_words(kind, asked[kind])} is asked for, {_words(kind, has)} is left"
         raise BudgetExhausted(f"{kind}: {words}; ask your instructor for more")
-    _enter(connection, now, person, experiment, "reserve", amount)
+    _enter(connection, now, person, experiment, "reserve", asked)
 
 
 @dataclass(frozen=True)
 class Bill:
-    """The cost of an experiment, and the reservation for it."""
+    """The cost of an experiment, and the reservation for it, of every kind."""
 
     person: str
     experiment: str
-    reserved: Amounts
-    took: Amounts
+    reserved: Sums
+    took: Sums
 
 
 def settle(connection: Connection, now: float, bills: Sequence[Bill]) -> None:
     """Book what was spent, at most what was reserved, and give the rest back."""
     rests = []
     for bill in bills:
-        spent = bill.took.at_most(bill.reserved)
-        rest = bill.reserved - spent
+        spent = {k: min(bill.took[k], bill.reserved[k]) for k in KINDS}
+        rest = {k: bill.reserved[k] - spent[k] for k in KINDS}
         _enter(connection, now, bill.person, bill.experiment, "settle", spent)
         _enter(connection, now, bill.person, bill.experiment, "refund", rest)
         rests.append(_moved(bill.person, rest))
@@ -171,25 +178,26 @@ def of_campaign(connection: Connection, identity: str) -> Amounts:
     """The sum of what a campaign's experiments have reserved and were not given back: the cost of those that ended, at most."""
     of_it = select(experiment_table.c.id).where(experiment_table.c.campaign == identity)
     sign = case((ledger.c.kind == "reserve", 1.0), (ledger.c.kind == "refund", -1.0), else_=0.0)
-    sums = select(*(func.coalesce(func.sum(sign * ledger.c[k]), 0.0).label(k) for k in KINDS)).where(ledger.c.experiment.in_(of_it))
+    kinds = [kind.name for kind in Amounts.kinds()]
+    sums = select(*(func.coalesce(func.sum(sign * ledger.c[k]), 0.0).label(k) for k in kinds)).where(ledger.c.experiment.in_(of_it))
     found = Amounts(**connection.execute(sums).mappings().one())
     added = [row for row in append_buffer.of(connection).rows(_write) if row["kind"] in ("reserve", "refund")]
     ids = {row["experiment"] for row in added}
     own = set(connection.execute(of_it.where(experiment_table.c.id.in_(ids))).scalars()) if ids else set()
     for row in added:
         if row["experiment"] in own:
-            amount = Amounts(**{k: row[k] for k in KINDS})
+            amount = Amounts(**{k: row[k] for k in kinds})
             found = found + amount if row["kind"] == "reserve" else found - amount
     return found
 
 
-def _enter(connection: Connection, now: float, person: str, experiment: str | None, kind: str, amount: Amounts) -> None:
-    row = {"person": person, "experiment": experiment, "kind": kind, "at": now} | {k: getattr(amount, k) for k in KINDS}
+def _enter(connection: Connection, now: float, person: str, experiment: str | None, kind: str, amount: Sums) -> None:
+    row = {"person": person, "experiment": experiment, "kind": kind, "at": now} | {k: amount.get(k, 0.0) for k in KINDS}
     append_buffer.of(connection).add(_write, row)
 
 
-def _moved(person: str, plus: Amounts) -> dict[str, Any]:
-    return {"whose": person} | {f"plus_{k}": getattr(plus, k) for k in KINDS}
+def _moved(person: str, plus: Sums) -> dict[str, Any]:
+    return {"whose": person} | {f"plus_{k}": plus.get(k, 0.0) for k in KINDS}
 
 
 def _sums(connection: Connection, person: str) -> dict[str, float]:

@@ -16,7 +16,6 @@ from api.records import ledger, pages
 from api.records.identifiers import new_id
 from api.records.rows import PersonRow, fetched, fetched_one
 from api.records.tables import person, token
-from frugaltwin.amounts import Amounts
 
 REMOVED = "removed"
 """The role of a person who was removed: the row stays, and nobody can be that person."""
@@ -173,7 +172,7 @@ def page(connection: Connection, role: str | None, limit: int, cursor: str | Non
     return pages.newest_first(connection, PersonRow, question, person, limit, cursor)
 
 
-def grant(connection: Connection, now: float, identity: str, added: Amounts) -> ledger.Account:
+def grant(connection: Connection, now: float, identity: str, added: ledger.Sums) -> ledger.Account:
     """Add to a person's budget, or take from it; the account then.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from frugaltwin.amounts import Amounts
+from frugaltwin.amounts import PURSE, Amounts
 
 T = TypeVar("T")
 
@@ -60,6 +60,7 @@ class CodeRow:
     scopes: str
     uses_left: int
     runs: float | None
+    rig_runs: float | None
     seconds: float | None
     money: float | None
     volume: float | None
@@ -70,7 +71,7 @@ class CodeRow:
     @property
     def limits(self) -> dict[str, float | None]:
         """The budget of each newcomer; None is no limit."""
-        return {kind.name: getattr(self, kind.name) for kind in Amounts.kinds()}
+        return {kind.name: getattr(self, kind.name) for kind in PURSE}
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class LedgerRow:
     experiment: str | None
     kind: str
     runs: float
+    rig_runs: float
     seconds: float
     money: float
     volume: float
@@ -172,6 +174,7 @@ class ExperimentRow:
     finished_at: float | None
     twin: str | None
     twin_number: int | None
+    rig_runs: float
 
     @property
     def estimate(self) -> Amounts:

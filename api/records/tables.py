@@ -42,6 +42,7 @@ join_code = Table(
     Column("scopes", String(80), nullable=False),
     Column("uses_left", Integer, nullable=False),
     Column("runs", Float),  # what each newcomer may spend; nothing is no limit
+    Column("rig_runs", Float),
     Column("seconds", Float),
     Column("money", Float),
     Column("volume", Float),
@@ -54,6 +55,7 @@ account = Table(  # what is left of each person's budget, reservations taken off
     tables,
     Column("person", ForeignKey("person.id"), primary_key=True),
     Column("runs", Float),
+    Column("rig_runs", Float),  # those on real rigs; nothing means that they are runs like others
     Column("seconds", Float),
     Column("money", Float),
     Column("volume", Float),
@@ -66,6 +68,7 @@ ledger = Table(  # append-only
     Column("experiment", String(32), index=True),
     Column("kind", String(8), nullable=False),  # grant, reserve, settle, refund
     Column("runs", Float, nullable=False),
+    Column("rig_runs", Float, nullable=False, server_default="0"),
     Column("seconds", Float, nullable=False),
     Column("money", Float, nullable=False),
     Column("volume", Float, nullable=False),
@@ -152,6 +155,7 @@ experiment = Table(
     Column("finished_at", Float),
     Column("twin", String(80)),  # that performed it to the end
     Column("twin_number", Integer),  # of the experiment in that twin's past, from 1
+    Column("rig_runs", Float, nullable=False, server_default="0"),  # reserved in place of a run
     Index("experiment_queue", "rig", "state", "lane", "tag", "number"),
     Index("experiment_of", "person", "number"),
     Index("experiment_trial", "campaign", "trial", unique=True),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from api.routes.body import Body
-from frugaltwin.amounts import Amounts
+from frugaltwin.amounts import PURSE
 from frugaltwin.spec import with_amounts
 
 MOST = 1e9
 """The largest amount of any kind, at once."""
 
 
-@with_amounts(Amounts.kinds(), float | None, None, ge=0, le=MOST)
+@with_amounts(PURSE, float | None, None, ge=0, le=MOST)
 class Limits(Body):
     """A budget for each person. A kind that is left out, or null, has no limit."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -18,8 +18,12 @@ from api.records.experiment_table import PAGE
 from api.records.rows import CampaignRow, EntryRow, ExperimentRow
 from api.records.standings import Score, goal_for
 from frugaltwin.errors import MissingPart
-from frugaltwin.goals.trial_table import trial_columns, trial_rows
+from frugaltwin.experiment import Categorical
+from frugaltwin.goals.trial_table import own_columns, trial_columns, trial_rows
 from frugaltwin.tables import format_lines
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 Form = Literal["csv", "json", "parquet", "svg"]
 MEDIA_TYPES: Mapping[str, str] = {
@@ -40,6 +44,9 @@ CONTENT: dict[str, Any] = {
 }
 ORIGIN = ("campaign", "strategy", "seed", "experiment", "state", "rig", "created_at", "started_at", "raw", "provenance")
 """The columns that follow those of `trial_rows`; the last two hold JSON."""
+WHOLE = ("number", "seed")
+TEXTS = ("source", "finished_at", "error", "correction", "original", *(set(ORIGIN) - {"seed", "created_at", "started_at"}))
+"""Columns of whole numbers and of texts, whatever the experiment."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class Table:
 
 
 def parts(form: Form, table: Table, database: Database, whole: str, entries: Sequence[EntryRow]) -> Iterator[str | bytes]:
-    """A file of a campaign's trials, part by part; Parquet at once, whose columns have no types before all is known.
+    """A file of a campaign's trials, part by part; a page of them is a row group of Parquet.
 
     Args:
         whole: The campaign as the API shows it, in JSON.
@@ -101,7 +108,7 @@ def parts(form: Form, table: Table, database: Database, whole: str, entries: Seq
     """
     names, pages = table.names, table.pages(database)
     if form == "parquet":
-        yield _parquet(names, [cell for cells in pages for cell in cells])
+        yield from _parquet(_types(table, database), pages)
     elif form == "csv":
         yield format_lines([names])
         for cells in pages:
@@ -148,8 +155,56 @@ def _pyarrow() -> tuple[Any, Any]:
     return pyarrow, parquet
 
 
-def _parquet(names: Sequence[str], cells: Sequence[Mapping[str, Any]]) -> bytes:
+def _types(table: Table, database: Database) -> dict[str, type]:
+    """The type of each column, which a Parquet file says before its first row group."""
+    goal = goal_for(table.row)
+    experiment = goal.experiment
+    found: dict[str, type] = dict.fromkeys(table.names, float) | dict.fromkeys(WHOLE, int) | dict.fromkeys(TEXTS, str)
+    found |= {p.name: str for p in experiment.parameters if isinstance(p, Categorical)}
+    found |= {o.name: str for o in experiment.outcomes if o.labels}
+    unknown = {column.name for column in own_columns(goal)} - {"score"}  # whose values are the goal's affair: the first one says
+    for cells in table.pages(database) if unknown else ():
+        seen = {name: type(value) for name in unknown for cell in cells if (value := cell.get(name)) is not None}
+        found |= {name: kind for name, kind in seen.items() if kind in (bool, str)}
+        unknown -= seen.keys()
+        if not unknown:
+            break
+    return found
+
+
+class _Sink(io.RawIOBase):
+    """A file that is taken away while it is written."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._size
+
+    def write(self, part: Buffer) -> int:
+        self._parts.append(bytes(part))
+        self._size += len(self._parts[-1])
+        return len(self._parts[-1])
+
+    def take(self) -> bytes:
+        """The bytes that were written since the last time."""
+        found = b"".join(self._parts)
+        self._parts.clear()
+        return found
+
+
+def _parquet(types: Mapping[str, type], pages: Iterator[Sequence[Mapping[str, Any]]]) -> Iterator[bytes]:
     pyarrow, parquet = _pyarrow()
-    file = io.BytesIO()
-    parquet.write_table(pyarrow.table({name: [cell[name] for cell in cells] for name in names}), file)
-    return file.getvalue()
+    kinds = {float: pyarrow.float64(), int: pyarrow.int64(), bool: pyarrow.bool_(), str: pyarrow.string()}
+    schema = pyarrow.schema([(name, kinds[kind]) for name, kind in types.items()])
+    sink = _Sink()
+    with parquet.ParquetWriter(sink, schema) as writer:
+        for cells in filter(None, pages):
+            columns = [pyarrow.array([cell[name] for cell in cells], schema.field(name).type) for name in types]
+            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
+            yield sink.take()
+    yield sink.take()

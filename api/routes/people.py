@@ -20,7 +20,7 @@ from api.routes.me import EntryPage, lines
 from api.routes.pagination import Cursor, Limit, Place
 from api.routes.plain_text import Name
 from api.routes.problems import responses
-from frugaltwin.amounts import Amounts
+from frugaltwin.amounts import PURSE
 from frugaltwin.client.resources import Account, Joined, Named, Person
 from frugaltwin.spec import with_amounts
 
@@ -47,7 +47,7 @@ class PersonPage(BaseModel):
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
-@with_amounts(Amounts.kinds(), float, 0.0, ge=-MOST, le=MOST)
+@with_amounts(PURSE, float, 0.0, ge=-MOST, le=MOST)
 class Grant(Body):
     """An addition to a budget; a negative amount is taken from it, as far as it is left."""
 
@@ -133,7 +133,7 @@ async def grant(identity: PersonId, body: Grant, service: TheService, caller: Th
     """Add to somebody's budget, or take from it what is left."""
 
     def change(connection: Connection, now: float) -> Made:
-        then = people.grant(connection, now, identity, Amounts(**body.model_dump()))
+        then = people.grant(connection, now, identity, body.model_dump())
         return 201, Account(**vars(then)), f"/v1/people/{identity}"
 
     return await once(service, caller, key, _GrantTo(person=identity, added=body), change)

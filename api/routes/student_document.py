@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from frugaltwin.amounts import Amounts
+from frugaltwin.amounts import PURSE
 
 Json = dict[str, Any]
 
@@ -26,9 +26,10 @@ LARGEST = 1_000_000
 """A limit from here on stands in nobody's way."""
 CONVENTIONS = """
 Every field of an answer is always there; null is nothing. `person`, `campaign` and `experiment` are ids, `rig` is a name; `…_at` is in s
-since 1970; amounts are `runs` (experiments, failed ones included), `seconds` (lab time, s), `money` (USD) and `volume` (liquid, mL). Lists
-come in pages: `items`, as many as `limit` or the last, and `next`, the `cursor` of the next page; null when this is the last. What a
-request does not list is refused. Every request may be answered with a `Problem` (`components/responses`).
+since 1970; amounts are `runs` (experiments, failed ones included), `rig_runs` (those on real rigs where they have a limit of their own,
+else they are `runs`), `seconds` (lab time, s), `money` (USD) and `volume` (liquid, mL). Lists come in pages: `items`, as many as `limit`
+or the last, and `next`, the `cursor` of the next page; null when this is the last. What a request does not list is refused. Every request
+may be answered with a `Problem` (`components/responses`).
 """
 """Said once for all schemas, which leave it out then."""
 SAID = (
@@ -41,7 +42,7 @@ SAID = (
     "the id of its campaign",
     "the id of its experiment",
     "its id",
-    *(kind.text for kind in Amounts.kinds()),
+    *(kind.text for kind in PURSE),
 )
 PRICE = {"type": ["object", "null"], "description": "the price of an experiment, as /openapi.json explains it; `dry_run` says it too"}
 

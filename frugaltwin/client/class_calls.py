@@ -8,7 +8,7 @@ from frugaltwin.client.protocol import Call, ServiceProtocol, Steps, amounts, gi
 from frugaltwin.client.resources import Account, Code, Entry, Joined, Me, Named, Person, Token
 
 Limits = Mapping[str, float] | int
-"""Runs, or any of runs, seconds (lab time), money (USD) and volume (mL)."""
+"""Runs, or any of runs, rig_runs (those on real rigs; without it they are runs), seconds (lab time), money (USD) and volume (mL)."""
 
 
 class ClassCalls(ServiceProtocol):

@@ -15,7 +15,7 @@ Role = Annotated[str, one_of("student", "instructor", "observer")]
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A person's budget, each in runs, seconds (lab time), money (USD) and volume (mL)."""
+    """A person's budget, each in runs, rig_runs (on real rigs), seconds (lab time), money (USD) and volume (mL)."""
 
     __pydantic_config__ = CONFIG
 
@@ -73,13 +73,15 @@ class Entry:
     experiment: str | None = None
     """its id"""
     runs: float
-    """experiments"""
+    """experiments, failed ones included"""
+    rig_runs: float = 0.0
+    """experiments on real rigs where these have a limit of their own, else they are `runs`"""
     seconds: float
     """lab time, s"""
     money: float
-    """USD"""
+    """money, USD"""
     volume: float
-    """mL of liquid"""
+    """liquid with rinses, mL"""
     at: float
     """s since 1970"""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from frugaltwin.amounts import Amounts, Kind
+from frugaltwin.amounts import PURSE, Amounts, Kind
 
 CONFIG = ConfigDict(use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
 """Of every resource: the docstring of a field is its description, and the service sends every field."""
@@ -36,8 +36,8 @@ def one_of(*names: str) -> Any:
 
 _NUMBER: Mapping[str, Any] = {"type": "number"}
 _MAYBE: Mapping[str, Any] = {"anyOf": [{"type": "number"}, {"type": "null"}]}
-LEFT = amounts("What may be spent; null is no limit.", _MAYBE)
-SPENT = amounts("What was spent, or is set aside.", _NUMBER)
+LEFT = amounts("What may be spent; null is no limit.", _MAYBE, PURSE)
+SPENT = amounts("What was spent, or is set aside.", _NUMBER, PURSE)
 
 Left = Annotated[Mapping[str, int | float | None], LEFT]
 """By kind of amount, what may be spent; None is no limit."""
