@@ -21,7 +21,6 @@ from frugaltwin.client.lab_calls import LabCalls
 from frugaltwin.client.protocol import Call
 from frugaltwin.errors import InvalidInput, Refused, UnknownName
 from tests.running_service import Running, running
-from tests.service_database import until
 
 SETTINGS = {"red": 0.2, "yellow": 0.3, "blue": 0.1, "water": 3.4}
 
@@ -30,7 +29,8 @@ SETTINGS = {"red": 0.2, "yellow": 0.3, "blue": 0.1, "water": 3.4}
 def service(sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service with a worker for its rig, in this process."""
     folder = tmp_path_factory.mktemp("service")
-    with running(f"sqlite:///{shutil.copy(sqlite_file, folder)}", thinkers=1) as service:
+    with pytest.MonkeyPatch.context() as patch, running(f"sqlite:///{shutil.copy(sqlite_file, folder)}", thinkers=1) as service:
+        patch.setattr("api.workers.strategy_processes.LONGEST", 600.0)  # thinking takes as long as it takes where much else is tested
         worker = Worker(RigWords("color-1", "color-mixing"), LocalDesk(service.database, "color-1", "w"), "w", folder / "reports")
         thread = threading.Thread(target=worker.run)
         thread.start()
@@ -104,14 +104,14 @@ def test_a_call_shows_its_words_and_what_it_does() -> None:
 
 def test_a_student_judges_compares_and_takes_a_campaign_home(ada: Client, tmp_path: Path) -> None:
     started = ada.start_campaign("mine", "color-1", "match-color:coral", {"name": "random", "options": {}}, budget=2, approve=True)
-    until(lambda: (ada.campaign(started.id).proposal or {}).get("trial") == 1)
+    assert ada.wait_campaign(started.id).state == "waiting"
     ada.judge(started.id, 1, "edit", SETTINGS)
     with pytest.raises(Refused, match="no suggestion for trial 1"):
         ada.judge(started.id, 1, "approve")
-    until(lambda: (ada.campaign(started.id).proposal or {}).get("trial") == 2)
+    assert (ada.wait_campaign(started.id).proposal or {})["trial"] == 2
     assert ada.judge(started.id, 2, "approve").person == ada.me().person
-    until(lambda: ada.campaign(started.id).state == "ended")
-    ended = ada.campaign(started.id)
+    ended = ada.wait_campaign(started.id)
+    assert ended.state == "ended"
     assert [(c.id, c.strategy, c.seed, c.budget["runs"]) for c in ada.campaigns("ended")] == [
         (ended.id, {"name": "random", "options": {}}, 0, 2)
     ]
