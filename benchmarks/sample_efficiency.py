@@ -1,6 +1,10 @@
 """Number of experiments that each optimizer needs to match a color on the liquid twin, with the imperfections of a rig.
 
     python -m benchmarks.sample_efficiency --only ours
+    python -m benchmarks.sample_efficiency --only composite,random --systems 64
+
+With ``--systems`` campaign k is in lab k of the twin, with its own dyes, pumps, cell, lamp and sensor, where all others are in lab 0. No
+optimizer is told the lab's number or its constants.
 
 Every seed draws a recipe; its true color is the target, the same for all. Ours gets the experiment and the goal; the others get the
 score, CIEDE2000 of the reading, over the box of the three doses (water fills up). A run counts from when the best recipe *tried* is
@@ -156,7 +160,11 @@ def main() -> None:
     parser.add_argument("--sensor", choices=SENSORS, default="as7341")
     parser.add_argument("--pump-error", type=float, default=1.0, help="1 is as on a rig: 2 %% of a dose")
     parser.add_argument("--json", type=Path, help="write every run to this file")
+    parser.add_argument("--systems", type=int, help="campaigns per strategy, each in another lab, in place of --seeds in the same")
+    parser.add_argument("--profile", choices=["teaching-lab"], help="the imperfections of the lab; without it those of a tidy one")
     options = parser.parse_args()
+    if options.systems and options.lab == "odd":
+        parser.error("--systems are labs of the twin color-mixing; leave --lab out")
     groups = {"all": [*OURS, *PEERS], "ours": list(OURS), "peers": list(PEERS)}
     names = groups.get(options.only) or options.only.split(",")
     if unknown := [n for n in names if n not in groups["all"]]:
@@ -167,14 +175,17 @@ def main() -> None:
     torch.set_num_threads(1)
     results = []
     for name in names:
-        for seed in range(options.first_seed, options.first_seed + options.seeds):
-            twin = TWINS[options.lab](sensor=options.sensor, pump_error=options.pump_error, seed=seed)
+        for seed in range(options.first_seed, options.first_seed + (options.systems or options.seeds)):
+            lab: dict[str, Any] = {"system": seed} if options.systems else {}
+            lab |= {"imperfections": options.profile} if options.profile else {"pump_error": options.pump_error}
+            twin = TWINS[options.lab](sensor=options.sensor, seed=seed, **lab)
             results.append(run(name, seed, options.runs, twin))
             needed = ", ".join(f"{experiments_until(limit, results[-1]):g} to {limit}" for limit in LIMITS)
             print(f"{name}, seed {seed}: {needed}", file=sys.stderr, flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
-    print(f"Experiments until ΔE00 is truly within a limit: median / nine of ten of {options.seeds} seeds, {options.runs} runs each")
+    campaigns = f"{options.systems} labs" if options.systems else f"{options.seeds} seeds"
+    print(f"Experiments until ΔE00 is truly within a limit: median / nine of ten of {campaigns}, {options.runs} runs each")
     print(table(results, options.runs))
 
 

@@ -5,22 +5,27 @@ docstring of `color_mixing` is the data sheet.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.catalog import is_twin, make_mixer
 from frugaltwin.color import lab, transmitted_weights
-from frugaltwin.data_sheets import takes
+from frugaltwin.data_sheets import option, takes
+from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings
 from frugaltwin.instruments import Mixer
 from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
-from simulator.instruments.dyed_water import DYED_WATER, DYES, LAW, PUMPS, STOCKS, transmittance
+from simulator.instruments.dyed_water import DYED_WATER, DYES, LAW, PATH, PUMPS, STOCKS, DyedWater, dyed_water, transmittance
 from simulator.instruments.instrument_twin import InstrumentTwin
+from simulator.instruments.liquids import Liquids
 from simulator.instruments.mixer import RESIDUE, Imperfections, MixerOptions, Seed, dosed
 from simulator.instruments.photometry import Photometer, Workflow
+from simulator.instruments.rig_options import RigOptions, offset, slope
 from simulator.instruments.sensors import Sensor, make_sensor
 
 DOSE = 1.0  # mL: the most of one dye
@@ -40,16 +45,18 @@ def spectral_lab(transmitted: NDArray[np.float64]) -> NDArray[np.float64]:
     return color
 
 
-def channels(volumes: NDArray[np.float64], sensor: Sensor, imperfections: Imperfections) -> NDArray[np.float64]:
+def channels(
+    volumes: NDArray[np.float64], sensor: Sensor, imperfections: Imperfections, liquids: Liquids = DYED_WATER
+) -> NDArray[np.float64]:
     """Noise-free channel transmittances [..., n] of the color channels for volumes [..., 4] of red, yellow, blue and water, mL.
 
     What is systematic on a rig is in it (what the pump calibration left over, and the clean residue of the last rinse); what is
     random, drifts or remembers is not.
     """
-    delivered = dosed(volumes, DYED_WATER, imperfections)
+    delivered = dosed(volumes, liquids, imperfections)
     total = delivered.sum(axis=-1, keepdims=True) + RESIDUE * imperfections.carry_over
-    concentrations = delivered[..., :3] * np.array(list(STOCKS.values())) / total
-    result: NDArray[np.float64] = transmittance(concentrations) @ channel_weights(sensor)
+    concentrations = delivered[..., :3] * np.array(list(liquids.strengths.values())) / total
+    result: NDArray[np.float64] = liquids.light(concentrations) @ channel_weights(sensor)
     return result
 
 
@@ -103,14 +110,21 @@ class ColorMixing(Photometer):
 class ColorMixingTwin(InstrumentTwin[ColorMixing]):
     """The same over a mixer whose liquids are computed: it knows the truth."""
 
-    def __init__(self, make: Callable[[Seed], Mixer], sensor: Sensor, imperfections: Imperfections, seed: int = 0) -> None:
+    def __init__(
+        self,
+        make: Callable[[Seed], Mixer],
+        sensor: Sensor,
+        imperfections: Imperfections,
+        seed: int = 0,
+        liquids: Liquids = DYED_WATER,
+    ) -> None:
         """A twin.
 
         Args:
-            make: A new mixer for a seed, with this sensor and these imperfections.
+            make: A new mixer for a seed, with this sensor, these imperfections and these liquids.
         """
         super().__init__(lambda random: ColorMixing(make(random), sensor), seed)
-        self._sensor, self._imperfections = sensor, imperfections
+        self._sensor, self._imperfections, self._liquids = sensor, imperfections, liquids
 
     @property
     def mixer(self) -> Mixer:
@@ -120,12 +134,56 @@ class ColorMixingTwin(InstrumentTwin[ColorMixing]):
     def truth(self, settings: Settings) -> dict[str, float]:
         """The noise-free outcomes: see the data sheet for what stays and what is off."""
         volumes = np.array([float(settings[p.name]) for p in self.experiment.parameters])
-        values = channels(volumes, self._sensor, self._imperfections)
+        values = channels(volumes, self._sensor, self._imperfections, self._liquids)
         return {o.name: float(v) for o, v in zip(self.experiment.outcomes, values, strict=True)}
 
 
-@takes(MixerOptions)
-def color_mixing(options: MixerOptions) -> ColorMixing | ColorMixingTwin:
+def _strength(dye: str, drawn: tuple[float, float]) -> Any:
+    words = f"µL of food color in a mL of the {dye} stock (as measured peaks of doses scatter, and 5 %, assumed, for a stock made by hand)"
+    return option(STOCKS[dye], words, drawn=drawn, allowed=(0, 10))
+
+
+def _hue(dye: str, drawn: tuple[float, float]) -> Any:
+    return option(
+        0.0,
+        f"by how much the {dye} dye absorbs at longer wavelengths (as peaks in the literature differ)",
+        "nm",
+        drawn=drawn,
+        allowed=(-30, 30),
+    )
+
+
+class ColorMixingOptions(RigOptions, MixerOptions):
+    """Options of a mixer of dyes."""
+
+    in_bottles = frozenset(f"{what}_{dye}" for what in ("strength", "hue") for dye in DYES)
+
+    strength_red: float | None = _strength("red", (0.24, 0.28))
+    strength_yellow: float | None = _strength("yellow", (0.25, 0.38))
+    strength_blue: float | None = _strength("blue", (0.11, 0.15))
+    hue_red: float | None = _hue("red", (-3, 3))
+    hue_yellow: float | None = _hue("yellow", (-1, 1))
+    hue_blue: float | None = _hue("blue", (-1, 1))
+    path: float | None = option(PATH, "of the light in the cell (range assumed)", "cm", drawn=(0.97, 1.03), allowed=(0.1, 10))
+    slope_red: float | None = slope("red", PUMPS["red"].slope)
+    slope_yellow: float | None = slope("yellow", PUMPS["yellow"].slope)
+    slope_blue: float | None = slope("blue", PUMPS["blue"].slope)
+    slope_water: float | None = slope("water", PUMPS["water"].slope)
+    offset_red: float | None = offset("red", PUMPS["red"].offset)
+    offset_yellow: float | None = offset("yellow", PUMPS["yellow"].offset)
+    offset_blue: float | None = offset("blue", PUMPS["blue"].offset)
+    offset_water: float | None = offset("water", PUMPS["water"].offset)
+
+    @property
+    def liquids(self) -> Liquids:
+        """The liquids in the bottles, at their pumps."""
+        k = self.constants
+        light = DyedWater(tuple(k[f"hue_{dye}"] for dye in DYES), k["path"])
+        return dyed_water({dye: k[f"strength_{dye}"] for dye in DYES}, self.pumps(PUMPS), light)
+
+
+@takes(ColorMixingOptions)
+def color_mixing(options: ColorMixingOptions) -> ColorMixing | ColorMixingTwin:
     """Liquid color mixing: three food dyes and water in a stirred cell, a white LED and a color sensor.
 
     **Equation.** Dyes absorb independently (Beer-Lambert): T(λ) = 10^(-path · Σ c_i ε_i(λ)), path 1 cm. A channel reads the
@@ -145,7 +203,11 @@ def color_mixing(options: MixerOptions) -> ColorMixing | ColorMixingTwin:
     Outcomes are transmittances against clean water, (x - dark) / (white - dark): ``t_415 … t_680`` (AS7341) or
     ``t_red t_green t_blue`` (TCS34725). `L`, `a` and `b` are derived from them.
 
-    **Options**: `MixerOptions`.
+    **Options**: `ColorMixingOptions`.
+
+    **Another lab.** With `system` the rig and what is in its bottles are others, and with `batch` only the bottles. The matrix that turns
+    channels into a color is that of system 0 in every lab: it belongs to the kind of sensor. How bright lamp and channels are divides out,
+    since clean water is read as well.
 
     What a calibration leaves over is up to 1.3 % and 6 µL. One rinse of 4 mL thins what stays in the cell.
 
@@ -161,11 +223,13 @@ def color_mixing(options: MixerOptions) -> ColorMixing | ColorMixingTwin:
 
     **Twin of** an Arduino with five peristaltic pumps and a color sensor (as PumpBot and CLSLab:Liquid are).
     """
-    sensor, imperfections = options.make_sensor(), options.sizes
+    sensor, imperfections, liquids = replace(options.make_sensor(), optics=options.optics), options.sizes, options.liquids
 
     def make(seed: Seed) -> Mixer:
-        return make_mixer(options.mixer, sensor=sensor, imperfections=imperfections, seed=seed, liquids=DYED_WATER)
+        return make_mixer(options.mixer, sensor=sensor, imperfections=imperfections, seed=seed, liquids=liquids)
 
     if is_twin(options.mixer):
-        return ColorMixingTwin(make, sensor, imperfections, options.seed)
+        return ColorMixingTwin(make, sensor, imperfections, options.seed, liquids)
+    if options.constants != ColorMixingOptions().constants:
+        raise InvalidInput(f"{options.mixer} is a rig, which has liquids, pumps and a sensor of its own; leave their constants out")
     return ColorMixing(make(options.seed), sensor)

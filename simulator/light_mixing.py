@@ -6,19 +6,20 @@ docstring is the data sheet.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frugaltwin.amounts import Amounts
-from frugaltwin.data_sheets import SeedOptions, option, takes
+from frugaltwin.data_sheets import ImperfectOptions, Profile, SeedOptions, option, takes
 from frugaltwin.errors import RigFault, Stopped
 from frugaltwin.experiment import Colorimetry, Discrete, Experiment, Measurement, Outcome, Settings, Trial
 from frugaltwin.laws import Additive, Exposure
 from frugaltwin.prices import Fixed, PerUnit, Price
 from simulator.instruments.experiment_noise import ExperimentNoise, performed_settings
+from simulator.instruments.rig_options import NumberedOptions
 from simulator.instruments.sensors import AS7341_GAINS, AS7341_PASSES, AS7341_STEP_SECONDS, COUNTER
 
 CHANNELS = ("ch410", "ch440", "ch470", "ch510", "ch550", "ch583", "ch620", "ch670")
@@ -233,14 +234,14 @@ def _registers(settings: Settings) -> tuple[float, float, float, float, float, f
     return red, green, blue, atime, astep, gain
 
 
-def look(settings: Settings, imperfections: float, random: np.random.Generator) -> list[float]:
+def look(settings: Settings, imperfections: float, random: np.random.Generator, calibration: Calibration = CLSLAB) -> list[float]:
     """Counts that the sensor shows for the eight channels [8], whole; a saturated channel shows full scale.
 
     Args:
         imperfections: Scales all random errors; 0 turns them off.
     """
     red, green, blue, atime, astep, gain = _registers(settings)
-    read = collected(red, green, blue, atime, astep, gain)
+    read = collected(red, green, blue, atime, astep, gain, calibration=calibration)
     steps = (atime + 1) * (astep + 1)
     if imperfections:
         read = read + imperfections * _errors(read, steps, gain, random)
@@ -257,12 +258,51 @@ def _errors(read: NDArray[np.float64], steps: float, gain: float, random: np.ran
     return errors
 
 
-class LightMixingOptions(SeedOptions):
+def _led(color: str) -> Any:
+    return option(1.0, f"light of the {color} LED, against that of the rig (range assumed)", drawn=(0.85, 1.15), allowed=(0, 10))
+
+
+def _channel(nm: int) -> Any:
+    return option(1.0, f"sensitivity of the channel at {nm} nm, the same way (range assumed)", drawn=(0.9, 1.1), allowed=(0.01, 10))
+
+
+class LightMixingOptions(NumberedOptions, ImperfectOptions, SeedOptions):
     """Options of a light mixer."""
 
-    imperfections: float = option(
+    led_red: float | None = _led("red")
+    led_green: float | None = _led("green")
+    led_blue: float | None = _led("blue")
+    sensitivity_410: float | None = _channel(410)
+    sensitivity_440: float | None = _channel(440)
+    sensitivity_470: float | None = _channel(470)
+    sensitivity_510: float | None = _channel(510)
+    sensitivity_550: float | None = _channel(550)
+    sensitivity_583: float | None = _channel(583)
+    sensitivity_620: float | None = _channel(620)
+    sensitivity_670: float | None = _channel(670)
+    background: float | None = option(1.0, "the glow that no LED makes, the same way (range assumed)", drawn=(0, 2), allowed=(0, 100))
+    dimming: float | None = option(1.0, "how much the LEDs dim each other, the same way (range assumed)", drawn=(0.5, 1.5), allowed=(0, 10))
+    gain_steps: float | None = option(
+        1.0, "how far the gains are from powers of two: the rig's deviations to this power (range assumed)", drawn=(-1, 2), allowed=(-5, 5)
+    )
+
+    imperfections: float | Profile = option(
         1.0, "scales all random errors: 0 is none, 1 is the rig as measured", allowed=(0, math.inf), changes="imperfections"
     )
+
+    @property
+    def calibration(self) -> Calibration:
+        """The constants of the rig."""
+        k = self.constants
+        leds = np.array([k[f"led_{led}"] for led in LEDS])
+        channels = np.array([k[f"sensitivity_{name[2:]}"] for name in CHANNELS])
+        return replace(
+            CLSLAB,
+            sensitivity=CLSLAB.sensitivity * channels[:, None] * leds,
+            background=CLSLAB.background * channels * k["background"],
+            gain_steps=CLSLAB.gain_steps ** k["gain_steps"],
+            dimming=CLSLAB.dimming * k["dimming"],
+        )
 
 
 class LightMixing:
@@ -293,6 +333,9 @@ class LightMixing:
 
     **Options**: `LightMixingOptions`.
 
+    **Another lab.** With `system` the LEDs and the sensor are others. The matrix that turns counts into a color is that of system 0 in
+    every lab.
+
     **Random errors**, rms. Beat with the LED's PWM: 0.15 ms of light, common to the four channels of a pass (1 % at 15 ms);
     flicker 0.3 %; room light 0.2 counts per million steps at gain 1; read noise 0.1 counts, then rounding. The beat is what
     predictions miss at exposures below 20 ms. The others are set to how far the rig's repeats scatter: 1.1 % at 20-200 counts,
@@ -321,7 +364,7 @@ class LightMixing:
     def __init__(self, options: LightMixingOptions) -> None:
         self._seed = options.seed
         self._noise = ExperimentNoise(options.seed)
-        self._imperfections = float(options.imperfections)
+        self._imperfections, self._calibration = options.scale, options.calibration
         self._is_stopped = True
 
     def __enter__(self) -> Self:
@@ -337,7 +380,7 @@ class LightMixing:
         """
         if self._is_stopped:
             raise Stopped("the light was stopped, or it is not connected")
-        return measured(settings, look(settings, self._imperfections, self._noise.begin()), self.estimate(settings))
+        return measured(settings, look(settings, self._imperfections, self._noise.begin(), self._calibration), self.estimate(settings))
 
     def stop(self) -> None:
         """The next `perform` raises `Stopped` until the twin is entered again."""
@@ -357,7 +400,7 @@ class LightMixing:
             RigFault: A channel is saturated.
         """
         red, green, blue, atime, astep, gain = _registers(settings)
-        values: list[float] = counts(red, green, blue, atime, astep, gain).tolist()
+        values: list[float] = counts(red, green, blue, atime, astep, gain, calibration=self._calibration).tolist()
         measured(settings, values, self.estimate(settings))  # refuses what a rig could not measure
         return dict(zip(CHANNELS, values, strict=True))
 

@@ -5,8 +5,9 @@ Its docstring is the data sheet. The equations stand in `simulator.equations.pai
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.liquids import Bottle, Liquids, Pump
 from simulator.instruments.mixer import Imperfections, SimulatedMixer, SimulatedMixerOptions, dosed, imperfection
 from simulator.instruments.photometry import Photometer, Workflow
+from simulator.instruments.rig_options import RigOptions, offset, slope
 from simulator.instruments.sensors import Sensor, make_sensor
 
 Floats = NDArray[np.float64]
@@ -68,48 +70,70 @@ def scattering() -> Floats:
     return np.array([s for s, _ in (*PIGMENTS.values(), WHITE)])
 
 
+AS_THEY_ARE = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
+
+
 @cache
-def absorption() -> Floats:
-    """Absorption of every paint in the order of `PAINTS` at the wavelengths of `cie_table`, [4, 81]; read-only."""
-    stacked = np.stack([gaussian_bands(bands, cie_table()["wavelength_nm"]) for _, bands in (*PIGMENTS.values(), WHITE)])
+def absorption(strengths: tuple[float, ...] = AS_THEY_ARE[0], hues: tuple[float, ...] = AS_THEY_ARE[1]) -> Floats:
+    """Absorption of every paint in the order of `PAINTS` at the wavelengths of `cie_table`, [4, 81]; read-only.
+
+    Args:
+        strengths: By how much each paste absorbs more than that of the data sheet, a factor, [3].
+        hues: By how much each paste absorbs at longer wavelengths, nm, [3].
+    """
+    rows = [
+        strength * gaussian_bands([(center + hue, sigma, height) for center, sigma, height in bands], cie_table()["wavelength_nm"])
+        for (_, bands), strength, hue in zip((*PIGMENTS.values(), WHITE), (*strengths, 1.0), (*hues, 0.0), strict=True)
+    ]
+    stacked = np.stack(rows)
     stacked.flags.writeable = False
     return stacked
 
 
 @dataclass(frozen=True)
 class Surface:
-    """Surface between paint and sensor; none by default."""
+    """Surface between paint and sensor, none by default, and the pastes that are seen through it."""
 
     outside: float = 0.0
     """Part of the light that does not come in."""
     inside: float = 0.0
     """Part of the light that is reflected back into the paint."""
+    strengths: tuple[float, ...] = AS_THEY_ARE[0]
+    hues: tuple[float, ...] = AS_THEY_ARE[1]
 
     def __post_init__(self) -> None:
-        for name, part in vars(self).items():
+        for name, part in (("outside", self.outside), ("inside", self.inside)):
             if not 0 <= part < 1:
                 raise InvalidInput(f"surface_{name} = {part:g} is no part of the light: it is from 0 up to, but not, 1")
 
     def seen(self, parts: Floats) -> Floats:
         """The fraction of the light, [..., 81], that comes back from an opaque layer with parts [..., 4] of the paints, water left out."""
-        return behind_a_surface(LAW.outcomes(ratio_of_mixture(parts, absorption(), scattering())), self.outside, self.inside)
+        absorbed = absorption(self.strengths, self.hues)
+        return behind_a_surface(LAW.outcomes(ratio_of_mixture(parts, absorbed, scattering())), self.outside, self.inside)
+
+    @property
+    def of_this_sheet(self) -> "Surface":
+        """The same surface over the pastes of the data sheet."""
+        return Surface(self.outside, self.inside)
 
 
-def liquids(surface: Surface) -> Liquids:
+def liquids(surface: Surface, pumps: Mapping[str, Pump] = PUMPS) -> Liquids:
     """Three pastes, a white base, and the water that rinses. Prices are those of student acrylics, thinned to be pumped."""
-    pastes = {name: Bottle(PUMPS[name], 0.03, 1.0) for name in PIGMENTS}
-    base = {"white": Bottle(PUMPS["white"], 0.01, 1.0, drying=0.002)}  # a larger vessel
+    pastes = {name: Bottle(pumps[name], 0.03, 1.0) for name in PIGMENTS}
+    base = {"white": Bottle(pumps["white"], 0.01, 1.0, drying=0.002)}  # a larger vessel
     return Liquids(pastes | base | {"water": Bottle(WATER, 0.0005)}, surface.seen, waste=0.002)
 
 
-def channels(volumes: Floats, sensor: Sensor, imperfections: Imperfections, surface: Surface = Surface()) -> Floats:
+def channels(
+    volumes: Floats, sensor: Sensor, imperfections: Imperfections, surface: Surface = Surface(), pumps: Mapping[str, Pump] = PUMPS
+) -> Floats:
     """Noise-free channel reflectances [..., n] of the color channels, against the white base, for volumes [..., 4] of the paints, mL.
 
     What is systematic on a rig is in it (what the pump calibration left over); what is random, drifts or remembers is not. The clean
     residue of a rinse thins a paint but does not color it.
     """
     water = np.zeros((*volumes.shape[:-1], 1))
-    arrived = dosed(np.concatenate([volumes, water], axis=-1), liquids(surface), imperfections)[..., :-1]
+    arrived = dosed(np.concatenate([volumes, water], axis=-1), liquids(surface, pumps), imperfections)[..., :-1]
     weights = channel_weights(sensor)
     result: Floats = (surface.seen(arrived) @ weights) / (surface.seen(_base()) @ weights)
     return result
@@ -159,16 +183,43 @@ class PaintMixing(Photometer):
     """Mixes pastes into a white base and reads the color, on any `Mixer`. Satisfies `Driver` and `Estimates`."""
 
     def __init__(self, mixer: Mixer, sensor: Sensor, surface: Surface = Surface()) -> None:
-        super().__init__(mixer, experiment(sensor, surface), WORKFLOW)
+        super().__init__(mixer, experiment(sensor, surface.of_this_sheet), WORKFLOW)
         self._channels = sensor.color_channels
 
     def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:
         return {f"r_{c}": light[c] for c in self._channels}
 
 
-class PaintMixingOptions(SimulatedMixerOptions):
+def _strength(paste: str) -> Any:
+    return option(
+        1.0, f"how much the {paste} paste absorbs, against that of this sheet (range assumed)", drawn=(0.8, 1.25), allowed=(0, 10)
+    )
+
+
+def _hue(paste: str) -> Any:
+    words = f"by how much the {paste} paste absorbs at longer wavelengths (range assumed)"
+    return option(0.0, words, "nm", drawn=(-3, 3), allowed=(-30, 30))
+
+
+class PaintMixingOptions(RigOptions, SimulatedMixerOptions):
     """Options of a paint mixer."""
 
+    in_bottles = frozenset(f"{what}_{paste}" for what in ("strength", "hue") for paste in PIGMENTS)
+
+    strength_red: float | None = _strength("red")
+    strength_yellow: float | None = _strength("yellow")
+    strength_blue: float | None = _strength("blue")
+    hue_red: float | None = _hue("red")
+    hue_yellow: float | None = _hue("yellow")
+    hue_blue: float | None = _hue("blue")
+    slope_red: float | None = slope("red", PUMPS["red"].slope)
+    slope_yellow: float | None = slope("yellow", PUMPS["yellow"].slope)
+    slope_blue: float | None = slope("blue", PUMPS["blue"].slope)
+    slope_white: float | None = slope("white", PUMPS["white"].slope)
+    offset_red: float | None = offset("red", PUMPS["red"].offset)
+    offset_yellow: float | None = offset("yellow", PUMPS["yellow"].offset)
+    offset_blue: float | None = offset("blue", PUMPS["blue"].offset)
+    offset_white: float | None = offset("white", PUMPS["white"].offset)
     carry_over: float = imperfection("0.3 mL of what was in the cell before stay in the drained cell")
     surface_outside: float = option(0.0, "k1, the part of the light that a window or gloss keeps out (0.04 for n = 1.5)", changes="truth")
     surface_inside: float = option(0.0, "k2, the part of the light that it throws back into the paint (0.6 for n = 1.5)", changes="truth")
@@ -200,6 +251,10 @@ class PaintMixingTwin(InstrumentTwin[PaintMixing]):
 
     **Options**: `PaintMixingOptions`.
 
+    **Another lab.** With `system` the rig and what is in its bottles are others, and with `batch` only the bottles. The matrix that turns
+    channels into a color is that of system 0 in every lab: it belongs to the kind of sensor. How bright lamp and channels are divides out,
+    since the white base is read as well.
+
     What a calibration leaves over is up to 1.3 % and 6 µL. One rinse of 4 mL thins what stays in the cell. Pastes get stronger by 0.5 % per
     hour, the white base by 0.2 %.
 
@@ -219,12 +274,15 @@ class PaintMixingTwin(InstrumentTwin[PaintMixing]):
 
     @takes(PaintMixingOptions)
     def __init__(self, options: PaintMixingOptions) -> None:
-        self._sensor, self._imperfections = options.make_sensor(), options.sizes
-        self._surface = Surface(options.surface_outside, options.surface_inside)
+        self._sensor, self._imperfections = replace(options.make_sensor(), optics=options.optics), options.sizes
+        k = options.constants
+        strengths, hues = (tuple(k[f"{what}_{paste}"] for paste in PIGMENTS) for what in ("strength", "hue"))
+        self._surface = Surface(options.surface_outside, options.surface_inside, strengths, hues)
+        self._pumps = options.pumps(PUMPS)
         super().__init__(self._over_new_mixer, options.seed)
 
     def _over_new_mixer(self, random: np.random.Generator) -> PaintMixing:
-        mixer = SimulatedMixer(self._sensor, self._imperfections, random, liquids(self._surface))
+        mixer = SimulatedMixer(self._sensor, self._imperfections, random, liquids(self._surface, self._pumps))
         return PaintMixing(mixer, self._sensor, self._surface)
 
     def truth(self, settings: Settings) -> Outcomes:
@@ -233,7 +291,7 @@ class PaintMixingTwin(InstrumentTwin[PaintMixing]):
 
     def truths(self, settings: Sequence[Settings]) -> list[Outcomes]:
         """The same for many settings at once."""
-        values = channels(settings_array(self.experiment, settings), self._sensor, self._imperfections, self._surface)
+        values = channels(settings_array(self.experiment, settings), self._sensor, self._imperfections, self._surface, self._pumps)
         names = [o.name for o in self.experiment.outcomes]
         return [dict(zip(names, row, strict=True)) for row in values.tolist()]
 

@@ -1,5 +1,7 @@
 """Three dyed stock solutions and water: the liquids of a color mixer, with their constants."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -34,26 +36,53 @@ PUMPS = {
 }
 
 
+AS_THEY_ARE = (0.0, 0.0, 0.0)
+
+
 @cache
-def absorptivities() -> NDArray[np.float64]:
-    """Absorbance per cm and per µL/mL of all dyes in the order of `DYES`, at the wavelengths of `cie_table`, [3, 81]; read-only."""
-    stacked = np.stack([gaussian_bands(bands, cie_table()["wavelength_nm"]) for bands in DYES.values()])
+def absorptivities(hues: tuple[float, ...] = AS_THEY_ARE) -> NDArray[np.float64]:
+    """Absorbance per cm and per µL/mL of all dyes in the order of `DYES`, at the wavelengths of `cie_table`, [3, 81]; read-only.
+
+    Args:
+        hues: By how much each dye absorbs at longer wavelengths, nm, [3].
+    """
+    shifted = [[(center + hue, *rest) for center, *rest in bands] for bands, hue in zip(DYES.values(), hues, strict=True)]
+    stacked = np.stack([gaussian_bands(bands, cie_table()["wavelength_nm"]) for bands in shifted])  # type: ignore[arg-type]
     stacked.flags.writeable = False
     return stacked
 
 
-def transmittance(concentrations: NDArray[np.float64]) -> NDArray[np.float64]:
+def transmittance(concentrations: NDArray[np.float64], hues: tuple[float, ...] = AS_THEY_ARE, path: float = PATH) -> NDArray[np.float64]:
     """Fraction of light left, [..., 81], by the cell with dyes at `concentrations` [..., 3] (µL of color per mL).
+
+    Args:
+        hues: See `absorptivities`.
+        path: cm that the light goes through the liquid.
 
     >>> float(transmittance(np.zeros(3)).min())
     1.0
     """
-    left: NDArray[np.float64] = LAW.outcomes(PATH * concentrations @ absorptivities())
+    left: NDArray[np.float64] = LAW.outcomes(path * concentrations @ absorptivities(hues))
     return left
 
 
-DYED_WATER = Liquids(
-    {name: Bottle(PUMPS[name], 0.02, strength) for name, strength in STOCKS.items()} | {"water": Bottle(PUMPS["water"], 0.0005)},
-    transmittance,
-)
+@dataclass(frozen=True)
+class DyedWater:
+    """The dyes of one batch and the cell that they are seen in."""
+
+    hues: tuple[float, ...] = AS_THEY_ARE
+    path: float = PATH
+
+    def __call__(self, concentrations: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Fraction of light left, [..., 81]."""
+        return transmittance(concentrations, self.hues, self.path)
+
+
+def dyed_water(strengths: Mapping[str, float], pumps: Mapping[str, Pump], light: DyedWater) -> Liquids:
+    """Stock solutions of these strengths, µL of color per mL, and water, at these pumps."""
+    stocks = {name: Bottle(pumps[name], 0.02, strengths[name]) for name in DYES}
+    return Liquids(stocks | {"water": Bottle(pumps["water"], 0.0005)}, light)
+
+
+DYED_WATER = dyed_water(STOCKS, PUMPS, DyedWater())
 """Stock solutions of dyes, made up by hand, and distilled water from a shop."""

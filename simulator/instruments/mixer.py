@@ -6,7 +6,7 @@ liquids are described by `Liquids`.
 
 import math
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -106,6 +106,7 @@ class Cell:
 
     def __init__(self, sensor: Sensor, imperfections: Imperfections, seed: Seed, liquids: Liquids) -> None:
         self._random = np.random.default_rng(seed)
+        self._optics = sensor.optics
         self._imperfections, self._liquids = imperfections, liquids
         self._room_phase = self._random.uniform(0, 2 * math.pi)
         self._lamp_walk = 0.0
@@ -119,7 +120,7 @@ class Cell:
 
     def use(self, sensor: Sensor) -> None:
         """Use another sensor, or other registers of the same one."""
-        self._sensor = sensor
+        self._sensor = sensor = replace(sensor, optics=self._optics)
         self._light = sensor.counts_per_light(cie_table()["led_b4"])
         self._room = self._light.sum(axis=1) * 0.005 * self._imperfections.room_light
 

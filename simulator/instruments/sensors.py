@@ -25,6 +25,16 @@ _FWHM = 2 * np.sqrt(2 * np.log(2))
 
 
 @dataclass(frozen=True)
+class Optics:
+    """Deviation of one lamp and of one sensor from those of their data sheets."""
+
+    lamp: float = 0.0
+    """How much redder the lamp is: its light times (wavelength / 560 nm) to this power."""
+    filters: float = 0.0
+    """nm by which the channels of the sensor lie at longer wavelengths."""
+
+
+@dataclass(frozen=True)
 class Sensor:
     """A photodiode array with filters, an integrator and a converter."""
 
@@ -51,13 +61,15 @@ class Sensor:
     """Variance per count. Measured on an AS7341: 0.8 % rms at 200–2000 counts, 0.36 % above."""
     read_noise: float = 0.6
     """Standard deviation without light, counts."""
+    optics: Optics = Optics()
+    """The lamp that it looks at, and its filters."""
 
     @cached_property
     def responsivities(self) -> NDArray[np.float64]:
         """Relative response of every channel, [n, 81], each with unit height."""
         wavelength = cie_table()["wavelength_nm"]
         rows = [
-            np.exp(-0.5 * ((wavelength - center) / (width / _FWHM)) ** 2) if width else np.ones_like(wavelength)
+            np.exp(-0.5 * ((wavelength - (center + self.optics.filters)) / (width / _FWHM)) ** 2) if width else np.ones_like(wavelength)
             for center, width in self.bands.values()
         ]
         return np.stack(rows)
@@ -69,7 +81,7 @@ class Sensor:
 
     def counts_per_light(self, lamp: NDArray[np.float64]) -> NDArray[np.float64]:
         """The matrix [n, 81] that turns a transmittance spectrum under `lamp` [81] into mean counts, dark counts left out."""
-        weights = self.responsivities * lamp
+        weights = self.responsivities * (lamp * (cie_table()["wavelength_nm"] / 560) ** self.optics.lamp)
         brightest = weights.sum(axis=1).max()
         exposure = self.gain * self.steps / self.reference_exposure
         scaled: NDArray[np.float64] = weights * (0.6 * self.reference_counts * exposure / brightest)
