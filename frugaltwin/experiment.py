@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import numbers
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -49,6 +49,26 @@ def quantity(value: float, unit: str) -> str:
     ('2 mL', '0.25')
     """
     return f"{value:g}" if unit in ("", "1") else f"{value:g} {unit}"
+
+
+def significant(value: float, digits: int) -> str:
+    """A number to so many digits, up to 6, and with all those before its decimal point where it is below a million.
+
+    >>> significant(0.48551, 3), significant(12054.3, 3), significant(999.96, 3), significant(-1.234e-7, 3), significant(math.inf, 3)
+    ('0.486', '12054', '1000', '-1.23e-07', 'inf')
+    """
+    return f"{round(value) if 10**digits <= abs(value) < 1e6 else float(f'{value:.{digits}g}'):g}"
+
+
+def free_name(name: str, taken: Container[str], prefix: str = "trial_") -> str:
+    """A name for a column beside those that are taken: the prefix stands before it where it is one of them.
+
+    >>> free_name("score", ["x", "y"]), free_name("score", ["x", "score"])
+    ('score', 'trial_score')
+    """
+    while name in taken:
+        name = prefix + name
+    return name
 
 
 LARGEST_GRID = 100_000
@@ -554,6 +574,11 @@ class Experiment:
             return self == other
         return self.color.is_nearly(other.color) and self == replace(other, color=self.color)
 
+    @property
+    def measured_names(self) -> list[str]:
+        """The names of settings, outcomes and derived color, in the order of tables."""
+        return [*(p.name for p in self.parameters), *(o.name for o in self.outcomes), *("Lab" if self.color else "")]
+
     def changes(self, begun: Self) -> list[str]:
         """The changes since an experiment was begun that its trials cannot live with, in words."""
         was, now = ({x.name: x for x in (*e.parameters, *e.outcomes)} for e in (begun, self))
@@ -649,7 +674,7 @@ def describe(values: Mapping[str, float | str]) -> str:
     >>> describe({"red": 0.25, "solvent": "water"})
     'red 0.25, solvent water'
     """
-    return ", ".join(f"{name} {round(value, 6):.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
+    return ", ".join(f"{name} {significant(value, 4)}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
 
 
 @dataclass(frozen=True)

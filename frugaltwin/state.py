@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Experiment, Settings, Trial, quantity
+from frugaltwin.experiment import Experiment, Settings, Trial, quantity, significant
 from frugaltwin.goals import Goal
 from frugaltwin.log import RELATIONS, Preference, Rejection, Relation
 from frugaltwin.prices import Price
@@ -208,8 +208,8 @@ class Doubt:
     """Standard deviation of a reading around what is expected."""
 
     def __str__(self) -> str:
-        expected = f"{self.expected:.4g} ± {self.deviation:.2g}"
-        return f"experiment {self.number}: {self.outcome} = {self.measured:.4g}, where {expected} is expected"
+        expected = f"{significant(self.expected, 4)} ± {significant(self.deviation, 2)}"
+        return f"experiment {self.number}: {self.outcome} = {significant(self.measured, 4)}, where {expected} is expected"
 
 
 @dataclass(frozen=True)
@@ -241,8 +241,8 @@ class Suggestion:
         names = list(expected.means) if len(expected.means) <= SHOWN else ["score"] if "score" in expected.means else []
         for name in names:
             mean, deviation = expected.means[name][0], expected.deviations[name][0]
-            words = f"{name} {mean:.3g} ± {deviation:.2g}"
+            words = f"{name} {significant(mean, 3)} ± {significant(deviation, 2)}"
             parts.append(f"{words} {unit}" if name == "score" and unit not in ("", "1") else words)
         if self.worth is not None:
-            parts.append(f"better than the best by {quantity(float(f'{self.worth:.2g}'), unit)} on average")
+            parts.append(f"better than the best by {quantity(float(significant(self.worth, 2)), unit)} on average")
         return ", ".join(parts)

@@ -71,8 +71,9 @@ class Table:
             raise InvalidInput(f"{', '.join(sorted(twice))} cannot be a setting and an outcome of {path} at once")
         if not chosen:
             raise InvalidInput(f"{path} has no column left to be a setting")
-        if taken := sorted(set(measured + chosen) & set(BOOKKEEPING)):
-            raise InvalidInput(f"{path} has a column {taken[0]!r}, as every trial has; rename it")
+        if not options.settings and chosen and {*BOOKKEEPING} <= {*table.names}:
+            text = f"{path} is a campaign's export: say which of its columns were set, in the option settings, such as x or x,T"
+            raise InvalidInput(text, field="option")
         mapped = [part.partition(":")[2].strip() for part in split(options.goal)[0] if part.partition(":")[0].strip() == "map"]
         settings, readings = [_column(table, c) for c in chosen], [_column(table, c, c in mapped) for c in measured]
         keys = list(zip(*[_complete(table, c, cells) for c, cells in zip(chosen, settings, strict=True)], strict=True))

@@ -9,6 +9,7 @@ from frugaltwin import testing
 from frugaltwin.campaign import Campaign
 from frugaltwin.errors import CampaignError, DriverError, InvalidInput
 from frugaltwin.store import Store
+from frugaltwin.tables import BOOKKEEPING
 from simulator.table import Table
 
 RECORDS = "temperature,solvent,yield\n20,water,0.3\n40,water,0.5\n40,water,0.7\n40,ethanol,\n60,ethanol,0.9\n"
@@ -69,7 +70,7 @@ def test_a_campaign_over_a_table_finds_its_best_row(path: Path, strategy: str) -
         ("a,a\n1,2\n", {"outcomes": "a"}, "names a column twice"),
         ("a,b\n1,2\n", {"outcomes": "a,b"}, "has no column left to be a setting"),
         ("a,b\n1,2\n", {"outcomes": "b", "settings": "a,b"}, "cannot be a setting and an outcome"),
-        ("number,b\n1,2\n", {"outcomes": "b"}, "has a column 'number', as every trial has; rename it"),
+        (",".join(["x", "y", *BOOKKEEPING]) + "\n" + "1," * 11 + "1\n", {"outcomes": "y"}, "say which of its columns were set"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused_by_row_and_column(

@@ -19,7 +19,7 @@ from api.records.rows import CampaignRow, EntryRow, ExperimentRow
 from api.records.standings import Score, goal_for
 from frugaltwin.errors import MissingPart
 from frugaltwin.experiment import Categorical
-from frugaltwin.goals.trial_table import own_columns, trial_columns, trial_rows
+from frugaltwin.goals.trial_table import own_columns, own_names, trial_columns, trial_rows
 from frugaltwin.tables import format_lines
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Table:
     @property
     def names(self) -> list[str]:
         """The columns."""
-        return [*trial_columns(goal_for(self.row)), *ORIGIN]
+        return [*trial_columns(goal_for(self.row)), *own_names(goal_for(self.row), ORIGIN).values()]
 
     def pages(self, database: Database) -> Iterator[list[dict[str, Any]]]:
         """Its rows, some at a time, oldest first; each time the database is asked when they are wanted."""
@@ -89,13 +89,13 @@ class Table:
         # A comparison of campaigns puts many of these tables together.
         origin = {"campaign": self.row.name, "strategy": (words["strategy"] or {}).get("name"), "seed": words["seed"]}
         ended = [(x, t) for x in rows if (t := standings.standing_trial(x, goal, scores[x.trial or 0]))]
-        cells = trial_rows(goal, [t for _, t in ended], self.front)
+        cells, named = trial_rows(goal, [t for _, t in ended], self.front), own_names(goal, ORIGIN)
         for cell, (x, t) in zip(cells, ended, strict=True):
             measured = t.performed.measurement
             raw = dict(measured.raw) if measured else {}
-            cell.update(origin)
-            cell |= {"experiment": x.id, "state": x.state, "rig": x.rig, "created_at": x.created_at, "started_at": x.started_at}
-            cell |= {"raw": json.dumps(raw), "provenance": json.dumps(x.provenance_for(self.is_instructor) or {})}
+            ours = {"experiment": x.id, "state": x.state, "rig": x.rig, "created_at": x.created_at, "started_at": x.started_at}
+            ours |= {"raw": json.dumps(raw), "provenance": json.dumps(x.provenance_for(self.is_instructor) or {})}
+            cell |= {named[name]: value for name, value in (origin | ours).items()}
         return cells
 
 
@@ -115,9 +115,9 @@ def parts(form: Form, table: Table, database: Database, whole: str, entries: Seq
             yield format_lines([cell.get(name) for name in names] for cell in cells)
     else:
         yield f'{{"campaign": {whole}, "trials": ['
-        separator = ""
+        separator, in_json = "", list(own_names(goal_for(table.row), ("raw", "provenance", "original")).values())
         for cells in filter(None, pages):
-            yield separator + ", ".join(map(_trial, cells))
+            yield separator + ", ".join(_trial(cell, in_json) for cell in cells)
             separator = ", "
         yield f'], "entries": {_as_json([{"id": e.id, "after": e.after, "by": e.by, "at": e.at, **e.body} for e in entries])}}}'
 
@@ -132,9 +132,13 @@ def check_form(form: Form) -> None:
         _pyarrow()
 
 
-def _trial(cell: Mapping[str, Any]) -> str:
-    """A row as an object of JSON."""
-    return _as_json({**cell, **{name: json.loads(cell[name] or "null") for name in ("raw", "provenance", "original")}})
+def _trial(cell: Mapping[str, Any], in_json: Sequence[str]) -> str:
+    """A row as an object of JSON.
+
+    Args:
+        in_json: The columns that hold JSON already.
+    """
+    return _as_json({**cell, **{name: json.loads(cell[name] or "null") for name in in_json}})
 
 
 def _as_json(value: object) -> str:
@@ -159,10 +163,13 @@ def _types(table: Table, database: Database) -> dict[str, type]:
     """The type of each column, which a Parquet file says before its first row group."""
     goal = goal_for(table.row)
     experiment = goal.experiment
-    found: dict[str, type] = dict.fromkeys(table.names, float) | dict.fromkeys(WHOLE, int) | dict.fromkeys(TEXTS, str)
+    found: dict[str, type] = dict.fromkeys(table.names, float)
+    found |= dict.fromkeys(own_names(goal, WHOLE).values(), int) | dict.fromkeys(own_names(goal, TEXTS).values(), str)
     found |= {p.name: str for p in experiment.parameters if isinstance(p, Categorical)}
     found |= {o.name: str for o in experiment.outcomes if o.labels}
-    unknown = {column.name for column in own_columns(goal)} - {"score"}  # whose values are the goal's affair: the first one says
+    unknown = {column.name for column in own_columns(goal)} - {
+        *own_names(goal, ["score"]).values()
+    }  # whose values are the goal's affair: the first one says
     for cells in table.pages(database) if unknown else ():
         seen = {name: type(value) for name in unknown for cell in cells if (value := cell.get(name)) is not None}
         found |= {name: kind for name, kind in seen.items() if kind in (bool, str)}

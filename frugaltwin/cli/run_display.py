@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.color import hex_code
-from frugaltwin.experiment import Categorical, Parameter, Trial, describe, total
+from frugaltwin.experiment import Continuous, Parameter, Trial, describe, free_name, significant, total
 from frugaltwin.goals import Column
 from frugaltwin.goals.goal import shown
 from frugaltwin.record import Record
+from frugaltwin.table_reader import number
 from frugaltwin.tables import color_of
 
 if TYPE_CHECKING:
@@ -122,6 +123,25 @@ class JsonDisplay(Display):
         _print_json(summary_event(record, report))
 
 
+@dataclass
+class _Part:
+    """Columns of a table that stand together: settings, swatches, scores or costs."""
+
+    headings: list[str]
+    widths: list[int]
+    """In characters; a longer number widens its column from there on, so that none is cut."""
+    has_names: bool = False
+    """Whether a longer text is a name, which may be shortened."""
+
+    def cells(self, texts: Sequence[str]) -> Iterator[str]:
+        """The texts at the width of their columns."""
+        for k, text in enumerate(texts):
+            if not self.has_names or number(text) is not None:
+                self.widths[k] = max(self.widths[k], len(text))
+            width = self.widths[k]
+            yield f"{text if len(text) <= width else text[: width - 1] + '…':>{width}}"
+
+
 class TableDisplay(Display):
     """A table that grows line by line, with swatches and a progress bar where the output is a terminal."""
 
@@ -139,16 +159,24 @@ class TableDisplay(Display):
         self._task = self._progress.add_task("experimenting", total=runs, completed=len(self.trials))
         self._has_headline = False
         goal = record.goal
-        self._settings = {p.name: max(6, min(_longest(p), 12)) for p in record.experiment.parameters}
-        self._swatches = {"measured": 8, "target": 8} if goal.target_color else {}
-        self._columns = {_heading(c): c for c in (*goal.columns, *filter(None, [goal.standing_column]))}
-        self._scores = {heading: max(c.width, len(heading)) for heading, c in self._columns.items()}
-        self._costs = {"lab time": 8} | {kind.unit: 5 for kind in _ADDED}
+        parameters = record.experiment.parameters
+        names = [p.name for p in parameters]
+        self._columns = [*goal.columns, *filter(None, [goal.standing_column])]
+        scores = [free_name(_heading(c), names) for c in self._columns]
+        costs = [free_name(name, names) for name in ("lab time", *(kind.unit for kind in _ADDED))]
+        swatches = [free_name(name, names) for name in ("measured", "target")] if goal.target_color else []
+        self._settings = _Part(names, [max(6, _longest(p)) for p in parameters], has_names=True)
+        self._swatches = _Part(swatches, [max(8, len(heading)) for heading in swatches])
+        self._scores = _Part(scores, [max(c.width, len(heading)) for c, heading in zip(self._columns, scores, strict=True)])
+        self._costs = _Part(costs, [max(8, len(costs[0])), *(max(5, len(heading)) for heading in costs[1:])])
         room = console.width if self._is_terminal else 10**6
-        if self._swatches and len(self._row(self._names())) + 4 > room:
-            self._swatches = {"got": 4, "goal": 4}
-        while self._costs and len(self._row(self._names())) + 4 > room:
-            self._costs.popitem()  # one line an experiment: the report shows the costs too
+        if swatches and self._length() > room:
+            self._swatches = _Part([free_name(name, names) for name in ("got", "goal")], [4, 4])
+        if self._length() > room:
+            self._settings.widths = [min(width, 12) for width in self._settings.widths]
+        while self._costs.headings and self._length() > room:  # one line an experiment: the report shows the costs too
+            self._costs.headings.pop()
+            self._costs.widths.pop()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -160,21 +188,20 @@ class TableDisplay(Display):
     def _line(self, trial: Trial) -> None:
         self._headline()
         goal, spent = self.record.goal, total(self.trials)
-        cells = {name: _cell(trial.settings[name]) for name in self._settings}
-        cells |= {"lab time": clock(spent.seconds)}
-        cells |= {kind.unit: f"{getattr(spent, kind.name):.{max(kind.decimals - 1, 0)}f}" for kind in _ADDED}
+        settings = [_cell(trial.settings[name]) for name in self._settings.headings]
         if trial.measurement is None:
-            self._print(f"{trial.number:>3} {self._row(cells, self._settings)} {trial.remark}")
+            self._print(f"{trial.number:>3} {' '.join(self._settings.cells(settings))} {trial.remark}")
         else:
+            codes = []
             if goal.target_color:
                 color = _color(self.record, trial)
-                codes = hex_code((color["L"], color["a"], color["b"])), hex_code(goal.target_color)
-                cells |= dict(zip(self._swatches, codes, strict=True))
+                codes = [hex_code((color["L"], color["a"], color["b"])), hex_code(goal.target_color)]
             values = goal.values(trial)
+            scores = [shown(values[c.name]) for c in goal.columns]
             if goal.standing_column:
-                values |= {goal.standing_column.name: goal.standing(self.trials)}
-            cells |= {heading: shown(values[c.name]) for heading, c in self._columns.items()}
-            self._print(f"{trial.number:>3} {self._row(cells)} {goal.remark(trial)}".rstrip())
+                scores.append(shown(goal.standing(self.trials)))
+            costs = [clock(spent.seconds), *(_amount(getattr(spent, kind.name), max(kind.decimals - 1, 0)) for kind in _ADDED)]
+            self._print(f"{trial.number:>3} {self._row(settings, codes, scores, costs)} {goal.remark(trial)}".rstrip())
         self._progress.update(self._task, completed=trial.number)
 
     def end(self, record: Record, report: Path | None) -> None:
@@ -210,19 +237,20 @@ class TableDisplay(Display):
         self._print(f"goal: {goal.title}{swatch}")
         for line in self.record.earlier:
             self._print(f"earlier: {line}")
-        self._print(f"  # {self._row(self._names())}")
+        self._print(f"  # {self._headings()}")
 
-    def _names(self) -> dict[str, str]:
-        return {name: name for group in (self._settings, self._swatches, self._scores, self._costs) for name in group}
+    def _headings(self) -> str:
+        parts = (self._settings, self._swatches, self._scores, self._costs)
+        return "  ".join(" ".join(part.cells(part.headings)) for part in parts if part.headings)
 
-    def _row(self, cells: Mapping[str, str], *groups: Mapping[str, int]) -> str:
+    def _length(self) -> int:
+        return len(f"  # {self._headings()}")
+
+    def _row(self, settings: Sequence[str], codes: Sequence[str], scores: Sequence[str], costs: Sequence[str]) -> str:
         """A row of cells; a color is a swatch where the output can show one."""
-        shown = []
-        for widths in groups or (self._settings, self._swatches, self._scores, self._costs):
-            texts = (self._swatch(cells[n], w) if cells[n].startswith("#") else f"{cells[n][:w]:>{w}}" for n, w in widths.items())
-            if widths:
-                shown.append(" ".join(texts))
-        return "  ".join(shown)
+        swatches = [self._swatch(code, width) for code, width in zip(codes, self._swatches.widths, strict=True)]
+        shown = [self._settings.cells(settings), swatches, self._scores.cells(scores), self._costs.cells(costs[: len(self._costs.widths)])]
+        return "  ".join(filter(None, map(" ".join, shown)))
 
     def _print(self, text: str) -> None:
         from rich.text import Text
@@ -268,21 +296,30 @@ def _heading(column: Column) -> str:
 
 
 def _longest(parameter: Parameter) -> int:
-    """Characters of a parameter's name, or of its longest value where values are names."""
-    return max(map(len, (parameter.name, *(parameter.values if isinstance(parameter, Categorical) else ()))))
+    """Characters of a parameter's name, or of its longest value where they are listed."""
+    return max(map(len, (parameter.name, *([] if isinstance(parameter, Continuous) else map(_cell, parameter.values)))))
 
 
 def _cell(value: float | str) -> str:
-    """A setting in about six characters.
+    """A setting in about six characters; in more where it is far from 1.
 
-    >>> _cell(0.59231), _cell(201.0), _cell(3.2), _cell(0.0000123), _cell("water")
-    ('0.592', '201', '3.200', '1e-05', 'water')
+    >>> _cell(0.59231), _cell(201.0), _cell(3.2), _cell(-0.0000123), _cell(12345.67), _cell(1e300), _cell("water")
+    ('0.592', '201', '3.200', '-1.23e-05', '12346', '1e+300', 'water')
     """
     if isinstance(value, str):
         return value
-    if value == round(value) and abs(value) < 1e6:
+    if float(value).is_integer() and abs(value) < 1e6:
         return f"{value:.0f}"
-    return f"{value:.3f}" if 0.001 <= abs(value) < 100 else f"{value:.1g}" if abs(value) < 0.001 else f"{value:.5g}"
+    return f"{value:.3f}" if 0.1 <= abs(value) < 100 else significant(value, 5 if 100 <= abs(value) < 1e6 else 3)
+
+
+def _amount(value: float, decimals: int) -> str:
+    """An amount so far.
+
+    >>> _amount(1.5, 2), _amount(1e100, 2)
+    ('1.50', '1e+100')
+    """
+    return f"{value:.{decimals}f}" if abs(value) < 1e6 else significant(value, 3)
 
 
 def _print_json(event: dict[str, Any]) -> None:

@@ -31,12 +31,16 @@ def predict(
     store: StorePath = None,
 ) -> None:
     """Predict the outcomes at other settings by a campaign's model: label and chances of a map, else mean and standard deviation."""
+    from frugaltwin.experiment import free_name
     from frugaltwin.tables import read_settings, write_rows
 
     campaign = stored_campaign(name, store)
     rows = read_settings(settings, campaign.driver.experiment)
     _check_output(out, settings)
-    write_rows(out, [row | dict(more) for row, more in zip(rows, campaign.predict(rows).rows(), strict=True)])
+    written: list[dict[str, Any]] = []
+    for row, more in zip(rows, campaign.predict(rows).rows(), strict=True):
+        written.append(row | {free_name(name, row, "predicted_"): cell for name, cell in more.items()})
+    write_rows(out, written)
     say(f"{len(rows)} rows written to {out}")
 
 
@@ -50,7 +54,7 @@ def export(
     """Write a campaign as a table (csv) or with raw readings and provenance (json)."""
 
     from frugaltwin.experiment import total
-    from frugaltwin.goals.trial_table import trial_columns, trial_rows
+    from frugaltwin.goals.trial_table import own_names, trial_columns, trial_rows
     from frugaltwin.log import entry_to_json
     from frugaltwin.tables import format_rows
 
@@ -65,8 +69,9 @@ def export(
         body: dict[str, Any] = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}
         log = campaign.log
         raws = [dict(t.measurement.raw) if t.measurement else {} for t in log.performed]
+        original, readings = own_names(campaign.goal, ("original", "raw")).values()
         body["trials"] = [
-            row | {"original": row["original"] and json.loads(row["original"]), "raw": raw} for row, raw in zip(rows, raws, strict=True)
+            row | {original: row[original] and json.loads(row[original]), readings: raw} for row, raw in zip(rows, raws, strict=True)
         ]
         body["entries"] = [entry_to_json(x.entry) | {"after": x.after, "at": x.at} for x in log.entries]
         body["spent"] = total(campaign.trials).cost()

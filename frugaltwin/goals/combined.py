@@ -8,7 +8,7 @@ from typing import Self
 
 from frugaltwin.color import Lab
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Experiment, Trial
+from frugaltwin.experiment import Experiment, Trial, free_name
 from frugaltwin.goals.goal import Column, Goal, Objective, Requirement, Tally, Value, best_reading, shown
 
 SHOWN = 6
@@ -70,11 +70,11 @@ class Combined(Goal):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        return (*self._columns, *([Column("meets", width=5)] if self.bounds else []))
+        return (*self._columns, *([Column(self._meets, width=5)] if self.bounds else []))
 
     def values(self, trial: Trial) -> dict[str, Value]:
         scores: dict[str, Value] = {c.name: o.reading_of_trial(trial) for c, o in self._columns.items()}
-        return scores | ({"meets": self.meets(trial)} if self.bounds else {})
+        return scores | ({self._meets: self.meets(trial)} if self.bounds else {})
 
     @property
     def standing_column(self) -> Column | None:
@@ -95,6 +95,10 @@ class Combined(Goal):
             return f"{best_reading(self, good)}{within}"
         named = [self._described(trial) for trial in good[:SHOWN]] + ["…"] * (len(good) > SHOWN)
         return f"front: {len(good)} of {tally.n_trials} experiments are not dominated{within}: {'; '.join(named)}"
+
+    @property
+    def _meets(self) -> str:
+        return free_name("meets", [c.name for c in self._columns])
 
     @property
     def _valued(self) -> list[Objective]:

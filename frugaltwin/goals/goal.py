@@ -14,7 +14,7 @@ import numpy as np
 from frugaltwin.amounts import Amounts
 from frugaltwin.color import Array, Lab
 from frugaltwin.errors import InvalidInput, OutOfBounds
-from frugaltwin.experiment import Experiment, Outcomes, Settings, Trial, describe, quantity
+from frugaltwin.experiment import Experiment, Outcomes, Settings, Trial, describe, quantity, significant
 from frugaltwin.tables import outcomes_array, settings_array
 
 Value = float | str | bool | None
@@ -409,12 +409,12 @@ def best_reading(goal: Goal, trials: Sequence[Trial]) -> str | None:
 
 
 def rounded(value: float, unit: str) -> str:
-    """A score to three digits, with its unit.
+    """A score to three digits or more, with its unit.
 
     >>> rounded(0.48551, "ΔE00")
     '0.486 ΔE00'
     """
-    return quantity(float(f"{value:.3g}"), unit)
+    return quantity(float(significant(value, 3)), unit)
 
 
 def shown(value: Value, unit: str = "") -> str:

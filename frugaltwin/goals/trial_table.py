@@ -1,26 +1,39 @@
 """Trials as a table: settings, outcomes, derived color, the goal's columns, and costs."""
 
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from frugaltwin.experiment import Trial
+from frugaltwin.experiment import Trial, free_name
 from frugaltwin.goals.goal import Column, Goal
 from frugaltwin.tables import BOOKKEEPING, color_of
 
 
 def trial_columns(goal: Goal) -> list[str]:
-    """The names of the columns of `trial_rows`, in order. A column of the goal that would repeat another one is left out."""
-    experiment = goal.experiment
-    measured = [*(p.name for p in experiment.parameters), *(o.name for o in experiment.outcomes), *("Lab" if experiment.color else "")]
-    return list(dict.fromkeys(["number", *measured, "score", *(c.name for c in own_columns(goal)), *BOOKKEEPING[2:]]))
+    """The names of the columns of `trial_rows`, in order. A column of the goal that would repeat another one is left out.
+
+    Settings, outcomes and color keep their names; a column of ours that one of them is called like is ``trial_NAME``.
+    """
+    named = own_names(goal, BOOKKEEPING)
+    number, score, *others = (named[name] for name in BOOKKEEPING)
+    return list(dict.fromkeys([number, *goal.experiment.measured_names, score, *(c.name for c in own_columns(goal)), *others]))
 
 
 def own_columns(goal: Goal) -> list[Column]:
-    """The columns of a goal that repeat no outcome and no cost, with that of the front and, of fidelities, whether a trial counts."""
-    others = {o.name for o in goal.experiment.outcomes} | set(BOOKKEEPING) - {"score"}
-    columns = [c for c in goal.columns if c.name not in others]
-    return [*columns, *([Column("front")] if goal.has_front else []), *([Column("counts")] if goal.experiment.fidelities else [])]
+    """The columns of a goal that repeat no outcome and no cost, with that of the front and, of fidelities, whether a trial counts.
+
+    Their names are those of `trial_columns`.
+    """
+    columns = _own(goal)
+    named = own_names(goal, (c.name for c in columns))
+    return [replace(c, name=named[c.name]) for c in columns]
+
+
+def own_names(goal: Goal, names: Iterable[str]) -> dict[str, str]:
+    """The columns that some of ours are in a table of trials, by their names."""
+    taken = set(goal.experiment.measured_names)
+    return {name: free_name(name, taken) for name in names}
 
 
 def trial_rows(goal: Goal, trials: Sequence[Trial], front: Container[int] | None = None) -> list[dict[str, Any]]:
@@ -33,22 +46,33 @@ def trial_rows(goal: Goal, trials: Sequence[Trial], front: Container[int] | None
         front: The numbers of the trials of the front; that of these trials without it.
     """
     experiment = goal.experiment
+    columns = _own(goal)
+    named = own_names(goal, {*BOOKKEEPING, *(c.name for c in columns)})
     empty = dict.fromkeys([o.name for o in experiment.outcomes] + (["L", "a", "b"] if experiment.color else []))
     if front is None and goal.has_front:
         front = {t.number for t in goal.front(trials)}
-    return [
-        goal.values(t)
-        | {"number": t.number}
-        | dict(t.settings)
-        | (dict(t.measurement.outcomes) | color_of(experiment, t.settings, t.measurement.outcomes) if t.measurement else empty)
-        | {"score": goal.score_of_trial(t)}
-        | ({"front": t.number in front} if goal.has_front and front is not None else {})
-        | ({"counts": experiment.counts(t.settings)} if experiment.fidelities else {})
-        | t.cost.cost()
-        | {"source": t.source, "finished_at": t.finished_at, "error": t.error}
-        | {"correction": t.remark if t.correction else None, "original": _original(t)}
-        for t in trials
-    ]
+    rows = []
+    for t in trials:
+        values = goal.values(t)
+        ours = {c.name: values.get(c.name) for c in columns} | {"number": t.number, "score": goal.score_of_trial(t)}
+        if goal.has_front and front is not None:
+            ours["front"] = t.number in front
+        if experiment.fidelities:
+            ours["counts"] = experiment.counts(t.settings)
+        ours |= t.cost.cost() | {"source": t.source, "finished_at": t.finished_at, "error": t.error}
+        ours |= {"correction": t.remark if t.correction else None, "original": _original(t)}
+        measured = empty
+        if t.measurement:
+            measured = dict(t.measurement.outcomes) | color_of(experiment, t.settings, t.measurement.outcomes)
+        rows.append({named[name]: cell for name, cell in ours.items()} | dict(t.settings) | measured)
+    return rows
+
+
+def _own(goal: Goal) -> list[Column]:
+    """The columns of `own_columns` under the names that they have elsewhere."""
+    repeated = {o.name for o in goal.experiment.outcomes} | set(BOOKKEEPING)
+    columns = [c for c in goal.columns if c.name not in repeated or (c.name == "score" and goal.has_score)]
+    return [*columns, *([Column("front")] if goal.has_front else []), *([Column("counts")] if goal.experiment.fidelities else [])]
 
 
 def _original(trial: Trial) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.color import hex_code
-from frugaltwin.experiment import Categorical, total
+from frugaltwin.experiment import Categorical, significant, total
 from frugaltwin.goals import Column
 from frugaltwin.pictures.style import ACCENT, INK, QUIET
 from frugaltwin.record import Record
@@ -68,7 +68,7 @@ def _draw_best(axes: Axes, record: Record, xs: list[float], label: str) -> None:
         accumulate = np.fmin.accumulate if objective.is_minimized else np.fmax.accumulate
         best = accumulate(np.where(meets, y, np.nan))
         axes.step(x, best, where="post", color=ACCENT, linewidth=2, label="best so far")
-        axes.annotate(f"{best[-1]:.3g}", (x[-1], best[-1]), textcoords="offset points", xytext=(5, 4), fontsize=9, color=ACCENT)
+        axes.annotate(significant(best[-1], 3), (x[-1], best[-1]), textcoords="offset points", xytext=(5, 4), fontsize=9, color=ACCENT)
     if objective.is_ratio:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda v, _: f"{v:g}")

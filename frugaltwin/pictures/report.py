@@ -14,7 +14,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.checks import write_text
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Outcome, Parameter, Trial, describe, total
+from frugaltwin.experiment import Outcome, Parameter, Trial, describe, significant, total
 from frugaltwin.goals import Column
 from frugaltwin.goals.goal import rounded, shown
 from frugaltwin.goals.trial_table import own_columns, trial_rows
@@ -172,7 +172,7 @@ def _column(of: Parameter | Outcome | Column) -> dict[str, str]:
 
 
 def _cell(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+    return value if isinstance(value, str) else significant(value, 4)
 
 
 def _costs(cost: Amounts) -> list[str]:
