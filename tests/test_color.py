@@ -1,21 +1,26 @@
 """Color against the reference implementation and against published numbers."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from frugaltwin.color import cie_table, delta_e, hex_code, lab, lab_of_hex, parse_color, transmitted_weights, xyz
 from frugaltwin.errors import InvalidInput
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # the reference warns about optional packages that it does not find
-    import colour
-
 WHITE = np.array([0.95047, 1.0, 1.08883])
+
+
+@pytest.fixture(scope="module")
+def colour() -> Any:
+    """The reference. To import it takes as long as everything else here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns about optional packages that it does not find
+        import colour
+    return colour
 
 
 def colors(n: int, seed: int = 0) -> np.ndarray:
@@ -23,13 +28,13 @@ def colors(n: int, seed: int = 0) -> np.ndarray:
     return np.column_stack([random.uniform(0, 100, n), random.uniform(-110, 110, (n, 2))])
 
 
-def test_lab_agrees_with_the_reference_from_black_to_white() -> None:
+def test_lab_agrees_with_the_reference_from_black_to_white(colour: Any) -> None:
     given_xyz = np.vstack([np.random.default_rng(0).random((1000, 3)), np.geomspace(1e-6, 1, 50)[:, None] * WHITE])
     xy = WHITE[:2] / WHITE.sum()
     assert np.abs(lab(given_xyz, WHITE) - colour.XYZ_to_Lab(given_xyz, xy)).max() < 1e-4
 
 
-def test_ciede2000_agrees_with_the_reference_near_and_far() -> None:
+def test_ciede2000_agrees_with_the_reference_near_and_far(colour: Any) -> None:
     one = colors(5000)
     for distance in (0.01, 1, 30):
         two = one + distance * np.random.default_rng(1).standard_normal(one.shape)
@@ -50,7 +55,9 @@ def test_ciede2000_gives_the_published_pairs(one: tuple[float, ...], two: tuple[
     assert round(float(delta_e(np.array(one), np.array(two))), 4) == published
 
 
-def test_the_differentiable_form_agrees_with_the_reference_to_1e_6() -> None:
+def test_the_differentiable_form_agrees_with_the_reference_to_1e_6(colour: Any) -> None:
+    import torch
+
     one, two = colors(2000), colors(2000, seed=1)
     found = delta_e(torch.tensor(one), torch.tensor(two)).numpy()
     assert np.abs(found - colour.delta_E(one, two, method="CIE 2000")).max() < 1e-6
@@ -59,6 +66,8 @@ def test_the_differentiable_form_agrees_with_the_reference_to_1e_6() -> None:
 
 
 def test_gradients_are_right_and_finite_even_for_equal_and_gray_colors() -> None:
+    import torch
+
     def total(x: torch.Tensor) -> torch.Tensor:
         distance: torch.Tensor = delta_e(lab(x, WHITE), torch.tensor([50.0, 20.0, -30.0], dtype=torch.double))
         return distance
@@ -83,7 +92,7 @@ def test_a_hex_code_survives_the_way_to_lab_and_back(number: int) -> None:
     assert hex_code(lab_of_hex(code)) == code
 
 
-def test_the_tables_of_the_cie_are_the_published_ones() -> None:
+def test_the_tables_of_the_cie_are_the_published_ones(colour: Any) -> None:
     table = cie_table()
     shape = colour.SpectralShape(380, 780, 5)
     bars = colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"].copy().align(shape).values
@@ -92,7 +101,7 @@ def test_the_tables_of_the_cie_are_the_published_ones() -> None:
     assert np.allclose(table["led_b4"], colour.SDS_ILLUMINANTS["LED-B4"].copy().align(shape).values)
 
 
-def test_spectra_become_the_xyz_that_the_reference_integrates() -> None:
+def test_spectra_become_the_xyz_that_the_reference_integrates(colour: Any) -> None:
     shape = colour.SpectralShape(380, 780, 5)
     spectrum = 0.5 + 0.4 * np.sin(cie_table()["wavelength_nm"] / 50)
     reference = colour.sd_to_XYZ(

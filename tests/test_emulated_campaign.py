@@ -179,7 +179,9 @@ ABOUT_THE_BOARD: dict[str, tuple[type[DriverError], str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", ABOUT_THE_BOARD)
+@pytest.mark.parametrize(
+    "fault", ABOUT_THE_BOARD if IS_LONG else ["reset@60", "hang@60", "i2c-hang@60+40"]
+)  # a power cycle is a reset, too
 def test_a_fault_of_the_board_fails_one_color_by_name_and_the_next_is_right(fault: str) -> None:
     kind, sentence = ABOUT_THE_BOARD[fault]
     with flawless(fault) as twin:

@@ -38,6 +38,7 @@ from frugaltwin.plugins import KnowsTruth
 from frugaltwin.state import Prediction
 from frugaltwin.store import Store
 from tests.conftest import Cli, events
+from tests.forms import times
 
 X, T = Continuous("composition", 0.0, 1.0), Continuous("temperature", 300.0, 900.0, "K")
 PHASE, SIGNAL = Outcome("phase", "", "what it is", labels=("solid", "liquid")), Outcome("signal", "mV", "what is read")
@@ -256,17 +257,20 @@ def test_a_number_over_two_parameters_is_drawn_as_the_model_expects_it(tmp_path:
 
 
 def test_a_story_from_the_catalog_to_the_map(cli_here: Cli, tmp_path: Path) -> None:
+    budget = times(4, 8)
     assert "Redlich" in cli_here("catalog", "binary-solution").stdout
     drawn = cli_here("plot", "binary-solution", "--option", "system=3", "--out", "truth.png")
     assert drawn.returncode == 0, drawn.stderr
-    ran = cli_here("run", "--driver", "binary-solution", "--option", "system=3", "--goal", "map:phase", "--budget", "8", "--name", "gap")
+    ran = cli_here(
+        "run", "--driver", "binary-solution", "--option", "system=3", "--goal", "map:phase", "--budget", str(budget), "--name", "gap"
+    )
     assert ran.returncode == 0, ran.stderr
     assert "labels measured: " in ran.stdout
     assert "recommended" not in ran.stdout
     *trials, summary = events(cli_here("show", "gap", "--json"))
-    assert len(trials) == 8
+    assert len(trials) == budget
     assert all(t["label"] == t["outcomes"]["phase"] and t["score"] is None for t in trials)
-    assert sum(summary["labels"].values()) == 8
+    assert sum(summary["labels"].values()) == budget
     assert summary["best"] is None
     assert cli_here("plot", "gap", "--truth").returncode == 0
     assert cli_here("report", "gap", "--truth", "--out", "judged.html").returncode == 0

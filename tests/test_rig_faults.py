@@ -513,14 +513,14 @@ def test_after_the_switch_a_campaign_moves_nothing_though_it_is_closed_again(tmp
 
 
 def test_many_doses_account_exactly_on_a_line_as_bad_as_lines_get() -> None:
-    n_doses = often(100, 1000)
+    n_doses = often(50, 1000)
     board = EmulatedBoard(make_sensor("as7341", {}), EXACT, 7, DYED_WATER, parse_faults("serial-noise"))
     mixer = ArduinoMixer(lambda: (board.open(), board), "the rig", make_sensor("as7341", {}), DYED_WATER)
     with mixer:
         n_drains = board.plant.n_runs[4]
         for n in range(1, n_doses + 1):
             mixer.dispense("red", 0.025)
-            if n % 100 == 0:
+            if n % 50 == 0:
                 mixer.drain()
                 n_drains += 1
                 assert board.plant.cell.volume == 0
