@@ -11,18 +11,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
+from scipy.optimize import least_squares, minimize
+from scipy.stats import t as student_t
 
 from frugaltwin.color import cie_table
 from simulator.instruments.sensors import AS7341_GAINS, AS7341_STEP_SECONDS
-from simulator.light_mixing import CHANNELS, CLSLAB, LIGHT_MIXING, PWM_BEAT, Calibration, counts, integration_steps
+from simulator.light_mixing import CHANNELS, CLSLAB, LIGHT_MIXING, NOISE, ROUNDING, Calibration, Noise, counts, integration_steps
 
 Numbers = NDArray[np.float64]
 
 FOLDS = 10
 SEED = 0
 MODEL_ERROR = 0.007  # relative: what the equation leaves over at high counts, so that a few bright records do not decide alone
-ROUNDING = 0.4  # counts
+LEAST_ERROR = 0.4  # counts
+BEAT = 0.15e-3  # s of light
+QUANTILES = (25, 50, 75, 90, 97.5)  # %
 
 _HERE = Path(__file__).parent / "data"
 
@@ -58,7 +61,7 @@ def fit(settings: Numbers, read: Numbers, has_free_bends: bool = False) -> Calib
         has_free_bends: Fit the bends of the LED's duty too, instead of keeping those of the twin.
     """
     seconds = integration_steps(settings[:, 3], settings[:, 4])[:, None] * AS7341_STEP_SECONDS
-    error = np.sqrt(ROUNDING**2 + (MODEL_ERROR**2 + (PWM_BEAT / seconds) ** 2) * read**2)
+    error = np.sqrt(LEAST_ERROR**2 + (MODEL_ERROR**2 + (BEAT / seconds) ** 2) * read**2)
 
     def residuals(x: Numbers) -> Numbers:
         result: Numbers = ((counts(*settings.T, calibration=_calibration(x)) - read) / error).ravel()
@@ -87,6 +90,53 @@ def cross_validated(settings: Numbers, read: Numbers, folds: int = FOLDS, seed: 
         out = fold == k
         predicted[out] = counts(*settings[out].T, calibration=fit(settings[~out], read[~out]))
     return predicted
+
+
+def _deviation(noise: Noise, settings: Numbers, predicted: Numbers) -> Numbers:
+    """Stated standard deviation of counts [n, 8], rounding included."""
+    steps, gain = integration_steps(settings[:, 3], settings[:, 4])[:, None], settings[:, 5][:, None]
+    result: Numbers = np.sqrt(noise.own(predicted, steps, gain) ** 2 + (noise.shared(steps) * predicted) ** 2 + ROUNDING**2)
+    return result
+
+
+def fitted_noise(settings: Numbers, read: Numbers, predicted: Numbers) -> Noise:
+    """The noise that makes the records [n, 8] most likely around predictions [n, 8], by Student's t for the whole deviation."""
+
+    def noise(x: Numbers) -> Noise:
+        beat, flicker, shot, room, read_noise, tails = np.exp(x).tolist()
+        return Noise(beat, flicker, shot, room, read_noise, 2 + tails)
+
+    def unlikelihood(x: Numbers) -> float:
+        nu = noise(x).tails
+        scale = _deviation(noise(x), settings, predicted) * np.sqrt((nu - 2) / nu)
+        return float(np.sum(np.log(scale) - student_t.logpdf((read - predicted) / scale, nu)))
+
+    start = np.log([1e-4, 0.004, 2e-4, 2e-7, 0.2, 5.0])
+    return noise(minimize(unlikelihood, start, method="Nelder-Mead", options={"maxfev": 4000}).x)
+
+
+def residual_quantiles(noise: Noise, settings: Numbers, read: Numbers, predicted: Numbers, seed: int = SEED) -> tuple[Numbers, Numbers]:
+    """Quantiles `QUANTILES` of |residual| over the stated deviation: of the records [n, 8], and of 20 twins at the same settings."""
+    random, stated = np.random.default_rng(seed), _deviation(noise, settings, predicted)
+    steps, gains = integration_steps(settings[:, 3], settings[:, 4]).tolist(), settings[:, 5].tolist()
+    rows = list(zip(predicted, steps, gains, strict=True)) * 20
+    twins = np.array([np.rint(mean + noise.errors(mean, n, gain, random)).clip(0) for mean, n, gain in rows])
+    left = np.abs(twins - np.tile(predicted, (20, 1))) / np.tile(stated, (20, 1))
+    return np.percentile(np.abs(read - predicted) / stated, QUANTILES), np.percentile(left, QUANTILES)
+
+
+def _print_noise(settings: Numbers, read: Numbers, predicted: Numbers) -> None:
+    """Print the noise that explains predictions of records that no fit has seen, and how well one half predicts the other."""
+    noise = fitted_noise(settings, read, predicted)
+    print("NOISE = " + repr(noise))
+    is_even = np.arange(len(settings)) % 2 == 0
+    print(f"quantiles of |residual| over its stated deviation, {', '.join(f'{q:g} %' for q in QUANTILES)}:")
+    for words, among in (("even", is_even), ("odd", ~is_even)):
+        half = fitted_noise(settings[~among], read[~among], predicted[~among])
+        for whose, that in (("noise fitted to the other half", half), ("noise of the twin", NOISE)):
+            records, twins = residual_quantiles(that, settings[among], read[among], predicted[among])
+            shown = "; ".join(" ".join(f"{v:.3f}" for v in row) for row in (records, twins))
+            print(f"{words} records, {whose}: records, twins: {shown}; twins/records - 1: {np.round(100 * (twins / records - 1), 1)} %")
 
 
 def _print_what_is_left(settings: Numbers, read: Numbers, predicted: Numbers) -> None:
@@ -138,15 +188,18 @@ def main() -> None:
         print("    " + " ".join(f"{v:10.3f}" for v in row))
     print("white: " + " ".join(f"{v:.4f}" for v in LIGHT_MIXING.color.white))
     print()
+    unseen = cross_validated(settings, read)
     for name, predicted in (
         ("in-sample, refitted", counts(*settings.T, calibration=best)),
         ("in-sample, constants of simulator/light_mixing.py", counts(*settings.T)),
-        (f"out-of-fold, {FOLDS} folds, seed {SEED}", cross_validated(settings, read)),
+        (f"out-of-fold, {FOLDS} folds, seed {SEED}", unseen),
     ):
         r2, relative = figures(predicted, read)
         print(f"{name}: pooled R² {r2:.5f}, median relative error {100 * relative:.2f} % on {int((read > 50).sum())} counts above 50")
     print()
     _print_what_is_left(settings, read, counts(*settings.T, calibration=best))
+    print()
+    _print_noise(settings, read, unseen)
 
 
 if __name__ == "__main__":

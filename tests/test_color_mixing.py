@@ -209,3 +209,14 @@ def test_the_reference_mixtures_are_spread_evenly_as_they_say() -> None:
 def test_a_scale_of_all_imperfections_is_refused_by_its_own_name() -> None:
     with pytest.raises(InvalidInput, match=r"^with imperfections = 11, pump_bias = 11 is not allowed"):
         color_mixing(imperfections=11.0)
+
+
+def test_the_same_counts_are_noisier_at_a_higher_gain_and_a_shorter_integration() -> None:
+    def scatter(gain: float, astep: int) -> float:
+        sensor = as7341(gain=gain, astep=astep)
+        read = [sensor.digitized(np.array([8000.0]), 1.0, random)[0] for random in [np.random.default_rng(0)] for _ in range(2000)]
+        return float(np.std(read))
+
+    slow, usual, fast = scatter(16, 2399), scatter(64, 599), scatter(128, 299)
+    assert usual / slow == pytest.approx(2, rel=0.05)
+    assert fast / usual == pytest.approx(2**0.5, rel=0.05)

@@ -57,9 +57,21 @@ def test_the_constants_explain_the_records_of_the_rig(calibrate: ModuleType) -> 
     assert relative < 0.006
 
 
-def test_records_that_the_fit_has_not_seen_are_predicted_as_well(calibrate: ModuleType) -> None:
+@pytest.fixture(scope="module")
+def unseen(calibrate: ModuleType) -> NDArray[np.float64]:
+    """The counts of the records, each predicted by a fit that had not seen it."""
+    predicted: NDArray[np.float64] = calibrate.cross_validated(*calibrate.records(), folds=3)
+    return predicted
+
+
+def test_records_that_the_fit_has_not_seen_scatter_as_the_twin_does(calibrate: ModuleType, unseen: NDArray[np.float64]) -> None:
     settings, read = calibrate.records()
-    r2, relative = calibrate.figures(calibrate.cross_validated(settings, read, folds=3), read)
+    records, twins = calibrate.residual_quantiles(calibrate.NOISE, settings, read, unseen)
+    assert twins == pytest.approx(records, rel=0.15)
+
+
+def test_records_that_the_fit_has_not_seen_are_predicted_as_well(calibrate: ModuleType, unseen: NDArray[np.float64]) -> None:
+    r2, relative = calibrate.figures(unseen, calibrate.records()[1])
     assert r2 > 0.9999
     assert relative < 0.007
 
@@ -182,7 +194,7 @@ def test_the_truth_does_not_spend_random_numbers() -> None:
 
 
 def test_repeats_scatter_as_those_of_the_rig_do(calibrate: ModuleType) -> None:
-    # Measured: 1.1 % rms at 20-200 counts, 0.8 % at 200-2000, 0.36 % above, 0-1 count below; exposures above 12 ms.
+    # The ten pairs among the records: 1.62 % rms at 20-200 counts, 0.98 % at 200-2000. Above, what predictions miss: 0.6 %.
     twin, names = connected(seed=1), [p.name for p in LIGHT_MIXING.parameters]
     rows = calibrate.records()[0]
     rows = rows[(rows[:, 3] + 1) * (rows[:, 4] + 1) * 2.78e-6 > 12e-3][:150]
@@ -198,18 +210,18 @@ def test_repeats_scatter_as_those_of_the_rig_do(calibrate: ModuleType) -> None:
         seen = (mean >= low) & (mean < high)
         return float(np.sqrt(np.mean((scatter[seen] / mean[seen]) ** 2)))
 
-    assert rms(20, 200) == pytest.approx(0.011, rel=0.3)
-    assert rms(200, 2000) == pytest.approx(0.008, rel=0.35)
-    assert rms(2000, math.inf) == pytest.approx(0.0036, rel=0.2)
+    assert rms(20, 200) == pytest.approx(0.0162, rel=0.3)
+    assert rms(200, 2000) == pytest.approx(0.0098, rel=0.35)
+    assert rms(2000, math.inf) == pytest.approx(0.006, rel=0.3)
     assert np.sqrt(np.mean(scatter[mean < 20] ** 2)) < 0.5
 
 
 def test_short_exposures_beat_with_the_pwm_in_all_channels_of_a_pass() -> None:
-    settings = {**MIDDLE, "atime": 2, "astep": 500, "gain": 512}  # 4.2 ms
+    settings = {**MIDDLE, "red": 255, "green": 255, "blue": 255, "atime": 2, "astep": 500, "gain": 128}  # 4.2 ms
     twin = connected(seed=1)
     ratios = np.array([values(twin.perform(settings).outcomes) for _ in range(2000)]) / values(twin.truth(settings))
     blue, green, red = ratios[:, 1], ratios[:, 3], ratios[:, 6]
-    assert blue.std() == pytest.approx(0.15 / 4.2, rel=0.15)
+    assert blue.std() == pytest.approx(0.12 / 4.2, rel=0.15)
     assert np.corrcoef(blue, green)[0, 1] > 0.9
     assert abs(np.corrcoef(blue, red)[0, 1]) < 0.1
 

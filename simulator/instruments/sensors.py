@@ -55,10 +55,16 @@ class Sensor:
     reference_counts: int
     registers: tuple[int, ...]
     """Registers of the chip: gain, atime and, for the AS7341, astep."""
+    reference_gain: float
+    """The gain at which `shot_noise` holds."""
     dark_counts: float = 2.0
     """Mean counts without light."""
     shot_noise: float = 0.065
-    """Variance per count. Measured on an AS7341: 0.8 % rms at 200–2000 counts, 0.36 % above."""
+    """Variance per count at `reference_gain`. Measured on an AS7341: 0.8 % rms at 200–2000 counts, 0.36 % above.
+
+    At a higher gain a count is fewer electrons, so that the variance per count is proportional to the gain. On the records of `light-mixing`
+    that explains what is left over better than a constant does (a log-likelihood of 38 more for 4000 counts).
+    """
     read_noise: float = 0.6
     """Standard deviation without light, counts."""
     optics: Optics = Optics()
@@ -90,7 +96,8 @@ class Sensor:
     def digitized(self, mean_counts: NDArray[np.float64], noise: float, random: np.random.Generator) -> NDArray[np.int64]:
         """Integer counts [n] for mean counts [n], saturated at full scale; `noise` scales the noise, 0 turns it off."""
         if noise:
-            sigma = noise * np.sqrt(self.shot_noise * mean_counts + self.read_noise**2)
+            relative = self.gain / self.reference_gain
+            sigma = noise * np.sqrt(self.shot_noise * relative * mean_counts + self.read_noise**2)
             mean_counts = mean_counts + sigma * random.standard_normal(mean_counts.shape)
         return np.minimum(np.maximum(np.rint(mean_counts), 0), self.full_scale).astype(np.int64)
 
@@ -123,6 +130,7 @@ def as7341(gain: float = 64.0, atime: int = 29, astep: int = 599) -> Sensor:
         passes=AS7341_PASSES,
         reference_exposure=64 * 18000,
         reference_counts=18000,
+        reference_gain=64,
         registers=(AS7341_GAINS.index(gain), atime, astep),
     )
 
@@ -152,6 +160,7 @@ def tcs34725(gain: float = 4.0, cycles: int = 21) -> Sensor:
         passes=1,
         reference_exposure=4 * 21,
         reference_counts=1024 * 21,
+        reference_gain=4,
         registers=(TCS34725_GAINS.index(gain), 256 - cycles),
     )
 
