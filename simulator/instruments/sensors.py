@@ -62,8 +62,8 @@ class Sensor:
     shot_noise: float = 0.065
     """Variance per count at `reference_gain`. Measured on an AS7341: 0.8 % rms at 200–2000 counts, 0.36 % above.
 
-    At a higher gain a count is fewer electrons, so that the variance per count is proportional to the gain. On the records of `light-mixing`
-    that explains what is left over better than a constant does (a log-likelihood of 38 more for 4000 counts).
+    At a higher gain a count is fewer electrons, so that the variance per count is proportional to the gain. On the records of
+    `light-mixing` that explains what is left over better than a constant does (a log-likelihood of 38 more for 4000 counts).
     """
     read_noise: float = 0.6
     """Standard deviation without light, counts."""
