@@ -31,6 +31,9 @@ SRGB_TO_XYZ = (
 )
 """Linear sRGB → XYZ. The rows add up to D65. Source: IEC 61966-2-1:1999."""
 
+FARTHEST = 200
+"""Largest a* and b* of a color: no green of a display or a spectrum is farther than about 190."""
+
 _SRGB_WHITE = np.array(SRGB_TO_XYZ).sum(axis=1)
 _XYZ_TO_SRGB = np.linalg.inv(np.array(SRGB_TO_XYZ))
 
@@ -178,37 +181,67 @@ def lab_of_hex(code: str) -> Lab:
     >>> [round(v, 2) for v in lab_of_hex("#ff0000")]
     [53.24, 80.09, 67.2]
     """
-    v = np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return _lab_of_srgb(np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)]))
+
+
+def _lab_of_srgb(v: NDArray[np.float64]) -> Lab:
     linear = np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
     L, a, b = lab(_product(linear, np.array(SRGB_TO_XYZ)), _SRGB_WHITE)
     return float(L), float(a), float(b)
 
 
 def parse_color(text: str) -> Lab:
-    """Lab of ``#rrggbb``, ``lab(50, 20, -30)`` or a CSS name such as ``coral``.
+    """Lab under D65 of ``lab(50, 20, -30)``, which is that already, or of a color of CSS: ``#8fb04a``, ``coral``, ``oklch(…)``.
+
+    CSS writes no commas in ``lab(50 20 -30)`` and means D50 there and in ``lch()``: these are adapted to D65. Colors that no screen
+    shows, such as ``color(display-p3 0 1 0)``, keep their Lab.
+    Source: CSS Color Module Level 4, https://www.w3.org/TR/css-color-4, by the library ColorAide.
 
     Raises:
-        InvalidInput: It is none of these.
+        InvalidInput: It is none of these, is transparent, or no color is like that.
 
     >>> parse_color("lab(50, 20, -30)")
     (50.0, 20.0, -30.0)
+    >>> parse_color("rgb(143 176 74)") == parse_color("#8fb04a")
+    True
     """
     word = text.strip().lower()
     if re.fullmatch(r"#[0-9a-f]{6}", word):
         return lab_of_hex(word)
     number = r"\s*([-+]?\d+(?:\.\d*)?|[-+]?\.\d+)\s*"
     if found := re.fullmatch(rf"lab\({number},{number},{number}\)", word):
-        L, a, b = (float(v) for v in found.groups())
-        if not (0 <= L <= 100 and abs(a) <= 128 and abs(b) <= 128):
-            raise InvalidInput(f"{text!r} is no color: L goes from 0 to 100, a and b from -128 to 128")
-        return L, a, b
+        return _possible(text, float(found[1]), float(found[2]), float(found[3]))
     import webcolors
 
     try:
         return lab_of_hex(webcolors.name_to_hex(word))
     except ValueError:
+        return _possible(text, *_css_lab(text, word, [*webcolors.names(), "rebeccapurple"]))
+
+
+def _css_lab(text: str, word: str, names: list[str]) -> Lab:
+    from coloraide import Color
+
+    try:
+        color = Color(word)
+    except ValueError:
         from difflib import get_close_matches
 
-        near = get_close_matches(word, webcolors.names(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "write #rrggbb, lab(L, a, b) or a CSS color name such as coral"
-        raise InvalidInput(f"{text!r} is no color; {hint}") from None
+        near = get_close_matches(word, names, n=1)
+        forms = "write #8fb04a, lab(L, a, b), or a color of CSS such as coral, rgb(143 176 74) or oklch(0.7 0.2 140)"
+        raise InvalidInput(f"{text!r} is no color; {f'did you mean {near[0]!r}?' if near else forms}") from None
+    if not color.alpha() >= 1:  # also NaN, for `none`
+        raise InvalidInput(f"{text!r} is transparent, and a target is the color that is seen; name that one, without alpha")
+    if not color.in_gamut(tolerance=1e-6):
+        raise InvalidInput(f"{text!r} is no color; a part of it is beyond the limits of {color.space()}")
+    if color.space() in ("srgb", "hsl", "hwb"):
+        return _lab_of_srgb(np.array(color.convert("srgb").coords(nans=False)))
+    L, a, b = lab(np.array(color.convert("xyz-d65").coords(nans=False)), _SRGB_WHITE).round(9)
+    return float(L), float(a), float(b)
+
+
+def _possible(text: str, L: float, a: float, b: float) -> Lab:
+    """Lab, where there can be such a color."""
+    if not (0 <= L <= 100 and abs(a) <= FARTHEST and abs(b) <= FARTHEST):
+        raise InvalidInput(f"{text!r} is no color; L goes from 0 to 100, a and b from -{FARTHEST} to {FARTHEST}")
+    return L, a, b

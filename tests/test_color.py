@@ -1,5 +1,8 @@
 """Color against the reference implementation and against published numbers."""
 
+import re
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -8,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frugaltwin import catalog
 from frugaltwin.color import cie_table, delta_e, hex_code, lab, lab_of_hex, parse_color, transmitted_weights, xyz
 from frugaltwin.errors import InvalidInput
 
@@ -113,7 +117,10 @@ def test_spectra_become_the_xyz_that_the_reference_integrates(colour: Any) -> No
     assert np.allclose(spectrum @ transmitted_weights(), reference / 100, atol=1e-6)
 
 
-@pytest.mark.parametrize("text", ["#12345", "#gggggg", "lab(1,2)", "lab(101, 0, 0)", "lab(nan,0,0)", "reed", "", "rgb(1,2,3)"])
+BEYOND = ("rgb(300 0 0)", "lab(9, 201, 0)", "hsl(0 0% 101%)", "currentcolor", "oklch(5 0.2 140)", "color(xyz 0 1 0)")
+
+
+@pytest.mark.parametrize("text", ["#12345", "#gggggg", "lab(1,2)", "lab(101, 0, 0)", "lab(nan,0,0)", "reed", "", "rgb(1,2)", *BEYOND])
 def test_what_is_no_color_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="is no color"):
         parse_color(text)
@@ -122,3 +129,53 @@ def test_what_is_no_color_is_refused(text: str) -> None:
 def test_colors_are_read_from_hex_lab_and_names_alike() -> None:
     assert parse_color("Teal") == parse_color("#008080")
     assert parse_color("lab(-0, 1.5, -2)") == (0.0, 1.5, -2.0)
+
+
+def test_names_of_css_are_those_of_the_standard() -> None:
+    from matplotlib.colors import CSS4_COLORS
+
+    assert [name for name, code in CSS4_COLORS.items() if parse_color(name) != lab_of_hex(str(code).lower())] == []
+    assert len(CSS4_COLORS) == 148
+
+
+def test_colors_of_css_are_what_the_standard_says() -> None:
+    assert parse_color("rebeccapurple") == parse_color("RebeccaPurple") == parse_color("#663399") == parse_color("rgb(102, 51, 153)")
+    assert parse_color("#fff") == parse_color("#ffff") == parse_color("white") == lab_of_hex("#ffffff")
+    assert parse_color("hsl(0 100% 50%)") == parse_color("hwb(0 0% 0%)") == lab_of_hex("#ff0000")
+    for text in (
+        "oklch(62.7955% 0.257683 29.2339)",
+        "oklab(0.627955 0.224863 0.125846)",
+        "color(srgb 1 0 0)",
+        "lab(54.2905 80.8049 69.891)",
+    ):
+        assert parse_color(text) == pytest.approx(lab_of_hex("#ff0000"), abs=2e-3)
+    of_xyz = lab(np.array([0.2, 0.3, 0.4]), np.array([0.95046, 1, 1.08906]))
+    assert parse_color("color(xyz-d65 0.2 0.3 0.4)") == pytest.approx(of_xyz, abs=1e-3)
+
+
+@pytest.mark.parametrize(("text", "xy", "luminance"), [("display-p3", (0.265, 0.69), 0.691739), ("rec2020", (0.17, 0.797), 0.677998)])
+def test_colors_that_no_screen_shows_keep_their_lab(text: str, xy: tuple[float, float], luminance: float) -> None:
+    x, y = xy
+    X, Z = x / y * luminance, (1 - x - y) / y * luminance
+    green = parse_color(f"color({text} 0 1 0)")
+    assert green == pytest.approx(lab(np.array([X, luminance, Z]), np.array([0.3127 / 0.329, 1.0, 0.3583 / 0.329])), abs=1e-3)
+    assert green[1] < lab_of_hex("#00ff00")[1] - 25
+    driver = catalog.make_driver("color-mixing", {}, seed=0)
+    goal = catalog.make_goal(f"match-color:color({text} 0 1 0)", driver)
+    assert catalog.make_goal(goal.text, driver) == goal
+    assert goal.target_color == pytest.approx(green, abs=1e-6)
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("rebecapurple", "did you mean 'rebeccapurple'"), ("#fff8", "is transparent"), ("rgb(1 2 3 / 50%)", "is transparent"),
+    ("transparent", "is transparent"), ("rgb(1 2 3 / none)", "is transparent"), ("rgb(0 300 0)", "beyond the limits of srgb"),
+    ("shiny", "or a color of CSS such as"),
+])  # fmt: skip
+def test_a_refused_color_says_what_to_write(text: str, words: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(words)):
+        parse_color(text)
+
+
+def test_importing_the_package_does_not_read_the_colors_of_css() -> None:
+    words = [sys.executable, "-X", "importtime", "-c", "import frugaltwin, frugaltwin.color"]
+    assert "coloraide" not in subprocess.run(words, capture_output=True, text=True, check=True).stderr
