@@ -218,8 +218,8 @@ def color_mixing(options: ColorMixingOptions) -> ColorMixing | ColorMixingTwin:
     **Truth** (`--noise-free`): what is systematic stays (pump_bias, the clean residue of the rinse); what is random, drifts or
     remembers is off.
 
-    **Valid** for clear solutions of dyes up to an absorbance of about 2. **Leaves out** scattering, incomplete mixing, bubbles,
-    siphoning, temperature, and reactions between dyes.
+    **Valid** for clear solutions of dyes up to an absorbance of about 2. **Leaves out** scattering, incomplete mixing, siphoning,
+    the temperature of the liquids, and reactions between dyes.
 
     **Twin of** an Arduino with five peristaltic pumps and a color sensor (as PumpBot and CLSLab:Liquid are).
     """

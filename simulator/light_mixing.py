@@ -7,7 +7,7 @@ docstring is the data sheet.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -277,15 +277,26 @@ def _registers(settings: Settings) -> tuple[float, float, float, float, float, f
     return red, green, blue, atime, astep, gain
 
 
-def look(settings: Settings, imperfections: float, random: np.random.Generator, calibration: Calibration = CLSLAB) -> list[float]:
+def look(
+    settings: Settings,
+    imperfections: float,
+    random: np.random.Generator,
+    calibration: Calibration = CLSLAB,
+    brightness: float = 1.0,
+    stray: float = 0.0,
+) -> list[float]:
     """Counts that the sensor shows for the eight channels [8], whole; a saturated channel shows full scale.
 
     Args:
         imperfections: Scales all random errors; 0 turns them off.
+        brightness: Light of the LEDs, against that of the truth.
+        stray: Light of the room, counts per step at gain 1.
     """
     red, green, blue, atime, astep, gain = _registers(settings)
-    read = collected(red, green, blue, atime, astep, gain, calibration=calibration)
+    read = brightness * collected(red, green, blue, atime, astep, gain, calibration=calibration)
     steps = (atime + 1) * (astep + 1)
+    if stray:
+        read = read + stray * steps * gain
     if imperfections:
         read = read + imperfections * NOISE.errors(read, steps, gain, random)
     shown: list[float] = (np.rint(read).clip(0, min(steps, COUNTER)) + 0.0).tolist()  # no -0.0
@@ -300,9 +311,24 @@ def _channel(nm: int) -> Any:
     return option(1.0, f"sensitivity of the channel at {nm} nm, the same way (range assumed)", drawn=(0.9, 1.1), allowed=(0.01, 10))
 
 
+STRAY, STRAY_LIGHT = 0.02, 3e-5  # part of the readings; counts per step at gain 1 on average; assumptions
+SWING, SWING_READINGS = 0.01, 200  # of the LEDs' light, and the readings in a period; assumptions
+
+
 class LightMixingOptions(NumberedOptions, ImperfectOptions, SeedOptions):
     """Options of a light mixer."""
 
+    profiles: ClassVar = {"teaching-lab": {"stray_light": 1.0, "temperature": 1.0}}
+
+    stray_light: float = option(
+        0.0,
+        "in 2 % of readings light of the room gets in, 3 counts per 100,000 steps at gain 1 on average (assumed)",
+        allowed=(0, 10),
+        changes="imperfections",
+    )
+    temperature: float = option(
+        0.0, "the light of the LEDs swings by 1 % in 200 readings (assumed)", allowed=(0, 10), changes="imperfections"
+    )
     led_red: float | None = _led("red")
     led_green: float | None = _led("green")
     led_blue: float | None = _led("blue")
@@ -401,6 +427,7 @@ class LightMixing:
         self._seed = options.seed
         self._noise = ExperimentNoise(options.seed)
         self._imperfections, self._calibration = options.scale, options.calibration
+        self._swing, self._stray_light = options.scale * options.temperature, options.scale * options.stray_light
         self._is_stopped = True
 
     def __enter__(self) -> Self:
@@ -416,7 +443,20 @@ class LightMixing:
         """
         if self._is_stopped:
             raise Stopped("the light was stopped, or it is not connected")
-        return measured(settings, look(settings, self._imperfections, self._noise.begin(), self._calibration), self.estimate(settings))
+        random = self._noise.begin()
+        shown = look(settings, self._imperfections, random, self._calibration, self._brightness(), self._stray(random))
+        return measured(settings, shown, self.estimate(settings))
+
+    def _brightness(self) -> float:
+        """Light of the LEDs in this reading, against that of the truth."""
+        if not self._swing:
+            return 1.0
+        phase = float(np.random.default_rng((73, self._seed)).random())
+        return 1 + self._swing * SWING * math.sin(2 * math.pi * (self._noise.performed / SWING_READINGS + phase))
+
+    def _stray(self, random: np.random.Generator) -> float:
+        """Light of the room in this reading, counts per step at gain 1."""
+        return float(random.exponential(STRAY_LIGHT)) if self._stray_light and random.random() < STRAY * self._stray_light else 0.0
 
     def stop(self) -> None:
         """The next `perform` raises `Stopped` until the twin is entered again."""

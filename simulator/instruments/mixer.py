@@ -7,7 +7,7 @@ liquids are described by `Liquids`.
 import math
 import threading
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +33,31 @@ SPECIFICATION = MixerSpecification(CELL_VOLUME, RESIDUE)
 DRAIN_SECONDS = 6.0  # the drain is timed: it empties a full cell and then draws air
 
 
-def imperfection(meaning: str, changes: Changes = "imperfections") -> Any:
+def imperfection(meaning: str, changes: Changes = "imperfections", usual: float = 1.0) -> Any:
     """The option of the size of an imperfection."""
-    return option(1.0, meaning, allowed=(0, 10), changes=changes)
+    return option(usual, meaning, allowed=(0, 10), changes=changes)
+
+
+def mishap(meaning: str) -> Any:
+    """The option of the size of an imperfection that a tidy lab has not."""
+    return imperfection(meaning, usual=0.0)
+
+
+BUBBLE = 0.15  # mL of air; an assumption
+DROP = 0.05  # mL: twenty drops are a mL
+SLIP = 0.3  # part of a dose that is missing when the tube slips; an assumption
+CLOGGED = 0.5  # part of a dose that a clogged pump delivers; an assumption
+CLOGGED_DOSES = 6  # until it comes back; an assumption
+VIAL = 5.0  # mL of stock that are made up at once; an assumption
 
 
 class Imperfections(Options):
-    """Sizes of all imperfections: 1 is as on a rig, 0 is none, 2 is twice as bad."""
+    """Sizes of all imperfections: 1 is as on a rig, 0 is none, 2 is twice as bad, or twice as often.
+
+    A tidy lab has those with the default 1. How often the others happen, and how much they do, are assumptions.
+    """
+
+    profiles: ClassVar = {"teaching-lab": dict.fromkeys(("bubbles", "drops", "slips", "clogs", "fading", "temperature", "refills"), 1.0)}
 
     pump_bias: float = imperfection("slope and offset that the pump calibration left over", changes="both")
     pump_error: float = imperfection("repeat error of a dose: 2 % of it and 2 µL, rms; good stepper pumps reach 0.2 %")
@@ -50,6 +68,14 @@ class Imperfections(Options):
     evaporation: float = imperfection("what stands open gets stronger, stock solutions by 0.5 % per hour")
     dead_volume: float = imperfection("0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more")
 
+    bubbles: float = mishap("in 1 % of doses a bubble of 0.15 mL takes the place of liquid")
+    drops: float = mishap("in 1 % of doses 0.05 mL hang at the outlet, and fall with the next dose of that pump")
+    slips: float = mishap("in 0.5 % of doses the tube slips, and 30 % of the dose are missing")
+    clogs: float = mishap("in 0.3 % of doses a pump clogs: half of that dose and of the next five comes, then it is free again")
+    fading: float = mishap("light and air take 1 % per hour of what acts on light in the bottles")
+    temperature: float = mishap("the room swings by 2 K in 8 hours, and the lamp loses 0.4 % per K")
+    refills: float = mishap("stock is made up anew after every 5 mL of it, each time by hand: 3 % rms more or less in it")
+
     def scaled(self, factor: float) -> "Imperfections":
         """All imperfections times `factor`."""
         return Imperfections(**{name: factor * getattr(self, name) for name in Imperfections.stated})
@@ -59,7 +85,7 @@ class ScaledImperfections(Imperfections, ImperfectOptions):
     """Imperfections that one number makes larger or smaller together."""
 
     imperfections: float | Profile = option(
-        1.0, "scales all of the next eight at once; 0 turns them off", allowed=(0, math.inf), changes="both"
+        1.0, "scales all of the next fifteen at once; 0 turns them off", allowed=(0, math.inf), changes="both"
     )
 
     @property
@@ -114,6 +140,11 @@ class Cell:
         bottles = liquids.bottles
         self._dead = {name: bottle.pump.dead_volume * imperfections.dead_volume for name, bottle in bottles.items()}
         self._amounts = dict.fromkeys(liquids.strengths, 0.0)  # of what acts on light
+        self._hanging = dict.fromkeys(bottles, 0.0)  # mL at the outlet of a pump
+        self._clogged = dict.fromkeys(bottles, 0)  # doses until it is free again
+        self._left = dict.fromkeys(bottles, VIAL)  # mL until a stock is made up anew
+        self._filling = dict.fromkeys(bottles, 1.0)  # its strength, against what it should be
+        self._warmth_phase = self._random.uniform(0, 2 * math.pi) if imperfections.temperature else 0.0
         self.volume = RESIDUE * imperfections.carry_over
         """mL in it."""
         self.use(sensor)
@@ -130,7 +161,41 @@ class Cell:
         volume_out = volume + scale.pump_bias * ((pump.slope - 1) * volume + pump.offset)
         if scale.pump_error:
             volume_out += scale.pump_error * math.hypot(0.02 * volume, 0.002) * self._random.standard_normal()
-        return max(0.0, volume_out)
+        return self._after_mishaps(bottle, max(0.0, volume_out))
+
+    def _after_mishaps(self, bottle: str, volume: float) -> float:
+        """The same after what rarely happens to a dose."""
+        scale = self._imperfections
+        if self._happens(0.003 * scale.clogs):
+            self._clogged[bottle] = CLOGGED_DOSES
+        if self._clogged[bottle]:
+            self._clogged[bottle] -= 1
+            volume *= CLOGGED
+        if self._happens(0.005 * scale.slips):
+            volume *= 1 - SLIP
+        if self._happens(0.01 * scale.bubbles):
+            volume = max(0.0, volume - BUBBLE)
+        fallen, self._hanging[bottle] = self._hanging[bottle], 0.0
+        if self._happens(0.01 * scale.drops):
+            self._hanging[bottle] = min(volume, DROP)
+        return volume + fallen - self._hanging[bottle]
+
+    def _happens(self, probability: float) -> bool:
+        return probability > 0 and bool(self._random.random() < probability)
+
+    def _strength(self, bottle: str, volume: float, at: float) -> float:
+        """Amount of what acts on light in a mL of the next `volume` mL of a bottle."""
+        that, scale = self._liquids.bottles[bottle], self._imperfections
+        strength = that.strength * (1 + that.drying * scale.evaporation * at / 3600)
+        if scale.refills:
+            self._left[bottle] -= volume
+            if self._left[bottle] < 0:
+                self._left[bottle] += VIAL
+                self._filling[bottle] = max(0.0, 1 + 0.03 * scale.refills * self._random.standard_normal())
+            strength *= self._filling[bottle]
+        if scale.fading:
+            strength *= math.exp(-0.01 * scale.fading * at / 3600)
+        return strength
 
     def add(self, bottle: str, volume: float, at: float) -> None:
         """Pump `volume` mL at the time `at`; they arrive, less the part that fills the tube."""
@@ -139,7 +204,7 @@ class Cell:
             self._dead[bottle] = max(0.0, dead - volume)
             volume = max(0.0, volume - dead)
         if that.strength:
-            self._amounts[bottle] += volume * that.strength * (1 + that.drying * self._imperfections.evaporation * at / 3600)
+            self._amounts[bottle] += volume * self._strength(bottle, volume, at)
         self.volume += volume
 
     def drain(self, volume: float = math.inf) -> None:
@@ -164,13 +229,14 @@ class Cell:
         return self._liquids.light(np.array([amount / volume for amount in self._amounts.values()]))
 
     def _lamp(self, at: float) -> float:
+        warmth = self._imperfections.temperature * 2 * math.sin(2 * math.pi * at / 28_800 + self._warmth_phase)  # K
         scale = self._imperfections.lamp_drift
         if not scale:
-            return 1.0
+            return 1 - 0.004 * warmth
         minutes = (at - self._lamp_walked_at) / 60
         self._lamp_walk += 0.001 * math.sqrt(minutes) * self._random.standard_normal()
         self._lamp_walked_at = at
-        return 1 + scale * (self._lamp_walk - 0.03 * (1 - math.exp(-at / 600)))
+        return 1 + scale * (self._lamp_walk - 0.03 * (1 - math.exp(-at / 600))) - 0.004 * warmth
 
 
 @dataclass
