@@ -99,6 +99,7 @@ class Campaign:
         self._n_before = 0
         self._is_connected = False
         self._failures: str | None = None
+        self._changed = ""  # the reason why its driver may not perform: what was told is not about the driver
 
     @classmethod
     def open(cls, spec: CampaignSpec | None = None, **fields: Any) -> Self:
@@ -129,10 +130,12 @@ class Campaign:
         else:
             driver = catalog.make_driver(choice["name"], choice["options"], **known)
         fingerprint = driver.fingerprint if isinstance(driver, Fingerprints) else None
+        changed = ""
         if stored and is_begun and fingerprint != stored.body.get("fingerprint"):
             where = describe(choice["options"]) or choice["name"]
-            text = f"{where}: this has changed since campaign {stored.name!r} was started; choose another name"
-            raise CampaignError(text, field="name")
+            changed = f"{where}: this has changed since campaign {stored.name!r} was started; choose another name"
+            if any(trial.source != "told" for trial in store.trials(stored.name)):
+                raise CampaignError(changed, field="name")
         goal = catalog.make_goal(words["goal"] or "", driver, seed)
         if stored and is_begun and goal.text != stored.body["goal"]:
             raise _contradiction(stored.name, "goal", stored.body["goal"], goal.text)
@@ -143,7 +146,9 @@ class Campaign:
         name = spec.name or _new_name(choice["name"], store)
         words = words | {"goal": goal.text, "strategy": chosen, "fingerprint": fingerprint}
         earlier = _earlier(store, name, words.pop("earlier"))
-        return cls(name, driver, goal, strategy, store, spec.budget_or_default, spec.stop_rule, words, earlier)
+        campaign = cls(name, driver, goal, strategy, store, spec.budget_or_default, spec.stop_rule, words, earlier)
+        campaign._changed = changed
+        return campaign
 
     @classmethod
     def stored(cls, name: str, store: Store) -> Self:
@@ -183,11 +188,13 @@ class Campaign:
         Afterwards `stopped_because` says why.
 
         Raises:
-            CampaignError: Another process has this campaign open.
+            CampaignError: Another process has this campaign open, or its driver has changed since it was started.
             StoreError: A trial could not be stored; `record` of the error holds it.
             DriverError: The driver could not connect.
         """
         self._stop.clear()
+        if self._changed:
+            raise CampaignError(self._changed, field="name")
         with self._locked():
             log = self.log
             trials = list(log.performed)
@@ -236,20 +243,32 @@ class Campaign:
         return self._state(self.log)
 
     def suggest(self, count: int = 1) -> list[Suggestion]:
-        """Suggest what to try next, for a person to perform and `tell`. Asked again without news, it suggests the same.
+        """Suggest what to try next, for a person to perform and `tell`.
 
-        The suggestions are under way from then on, until their settings are told or rejected: the next ones differ from them.
+        The suggestions are under way from then on (`pending`), until their settings are told or rejected: the next ones differ from them.
 
         Raises:
-            CampaignError: Another process has this campaign open.
+            CampaignError: Nothing is left to suggest besides what is under way or was rejected, or another process has this campaign open.
         """
         with self._locked():
             self._begin()
             log = self.log
-            suggestions = self._suggestions(log, count)
-            for new in suggestions[len(self._proposed(log)) :]:
-                self._note(log, Proposal(new.settings, new.why))
+            state = self._state(log)
+            suggestions = [self._checked(s) for s in self.strategy.suggest(state, count)]
+            experiment = self.driver.experiment
+            taken = {experiment.key(settings) for settings in state.unavailable}
+            if any(experiment.key(s.settings) in taken for s in suggestions):
+                n, asked = len(state.pending), f"{count} more" if count > 1 else "one more"
+                text = f"there are no settings to suggest {asked}: {n} suggestion{'s are' if n != 1 else ' is'} under way"
+                raise CampaignError(f"{text}; tell their results, or reject those that nobody performs", field="count")
+            for new in suggestions:
+                self._note(log, Proposal(new.settings, new.why, by_hand=True))
             return self.explained(suggestions)
+
+    @property
+    def pending(self) -> list[Suggestion]:
+        """The suggestions that are under way, oldest first: they were neither told nor rejected."""
+        return [Suggestion(proposal.settings, proposal.why) for proposal in self.log.proposals(self.driver.experiment)]
 
     def explained(self, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
         """The suggestions with what the strategy's model expects of them, where it has one and something was measured."""
@@ -282,15 +301,50 @@ class Campaign:
             OutOfBounds: The settings or the outcomes are not this experiment's, or the cost is none.
             CampaignError: Another process has this campaign open.
         """
-        experiment = self.driver.experiment
-        checked = experiment.check(settings)
+        return self.tell_all([{"settings": settings, "outcomes": outcomes, "cost": cost, "error": error, "raw": raw, "source": source}])[0]
+
+    def tell_all(self, results: Sequence[Mapping[str, Any]]) -> list[Trial]:
+        """Store many experiments that a person performed: all of them, or none if one is refused.
+
+        Args:
+            results: The arguments of `tell` for each, by name.
+
+        Raises:
+            OutOfBounds: The settings or the outcomes of one are not this experiment's; the message says which.
+            CampaignError: Another process has this campaign open.
+        """
+        told: list[Trial] = []
+        for number, words in enumerate(results, start=1):
+            try:
+                told.append(self._told(**words))
+            except OutOfBounds as error:
+                if len(results) > 1:
+                    error.args = (f"result {number}: {error}",)
+                raise
+        if not told:
+            return []
+        with self._locked():
+            last = self.log.last
+            if not last:
+                self._begin()
+            trials = [replace(trial, number=number) for number, trial in enumerate(told, start=last + 1)]
+            self.store.append(self.name, *trials)
+        return trials
+
+    def _told(
+        self,
+        settings: Mapping[str, object],
+        outcomes: Mapping[str, object] | None = None,
+        cost: Amounts = Amounts(),
+        error: str | None = None,
+        raw: Mapping[str, object] | None = None,
+        source: str = "told",
+    ) -> Trial:
+        """A trial without a number yet."""
+        checked = self.driver.experiment.check(settings)
         measured = None if outcomes is None else Measurement(outcomes, cost, {} if raw is None else raw)  # type: ignore[arg-type]
         measurement = None if measured is None else sensible(self.goal, checked, measured)
-        cost = check_cost(cost)
-        with self._locked():
-            trial = Trial(self.log.last + 1, checked, measurement, plain(error), cost, source, _now())
-            self._keep(trial)
-        return trial
+        return Trial(0, checked, measurement, plain(error), check_cost(cost), source, _now())
 
     def retract(self, number: int, why: str) -> Trial:
         """Say that a trial's measurement does not count, and why; the trial as it stands then. It is final.

@@ -49,6 +49,8 @@ class Proposal:
     settings: Settings
     why: str = ""
     """The strategy's reason."""
+    by_hand: bool = False
+    """Whether the person performs it: then it is under way whatever is learned meanwhile."""
 
     kind: ClassVar[str] = "proposal"
 
@@ -91,7 +93,10 @@ ENTRIES: Mapping[str, type[Entry]] = {c.kind: c for c in (Preference, Rejection,
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:
     """An entry as JSON values, its ``kind`` first."""
-    return {"kind": entry.kind, **asdict(entry)}
+    body = {"kind": entry.kind, **asdict(entry)}
+    if not body.get("by_hand", True):  # as it was stored before there was any
+        del body["by_hand"]
+    return body
 
 
 def entry_from_json(body: Mapping[str, Any]) -> Entry:
@@ -154,28 +159,34 @@ class Log:
         """The proposals that are under way, oldest first.
 
         A proposal ends when its settings are told, approved or rejected. A person who performs something similar ends the nearest one, so
-        that proposals do not pile up. A correction or a preference ends those made since the last trial, because the next suggestion is
-        made from what is known then.
+        that proposals do not pile up; where settings are chosen from lists, nothing is similar. A correction or a preference ends those
+        made since the last trial that nobody performs by hand, because the next suggestion is made from what is known then.
 
         Args:
             since: Only those that were made after so many trials or more.
         """
+        under_way = self.under_way(experiment)
+        return [x.entry for x in under_way if isinstance(x.entry, Proposal) and x.after >= since]
+
+    def under_way(self, experiment: Experiment) -> list[Logged]:
+        """The same, all of them, each in its place in the log."""
         found: list[Logged] = []
+        is_free = not experiment.candidates and any(p.kind == "continuous" for p in experiment.parameters)
         trials = list(self.performed)
         for logged in self.entries:
             entry = logged.entry
             while trials and trials[0].number <= logged.after:
-                _end(found, experiment, trials[0].settings, is_near_enough=trials[0].source == "told")
+                _end(found, experiment, trials[0].settings, is_near_enough=is_free and trials[0].source == "told")
                 del trials[0]
             if isinstance(entry, Proposal):
                 found.append(logged)
             elif isinstance(entry, Rejection | Approval):
                 _end(found, experiment, entry.settings, is_near_enough=isinstance(entry, Approval))
             else:
-                found = [x for x in found if x.after != logged.after]
+                found = [x for x in found if x.after != logged.after or (isinstance(x.entry, Proposal) and x.entry.by_hand)]
         for trial in trials:
-            _end(found, experiment, trial.settings, is_near_enough=trial.source == "told")
-        return [x.entry for x in found if isinstance(x.entry, Proposal) and x.after >= since]
+            _end(found, experiment, trial.settings, is_near_enough=is_free and trial.source == "told")
+        return found
 
     def amendment(self, experiment: Experiment, number: int, outcomes: Mapping[str, object], why: str) -> Amendment:
         """The amendment of some outcomes of a trial; the others stay as they are.

@@ -264,22 +264,26 @@ class Store:
         """
         return self._records("order by created_at, rowid")
 
-    def append(self, name: str, trial: Trial) -> None:
-        """Keep a trial for ever; it is on disk when this returns. A number can be used once per campaign.
+    def append(self, name: str, *trials: Trial) -> None:
+        """Keep trials for ever, all or none; they are on disk when this returns. A number can be used once per campaign.
 
         Raises:
-            StoreError: It could not be written; `record` of the error holds the trial, so that it is not lost.
+            StoreError: They could not be written; `record` of the error holds them, a line each, so that they are not lost.
         """
-        body = trial_json(trial)
+        bodies = [trial_json(trial) for trial in trials]
         try:
             with self._translated("write"):
                 db = self._connected()
                 with db:
-                    db.execute("insert into trial values (?, ?, ?)", (name, trial.number, body))
+                    rows = [(name, trial.number, body) for trial, body in zip(trials, bodies, strict=True)]
+                    db.executemany("insert into trial values (?, ?, ?)", rows)
         except StoreError as error:
-            lost = StoreError(f"{error}; trial {trial.number} of {name!r} was measured but is not stored", field=error.field)
-            lost.record = body
-            lost.add_note(body)
+            what = f"trial {trials[0].number}" if len(trials) == 1 else f"trials {trials[0].number} to {trials[-1].number}"
+            verbs = ("was", "is") if len(trials) == 1 else ("were", "are")
+            text = f"{error}; {what} of {name!r} {verbs[0]} measured but {verbs[1]} not stored"
+            lost = StoreError(text, field=error.field)
+            lost.record = "\n".join(bodies)
+            lost.add_note(lost.record)
             raise lost from error
 
     def trials(self, name: str) -> list[Trial]:

@@ -112,6 +112,10 @@ class FileTable:
         cell = self.rows[row][name]
         return number(cell.replace(",", ".")) if self.has_decimal_commas and _COMMA_NUMBER.fullmatch(_plain_sign(cell)) else number(cell)
 
+    def is_missing(self, row: int, name: str, is_number: bool) -> bool:
+        """Whether a cell of a column of numbers, or of names, is missing."""
+        return bool((_MISSING_NUMBER if is_number else _MISSING).fullmatch(self.rows[row][name]))
+
     def column(self, name: str) -> list[float | None] | list[str | None]:
         """The cells of a column, all numbers or all names; None where one is missing.
 

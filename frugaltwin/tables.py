@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from frugaltwin.amounts import Amounts
 from frugaltwin.color import Array, reading_lab
 from frugaltwin.errors import InvalidInput, OutOfBounds
-from frugaltwin.experiment import Categorical, Experiment, Outcomes, Settings
+from frugaltwin.experiment import Categorical, Experiment, Outcomes, Settings, check_cost
 from frugaltwin.laws import Exposure
-from frugaltwin.table_reader import FORMULA, number, read_rows
+from frugaltwin.table_reader import FORMULA, FileTable, number, read_rows
 
 
 def settings_array(experiment: Experiment, settings: Sequence[Settings]) -> NDArray[np.float64]:
@@ -81,14 +81,16 @@ def value(text: str) -> float | str:
 def pairs(name: str, text: str) -> dict[str, Any]:
     """Names and values of a text such as ``red=0.2,blue=0.8``, or of the same as a JSON object.
 
+    A name or a text with a comma stands in double quotes, and what stands in them is no number. `written` is the inverse.
+
     Args:
         name: Name of the text for messages.
 
     Raises:
         InvalidInput: It is neither.
 
-    >>> pairs("settings", "red=0.2,solvent=water")
-    {'red': 0.2, 'solvent': 'water'}
+    >>> pairs("settings", 'red=0.2,solvent="water, hot"')
+    {'red': 0.2, 'solvent': 'water, hot'}
     """
     if text.lstrip().startswith("{"):
         try:
@@ -96,12 +98,43 @@ def pairs(name: str, text: str) -> dict[str, Any]:
         except (json.JSONDecodeError, RecursionError) as error:
             raise InvalidInput(f"{name} is not JSON: {error}") from error
         return body
-    pairs = [part.partition("=") for part in text.split(",")]
-    if any(not key.strip() or not equals for key, equals, _ in pairs):
+    parts, place, more = [], 0, ","
+    while more and (match := _PAIR.match(text, place)):
+        key, cell, more = match.groups()
+        parts.append((key, cell))
+        place = match.end()
+    if more:
         raise InvalidInput(f"{name} {text!r}: write KEY=VALUE,KEY=VALUE")
-    if len({key.strip() for key, _, _ in pairs}) != len(pairs):
+    found = [(_unquoted(key), _unquoted(cell) if cell.startswith('"') else value(cell)) for key, cell in parts]
+    if len({key for key, _ in found}) != len(found):
         raise InvalidInput(f"{name} {text!r} names something twice")
-    return {key.strip(): value(cell) for key, _, cell in pairs}
+    return dict(found)
+
+
+_QUOTED = r'"(?:[^"]|"")*"'
+_PAIR = re.compile(rf'\s*({_QUOTED}|[^",=\s][^,=]*)\s*=\s*({_QUOTED}|(?!")[^,]*)\s*(,|\Z)')
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text.strip()
+
+
+def written(settings: Settings) -> str:
+    """Settings as `pairs` reads them: ``red=0.2,catalyst="Pd(OAc)2, 5 mol%"``. What would be read as something else stands in quotes.
+
+    >>> written({"plate": "1", "grade": "1.50", "ligand, mol%": 2.5})
+    'plate=1,grade="1.50","ligand, mol%"=2.5'
+    """
+    return ",".join(f"{_quoted(key, is_key=True)}={_quoted(cell)}" for key, cell in settings.items())
+
+
+def _quoted(cell: float | str, is_key: bool = False) -> str:
+    if not isinstance(cell, str):
+        return repr(cell)
+    is_other = number(cell) is not None and not cell.isdecimal()  # of a whole number, its name is meant
+    if cell and cell == cell.strip() and not (re.search('[",\n\r]', cell) or cell.startswith("{") or (is_key and "=" in cell) or is_other):
+        return cell
+    return '"' + cell.replace('"', '""') + '"'
 
 
 _START, _UNSAFE = re.compile(FORMULA), re.compile(rf"(^|[;\t\r\n]){FORMULA}")
@@ -142,6 +175,54 @@ def read_settings(path: Path, experiment: Experiment) -> list[dict[str, float | 
         except OutOfBounds as error:
             raise InvalidInput(f"{path}, row {row}: {error}") from None
     return checked
+
+
+def read_results(path: Path, experiment: Experiment) -> list[dict[str, Any]]:
+    """Every row of a table in a file that was measured, as the arguments of `Campaign.tell`.
+
+    The table has a column for each parameter and each outcome. It may have the kinds of amounts (``seconds``, …), and ``error``: the
+    reason why a row has no outcomes. Rows without outcomes and without a reason are left out, other columns are ignored.
+
+    Raises:
+        InvalidInput: A row is refused, or none was measured; the message names row and column.
+    """
+    table = read_rows(path)
+    settings = read_settings(path, experiment)
+    if missing := [o.name for o in experiment.outcomes if o.name not in table.names]:
+        raise InvalidInput(
+            f"{path} has no column {', '.join(missing)}: {experiment.name} measures {', '.join(o.name for o in experiment.outcomes)}"
+        )
+    ours = {*table.names} - {x.name for x in (*experiment.parameters, *experiment.outcomes)}
+    kinds = [kind.name for kind in Amounts.cost_kinds() if kind.name in ours]
+    results = []
+    for (row, cells), performed in zip(table.rows.items(), settings, strict=True):
+        empty = [o.name for o in experiment.outcomes if table.is_missing(row, o.name, not o.labels) and cells[o.name] not in o.labels]
+        reason = cells["error"] if "error" in ours else ""
+        if len(empty) == len(experiment.outcomes) and not reason:
+            continue
+        if empty and not reason:
+            raise table.refusal(
+                row, empty[0], "it is missing, and other outcomes of the row are not; measure it, or write why into a column error"
+            )
+        told: dict[str, Any] = {"settings": performed, "outcomes": None, "error": reason or None}
+        try:
+            if not empty:
+                told["outcomes"] = {o.name: o.check(_cell(table, row, o.name, o.labels)) for o in experiment.outcomes}
+            spent = {kind: _cell(table, row, kind) for kind in kinds if not table.is_missing(row, kind, True)}
+            told["cost"] = check_cost(Amounts(**spent))  # type: ignore[arg-type]
+        except OutOfBounds as error:
+            raise InvalidInput(f"{path}, row {row}: {error}") from None
+        results.append(told)
+    if not results:
+        raise InvalidInput(f"{path}: no row has outcomes; write what was measured into {', '.join(o.name for o in experiment.outcomes)}")
+    return results
+
+
+def _cell(table: FileTable, row: int, name: str, labels: Sequence[str] = ()) -> float | str:
+    """A cell as a number where it is one and no label."""
+    cell = table.rows[row][name]
+    found = None if cell in labels else table.number(row, name)
+    return cell if found is None else found
 
 
 class _Lines(list[str]):

@@ -35,7 +35,8 @@ class Table:
 
     **How it answers.** Performing settings gives the reading that was recorded for them. Rows may repeat: a repeat draws another
     of the readings recorded for the same settings, in an order drawn from the seed, and starts over when all were drawn, also
-    when a campaign goes on later. An outcome that is missing (empty, NaN, #N/A, …) is a failed trial. There is no truth besides the
+    when a campaign goes on later. A table in which nothing was measured yet is a list of candidates: `suggest` and `tell` work with it, and
+    nothing can be replayed. An outcome that is missing (empty, NaN, #N/A, …) is a failed trial. There is no truth besides the
     readings, so there is no noise-free form.
 
     **Options**: `TableOptions`.
@@ -80,7 +81,7 @@ class Table:
         self.experiment = Experiment(
             name="table",
             parameters=tuple(_parameter(c, cells) for c, cells in zip(chosen, zip(*keys, strict=True), strict=True)),
-            outcomes=tuple(_outcome(table, c, cells) for c, cells in zip(measured, readings, strict=True)),
+            outcomes=tuple(_outcome(table, c, cells, c in mapped) for c, cells in zip(measured, readings, strict=True)),
             candidates=tuple(dict(zip(chosen, key, strict=True)) for key in dict.fromkeys(keys)),
         )
         self._rows: dict[tuple[float | str, ...], list[int]] = defaultdict(list)
@@ -101,6 +102,11 @@ class Table:
                 self._drawn[self.experiment.key(trial.settings)] += 1
 
     def __enter__(self) -> Self:
+        if not any(None not in reading.values() for reading in self._readings.values()):
+            text = (
+                "nothing was measured in the table, so it has nothing to replay; ask suggest what to try, perform it, and tell the outcomes"
+            )
+            raise DriverError(text)
         self._stopped = False
         return self
 
@@ -158,10 +164,11 @@ def _parameter(name: str, cells: Sequence[float | str]) -> Parameter:
     return Discrete(name, tuple(numbers), "", scale="log" if 0 < numbers[0] <= numbers[-1] / DECADES else "linear")
 
 
-def _outcome(table: FileTable, name: str, cells: Sequence[float | str | None]) -> Outcome:
+def _outcome(table: FileTable, name: str, cells: Sequence[float | str | None], has_labels: bool) -> Outcome:
     present = {cell for cell in cells if cell is not None}
-    if not present:
-        raise InvalidInput(f"{table.path}, column {name}: nothing was measured")
+    if not present and has_labels:
+        why = "nothing was measured, so no label is known; write each label into some row, or map where a number passes a value"
+        raise InvalidInput(f"{table.path}, column {name}: {why}")
     labels = sorted(cell for cell in present if isinstance(cell, str))
     are_numbers = all(number(label) is not None for label in labels)
     return Outcome(name, "", labels=tuple(sorted(labels, key=float) if are_numbers else labels))

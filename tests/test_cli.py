@@ -479,9 +479,11 @@ def test_a_person_corrects_and_judges_and_every_display_respects_it(cli_here: Cl
         told = ",".join(f"{name}={value}" for name in outcomes)
         assert cli_here("tell", "bench", *RANDOM, "--settings", RECIPE, "--outcomes", told).returncode == 0
     suggested = cli_here("suggest", "bench").stdout.strip()
-    assert cli_here("suggest", "bench").stdout.strip() == suggested
+    (other,) = (s["settings"] for s in events(cli_here("suggest", "bench", "--json")))
+    assert cli_here("suggest", "bench", "--pending").stdout.split()[0] == suggested
     assert cli_here("reject", "bench", "--settings", suggested, "--why", "we have no blue").returncode == 0
-    assert cli_here("suggest", "bench").stdout.strip() != suggested
+    (pending,) = events(cli_here("suggest", "bench", "--pending", "--json"))
+    assert (pending["event"], pending["settings"]) == ("pending", other)
     retracted = cli_here("retract", "bench", "2", "--why", "a bubble")
     assert "experiment 2 of bench is retracted: a bubble (measured: " in retracted.stdout
     (amended,) = events(cli_here("amend", "bench", "3", "--outcomes", "t_415=0.9", "--why", "a typing mistake", "--json"))
@@ -502,7 +504,7 @@ def test_a_person_corrects_and_judges_and_every_display_respects_it(cli_here: Cl
     whole = json.loads(cli_here("export", "bench", "--format", "json").stdout)
     assert [t["original"] and t["original"]["t_415"] for t in whole["trials"]] == [None, 0.6, 0.7]
     kinds = [entry["kind"] for entry in whole["entries"]]
-    assert kinds == ["proposal", "rejection", "proposal", "retraction", "amendment", "preference"]
+    assert kinds == ["proposal", "proposal", "rejection", "retraction", "amendment", "preference"]
     report = cli_here("report", "bench", "--out", "bench.html")
     assert report.returncode == 0, report.stderr
     for words, sentence in (
@@ -513,3 +515,62 @@ def test_a_person_corrects_and_judges_and_every_display_respects_it(cli_here: Cl
         refused = cli_here(*words)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert sentence in refused.stderr
+
+
+def test_candidates_with_nothing_measured_yet_are_done_by_hand(cli_here: Cli, tmp_path: Path) -> None:
+    rows = [f"{a},{b}," for a in range(4) for b in (10, 20, 30)]
+    (tmp_path / "c.csv").write_text("\n".join(["x1,x2,objective1", *rows, ""]))
+    words = ("--driver", "table", "--option", "path=c.csv", "--goal", "maximize:objective1", "--strategy", "sobol")
+    asked = [cli_here("suggest", "hand", *words).stdout.strip(), *cli_here("suggest", "hand", "--count", 3).stdout.split()]
+    assert len(set(asked)) == 4
+    assert cli_here("tell", "hand", "--settings", asked[0], "--outcomes", "objective1=2.5").returncode == 0
+    left = cli_here("suggest", "hand", "--pending").stdout.split()
+    assert left == asked[1:]
+    done = cli_here("run", "--name", "hand")
+    assert (done.returncode, "nothing was measured in the table, so it has nothing to replay" in done.stderr) == (1, True)
+    three = [row + "7" if k in (0, 1, 4) else row for k, row in enumerate(rows)]
+    (tmp_path / "c.csv").write_text("\n".join(["x1,x2,objective1", *three, ""]))
+    told = events(cli_here("tell", "hand", "--table", "c.csv", "--json"))
+    assert [(t["number"], t["settings"]["x1"], t["outcomes"]["objective1"]) for t in told] == [(2, 0.0, 7.0), (3, 0.0, 7.0), (4, 1.0, 7.0)]
+    assert cli_here("suggest", "hand").returncode == 0  # the table was filled in, and nothing of it was replayed
+    refused = cli_here("run", "--name", "hand", "--budget", 9)
+    assert (refused.returncode, "this has changed since campaign 'hand' was started" in refused.stderr) == (2, True)
+    wrong = cli_here("tell", "hand", "--table", "c.csv", "--outcomes", "objective1=1")
+    assert (wrong.returncode, "leave the options for one experiment out" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings"),
+    [
+        (['"Pd(OAc)2, 5 mol%",DMF,6', '"Ni(cod)2, 10 mol%",THF,4', '"Pd(OAc)2, 5 mol%",THF,7'], "catalyst,solvent"),
+        (["1,10", "2,20", "A1,30", "B2,25"], "plate"),
+        (['"say ""no""",=,6', '"x, y",b=c,4', '"C=O",{,7'], '"a, b",c'),
+    ],
+)
+def test_what_suggest_prints_can_be_told_as_it_is(cli_here: Cli, tmp_path: Path, rows: list[str], settings: str) -> None:
+    (tmp_path / "t.csv").write_text("\n".join([f"{settings},yield", *rows, ""]))
+    words = ("--driver", "table", "--option", "path=t.csv", "--goal", "maximize:yield", "--strategy", "random")
+    printed = cli_here("suggest", "hand", *words, "--count", len(rows)).stdout.splitlines()
+    assert len(printed) == len(rows)
+    for line in printed:
+        told = cli_here("tell", "hand", "--settings", line, "--outcomes", "yield=5")
+        assert told.returncode == 0, told.stderr
+    assert cli_here("suggest", "hand", "--pending").stdout == ""
+
+
+def test_a_store_that_is_in_use_is_backed_up(cli_here: Cli, tmp_path: Path) -> None:
+    cli_here("run", *RANDOM, "--name", "bench", "--budget", 2)
+    reading = sqlite3.connect(tmp_path / "frugaltwin.db")
+    reading.execute("begin")
+    reading.execute("select * from trial").fetchone()
+    done = cli_here("backup", "--out", "copy.db", "--json")
+    reading.close()
+    (event,) = events(done)
+    assert event == {"event": "backup", "store": str(tmp_path / "frugaltwin.db"), "copy": str(tmp_path / "copy.db")} | {
+        "campaigns": 1, "trials": 2, "calibrations": 0,
+    }  # fmt: skip
+    refused = cli_here("backup", "--out", "copy.db")
+    assert (refused.returncode, refused.stdout, "copy.db exists already" in refused.stderr) == (2, "", True)
+    said = cli_here("backup", "--out", ".").stdout
+    assert re.fullmatch(r"copied to .*frugaltwin-\d{8}T\d{6}Z.db: 1 campaign, 2 trials, 0 calibrations\n", said)
+    assert cli_here("list", "--store", "copy.db").stdout == cli_here("list").stdout

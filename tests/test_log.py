@@ -14,7 +14,7 @@ from frugaltwin import catalog
 from frugaltwin.amounts import Amounts
 from frugaltwin.campaign import Campaign
 from frugaltwin.errors import CampaignError, InvalidInput, OutOfBounds, StoreError
-from frugaltwin.experiment import Categorical, Continuous, Correction, Experiment, Measurement, Outcome, Settings, Trial
+from frugaltwin.experiment import Categorical, Continuous, Correction, Discrete, Experiment, Measurement, Outcome, Settings, Trial
 from frugaltwin.goals import Maximize
 from frugaltwin.log import (
     Amendment,
@@ -37,6 +37,7 @@ ENTRIES: tuple[Entry, ...] = (
     Preference(2, 1, "crisper"),
     Rejection({"salt": 9.0, "flour": "rye"}, "too salty"),
     Proposal({"salt": 1.0, "flour": "rye"}, "most to learn"),
+    Proposal({"salt": 2.0, "flour": "rye"}, by_hand=True),
     Approval({"salt": 1.0, "flour": "rye"}, "u_1"),
     Amendment(1, {"taste": 4.5}, "a typing mistake"),
     Retraction(2, "the wrong loaf"),
@@ -299,21 +300,46 @@ def test_what_a_person_says_is_in_the_state() -> None:
     assert that.state().preferences == state.preferences
 
 
-@pytest.mark.parametrize("strategy", ["random", "bayesian"])
-def test_a_suggestion_stays_until_there_is_news_and_is_noted_once(strategy: str) -> None:
+@pytest.mark.parametrize("strategy", ["random", "sobol", "bayesian"])
+def test_what_was_suggested_is_under_way_and_not_suggested_again(strategy: str) -> None:
     that = campaign(strategy=strategy)
     (first,) = that.explained(that.strategy.suggest(State(that.goal, that.trials)))
-    assert [that.suggest(), that.suggest()] == [[first], [first]]
-    assert [x.entry for x in that.log.entries] == [Proposal(first.settings, first.why)]
-    more = that.suggest(3)
-    assert (more[0].settings, more[0].why) == (first.settings, first.why)
-    assert [(s.settings, s.why) for s in that.suggest(2)] == [(s.settings, s.why) for s in more[:2]]  # predicted in a smaller batch
-    assert len({json.dumps(dict(s.settings)) for s in more}) == 3
+    assert that.suggest() == [first]
+    (second, third) = that.suggest(2)
+    assert [x.entry for x in that.log.entries] == [Proposal(s.settings, s.why, by_hand=True) for s in (first, second, third)]
+    asked = [first.settings, second.settings, third.settings]
+    assert len({json.dumps(dict(s)) for s in asked}) == 3
+    assert [s.settings for s in that.pending] == asked == list(that.state().pending)
     assert that.record().suggestion == first.settings
-    that.tell(more[1].settings, {"taste": 1.0})
+    that.tell(second.settings, {"taste": 1.0})
+    assert [s.settings for s in that.pending] == [first.settings, third.settings]
     (other,) = that.suggest()
-    assert other.settings not in [s.settings for s in more]
-    assert that.state().pending == (more[0].settings, more[2].settings, other.settings)
+    assert other.settings not in asked
+    that.reject(first.settings)
+    assert [s.settings for s in that.pending] == [third.settings, other.settings]
+
+
+BUNS = tuple({"flour": flour, "tray": tray} for flour in ("rye", "wheat") for tray in (1.0, 2.0, 3.0))
+BUN = Experiment("buns", (Categorical("flour", ("rye", "wheat")), Discrete("tray", (1.0, 2.0, 3.0))), (Outcome("taste"),), candidates=BUNS)
+
+
+class BunBaker(Baker):
+    experiment = BUN
+
+
+@pytest.mark.parametrize("strategy", ["random", "sobol", "composite"])
+def test_of_a_list_nothing_is_suggested_twice_while_it_is_under_way(strategy: str) -> None:
+    that = Campaign("buns", BunBaker(), Maximize(BUN, "taste"), catalog.make_strategy(strategy), Store(":memory:"))
+    asked = [that.suggest()[0].settings for _ in BUNS]
+    assert sorted(map(BUN.key, asked)) == sorted(map(BUN.key, BUNS))
+    with pytest.raises(CampaignError, match="no settings to suggest one more: 6 suggestions are under way; tell their results, or reject"):
+        that.suggest()
+    assert len(that.pending) == 6
+    that.tell(BUNS[4], {"taste": 1.0})
+    assert len(that.pending) == 5
+    that.tell(BUNS[4], {"taste": 2.0})  # of a list nothing is similar
+    assert len(that.pending) == 5
+    assert [s.settings for s in that.suggest()] == [BUNS[4]]  # everything else is under way
 
 
 def test_a_rejected_suggestion_is_followed_by_another() -> None:
@@ -325,13 +351,15 @@ def test_a_rejected_suggestion_is_followed_by_another() -> None:
     assert that.state().pending == (second.settings,)
 
 
-def test_a_suggestion_is_made_anew_after_a_correction() -> None:
-    that = campaign(strategy="bayesian", n=6)
+def test_a_person_goes_on_with_a_suggestion_after_a_correction() -> None:
+    that = campaign(strategy="sobol", n=6)
     (before,) = that.suggest()
     that.retract(6, "the wrong loaf")
     (after,) = that.suggest()
     assert after != before
-    assert that.state().pending == (after.settings,)
+    assert that.state().pending == (before.settings, after.settings)
+    old = log((3, Proposal(of(5.0))), (3, Proposal(of(6.0), by_hand=True)), (3, Retraction(1, "x")))
+    assert under_way(old) == [of(6.0)]
 
 
 def test_a_run_begins_with_what_was_suggested() -> None:
@@ -342,11 +370,13 @@ def test_a_run_begins_with_what_was_suggested() -> None:
     assert that.state().pending == ()
 
 
-def test_suggestions_of_a_campaign_without_trials_are_noted_once_and_make_way_with_its_words() -> None:
+def test_suggestions_of_a_campaign_without_trials_are_kept_and_make_way_with_its_words() -> None:
     store = Store(":memory:")
     that = campaign(store, n=0)
-    assert that.suggest() == that.suggest()
+    that.suggest()
     assert len(store.entries("bread")) == 1
+    Campaign("bread", Baker(), that.goal, that.strategy, store, specification=that.specification).suggest()
+    assert len(store.entries("bread")) == 2
     other = Campaign("bread", Baker(), that.goal, that.strategy, store, specification=that.specification | {"seed": 7})
     other.suggest()
     assert len(store.entries("bread")) == 1
@@ -377,3 +407,18 @@ def test_nothing_is_said_about_a_campaign_that_is_open_elsewhere(tmp_path: Path)
             with pytest.raises(CampaignError, match="open in another process"):
                 say()
     assert that.log.entries == []
+
+
+def test_many_results_are_told_at_once_or_none_of_them(tmp_path: Path) -> None:
+    that = campaign(Store(tmp_path / "s.db"), n=1)
+    results: list[dict[str, Any]] = [
+        {"settings": of(5.0), "outcomes": {"taste": 2}},
+        {"settings": of(6.0), "outcomes": None, "error": "burned"},
+    ]
+    told = that.tell_all(results)
+    assert [(t.number, t.settings, t.error, t.source) for t in told] == [(2, of(5.0), None, "told"), (3, of(6.0), "burned", "told")]
+    assert that.trials[1:] == told
+    with pytest.raises(OutOfBounds, match="result 2: salt = 99 is outside"):
+        that.tell_all([results[0], {"settings": of(99.0), "outcomes": {"taste": 2}}])
+    assert that.tell_all([]) == []
+    assert len(that.trials) == 3

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from frugaltwin import testing
+from frugaltwin.amounts import Amounts
 from frugaltwin.campaign import Campaign
 from frugaltwin.errors import CampaignError, DriverError, InvalidInput
+from frugaltwin.experiment import Categorical, Continuous, Experiment, Outcome
 from frugaltwin.store import Store
-from frugaltwin.tables import BOOKKEEPING
+from frugaltwin.tables import BOOKKEEPING, read_results
 from simulator.table import Table
 
 RECORDS = "temperature,solvent,yield\n20,water,0.3\n40,water,0.5\n40,water,0.7\n40,ethanol,\n60,ethanol,0.9\n"
@@ -66,7 +68,7 @@ def test_a_campaign_over_a_table_finds_its_best_row(path: Path, strategy: str) -
         ("a,b\n1,2,3\n", {"outcomes": "b"}, "row 1: it has not as many cells"),
         ("a,b\ninf,1\n", {"outcomes": "b"}, "row 1, column a: inf is not a finite number"),
         ("a,b\n1,inf\n", {"outcomes": "b"}, "row 1, column b: inf is not a finite number"),
-        ("a,b\n1,\n", {"outcomes": "b"}, "column b: nothing was measured"),
+        ("a,b\n1,\n", {"goal": "map:b"}, "column b: nothing was measured, so no label is known; write each label into some row"),
         ("a,a\n1,2\n", {"outcomes": "a"}, "names a column twice"),
         ("a,b\n1,2\n", {"outcomes": "a,b"}, "has no column left to be a setting"),
         ("a,b\n1,2\n", {"outcomes": "b", "settings": "a,b"}, "cannot be a setting and an outcome"),
@@ -107,6 +109,39 @@ def test_a_table_that_changed_is_refused_and_one_that_is_gone_can_still_be_read_
     assert read.recommendation() is not None
     with pytest.raises(DriverError, match="opened for reading"):
         list(read.run())
+
+
+def test_a_table_in_which_nothing_was_measured_has_candidates_and_nothing_to_replay(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("x1,x2,y\n0,10,\n0,20,\n1,10,n/a\n")
+    table = Table(path=tmp_path / "c.csv", goal="maximize:y")
+    assert len(table.experiment.candidates) == 3
+    assert table.experiment.outcomes == (Outcome("y", ""),)
+    with pytest.raises(DriverError, match="nothing was measured in the table, so it has nothing to replay"):
+        table.__enter__()
+
+
+def test_results_are_read_from_a_table_by_the_same_rules(tmp_path: Path) -> None:
+    experiment = Experiment(
+        "e", (Continuous("x", 0, 1), Categorical("salt", ("1", "Na"))), (Outcome("y"), Outcome("p", labels=("1", "NA")))
+    )
+    path = tmp_path / "r.csv"
+    path.write_text("x;salt;y;p;seconds;error\n0,5;Na;1,5;NA;60;\n0,25;1;;;;spilled\n1;Na;n/a;;;\n0;1;2;1;;\n")
+    assert read_results(path, experiment) == [
+        {"settings": {"x": 0.5, "salt": "Na"}, "outcomes": {"y": 1.5, "p": "NA"}, "error": None, "cost": Amounts(seconds=60.0)},
+        {"settings": {"x": 0.25, "salt": "1"}, "outcomes": None, "error": "spilled", "cost": Amounts()},
+        {"settings": {"x": 0.0, "salt": "1"}, "outcomes": {"y": 2.0, "p": "1"}, "error": None, "cost": Amounts()},
+    ]
+    for text, sentence in (
+        ("x,salt,y,p\n0,1,2,\n", "row 1, column p: it is missing, and other outcomes of the row are not"),
+        ("x,salt,y,p\n0,1,2,3\n", r"row 1: p = 3.0 is not one of \{1, NA\}"),
+        ("x,salt,y,p\n9,1,2,1\n", "row 1, column x: x = 9 is outside"),
+        ("x,salt,y\n0,1,2\n", "has no column p: e measures y, p"),
+        ("x,salt,y,p\n0,1,,\n", "no row has outcomes; write what was measured into y, p"),
+        ("x,salt,y,p,seconds\n0,1,2,1,-3\n", "row 1: it took seconds = -3"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InvalidInput, match=sentence):
+            read_results(path, experiment)
 
 
 @pytest.mark.parametrize("promise", testing.DRIVER_PROMISES)

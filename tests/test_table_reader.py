@@ -116,7 +116,6 @@ def test_integers_that_are_mapped_are_labels() -> None:
         ("T,y\n\n1,5\n2\n", r"row 3: it has not as many cells as the header \(1, not 2\)$"),
         (",T,y\n0,1,5\n", "column 1 has no name, but '0' in row 1; name it"),
         ("T, T,y\n1,1,5\n", "names a column twice"),
-        ("T,y\n1,n/a\n", "column y: nothing was measured"),
         (b"PK\x03\x04...", "is a workbook of a spreadsheet program; save its sheet as CSV"),
         (b"T,y\n\x81\x8d,1\n", "is not a CSV table"),
         ("T,y\n\"1,2\n", "is not a CSV table"),

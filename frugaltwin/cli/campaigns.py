@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -98,26 +98,55 @@ def suggest(
     seed: Seed = None,
     store: StorePath = None,
     count: Annotated[int, typer.Option(min=1, max=1000, help="Number of settings to suggest.")] = 1,
+    pending: Annotated[bool, typer.Option("--pending", help="Suggest nothing: list what was suggested and is under way.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Suggest what to try next, for an experiment done by hand; `tell` stores its result."""
+    """Suggest what to try next, for an experiment done by hand; `tell` stores its result, `reject` drops it."""
+    from frugaltwin.tables import written
+
+    if pending:
+        _show_pending(stored_campaign(name, store), as_json)
+        return
     campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier))
     for suggestion in campaign.suggest(count):
         if as_json:
             show_line(json.dumps({"event": "suggestion"} | suggestion.as_dict(), ensure_ascii=False))
         else:
-            show_line(",".join(f"{k}={v!r}" if isinstance(v, float) else f"{k}={v}" for k, v in suggestion.settings.items()))
+            show_line(written(suggestion.settings))
             for words in filter(None, (suggestion.why, suggestion.describe(campaign.goal.unit))):
                 say(f"  {words}")
+
+
+def _show_pending(campaign: Campaign, as_json: bool) -> None:
+    from frugaltwin.log import Proposal
+    from frugaltwin.tables import written
+
+    under_way = campaign.log.under_way(campaign.driver.experiment)
+    for logged in under_way:
+        proposal = logged.entry
+        assert isinstance(proposal, Proposal)
+        if as_json:
+            event = {"event": "pending", "settings": dict(proposal.settings), "suggested_at": logged.at}
+            show_line(json.dumps(event | ({"why": proposal.why} if proposal.why else {}), ensure_ascii=False))
+        else:
+            show_line(written(proposal.settings))
+            say(f"  suggested at {logged.at}" + (f": {proposal.why}" if proposal.why else ""))
+    if not under_way and not as_json:
+        say(f"no suggestion of {campaign.name} is under way")
 
 
 @app.command()
 def tell(
     name: CampaignName,
-    settings: Annotated[str, typer.Option(metavar="KEY=VALUE,…", help="The settings of the experiment; or the same as JSON.")],
+    settings: Annotated[
+        str | None, typer.Option(metavar="KEY=VALUE,…", help="The settings of the experiment; or the same as JSON.")
+    ] = None,
     outcomes: Annotated[str | None, typer.Option(metavar="KEY=VALUE,…", help="The measured outcomes; or the same as JSON.")] = None,
     failed: Annotated[str | None, typer.Option(metavar="WHY", help="Instead of outcomes: the reason why there are none.")] = None,
     cost: Annotated[str | None, typer.Option(metavar="KEY=N,…", help="The cost: seconds=60,money=0.1,volume=12.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead: a table with many experiments; rows without outcomes are left out.")
+    ] = None,
     driver: DriverName = None,
     option: Options = None,
     goal: Goals = None,
@@ -128,30 +157,45 @@ def tell(
     store: StorePath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add an experiment that was done by hand."""
-    from frugaltwin.amounts import Amounts
+    """Add an experiment that was done by hand, or a table of them."""
     from frugaltwin.cli.run_display import trial_event
+    from frugaltwin.tables import read_results
+
+    is_one = settings is not None and (outcomes is None) != (failed is None) and (failed is None or bool(failed.strip()))
+    if table is None and not is_one:
+        raise InvalidInput("tell needs --settings with --outcomes, or with --failed and why; or --table")
+    if table is not None and any(word is not None for word in (settings, outcomes, failed, cost)):
+        raise InvalidInput(
+            "--table has settings, outcomes, reasons of failures and costs as columns; leave the options for one experiment out"
+        )
+    result = _result(settings, outcomes, failed, cost) if settings is not None else {}
+    if all(word is None for word in (driver, option, goal or None, require or None, strategy, earlier or None, seed)):
+        campaign = stored_campaign(name, store)  # a misspelled name begins no campaign, and the driver is not asked
+    else:
+        campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier))
+    trials = campaign.tell_all([result] if table is None else read_results(table, campaign.driver.experiment))
+    record = campaign.record()
+    for trial in trials:
+        if as_json:
+            known = record.trials[: trial.number]
+            show_line(json.dumps(trial_event(record, trial, known), allow_nan=False, ensure_ascii=False))
+            continue
+        words = campaign.goal.describe(trial)
+        show_line(f"stored as experiment {trial.number} of {name}" + (f", {words}" if words else ""))
+
+
+def _result(settings: str, outcomes: str | None, failed: str | None, cost: str | None) -> dict[str, Any]:
+    """The arguments of `Campaign.tell`."""
+    from frugaltwin.amounts import Amounts
     from frugaltwin.tables import pairs
 
-    if (outcomes is None) == (failed is None) or (failed is not None and not failed.strip()):
-        raise InvalidInput("tell needs --outcomes, or --failed and why")
     spent = pairs("--cost", cost) if cost else {}
     kinds = [kind.name for kind in Amounts.cost_kinds()]
     for key, amount in spent.items():
         if key not in kinds or not isinstance(amount, float) or not 0 <= amount < float("inf"):
             raise InvalidInput(f"--cost {key}={amount}: it takes {', '.join(kinds)}, each a number from 0 up")
-    if all(word is None for word in (driver, option, goal or None, require or None, strategy, earlier or None, seed)):
-        stored_campaign(name, store)  # a misspelled name begins no campaign
-    campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier))
-    trial = campaign.tell(
-        pairs("--settings", settings), None if outcomes is None else pairs("--outcomes", outcomes), Amounts(**spent), failed
-    )
-    if as_json:
-        record = campaign.record()
-        show_line(json.dumps(trial_event(record, trial, record.trials), allow_nan=False, ensure_ascii=False))
-        return
-    words = campaign.goal.describe(trial)
-    show_line(f"stored as experiment {trial.number} of {name}" + (f", {words}" if words else ""))
+    measured = None if outcomes is None else pairs("--outcomes", outcomes)
+    return {"settings": pairs("--settings", settings), "outcomes": measured, "cost": Amounts(**spent), "error": failed}
 
 
 @app.command("list")
