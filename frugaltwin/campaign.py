@@ -84,6 +84,7 @@ class Campaign:
             text = f"{driver.experiment.name} has changed since campaign {name!r} was started: {'; '.join(changes)}"
             text += f"; choose another name, and give {name} as an earlier campaign to learn from it"
             raise CampaignError(text, field="name")
+        self._is_of_another_lab = not begun.is_nearly(driver.experiment)  # where nothing was performed yet
         made_by_hand = {
             "driver": {"name": driver.experiment.name, "options": {}},
             "goal": goal.text,
@@ -180,7 +181,8 @@ class Campaign:
     @property
     def log(self) -> Log:
         """The log: the trials as they were performed, and what people said about them and about suggestions."""
-        return self.store.log(self.name)
+        log = self.store.log(self.name)
+        return Log() if self._is_of_another_lab and not log.performed else log
 
     def run(self) -> Generator[Trial]:
         """Yield each trial as soon as it is stored, until the budget is used, the goal is reached, or `stop` is called.
@@ -518,6 +520,7 @@ class Campaign:
             body = self.specification | {"id": identity, "experiment": experiment_to_json(self.driver.experiment), "versions": versions()}
             if record is None or _beginning(body) != _beginning(record.body):  # of other words, other suggestions: nothing was measured
                 self.store.create(CampaignRecord(self.name, _now(), body))
+                self._is_of_another_lab = False
         return identity
 
     def _keep(self, trial: Trial) -> None:

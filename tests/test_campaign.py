@@ -562,3 +562,17 @@ def test_a_suggestion_is_worth_what_the_paths_say_that_it_improves() -> None:
     asked: list[Settings] = [{"x": 0.2}, {"x": 0.6}]
     assert improvements(Certain(), State(Minimize(line, "y"), done), asked) == pytest.approx([0.3, 0.0])
     assert improvements(Certain(), State(Maximize(line, "y"), done), [{"x": 0.9}, {"x": 0.6}]) == pytest.approx([0.2, 0.0])
+
+
+@pytest.mark.parametrize("begins", [lambda that: that.suggest(), lambda that: that.reject({"x": 0.5})], ids=["suggested", "rejected"])
+def test_what_was_suggested_before_the_lab_changed_does_not_count(tmp_path: Path, begins: Any) -> None:
+    class Wider(Parabola):
+        experiment = Experiment("parabola", (Continuous("x", 0, 1), Continuous("z", 0, 1)), (Outcome("y"),))
+
+    store = Store(tmp_path / "s.db")
+    begins(campaign(Parabola(), store))
+    wider = campaign(Wider(), store, runs=2, strategy=catalog.make_strategy("random"))
+    assert (wider.log.entries, wider.pending, wider.state().unavailable) == ((), [], [])
+    assert wider.record().suggestion.keys() == {"x", "z"}
+    assert [t.settings.keys() for t in wider.run()] == [{"x", "z"}] * 2
+    assert [s.settings for s in wider.suggest()] == [s.settings for s in wider.pending]

@@ -102,6 +102,14 @@ def test_integers_that_are_mapped_are_labels() -> None:
     assert next(iter(halves.run())).measurement
 
 
+@pytest.mark.parametrize("strategy", ["straddle", "gp-classifier"])
+def test_where_a_number_of_a_table_passes_a_value_is_mapped(strategy: str) -> None:
+    driver = {"name": "table", "options": {"path": str(FIELD / "phases_integer.csv")}}
+    campaign = Campaign.open(driver=driver, goal="map:phase:2.5", strategy=strategy, budget=6, store=":memory:")
+    assert {campaign.goal.label_of_trial(t) for t in campaign.run()} == {"phase < 2.5", "phase ≥ 2.5"}
+    assert len(campaign.predict([dict(c) for c in campaign.driver.experiment.candidates]).labels) == 36
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
