@@ -6,6 +6,7 @@ that says what happened, and the board is at rest: pumps are timed by the board,
 
 import logging
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -15,6 +16,7 @@ from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, St
 from frugaltwin.instruments import MixerSpecification, Reading
 from frugaltwin.prices import Dose
 from hardware.serial.link import Reply, SerialLink
+from hardware.serial.places import waited_for
 from hardware.serial.ports import Clock, Port
 from simulator.instruments.liquids import Liquids
 from simulator.instruments.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE, SPECIFICATION
@@ -87,24 +89,30 @@ class PumpCalibration:
 class ArduinoMixer:
     """Satisfies `Mixer`. Pump 0 is the first of the liquids, pump 1 the second, and so on; pump 4 drains."""
 
-    def __init__(self, connect: Callable[[], tuple[Port, Clock]], name: str, sensor: Sensor, liquids: Liquids) -> None:
+    def __init__(
+        self, connect: Callable[[], tuple[Port, Clock]], name: str, sensor: Sensor, liquids: Liquids,
+        identified: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         """A mixer that is not connected yet.
 
         Args:
             connect: Opens the port, on `__enter__`, and names the clock that it lives by.
             name: What the port is called in messages.
+            identified: Called when our firmware has answered.
         """
         if len(liquids.bottles) > DRAIN_PUMP:
             raise InvalidInput(f"{len(liquids.bottles)} liquids are more than the rig has pumps for: it has {DRAIN_PUMP} and a drain")
         self.sensor, self.liquids = sensor, liquids
         self.calibration = ""
         """The id of the record in the board's EEPROM, once connected."""
-        self._connect, self._name = connect, name
+        self._connect, self._name, self._identified = connect, name, identified
         self._pumps = {bottle: index for index, bottle in enumerate(liquids.bottles)}
         self._flows: dict[int, PumpCalibration] = {}
         self._used = dict.fromkeys(liquids.bottles, 0.0)
         self._link: SerialLink | None = None
         self._clock: Clock | None = None
+        self._last_clock: Clock | None = None
+        self._stop = threading.Event()
         self._since = self._before = 0.0
         self._lamp: bool | None = None
         self._is_entered = False
@@ -143,6 +151,7 @@ class ArduinoMixer:
         return self._clock
 
     def __enter__(self) -> Self:
+        self._stop.clear()
         self.open()
         try:
             self._make_ready()
@@ -162,6 +171,7 @@ class ArduinoMixer:
         """
         self._leave()
         port, self._clock = self._connect()
+        self._last_clock = self._clock
         self._is_lost = False
         self._since = self._clock.monotonic()
         self._link = link = SerialLink(port, self._clock, self._name)
@@ -173,6 +183,7 @@ class ArduinoMixer:
                 raise LinkError(f"{self._name} answers as {' '.join(who)!r}, which is no color mixer; choose another port")
             if who[0].rpartition(",")[2] != PROTOCOL:
                 raise LinkError(f"{self._name} has firmware {who[0]!r}, this program speaks version {PROTOCOL}; run `frugaltwin rig flash`")
+            self._identified()
             self._number_next(self.state())
             self.calibration = self._ask("CAL?")[1]
             self._flows = {p: PumpCalibration(*map(int, self._ask(f"CAL? {p}"))) for p in range(DRAIN_PUMP + 1)}
@@ -302,6 +313,7 @@ class ArduinoMixer:
         return Amounts(seconds={"mix": amount, "read": read, "drain": DRAIN_SECONDS}[instruction])
 
     def stop(self) -> None:
+        self._stop.set()
         if link := self._link:
             link.stop()
 
@@ -324,14 +336,25 @@ class ArduinoMixer:
             self._clock = None
 
     def _reconnected_state(self) -> BoardState:
-        """State of the board, over a new connection where the old one is gone: a port that was unplugged stays dead."""
+        """State of the board, over a new connection where the old one is gone: a port that was unplugged stays dead.
+
+        Raises:
+            Stopped: It is not plugged in again in time, or it is another one.
+        """
         if self._link is not None:
             try:
                 return self.state()
             except LinkError:
                 _log.info("%s is opened again", self._name, exc_info=True)
-        self.open()
+        assert self._last_clock is not None, "it was connected"
+        calibration = self.calibration
+        waited_for(self.open, self._last_clock, self._name, self._stop.is_set)
         self._is_lost = True
+        if self.calibration != calibration:
+            raise Stopped(
+                f"{self._name} has the calibration {self.calibration} now, it had {calibration}: another rig, or calibrated again; "
+                "plug the right one in, then start again"
+            )
         return self.state()
 
     def _make_ready(self) -> None:

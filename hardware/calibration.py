@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.pictures.style import ACCENT, INK, QUIET, svg
 from frugaltwin.store import CalibrationRecord
 from hardware.arduino_mixer import PumpCalibration
+from simulator.instruments.photometry import BRIGHT, LEAST
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 WATER = 0.998  # g/mL at 20 °C
 GRAY_ZONE = (0.4, 0.7)  # of full scale, where the brightest channel should be through water
 DIM = 0.1  # of full scale; below it something is wrong
+REPEATS = 5  # equal readings in a row that cannot be
 STEADY = 0.02  # largest scatter of readings, relative, that still counts as steady
 
 
@@ -100,6 +103,47 @@ def fitted(pump: int, seconds: Sequence[float], masses: Sequence[float], density
     scatter = {f"{s:g}": float(m[t == s].std(ddof=1) / m[t == s].mean()) for s in sorted(set(seconds)) if (t == s).sum() > 1}
     times, weighed, left = (tuple(float(v) for v in values) for values in (t, m, residuals))
     return PumpFit(pump, slope / density, flow_error, 0.0 - offset / slope, dead_error, times, weighed, left, scatter)
+
+
+def check_scatter(readings: Sequence[Mapping[str, int]]) -> None:
+    """Check that no bright reading comes five times in a row.
+
+    Shot noise is 2.6 counts at 100 counts and more above. There one channel reads five times the same by chance once in 7,000; here all
+    channels have to, which is less than once in 1e8.
+
+    Args:
+        readings: Counts by channel, [n].
+
+    Raises:
+        RigFault: No scatter where there must be some.
+    """
+    for begin in range(len(readings) - REPEATS + 1):
+        first, *others = readings[begin : begin + REPEATS]
+        brightest = max(first, key=lambda c: first[c])
+        if first[brightest] >= BRIGHT and all(counts == first for counts in others):
+            raise RigFault(
+                f"no scatter where there must be some: the sensor repeats one reading, {first[brightest]} counts in channel {brightest}; "
+                "cut its power for a moment, and check its four wires"
+            )
+
+
+def check_light(dark: Sequence[Mapping[str, int]], lit: Sequence[Mapping[str, int]]) -> None:
+    """Check that the lamp makes a difference, and that readings with it scatter as `check_scatter` says.
+
+    Args:
+        dark: Counts by channel with the lamp off, [n].
+        lit: The same with the lamp on, [n].
+
+    Raises:
+        RigFault: No light above the dark, or no scatter where there must be some.
+    """
+    check_scatter(lit)
+    channel = max(lit[0], key=lambda c: lit[0][c])
+    if (more := mean(c[channel] for c in lit) - mean(c[channel] for c in dark)) < LEAST:
+        raise RigFault(
+            f"no light above the dark: with the lamp on, channel {channel} reads {more:.0f} counts more than with it off; "
+            "check that the lamp is wired to D7 and points at the sensor, and that the cell is clear"
+        )
 
 
 def record_id(kind: str, now: datetime) -> str:

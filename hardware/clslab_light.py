@@ -11,7 +11,8 @@ from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, St
 from frugaltwin.experiment import Measurement, Settings
 from frugaltwin.prices import Price
 from hardware.serial.clslab_light_stand_in import Pico
-from hardware.serial.ports import Clock, Port, RealClock, VirtualPort, open_port
+from hardware.serial.places import Place, waited_for
+from hardware.serial.ports import Clock, Port, RealClock, VirtualPort
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.sensors import COUNTER
 from simulator.light_mixing import CHANNELS, LEDS, LIGHT_MIXING, PRICE, LightMixing, look, measured
@@ -87,7 +88,7 @@ class CLSLabLight:
         Args:
             port: Its address, or something that behaves like a kit.
         """
-        self._where = port
+        self._where: Place | VirtualPort = Place(port, BAUD) if isinstance(port, str) else port
         self._name = port if isinstance(port, str) else "the stand-in"
         self._port: Port
         self._clock: Clock
@@ -95,6 +96,7 @@ class CLSLabLight:
         self._is_stopped = True
         self._is_connected = False
         self._is_in_step = False
+        self._is_gone = False  # its port, which stays dead when it is plugged in again
 
     def __enter__(self) -> Self:
         """Connect: interrupt what runs, turn the LED off, and see that light and gain do something.
@@ -103,10 +105,7 @@ class CLSLabLight:
             LinkError: There is no such port, or nothing there that answers like a kit.
             RigFault: The Pico lacks the two functions, or its sensor sees nothing.
         """
-        if isinstance(self._where, str):
-            self._port, self._clock = open_port(self._where, BAUD), RealClock()
-        else:
-            self._port = self._clock = self._where
+        self._open()
         self._is_connected, self._is_stopped = True, False
         try:
             self._is_in_step = False
@@ -128,6 +127,10 @@ class CLSLabLight:
             raise Stopped("the light was stopped, or it is not connected")
         began = self._clock.monotonic()
         try:
+            if self._is_gone:
+                self._port.close()
+                self._is_in_step = False
+                waited_for(self._open, self._clock, self._name, lambda: self._is_stopped)
             try:
                 shown = self._then_light_off(lambda: self._look(settings))
             except LinkError:
@@ -155,6 +158,13 @@ class CLSLabLight:
     def estimate(self, settings: Settings) -> Amounts:
         """Expected cost of `perform`."""
         return PRICE.of(settings)
+
+    def _open(self) -> None:
+        if isinstance(self._where, Place):
+            self._port, self._clock = self._where.open(), RealClock()
+        else:
+            self._port = self._clock = self._where
+        self._is_gone = False
 
     def _look(self, settings: Settings) -> list[float]:
         red, green, blue = (int(float(settings[led])) for led in LEDS)
@@ -257,6 +267,7 @@ class CLSLabLight:
         try:
             yield
         except OSError as error:
+            self._is_gone = True
             raise LinkError(f"{self._name} is gone ({error}); plug the kit in again") from error
 
 

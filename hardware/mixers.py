@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from frugaltwin.errors import InvalidInput, LinkError, MissingPart
 from hardware.arduino_mixer import FAMILY, ArduinoMixer
 from hardware.serial.link import SerialLink
+from hardware.serial.places import Place, notices, remember, remembered, usb_of
 from hardware.serial.ports import Clock, Port, RealClock, open_port
 from simulator.instruments.liquids import Liquids
 from simulator.instruments.mixer import Imperfections, Seed
@@ -59,41 +60,64 @@ def serial_mixer(where: str, sensor: Sensor, imperfections: Imperfections, seed:
     """The mixer at a serial port: a device, ``socket://host:port``, or ``auto``.
 
     Raises:
-        InvalidInput: Imperfections were asked for; a rig has its own.
+        InvalidInput: Imperfections were asked for; a rig has its own. Or that is no address.
     """
     if imperfections != Imperfections():
         raise InvalidInput(f"{where} is a rig, which has imperfections of its own; leave those options out")
 
-    def connect() -> tuple[Port, Clock]:
-        return open_port(found_address() if where == "auto" else where, BAUD), RealClock()
+    place = Place(where, BAUD)
 
-    return ArduinoMixer(connect, where, sensor, liquids)
+    def connect() -> tuple[Port, Clock]:
+        if where == "auto":
+            place.address = found_address()
+        return place.open(), RealClock()
+
+    return ArduinoMixer(connect, where, sensor, liquids, lambda: remember(place.address))
 
 
 def found_address() -> str:
-    """The port of the only color mixer that is plugged in, found by its USB vendor and its answer to ``*IDN?``.
+    """The port of the only color mixer that is plugged in, found by its answer to ``*IDN?``.
+
+    Opening a port resets the board there. So boards at which our firmware has answered before are asked first, by their USB serial
+    numbers, and only where there is none of those all other Arduinos. What is opened is said.
 
     Raises:
-        LinkError: There is none, or more than one.
+        LinkError: There is none, or more than one, or it cannot be opened; the message says which.
     """
     from serial.tools import list_ports
 
-    candidates = [p.device for p in list_ports.comports() if p.vid in ARDUINO]
-    found = [device for device in candidates if is_color_mixer(device)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise LinkError(f"there are color mixers at {', '.join(found)}; choose one by its port")
-    looked = f" (none of {', '.join(candidates)} answers as one)" if candidates else ""
-    raise LinkError(f"no Arduino with the color mixer's firmware is plugged in{looked}; clones are found by their port only: name it")
+    known, plugged_in = remembered(), list_ports.comports()
+    ours = [p for p in plugged_in if usb_of(p) in known]
+    others = [p for p in plugged_in if p.vid in ARDUINO and p not in ours]
+    reasons: list[str] = []
+    for candidates, about in ((ours, "where the color mixer was before"), (others, "which resets that board")):
+        found = []
+        for device in (p.device for p in candidates):
+            notices.warning("opening %s, %s", device, about)
+            try:
+                if is_color_mixer(device):
+                    found.append(device)
+                else:
+                    reasons.append(f"{device} does not answer as one")
+            except LinkError as error:
+                reasons.append(str(error))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise LinkError(f"there are color mixers at {', '.join(found)}; choose one by its port")
+        if any(reason.startswith("cannot open") for reason in reasons):
+            break  # it is probably the one: no other board is reset
+    looked = f" that could be asked: {'; '.join(reasons)}" if reasons else " is plugged in"
+    raise LinkError(f"no Arduino with the color mixer's firmware{looked}; clones are found by their port only: name it")
 
 
 def is_color_mixer(address: str) -> bool:
-    """Whether our firmware answers at a port; false if another program has it open."""
-    try:
-        link = SerialLink(open_port(address, BAUD), RealClock(), address)
-    except LinkError:
-        return False
+    """Whether our firmware answers at a port.
+
+    Raises:
+        LinkError: It cannot be opened: another program has it, or it is not yours.
+    """
+    link = SerialLink(open_port(address, BAUD), RealClock(), address)
     try:
         link.listen("READY", BOOT)
         reply = link.request("*IDN?")

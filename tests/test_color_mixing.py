@@ -1,5 +1,6 @@
 """The physics and the imperfections of the liquid twin."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 
 from frugaltwin.color import delta_e, reading_lab
 from frugaltwin.errors import DriverError, InvalidInput, RigFault, Stopped
-from frugaltwin.experiment import Settings
-from simulator.color_mixing import TOTAL, ColorMixingTwin, calibration, channels, color_mixing, spectral_lab
+from frugaltwin.experiment import Outcomes, Settings
+from frugaltwin.instruments import Reading
+from simulator.color_mixing import TOTAL, ColorMixing, ColorMixingTwin, calibration, channels, color_mixing, spectral_lab
 from simulator.instruments.color_channels import reference_mixtures
-from simulator.instruments.dyed_water import DYES, LAW, STOCKS, absorptivities, transmittance
+from simulator.instruments.dyed_water import DYED_WATER, DYES, LAW, PUMPS, STOCKS, absorptivities, transmittance
 from simulator.instruments.mixer import Imperfections, SimulatedMixer
 from simulator.instruments.sensors import SENSORS, as7341, make_sensor
 
@@ -24,6 +26,7 @@ def make_twin(**options: Any) -> ColorMixingTwin:
 
 
 WATER: Settings = {"red": 0.0, "yellow": 0.0, "blue": 0.0, "water": 4.0}
+RED: Settings = {"red": 1.0, "yellow": 0.0, "blue": 0.0, "water": 3.0}
 GREEN: Settings = {"red": 0.05, "yellow": 0.4, "blue": 0.5, "water": 3.05}
 
 
@@ -149,6 +152,72 @@ def test_a_saturated_sensor_is_refused_and_says_what_to_lower() -> None:
 def test_a_blind_sensor_is_refused_and_says_what_to_raise() -> None:
     with pytest.raises(RigFault, match="sees no light on clean water"), make_twin(gain=0.5):
         pass
+
+
+def looks(photometer: ColorMixing, settings: Sequence[Settings]) -> tuple[list[Outcomes], int]:
+    """What is measured, and how often clean water was looked at."""
+    before = photometer.mixer.spent.volume
+    with photometer:
+        outcomes = [photometer.perform(s).outcomes for s in settings]
+    primed = sum(pump.dead_volume for pump in PUMPS.values()) + 2 * TOTAL
+    doses = sum(float(v) for s in settings for v in s.values())
+    return outcomes, round((photometer.mixer.spent.volume - before - primed - doses) / TOTAL) - len(settings)
+
+
+@pytest.mark.parametrize("sensor", SENSORS)
+def test_no_mixture_however_dark_is_taken_for_a_dead_lamp_or_a_stuck_sensor(sensor: str) -> None:
+    darkest: Settings = {"red": 1.0, "yellow": 1.0, "blue": 1.0, "water": 1.0}
+    mixtures = [darkest] * 50 + [GREEN, WATER] * 25
+    eye = make_sensor(sensor, {})
+    assert looks(ColorMixing(SimulatedMixer(eye, seed=1), eye), mixtures)[1] == 1 + 99 // 5
+
+
+def test_black_is_measured_as_black_after_a_look_at_the_lamp() -> None:
+    ink = replace(DYED_WATER, light=lambda amounts: np.full(81, 0.0 if amounts[0] > 0 else 1.0))
+    ghost: Settings = {"red": 0.0, "yellow": 0.5, "blue": 0.5, "water": 3.0}
+    perfect = Imperfections().scaled(0)
+    black = looks(ColorMixing(SimulatedMixer(as7341(), perfect, liquids=ink), as7341()), [RED, GREEN, ghost])
+    assert [max(map(float, o.values())) for o in black[0]] == [0.0, 0.0, 1.0]
+    assert black[1] == 4  # on connecting, after either black, and after what reads like clean water
+
+
+class Failing(SimulatedMixer):
+    """A mixer whose lamp dies, or whose sensor repeats itself, from some reading on."""
+
+    fails_from, kind, n_read = 0, "", 0
+    last: Reading
+
+    def read(self, lamp: bool = True) -> Reading:
+        self.n_read += 1
+        if self.n_read >= self.fails_from and self.kind == "stuck":
+            return self.last
+        self.last = super().read(lamp and (self.n_read < self.fails_from or self.kind != "dark"))
+        return self.last
+
+
+@pytest.mark.parametrize("sensor", SENSORS)
+@pytest.mark.parametrize(("kind", "name"), [("dark", "no light above the dark"), ("stuck", "no scatter where there must be some")])
+@pytest.mark.parametrize("fails_from", [3, 5, 8, 10])  # a mixture, another one, the references in between, the mixture after them
+def test_a_lamp_that_dies_and_a_sensor_that_repeats_itself_fail_by_name(sensor: str, kind: str, name: str, fails_from: int) -> None:
+    eye = make_sensor(sensor, {})
+    mixer = Failing(eye, seed=2)
+    mixer.fails_from, mixer.kind = fails_from, kind
+    with ColorMixing(mixer, eye) as photometer:
+        errors = [error_of(photometer, {"red": 0.1 * k, "yellow": 1.0, "blue": 1.0, "water": 2.0 - 0.1 * k}) for k in range(8)]
+        n_good = min(fails_from - 3, 5)
+        assert errors[:n_good] == [""] * n_good
+        assert all(error.startswith((name, "no light above the dark")) for error in errors[n_good:])
+        assert kind == "dark" or fails_from == 9 or errors[n_good].startswith(name)
+        mixer.kind = ""
+        assert error_of(photometer, GREEN) == ""
+
+
+def error_of(photometer: ColorMixing, settings: Settings) -> str:
+    try:
+        photometer.perform(settings)
+    except RigFault as error:
+        return str(error)
+    return ""
 
 
 def test_counts_are_whole_numbers_between_zero_and_full_scale() -> None:

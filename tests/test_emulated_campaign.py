@@ -176,6 +176,8 @@ ABOUT_THE_BOARD: dict[str, tuple[type[DriverError], str]] = {
     "power-cycle@60": (RigFault, "the board was reset"),
     "hang@60": (RigFault, "the board was reset|does not answer"),
     "i2c-hang@60+40": (RigFault, "the color sensor does not answer"),
+    "dead-lamp@60+50": (RigFault, "^no light above the dark"),
+    "stuck-sensor@60+50": (RigFault, "^no scatter where there must be some"),
 }
 
 
@@ -244,6 +246,28 @@ def test_faults_that_cannot_be_are_refused_by_name() -> None:
         flawless("bubble:green@3")
     with pytest.raises(InvalidInput, match="reset is of no liquid"):
         flawless("reset:red@3")
+
+
+@pytest.mark.parametrize(("fault", "name"), [("dead-lamp", "no light above the dark"), ("stuck-sensor", "no scatter where")])
+def test_a_sensor_that_sees_nothing_new_teaches_a_campaign_nothing(cli_here: Cli, fault: str, name: str) -> None:
+    words = ("--option", f"mixer=emulated:{fault}@110", "--option", "imperfections=0", "--strategy", "sobol")
+    rows = events(cli_here("run", "--json", "--budget", 3, *words))[:-1]
+    assert [row["error"] is None for row in rows] == [True, False, False]
+    assert [row["outcomes"] is None for row in rows] == [False, True, True]
+    assert all(row["error"].startswith(name) for row in rows[1:])
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_cable_that_comes_off_costs_the_color_under_way_and_no_other(cli_here: Cli, back: bool) -> None:
+    words = ("--option", f"mixer=emulated:unplugged@60{'+5' if back else ''}", "--option", "imperfections=0", "--strategy", "sobol")
+    done = cli_here("run", "--json", "--budget", 3 if back else 9, *words)
+    rows = events(done)
+    assert [row["error"] is None for row in rows[:-1]] == ([False, True, True] if back else [False, False])
+    gone = "the emulated board is gone: plug it in again; for up to 60 s it is waited for, and nothing is dosed\n"
+    assert done.stderr == gone + ("the emulated board is there again\n" if back else "")
+    if not back:
+        assert rows[1]["source"] == "stopped"
+        assert "was not there again within 60 s" in rows[-1]["stopped_because"]
 
 
 def test_a_campaign_on_the_command_line_goes_through_its_faults(cli_here: Cli) -> None:

@@ -1,6 +1,7 @@
 """PumpBot: the physics of its twin, the quirks of its firmware, and what the driver does when the line or the board misbehaves."""
 
 import json
+import math
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -327,10 +328,10 @@ class Unplugged(PumpBotStandIn):
     """A board whose cable comes off when a dose of red begins, and is put back or not."""
 
     is_gone = False
-    is_put_back = False
+    back_at = math.inf
 
     def open(self) -> "Unplugged":
-        if self.is_gone and not self.is_put_back:
+        if self.is_gone and self.monotonic() < self.back_at:
             raise LinkError("cannot open /dev/scripted: there is no such port; plug the board in")
         return super().open()
 
@@ -348,9 +349,11 @@ def test_a_cable_that_comes_off_is_named_and_the_pumps_are_not_said_to_be_still(
             LinkError, match=r"broke off .*plug the board in again.*a pump may run on for up to 20 s: cut the pumps' supply"
         ):
             driver.perform(MIXTURE)
-        with pytest.raises(LinkError, match="there is no such port"):
+        before = that.monotonic()
+        with pytest.raises(Stopped, match=r"was not there again within 60 s .*there is no such port.*; plug it in, then start again"):
             driver.perform(MIXTURE)
-        that.is_put_back = True
+        assert that.monotonic() - before == pytest.approx(60, abs=1)
+        that.back_at = that.monotonic() + 30
         assert driver.perform(MIXTURE).outcomes
     assert sum(r.startswith("Mix,2,") for r in that.requests) == 2
 
@@ -400,7 +403,7 @@ def test_a_stop_in_mid_dose_resets_the_board_at_once(how: type[BaseException]) -
     ("frame", "error", "message"),
     [
         (b"RGB:171,20,30", RigFault, "cannot reply more than 170"),
-        (b"RGB:0,0,0", RigFault, "saw no light at all; check the lamp"),
+        (b"RGB:0,0,0", RigFault, "^no light above the dark: .* saw no light at all; check the lamp"),
         (b"RGB:10,20", LinkError, "replied <RGB:10,20> instead of a color"),
         (b"RGB:1x,20,30", LinkError, "instead of a color"),
         (b"RGB:-1,20,30", LinkError, "instead of a color"),
@@ -413,6 +416,38 @@ def test_a_color_that_cannot_be_is_refused(frame: bytes, error: type[DriverError
 
     with pytest.raises(error, match=message), driver_of(Odd(SimulatedCell(PUMPS, NONE, 0))):
         pass
+
+
+class Stuck(SimulatedCell):
+    """A cell whose sensor repeats itself from some look on."""
+
+    looks, good = 0, 0
+
+    def look(self) -> tuple[float, float, float]:
+        self.looks += 1
+        if self.looks <= self.good:
+            self.seen = super().look()
+        return self.seen
+
+
+@pytest.mark.parametrize("good", [1, 4, 6, 7])  # three looks a reading: of the water on connecting, of a mixture
+def test_a_sensor_that_repeats_one_reading_fails_by_name(good: int) -> None:
+    cell = Stuck(PUMPS, Imperfections(), 0)
+    cell.good = good
+    other = MIXTURE | {"red": MIXTURE["water"], "water": MIXTURE["red"]}
+    failed = []
+    with driver_of(PumpBotStandIn(cell)) as driver:
+        for settings in (MIXTURE, other, MIXTURE):
+            try:
+                driver.perform(settings)
+                failed.append("")
+            except RigFault as error:
+                failed.append(str(error).partition(":")[0])
+        cell.good = 10**6
+        water = driver.perform(MIXTURE | dict.fromkeys(LIQUIDS, 0.0) | {"water": CELL})
+        assert all(v > 0.8 * FULL_SCALE for v in water.outcomes.values())
+    name = "no scatter where there must be some"
+    assert failed == [name if good < 4 else "", name if good < 7 else "", name]
 
 
 def test_later_firmware_that_tells_a_ph_as_well_works_too() -> None:

@@ -140,6 +140,8 @@ def test_check_names_the_board_and_says_that_it_is_ready(cli_here: Cli) -> None:
         (("--uncalibrated",), "pumps", "not calibrated; run `frugaltwin rig calibrate pumps`"),
         (("--fault", "stop-switch"), "switch", "open: close it, or join D2 to GND"),
         (("--fault", "i2c-hang"), "sensor", "none answers on the bus; check its four wires"),
+        (("--fault", "dead-lamp"), "sensor", "no light above the dark: with the lamp on, channel clear reads"),
+        (("--fault", "stuck-sensor@0.5"), "sensor", "no scatter where there must be some: the sensor repeats one reading, "),
     ],
 )
 def test_check_finds_what_is_wrong_and_fails(cli: Cli, tmp_path: Path, trouble: tuple[str, ...], about: str, sentence: str) -> None:
@@ -395,10 +397,10 @@ def test_calibrating_the_light_chooses_the_gain_and_keeps_dark_and_white(cli_her
     assert "<svg" in (tmp_path / "light.svg").read_text()
 
 
-def lit(factor: float, sensor: str = "as7341") -> dict[str, Any]:
+def lit(factor: float, sensor: str = "as7341", faults: str = "") -> dict[str, Any]:
     """What calibrating the light finds behind a cell that lets that much of it through."""
     liquids = replace(DYED_WATER, light=lambda amounts: np.full(81, factor))
-    board = EmulatedBoard(make_sensor(sensor, {}), Imperfections(), 0, liquids)
+    board = EmulatedBoard(make_sensor(sensor, {}), Imperfections(), 0, liquids, parse_faults(faults))
     try:
         mixer = mixer_with(board, liquids)
         mixer.open()
@@ -425,6 +427,21 @@ def test_light_that_cannot_be_calibrated_is_named() -> None:
         lit(1000.0)
     with pytest.raises(RigFault, match=r"hardly any light: the brightest channel is at .* at gain 512; look for a lamp that is dark"):
         lit(0.001)
+
+
+@needs_board
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("dead-lamp", "^no light above the dark: with the lamp on, channel clear reads -?[0-9] counts more"),
+        ("stuck-sensor", "^no scatter where there must be some: the sensor repeats one reading, [0-9]+ counts in channel clear"),
+        ("stuck-sensor@31.5", "^no light above the dark|^no scatter where there must be some"),  # in the midst of it
+    ],
+)
+@pytest.mark.parametrize("sensor", ["as7341", "tcs34725"])
+def test_calibrating_the_light_names_a_dead_lamp_and_a_stuck_sensor(fault: str, sentence: str, sensor: str) -> None:
+    with pytest.raises(RigFault, match=sentence):
+        lit(1.0, sensor, fault)
 
 
 # Care

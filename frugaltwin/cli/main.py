@@ -89,11 +89,19 @@ def _rescue(record: str) -> None:
     say(record)
 
 
+class _Notices(logging.Handler):
+    """Shows what a person at the rig should read at once."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
 def _start_log() -> None:
     """Write the log into the file that the environment variable FRUGALTWIN_LOG names; without it drop our messages."""
     logger = logging.getLogger("frugaltwin")
     logger.propagate = False
     logger.setLevel(logging.DEBUG)
+    logging.getLogger("frugaltwin.notices").handlers = [_Notices(logging.WARNING)]
     path = os.environ.get("FRUGALTWIN_LOG")
     if not path:
         logger.addHandler(logging.NullHandler())

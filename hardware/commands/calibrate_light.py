@@ -49,7 +49,7 @@ def read_dark_and_white(mixer: ArduinoMixer) -> dict[str, Any]:
     """Dark and white of the first gain with which the brightest channel is neither dim nor near saturation."""
     import statistics
 
-    from hardware.calibration import DIM, GRAY_ZONE, STEADY
+    from hardware.calibration import DIM, GRAY_ZONE, REPEATS, STEADY, check_light, check_scatter
     from simulator.instruments.sensors import AS7341_GAINS, TCS34725_GAINS, make_sensor
 
     name = mixer.sensor_name
@@ -60,17 +60,28 @@ def read_dark_and_white(mixer: ArduinoMixer) -> dict[str, Any]:
         for second in range(30):
             mixer.clock.sleep(1.0)
             step(second + 1, 30)
+    seen = []
     for gain in sorted(gains, reverse=True):
         mixer.sensor = make_sensor(name, {"gain": gain})
         mixer.set_sensor()
-        brightest = max(mixer.read(lamp=True).counts.values()) / mixer.sensor.full_scale
+        seen.append(counts := mixer.read(lamp=True).counts)
+        brightest = max(counts.values()) / mixer.sensor.full_scale
         if brightest <= GRAY_ZONE[1]:
             break
     else:
+        if min(seen[0].values()) < mixer.sensor.full_scale:  # not all saturated
+            check_scatter([*seen, *(mixer.read(lamp=True).counts for _ in range(REPEATS))])
         raise RigFault(
             f"too much light: the brightest channel is at {brightest:.0%} of full scale even at gain {gain:g}; "
             "close the box, or give the LED a larger resistor"
         )
+    sensor = mixer.sensor
+    with progress("reading", 32) as step:
+        readings = []
+        for n in range(32):
+            readings.append(mixer.read(lamp=n >= 16).counts)
+            step(n + 1, 32)
+    check_light(readings[:16], readings[16:])
     if brightest < DIM:
         raise RigFault(
             f"hardly any light: the brightest channel is at {brightest:.0%} of full scale at gain {gain:g}; "
@@ -78,12 +89,6 @@ def read_dark_and_white(mixer: ArduinoMixer) -> dict[str, Any]:
         )
     if brightest < GRAY_ZONE[0]:
         say(f"the brightest channel is at {brightest:.0%} of full scale; another resistor at the LED could bring it to 40 to 70 %")
-    sensor = mixer.sensor
-    with progress("reading", 32) as step:
-        readings = []
-        for n in range(32):
-            readings.append(mixer.read(lamp=n >= 16).counts)
-            step(n + 1, 32)
     dark, white = ({c: statistics.mean(float(r[c]) for r in part) for c in sensor.bands} for part in (readings[:16], readings[16:]))
     scatter = {c: statistics.stdev(float(r[c]) for r in readings[16:]) / white[c] if white[c] else 0.0 for c in sensor.bands}
     bright = [c for c in sensor.bands if white[c] > 1000]  # fewer counts scatter by themselves

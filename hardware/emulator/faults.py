@@ -12,6 +12,8 @@ FAULTS: Mapping[str, tuple[str, bool]] = {
     "silent-pump": ("the pump of a liquid turns and moves nothing", True),
     "bubble": ("the next dose of a liquid has 0.15 mL of air in it", True),
     "empty-bottle": ("the bottle of a liquid is empty", True),
+    "dead-lamp": ("the lamp stays dark", False),
+    "stuck-sensor": ("the sensor repeats its last reading", False),
     "i2c-hang": ("the sensor holds the bus down", False),
     "hang": ("the firmware hangs, until its watchdog resets it", False),
     "reset": ("somebody pulls the reset pin", False),

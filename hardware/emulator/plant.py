@@ -1,5 +1,6 @@
 """Simulated pumps, liquids, cell and lamp on the emulated board. The physics is that of the simulated mixer."""
 
+from collections import deque
 from collections.abc import Sequence
 
 from hardware.emulator.engine import LAMP, PUMPS, Edge, Exposure
@@ -35,6 +36,7 @@ class Plant:
         self._since = [0.0] * len(PUMPS)
         self._at = 0.0
         self._registers: tuple[int, ...] = sensor.registers
+        self._readings: deque[list[int]] = deque(maxlen=sensor.passes)  # the last of each pass
         self._bubbles = {fault for fault in faults if fault.name == "bubble"}
 
     def follow(self, edges: Sequence[Edge], now: float) -> None:
@@ -49,11 +51,19 @@ class Plant:
 
     def counts(self, exposure: Exposure) -> list[int]:
         """Counts of the sensor at the end of an exposure, in the order of its chip."""
+        if len(self._readings) == self._readings.maxlen and self._active("stuck-sensor", exposure.at):
+            self._readings.rotate(-1)
+            return self._readings[-1]
+        self._readings.append(counts := self._fresh_counts(exposure))
+        return counts
+
+    def _fresh_counts(self, exposure: Exposure) -> list[int]:
         registers = (exposure.gain, exposure.atime, exposure.astep)
         if registers != self._registers:
             self._registers = registers
             self.cell.use(_sensor(exposure))
-        counts = self.cell.counts(self.outputs[LAMP], exposure.at)
+        lamp = 0.0 if self._active("dead-lamp", exposure.at) else self.outputs[LAMP]
+        counts = self.cell.counts(lamp, exposure.at)
         if exposure.sensor == "as7341":
             return [*counts, 0]  # the lamp has no near infrared
         red, green, blue, clear = counts
@@ -85,10 +95,10 @@ class Plant:
         bottle = self._bottles[pump]
         volume = duty * seconds * self._liquids.bottles[bottle].pump.rate
         self.asked[bottle] += volume
-        if any(f.name in ("silent-pump", "empty-bottle") for f in self._active(bottle, at)):
+        if self._active("silent-pump", at, bottle) or self._active("empty-bottle", at, bottle):
             return
         delivered = self.cell.delivered(bottle, volume)
-        for bubble in [f for f in self._active(bottle, at) if f in self._bubbles]:
+        for bubble in self._bubbles.intersection(self._active("bubble", at, bottle)):
             self._bubbles.remove(bubble)
             delivered = max(0.0, delivered - BUBBLE)
         self.delivered[pump] += delivered
@@ -100,7 +110,7 @@ class Plant:
         if seconds <= 0 or not self._faults:
             return
         for pump, bottle in enumerate(self._bottles):
-            if not self.outputs[pump] and any(f.name == "siphoning" for f in self._active(bottle, now)):
+            if not self.outputs[pump] and self._active("siphoning", now, bottle):
                 self.delivered[pump] += LEAK * seconds
                 self._pour(bottle, LEAK * seconds, now)
 
@@ -113,8 +123,8 @@ class Plant:
             self.spilled += spilled
             self.cell.drain(spilled)
 
-    def _active(self, bottle: str, at: float) -> list[Fault]:
-        return [f for f in self._faults if f.liquid == bottle and f.at <= at < f.at + f.lasts]
+    def _active(self, name: str, at: float, liquid: str = "") -> list[Fault]:
+        return [f for f in self._faults if (f.name, f.liquid) == (name, liquid) and f.at <= at < f.at + f.lasts]
 
 
 def _sensor(exposure: Exposure) -> Sensor:

@@ -37,7 +37,7 @@ class BoardServer(ABC):
         self.error: Exception | None = None
         """Error that ended it, if it was not `close`."""
         self._is_connected = False
-        self._end = threading.Event()
+        self._end, self._is_pulled = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._serve, name="emulated board", daemon=True)
         self._thread.start()
 
@@ -55,6 +55,12 @@ class BoardServer(ABC):
 
     def __exit__(self, *failure: object) -> None:
         self.close()
+
+    def unplug(self) -> None:
+        """Pull the cable and put it in again: the host's port is dead, and there is another one."""
+        self._is_pulled.set()
+        while self._is_pulled.is_set() and self.is_running:
+            self._end.wait(STEP)
 
     @abstractmethod
     def _host(self, wait: float) -> bytes | None:
@@ -77,6 +83,9 @@ class BoardServer(ABC):
         start, board_start = time.monotonic(), self.board.monotonic()
         try:
             while not self._end.is_set():
+                if self._is_pulled.is_set():
+                    self._hang_up()
+                    self._is_pulled.clear()
                 self._listen()
                 behind = board_start + (time.monotonic() - start) * self.speed - self.board.monotonic()
                 if behind > SLIP * self.speed:

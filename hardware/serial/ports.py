@@ -6,11 +6,16 @@ stands behind it runs only while somebody reads or sleeps, so that a minute of l
 
 import heapq
 import itertools
+import re
+import sys
 import time
 from abc import ABC, abstractmethod
+from errno import EACCES, EAGAIN, EBUSY, ENOENT, EPERM, ETIMEDOUT
+from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
-from frugaltwin.errors import LinkError
+from frugaltwin.errors import InvalidInput, LinkError
 
 TICK = 1e-6  # s: less than that is no time to wait for
 POLL_INTERVAL = 0.05
@@ -143,36 +148,83 @@ class StandIn(VirtualPort):
         return came
 
 
+def check_address(address: str) -> None:
+    """Check that something may be a port's address, before anything is opened.
+
+    >>> check_address("/dev/ttyACM0"), check_address("socket://localhost:7777")
+    (None, None)
+
+    Raises:
+        InvalidInput: A network address has no host or no port; the message says what it should look like.
+    """
+    scheme, is_url, _ = address.partition("://")
+    if not is_url:
+        return
+    try:
+        parts = urlsplit(address)
+        is_complete = bool(parts.hostname) and bool(parts.port)
+    except ValueError:
+        is_complete = False
+    if scheme in ("socket", "rfc2217") and not is_complete:
+        raise InvalidInput(f"{address} needs a host and a port from 1 to 65535, such as {scheme}://192.168.1.20:7777")
+
+
 def open_port(address: str, baud: int) -> Port:
     """A real port: a device path (or ``COM3``), or a line over the network, ``socket://host:port``.
 
     Raises:
+        InvalidInput: That is no address.
         LinkError: There is no such port, or it is in use, or not yours to open; the message says which, and what to do.
     """
     import serial
 
+    check_address(address)
     try:
         if "://" in address:
             port: Port = serial.serial_for_url(address, baudrate=baud, timeout=POLL_INTERVAL)
         else:
             port = serial.Serial(address, baudrate=baud, timeout=POLL_INTERVAL, write_timeout=2.0, exclusive=True)
     except (OSError, ValueError) as error:
-        raise LinkError(f"cannot open {address}: {_reason(address, error)}") from error
+        raise LinkError(f"cannot open {address}: {reason(address, error)}") from error
     return port
 
 
-def _reason(address: str, error: OSError | ValueError) -> str:
+def reason(address: str, error: OSError | ValueError) -> str:
+    """Why a port cannot be opened, and what to do.
+
+    pyserial has the number of the error on Linux and macOS; on Windows only the text of the system's error, with its number at the end.
+    There "access is denied" (5) says that the port is in use: a port that is there belongs to whoever opens it first.
+    """
     text = str(error).lower()
     number = getattr(error, "errno", None)
-    if number == 2 or "no such file" in text or "filenotfound" in text:
+    windows = re.search(r"error\(\d+, .*, none, (\d+)\)", text)
+    if windows:
+        number = {2: ENOENT, 3: ENOENT, 5: EBUSY, 32: EBUSY, 121: ETIMEDOUT}.get(int(windows[1]), 0)
+    if number == ENOENT or "no such file" in text:
         return f"there is no such port; plug the board in, then choose one of: {', '.join(port_names()) or '(none is there now)'}"
-    if number == 13 or "permission" in text or "access is denied" in text:
-        return "it is not yours to open; on Linux join its group (sudo usermod -aG dialout $USER), then log in again"
-    if number in (11, 16) or "exclusively lock" in text or "busy" in text:
-        return "another program has it open (a serial monitor?); close that, then start again"
+    if number in (EAGAIN, EBUSY) or "exclusively lock" in text:
+        return "it is busy: another program has it open (a serial monitor?); close that, then start again"
+    if number in (EACCES, EPERM) or "permission denied" in text:
+        return f"permission denied: it is not yours to open; {_remedy(address)}"
+    if number == ETIMEDOUT:
+        return "what is there does not answer; take it out and plug it in again, or choose another port"
     if "refused" in text:
         return "nothing listens there; start the emulated board, or whatever serves it, then start again"
     return f"{str(error) or type(error).__name__}"
+
+
+def _remedy(address: str) -> str:
+    """What gives a person the right to open a device."""
+    if sys.platform == "linux":
+        import grp
+
+        try:
+            group = grp.getgrgid(Path(address).stat().st_gid).gr_name
+        except (OSError, KeyError):
+            group = "dialout"
+        if group != "root":
+            return f"join its group (sudo usermod -aG {group} $USER), then log out and in again"
+    return "ask who looks after this machine for the right to use its serial ports"
 
 
 def port_names() -> list[str]:

@@ -16,6 +16,11 @@ from frugaltwin.instruments import Mixer, Reading
 from frugaltwin.prices import Fixed, Price
 from frugaltwin.procedure import Procedure
 
+FAINT = 0.01
+"""Of the reference's light, all channels together: a mixture that leaves less makes one look at the lamp. The darkest of ours leave 3 %."""
+LEAST = 20  # counts by which the lamp has to raise a channel that is read through the reference
+BRIGHT = 100  # counts that cannot be the same in all channels, lamp on or off, unless the sensor repeats itself
+
 
 @dataclass(frozen=True)
 class Workflow:
@@ -34,7 +39,12 @@ class Workflow:
 
 
 class Photometer(ABC):
-    """Reads mixtures on any `Mixer`. Satisfies `Driver`, `Prices` and `Estimates`."""
+    """Reads mixtures on any `Mixer`. Satisfies `Driver`, `Prices` and `Estimates`.
+
+    A mixture that looks black, or that reads in every channel what was read before it, is believed only after another look at dark and
+    clean reference: a lamp that is dark and a sensor that repeats itself fail there, by name, and what a lamp and a sensor that work
+    have read is kept. So no mixture, however dark, is taken for a fault; it costs the time and the liquid of that look.
+    """
 
     def __init__(self, mixer: Mixer, experiment: Experiment, workflow: Workflow) -> None:
         self.experiment = experiment
@@ -44,6 +54,7 @@ class Photometer(ABC):
         self._is_clean = True
         self._before = mixer.spent
         self._references: tuple[Reading, Reading] | None = None
+        self._last: tuple[Settings | None, Reading] | None = None  # the reading before, and its mixture
 
     @abstractmethod
     def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:
@@ -100,9 +111,13 @@ class Photometer(ABC):
             self._read_references()
         self._performed += 1
         (reading,) = self._workflow.sample.perform(self.mixer, settings)
-        self._is_clean = True
         assert self._references is not None, "a mixer that was never connected performs nothing"
         dark, white = self._references
+        is_doubtful = _light(reading, dark) < FAINT * _light(white, dark) or self._is_repeated(settings, reading)
+        self._last = settings, reading
+        if is_doubtful:
+            self._read_references()
+        self._is_clean = True
         for channel, count in reading.counts.items():
             if count >= reading.full_scale:
                 raise RigFault(f"channel {channel} saturated at {count} counts; lower the sensor's gain or integration time")
@@ -119,12 +134,33 @@ class Photometer(ABC):
         cost, self._before = now - self._before, now
         return cost
 
+    def _is_repeated(self, settings: Settings, reading: Reading) -> bool:
+        """Whether another mixture read the same just before, count by count."""
+        return self._last is not None and self._last[0] != settings and self._last[1].counts == reading.counts
+
     def _read_references(self) -> None:
         clean = self._workflow.clean
         dark, white = self._workflow.reference.perform(self.mixer, {})
+        self._last = None, white
+        brightest = max(white.counts, key=lambda c: white.counts[c] - dark.counts[c])
+        if white.counts == dark.counts and max(dark.counts.values()) >= BRIGHT:
+            raise RigFault(
+                f"no scatter where there must be some: the sensor repeats one reading ({white.counts[brightest]} counts in channel "
+                f"{brightest}), lamp on or off; cut its power for a moment, and check its four wires"
+            )
+        if (more := white.counts[brightest] - dark.counts[brightest]) < LEAST:
+            raise RigFault(
+                f"no light above the dark: with the lamp on, {clean} reads at most {more} counts more than with it off; "
+                "check the lamp and its wires, or raise the sensor's gain or integration time"
+            )
         for channel, count in white.counts.items():
             if count >= white.full_scale:
                 raise RigFault(f"channel {channel} saturated on {clean} at {count} counts; lower the sensor's gain or integration time")
-            if count - dark.counts[channel] < 20:
+            if count - dark.counts[channel] < LEAST:
                 raise RigFault(f"channel {channel} sees no light on {clean} ({count} counts); raise the sensor's gain or integration time")
         self._references = dark, white
+
+
+def _light(reading: Reading, dark: Reading) -> int:
+    """Counts above the dark, all channels together."""
+    return sum(reading.counts.values()) - sum(dark.counts.values())
