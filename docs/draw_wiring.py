@@ -274,11 +274,8 @@ def cell() -> str:
         wire("#fb8c00", (540, 345), (735, 345), width=2, dash=True),
         text(742, 350, "4 mL", 13, "white"),
         box(615, 440, 40, 9, "white", round_by=4),
-        # light
-        disk(533, 398, 13, "#fffde7"),
-        text(533, 432, "LED", 13, "white", "middle", bold=True),
-        box(742, 372, 14, 52, "#3949ab", round_by=2),
-        text(749, 442, "sensor", 13, "white", "middle", bold=True),
+        # the beam, end on
+        disk(625, 396, 17, YELLOW, YELLOW),
         # drain
         wire("#90a4ae", (683, 449), (683, 120), (920, 120), (920, 232), width=5),
         disk(850, 120, 22, "#ffe0b2"),
@@ -287,24 +284,37 @@ def cell() -> str:
         box(887, 470, 106, 58, "#bcaaa4", "#bcaaa4", 4),
         text(940, 552, "waste", 14, anchor="middle", bold=True),
         wire("#fb8c00", (700, 265), (1060, 265), width=2, dash=True),
-        # the beam passes in front of the drain tube
-        wire(YELLOW, (545, 398), (720, 398), width=5),
-        shape(((720, 390), (720, 406), (736, 398)), YELLOW),
+        # from above
+        text(1170, 235, "from above", 15, anchor="middle", bold=True),
+        box(1090, 250, 160, 220, "#616161", "#424242"),
+        box(1110, 325, 120, 67, "#b2dfdb", round_by=3),
+        text(1124, 384, "18 mm", 12),
+        text(1258, 364, "10 mm", 12),
+        disk(1218, 380, 6, "white", "#546e7a"),
+        disk(1160, 288, 12, "#fffde7"),
+        text(1182, 293, "LED", 13, "white", bold=True),
+        wire(YELLOW, (1160, 302), (1160, 410), width=8),
+        shape(((1150, 408), (1170, 408), (1160, 424)), YELLOW),
+        box(1134, 426, 52, 14, "#3949ab", round_by=2),
+        text(1160, 459, "sensor", 13, "white", "middle", bold=True),
+        badge(1218, 408, "B"),
+        badge(1128, 308, "D"),
         badge(616, 246, "A"),
         badge(683, 180, "B"),
         badge(920, 250, "C"),
-        badge(560, 376, "D"),
+        badge(596, 372, "D"),
         lines(
             30,
             590,
             "A  The feed tubes end in air, above the cell, and higher than the liquid in every bottle.\n"
             "B  Only the drain tube reaches the bottom. It stands in a corner, out of the beam.\n"
             "C  The waste tube ends in air, higher than the rim of the cell (dashed). Or: a pinch clamp on it.\n"
-            "D  Lamp and sensor look through the lower half: below the surface of 4 mL, above the stir bar.",
+            "D  The lamp behind the cell and the sensor before it look through the lower half, across the 10 mm:\n"
+            "    below the surface of 4 mL, above the stir bar, past the drain tube.",
             15,
         ),
     ]
-    return picture(1100, 680, "Cross section: bottles, pumps, cell between LED and sensor, drain and waste", parts)
+    return picture(1310, 700, "Cross section: bottles, pumps, cell, drain and waste; from above: the cell between LED and sensor", parts)
 
 
 def picture(width: int, height: int, title: str, parts: list[str]) -> str:

@@ -22,7 +22,19 @@ from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, Inval
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, check_cost, describe, plain
 from frugaltwin.goals import Goal
 from frugaltwin.log import Amendment, Entry, Log, Logged, Preference, Proposal, Rejection, Retraction
-from frugaltwin.plugins import Attempt, Driver, Estimates, Fingerprints, PerformsOnce, Predicts, Prices, Resumes, Samples, Strategy
+from frugaltwin.plugins import (
+    Attempt,
+    Calibrated,
+    Driver,
+    Estimates,
+    Fingerprints,
+    PerformsOnce,
+    Predicts,
+    Prices,
+    Resumes,
+    Samples,
+    Strategy,
+)
 from frugaltwin.prices import Price
 from frugaltwin.record import Record
 from frugaltwin.state import Earlier, Prediction, State, Suggestion
@@ -125,7 +137,7 @@ class Campaign:
         words = _agreed(spec, stored.body, is_begun) if stored else _words(spec)
         seed, choice = int(words["seed"]), words["driver"]
         known = {"seed": seed, "goal": words["goal"] or ""}
-        if stored and choice == stored.body["driver"]:
+        if stored and catalog.without_address(choice) == catalog.without_address(stored.body["driver"]):
             begun_with = experiment_from_json(stored.body["experiment"])
             driver = catalog.make_driver_of(begun_with, choice["name"], choice["options"], **known)
         else:
@@ -190,7 +202,7 @@ class Campaign:
         Afterwards `stopped_because` says why.
 
         Raises:
-            CampaignError: Another process has this campaign open, or its driver has changed since it was started.
+            CampaignError: Another process has this campaign open, its driver has changed since it was started, or it is another rig now.
             StoreError: A trial could not be stored; `record` of the error holds it.
             DriverError: The driver could not connect.
         """
@@ -208,6 +220,7 @@ class Campaign:
                 return
             try:
                 with self.driver:
+                    self._check_rig(trials)
                     while suggestion is not None and not self._stop.is_set():
                         trial = self._attempt(len(trials) + 1, suggestion.settings)
                         self._keep(trial)
@@ -523,6 +536,28 @@ class Campaign:
                 self._is_of_another_lab = False
         return identity
 
+    def _check_rig(self, trials: Sequence[Trial]) -> None:
+        """Check that the rig is the one that the trials were performed on, and keep its address if it has got another one.
+
+        Raises:
+            CampaignError: It works by another calibration.
+        """
+        if isinstance(self.driver, Calibrated) and (now := self.driver.calibration):
+            raws = [t.measurement.raw for t in trials if t.source == "driver" and t.measurement]
+            then = next((raw["calibration"] for raw in reversed(raws) if "calibration" in raw), now)
+            if then != now:
+                text = (
+                    f"campaign {self.name!r} was measured with the calibration {then}, and its rig has {now} now: another rig, or one that"
+                )
+                text += f" was calibrated again; choose another name, and give {self.name} as an earlier campaign to learn from it"
+                raise CampaignError(text, field="name")
+        record, driver = self.store.find(self.name), self.specification["driver"]
+        if record and record.body["driver"] != driver:
+            from frugaltwin.catalog import without_address
+
+            if without_address(record.body["driver"]) == without_address(driver):
+                self.store.change_driver(self.name, driver)
+
     def _keep(self, trial: Trial) -> None:
         if trial.number == 1:
             self._begin()
@@ -719,21 +754,24 @@ def _words(spec: CampaignSpec) -> dict[str, Any]:
 
 
 def _agreed(spec: CampaignSpec, stored: Mapping[str, Any], is_begun: bool) -> dict[str, Any]:
-    """The stored words, with what was asked for laid over them: nothing may contradict a campaign that has begun.
+    """The stored words, with what was asked for laid over them: nothing may contradict a campaign that has begun, but the rig's address.
 
     The goal of one that has begun is compared when it is understood.
     """
+    from frugaltwin.catalog import without_address
+
     named = spec.model_fields_set | ({"goal"} if spec.require else set())
     asked = {field: word for field, word in _words(spec).items() if field in named and word is not None}
     stored = {"earlier": {}, **stored}
     if "earlier" in asked and _relations(asked["earlier"]) == _relations(stored["earlier"]):
         del asked["earlier"]  # with as many trials as at first
+    is_same_driver = "driver" not in asked or without_address(asked["driver"]) == without_address(stored["driver"])
     if is_begun:
         for field in asked.keys() & {"driver", "strategy", "seed", "earlier"}:
-            if asked[field] != stored[field]:
+            if asked[field] != stored[field] and not (field == "driver" and is_same_driver):
                 what = "earlier campaigns" if field == "earlier" else field
                 raise _contradiction(str(spec.name), what, _shown(stored[field]), _shown(asked[field]))
-    elif asked.get("driver", stored["driver"]) != stored["driver"]:
+    elif not is_same_driver:
         stored = _words(spec)  # another lab: its goal and its strategy are others too
     return {field: stored[field] for field in ("driver", "goal", "strategy", "seed", "earlier")} | asked
 

@@ -73,6 +73,8 @@ SERIAL_MIXER = "hardware.mixers:serial_mixer"
 """A mixer of any other name is a serial port: a device, ``auto``, or ``socket://host:port``."""
 REMOTE_DRIVER = "frugaltwin.client.remote_driver:remote_driver"
 """A driver whose name is an address is a rig of a service: ``http://192.168.1.20:8000/rigs/color-1``."""
+ADDRESSES = ("mixer", "port", "url")
+"""The options of drivers that may hold the address of a rig."""
 KINDS = {"driver": DRIVERS, "strategy": STRATEGIES, "goal": GOALS}
 """Our own plug-ins; `names` has all."""
 GROUPS = {"driver": "frugaltwin.drivers", "strategy": "frugaltwin.strategies", "goal": "frugaltwin.goals", "mixer": "frugaltwin.mixers"}
@@ -203,6 +205,25 @@ def is_remote(driver: str) -> bool:
 def is_twin(where: str) -> bool:
     """Whether a mixer in words is one whose liquids are computed."""
     return where.partition(":")[0] in MIXERS
+
+
+def without_address(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """A driver's name and options without the address of its rig, which is another one after the cable was pulled, and the same rig.
+
+    That it is a rig, and no twin, stays in it.
+
+    >>> without_address({"name": "pumpbot", "options": {"port": "COM3", "seed": 1}})
+    {'name': 'pumpbot', 'options': {'port': 'a rig', 'seed': 1}}
+    >>> without_address({"name": "http://192.168.1.20:8000/rigs/color-1", "options": {}})
+    {'name': '/rigs/color-1', 'options': {}}
+    """
+    name = str(choice["name"])
+    options = {k: "a rig" if k in ADDRESSES and _is_address(v) else v for k, v in choice.get("options", {}).items()}
+    return {**choice, "name": "".join(name.rstrip("/").rpartition("/rigs/")[1:]) if is_remote(name) else name, "options": options}
+
+
+def _is_address(value: object) -> bool:
+    return isinstance(value, str) and _found("mixer", value.partition(":")[0]) is None
 
 
 def resolved_options(kind: str, name: str, options: Options) -> dict[str, str | int | float | bool]:

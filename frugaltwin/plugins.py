@@ -237,6 +237,16 @@ class Fingerprints(Protocol):
 
 
 @runtime_checkable
+class Calibrated(Protocol):
+    """A driver of a rig that has calibrations. A campaign that was measured with one does not go on with another."""
+
+    @property
+    def calibration(self) -> str:
+        """The id of the calibration that it works by, once connected; empty without one. It stands in each measurement's `raw`, too."""
+        ...
+
+
+@runtime_checkable
 class Prices(Protocol):
     """A driver that can say how it prices settings, without being connected, to somebody who has hundreds of them."""
 

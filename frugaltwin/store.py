@@ -184,6 +184,19 @@ class Store:
                     (record.name, record.created_at, json.dumps(dict(record.body), allow_nan=False, ensure_ascii=False)),
                 )
 
+    def change_driver(self, name: str, choice: Mapping[str, Any]) -> None:
+        """Keep other words for the driver of a campaign: its rig has got another address.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        with self._translated("write"):
+            db = self._connected()
+            with db:
+                ((body,),) = db.execute("select body from campaign where name = ?", (name,)).fetchall()
+                text = json.dumps(json.loads(body) | {"driver": dict(choice)}, allow_nan=False, ensure_ascii=False)
+                db.execute("update campaign set body = ? where name = ?", (text, name))
+
     def check_writable(self) -> None:
         """Find out before anything is performed whether its result could be stored.
 

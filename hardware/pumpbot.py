@@ -9,6 +9,7 @@ and after anything else than the reply the board is reset and the cell counts as
 """
 
 import contextlib
+import hashlib
 import json
 import math
 import re
@@ -306,9 +307,15 @@ class PumpBotMixer:
 
 
 class PumpBot:
-    """Mixes dyes and reads the color on a PumpBot. Satisfies `Driver` and `Estimates`."""
+    """Mixes dyes and reads the color on a PumpBot. Satisfies `Driver`, `Estimates` and `Calibrated`."""
 
-    def __init__(self, mixer: PumpBotMixer) -> None:
+    def __init__(self, mixer: PumpBotMixer, calibration: str = "") -> None:
+        """PumpBot that is not connected yet.
+
+        Args:
+            calibration: The name of what its pumps are timed by, for the measurements.
+        """
+        self.calibration = calibration
         self.experiment = experiment()
         self.mixer = mixer
         self._before = mixer.spent
@@ -340,6 +347,8 @@ class PumpBot:
         for name in LIQUIDS:
             raw[f"seconds_{name}"] = self.mixer.pumps[name].seconds(float(settings[name]))
             raw[f"dosed_{name}"] = dosed(self.mixer.pumps[name], settings[name])
+        if self.calibration:
+            raw["calibration"] = self.calibration
         return Measurement({f"{c}_counts": float(count) for c, count in reading.counts.items()}, self._cost_since_last(), raw)
 
     def price(self) -> Price:
@@ -477,7 +486,9 @@ def pumpbot(options: PumpBotOptions) -> Driver:
         return PumpBotTwin(pumps, imperfections, options.seed)
     if imperfections != Imperfections():
         raise InvalidInput(f"imperfections are simulated with port=emulated only; {options.port} has its own, so leave those options out")
-    return PumpBot(PumpBotMixer(Place(options.port, BAUD).open, RealClock(), options.port, pumps))
+    times = "".join(f"{name} {pump.pin} {pump.slope!r} {pump.offset!r}\n" for name, pump in sorted(pumps.items()))
+    mixer = PumpBotMixer(Place(options.port, BAUD).open, RealClock(), options.port, pumps)
+    return PumpBot(mixer, f"c{hashlib.sha256(times.encode()).hexdigest()[:12]}")
 
 
 def pumps_of(config: Path) -> dict[str, Pump]:

@@ -3,14 +3,17 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import pytest
 from serial import Serial, SerialException
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from frugaltwin import catalog
-from frugaltwin.errors import InvalidInput, LinkError
+import frugaltwin
+from frugaltwin import Amounts, Campaign, Store, catalog
+from frugaltwin.errors import CampaignError, InvalidInput, LinkError
+from frugaltwin.experiment import Continuous, Experiment, Measurement, Outcome, Settings
 from hardware.emulator.emulated_board import EmulatedBoard
 from hardware.emulator.engine import built, missing
 from hardware.emulator.server import PtyServer
@@ -20,6 +23,7 @@ from hardware.serial.ports import open_port, reason
 from simulator.instruments.dyed_water import DYED_WATER
 from simulator.instruments.mixer import Imperfections
 from simulator.instruments.sensors import as7341
+from tests.conftest import Cli
 
 needs_board = pytest.mark.skipif(missing() is not None, reason=missing() or "")
 
@@ -127,3 +131,97 @@ def test_a_board_that_is_plugged_in_again_under_another_name_goes_on(
             mixer.dispense("red", 0.25)
             assert board.plant.asked["red"] == pytest.approx(0.25, abs=1e-3)
     assert f"the rig that was at {before} is at {server.address} now" in caplog.text
+
+
+# A campaign and the place of its rig
+
+MIXED = "red=0.5,yellow=0,blue=0,water=3.5"
+
+
+class Bench:
+    """A rig that is known by its calibration, whatever its port."""
+
+    experiment = Experiment("bench", (Continuous("x", 0.0, 1.0),), (Outcome("y"),))
+    calibrated_as: ClassVar = {"/dev/a": "p1", "/dev/b": "p1", "/dev/c": "p2"}
+
+    def __init__(self, port: str = "/dev/a", gain: float = 1.0) -> None:
+        self.calibration = ""
+        self._port = port
+
+    def __enter__(self) -> Self:
+        if self._port not in self.calibrated_as:
+            raise LinkError(f"cannot open {self._port}: there is no such port")
+        self.calibration = self.calibrated_as[self._port]
+        return self
+
+    def perform(self, settings: Settings) -> Measurement:
+        return Measurement({"y": float(settings["x"])}, Amounts(seconds=1.0), {"calibration": self.calibration})
+
+    def stop(self) -> None: ...
+
+    def __exit__(self, *failure: object) -> None: ...
+
+
+def test_a_campaign_goes_on_at_another_port_and_not_on_another_rig(tmp_path: Path) -> None:
+    frugaltwin.register("driver", "bench", Bench)
+    fields: dict[str, Any] = {"name": "c", "store": tmp_path / "s.db"}
+
+    def run(budget: int, **options: object) -> int:
+        driver: dict[str, Any] = {"driver": {"name": "bench", "options": options}} if options else {}
+        return len(list(Campaign.open(**fields, **driver, goal="minimize:y", strategy="sobol", budget=budget).run()))
+
+    assert run(2, port="/dev/a") == 2
+    assert run(3, port="/dev/b") == 1
+    assert run(4) == 1  # where it was last
+    with pytest.raises(LinkError, match="cannot open /dev/d"):
+        run(5, port="/dev/d")
+    assert Store(tmp_path / "s.db").get("c").body["driver"]["options"] == {"port": "/dev/b"}
+    with pytest.raises(
+        CampaignError, match=r"'c' was measured with the calibration p1, and its rig has p2 now.*choose another name, and give c"
+    ):
+        run(5, port="/dev/c")
+    with pytest.raises(CampaignError, match=r"was started with driver bench \(port=/dev/b\), not bench \(port=/dev/b, gain=2.0\)"):
+        run(5, port="/dev/b", gain=2.0)
+    assert len(Store(tmp_path / "s.db").trials("c")) == 4
+
+
+def test_an_address_is_no_part_of_a_campaign_but_that_it_is_a_rig_is(cli_here: Cli) -> None:
+    def begin(name: str, driver: str, *words: str) -> None:
+        assert cli_here("tell", name, "--driver", driver, *words, "--failed", "spilled").returncode == 0
+
+    begin(
+        "mine", "color-mixing", "--option", "mixer=/dev/nowhere0", "--option", "gain=32", "--goal", "match-color:teal", "--settings", MIXED
+    )
+    begin(
+        "bot",
+        "pumpbot",
+        "--option",
+        "port=/dev/nowhere0",
+        "--goal",
+        "match-color:teal",
+        "--settings",
+        "red=20,green=0,blue=0,yellow=0,water=0",
+    )
+    for name, option, sentence in [
+        ("mine", "mixer=/dev/nowhere1", "cannot open /dev/nowhere1: there is no such port"),
+        ("mine", "mixer=socket://127.0.0.1:9", "cannot open socket://127.0.0.1:9: nothing listens there"),
+        ("bot", "port=/dev/nowhere1", "cannot open /dev/nowhere1: there is no such port"),
+        (
+            "mine",
+            "mixer=simulated",
+            "'mine' was started with driver color-mixing (mixer=/dev/nowhere0, gain=32.0), not color-mixing (mixer=sim",
+        ),
+        ("mine", "gain=16", "'mine' was started with driver color-mixing (mixer=/dev/nowhere0, gain=32.0), not color-mixing"),
+        ("bot", "port=emulated", "'bot' was started with driver pumpbot (port=/dev/nowhere0), not pumpbot (port=emulated)"),
+        ("bot", "mixer=/dev/nowhere1", "there is no option of pumpbot 'mixer'; there are port"),
+        ("mine", "port=/dev/nowhere1", "there is no option of color-mixing 'port'; "),
+    ]:
+        done = cli_here("run", "--name", name, "--option", option, "--budget", 9)
+        assert sentence in done.stderr, done.stderr
+        assert done.returncode in (1, 2)
+    assert cli_here("suggest", "mine", "--option", "mixer=auto").returncode == 0
+
+
+def test_a_service_may_get_another_address() -> None:
+    one, other, another = ({"name": f"http://{where}", "options": {}} for where in ("a:1/rigs/x", "b:2/v/rigs/x/", "a:1/rigs/y"))
+    assert catalog.without_address(one) == catalog.without_address(other) != catalog.without_address(another)

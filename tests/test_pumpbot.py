@@ -434,7 +434,8 @@ class Stuck(SimulatedCell):
 def test_a_sensor_that_repeats_one_reading_fails_by_name(good: int) -> None:
     cell = Stuck(PUMPS, Imperfections(), 0)
     cell.good = good
-    other = MIXTURE | {"red": MIXTURE["water"], "water": MIXTURE["red"]}
+    other: Settings = {**MIXTURE, "red": MIXTURE["water"], "water": MIXTURE["red"]}
+    clean: Settings = {**dict.fromkeys(LIQUIDS, 0.0), "water": CELL}
     failed = []
     with driver_of(PumpBotStandIn(cell)) as driver:
         for settings in (MIXTURE, other, MIXTURE):
@@ -444,8 +445,7 @@ def test_a_sensor_that_repeats_one_reading_fails_by_name(good: int) -> None:
             except RigFault as error:
                 failed.append(str(error).partition(":")[0])
         cell.good = 10**6
-        water = driver.perform(MIXTURE | dict.fromkeys(LIQUIDS, 0.0) | {"water": CELL})
-        assert all(v > 0.8 * FULL_SCALE for v in water.outcomes.values())
+        assert min(float(v) for v in driver.perform(clean).outcomes.values()) > 0.8 * FULL_SCALE
     name = "no scatter where there must be some"
     assert failed == [name if good < 4 else "", name if good < 7 else "", name]
 

@@ -25,12 +25,22 @@ def specification(
     given |= {"name": name, "store": store, "budget": budget_fields(budget), "earlier": relations(earlier)}
     fields |= {key: value for key, value in given.items() if value is not None}
     if driver is not None or option:
-        before: Any = fields.get("driver", "color-mixing")
+        before: Any = fields.get("driver") or _stored_driver(fields) or "color-mixing"
         choice: dict[str, Any] = {"name": before} if isinstance(before, str) else dict(before)
         if driver is not None and driver != choice.get("name"):
             choice = {"name": driver}
         fields["driver"] = choice | {"options": dict(choice.get("options", {})) | driver_options(option)}
     return CampaignSpec.parse(fields, f"{file}: " if file else "")
+
+
+def _stored_driver(fields: dict[str, Any]) -> dict[str, Any] | None:
+    """The driver of the campaign that these fields go on with; None for a new one."""
+    from frugaltwin.spec import CampaignSpec
+    from frugaltwin.store import Store
+
+    spec = CampaignSpec.parse({key: fields[key] for key in ("name", "store") if key in fields})
+    record = Store(spec.store).find(spec.name) if spec.name else None
+    return dict(record.body["driver"]) if record else None
 
 
 def open_campaign(spec: CampaignSpec) -> Campaign:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from frugaltwin.errors import LinkError, Stopped
-from hardware.serial.ports import POLL_INTERVAL, Clock, Port, check_address, open_port
+from hardware.serial.ports import POLL_INTERVAL, TICK, Clock, Port, check_address, open_port
 
 if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo
@@ -115,7 +115,7 @@ def waited_for(connect: Callable[[], Result], clock: Clock, name: str, is_stoppe
         try:
             result = connect()
         except LinkError as error:
-            if clock.monotonic() >= end or time.monotonic() >= last_time:
+            if clock.monotonic() >= end - TICK or time.monotonic() >= last_time:
                 raise Stopped(f"{name} was not there again within {RECONNECT:g} s ({error}); plug it in, then start again") from error
             if not has_told:
                 notices.warning("%s is gone: plug it in again; for up to %g s it is waited for, and nothing is dosed", name, RECONNECT)
@@ -125,5 +125,5 @@ def waited_for(connect: Callable[[], Result], clock: Clock, name: str, is_stoppe
                 notices.warning("%s is there again", name)
             return result
         again = min(clock.monotonic() + PAUSE, end)
-        while (left := again - clock.monotonic()) > 0 and not is_stopped():
+        while (left := again - clock.monotonic()) > TICK and not is_stopped():
             clock.sleep(min(left, POLL_INTERVAL))

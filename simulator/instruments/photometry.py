@@ -39,7 +39,7 @@ class Workflow:
 
 
 class Photometer(ABC):
-    """Reads mixtures on any `Mixer`. Satisfies `Driver`, `Prices` and `Estimates`.
+    """Reads mixtures on any `Mixer`. Satisfies `Driver`, `Prices`, `Estimates` and `Calibrated`.
 
     A mixture that looks black, or that reads in every channel what was read before it, is believed only after another look at dark and
     clean reference: a lamp that is dark and a sensor that repeats itself fail there, by name, and what a lamp and a sensor that work
@@ -89,6 +89,11 @@ class Photometer(ABC):
     def estimate(self, settings: Settings) -> Amounts:
         performed = self._performed or 1 if self._is_connected else 0  # on connecting, the tubes were filled
         return self.price().of(settings, performed=performed)
+
+    @property
+    def calibration(self) -> str:
+        """The id of the calibration of the mixer's pumps, once connected."""
+        return self._references[1].calibration if self._references else ""
 
     def stop(self) -> None:
         self.mixer.stop()
