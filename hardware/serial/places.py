@@ -28,7 +28,7 @@ Usb: TypeAlias = tuple[int, int, str]
 Result = TypeVar("Result")
 
 notices = logging.getLogger("frugaltwin.notices")
-"""What a person at the rig should read at once; the command line shows it."""
+"""Words that a person at the rig should read at once; the command line shows them."""
 
 
 class Place:
@@ -60,7 +60,7 @@ class Place:
 
 
 def usb_of(port: ListPortInfo) -> Usb | None:
-    """What tells a board from every other; None where it has no serial number, as clones have not."""
+    """Numbers that tell a board from every other; None where it has no serial number, as clones have not."""
     return (port.vid, port.pid, port.serial_number) if port.vid is not None and port.serial_number else None
 
 
@@ -101,7 +101,7 @@ def _memory() -> Path:
 
 
 def waited_for(connect: Callable[[], Result], clock: Clock, name: str, is_stopped: Callable[[], bool]) -> Result:
-    """What `connect` returns; while it fails it is tried again, for `RECONNECT` s. A connection that was lost, never an experiment.
+    """Result of `connect`, which is tried again while it fails, for `RECONNECT` s. A connection that was lost, never an experiment.
 
     Raises:
         Stopped: Somebody stopped it, or nobody has plugged it in again: it takes a person to go on.

@@ -190,7 +190,7 @@ def open_port(address: str, baud: int) -> Port:
 
 
 def reason(address: str, error: OSError | ValueError) -> str:
-    """Why a port cannot be opened, and what to do.
+    """Reason why a port cannot be opened, and what to do.
 
     pyserial has the number of the error on Linux and macOS; on Windows only the text of the system's error, with its number at the end.
     There "access is denied" (5) says that the port is in use: a port that is there belongs to whoever opens it first.
@@ -214,7 +214,7 @@ def reason(address: str, error: OSError | ValueError) -> str:
 
 
 def _remedy(address: str) -> str:
-    """What gives a person the right to open a device."""
+    """Remedy for a missing right to open a device."""
     if sys.platform == "linux":
         import grp
 
