@@ -12,7 +12,7 @@ FrugalTwinError
 └── DriverError          the rig (or its twin) could not perform the settings; it is at rest
     ├── LinkError        no reply, a late reply, or a garbled one
     ├── RigFault         the rig answered "I must not", or its reading cannot be trusted
-    └── Stopped          somebody stopped it
+    └── Stopped          somebody stopped it, or nobody plugged it in again: it takes a person to go on
 """
 
 from collections.abc import Mapping
