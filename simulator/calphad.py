@@ -42,6 +42,7 @@ SAME = 1e-3  # mole fraction: phases of one name that differ by less are one
 ORDERED = 0.01  # site fraction: an ordered phase whose sublattices differ by less is its disordered variant
 KEPT = 20_000  # equilibria in memory, of each system
 PATIENCE = 10.0  # s: what takes longer says so
+READ = 45_000.0  # characters per second that pycalphad reads on a slow machine: COST507, of 296 kB, took 6.4 s of a core
 POINTS = 200  # sampled of every phase before pycalphad minimizes; with its default of 60 it misses phases of a ternary miscibility gap
 LINES = 5  # of every solid phase's pattern
 
@@ -251,6 +252,8 @@ def _quiet() -> Iterator[None]:
 
 @lru_cache(maxsize=8)
 def _database(text: str) -> Any:
+    if (seconds := len(text) / READ) > PATIENCE / 2:
+        _log.warning("pycalphad reads a TDB file of %.0f kB, about %.0f s", len(text) / 1000, seconds)
     with _quiet():
         return Database.from_string(text, fmt="tdb")
 
@@ -484,8 +487,10 @@ def _chosen(path: Path, text: str, components: str, phases: str) -> tuple[tuple[
     if not possible:
         raise InvalidInput(f"no phase of {', '.join(wanted)} can be made of {', '.join(chosen)}")
     if missing := _undefined(database, tuple(chosen), possible):
-        text = f"{path} uses the function {missing[0]} and does not define it"
-        raise InvalidInput(f"{text}; define it there, or leave the phases that use it out with phases=…")
+        text = f"{path} uses the function {missing[0]} and does not define it; define it there"
+        clean = [phase for phase in possible if not _undefined(database, tuple(chosen), [phase])]
+        without = ", ".join(phase for phase in possible if phase not in clean)
+        raise InvalidInput(f"{text}, or leave {without} out: phases={','.join(clean)}" if clean else f"{text}: {without} needs it")
     return tuple(chosen), tuple(possible)
 
 

@@ -289,7 +289,12 @@ def test_ordered_and_disordered_variants_of_a_lattice_have_names_of_their_own(tm
 def test_a_function_that_is_used_and_not_defined_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "undefined.tdb"
     path.write_text(ORDERING)
-    with pytest.raises(InvalidInput, match=r"undefined.tdb uses the function UAB and does not define it; define it there, or leave"):
+    with pytest.raises(
+        InvalidInput, match=r"undefined.tdb uses the function UAB and does not define it; define it there: FCC_L12 needs it"
+    ):
+        Calphad(path=path, temperature=600.0)
+    path.write_text(ORDERING + "\nPHASE SALT % 1 1.0 !\nCONSTITUENT SALT :A: !\nPARAMETER G(SALT,A;0) 200 9999; 3000 N !")
+    with pytest.raises(InvalidInput, match=r"define it there, or leave FCC_L12 out: phases=SALT$"):
         Calphad(path=path, temperature=600.0)
     path.write_text("FUNCTION UAB 200 2*DEEP#+R*T*LN(T)+P; 3000 N !" + ORDERING)
     with pytest.raises(InvalidInput, match=r"uses the function DEEP and does not define it"):

@@ -123,6 +123,15 @@ def test_numbers_that_are_none_are_words_and_small_ones_are_not_nothing() -> Non
     assert describe({"pressure": 1e-7, "rpm": 12054.0}) == "pressure 1e-07, rpm 12054"
 
 
+def test_settings_that_are_all_names_have_a_report_without_a_picture_of_them() -> None:
+    campaign = campaign_of(Bench(()), "maximize:y")
+    campaign.tell({"note": "plain"}, {"y": 1.5})
+    assert 'aria-label="Recipes"' not in report.html(campaign.record())
+    with_number = campaign_of(Bench(["x"]), "maximize:y")
+    with_number.tell({"x": 1.0, "note": "plain"}, {"y": 1.5})
+    assert 'aria-label="Recipes"' in report.html(with_number.record())
+
+
 @pytest.mark.parametrize("outcome", ["y", "score", "best"])
 def test_settings_called_like_our_columns_keep_their_values_in_every_table(outcome: str) -> None:
     names = [name for name in OURS if name != outcome]

@@ -152,5 +152,5 @@ def draw_settings(axes: Axes, record: Record) -> None:
             line.set_color(p.name if is_color_like(p.name) else QUIET)
     axes.set_xlabel("experiment")
     axes.set_ylabel("setting")
-    if record.trials:
+    if record.trials and numeric:
         axes.legend(frameon=False, fontsize=8, ncols=2)

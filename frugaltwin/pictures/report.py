@@ -14,7 +14,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.checks import write_text
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Outcome, Parameter, Trial, describe, significant, total
+from frugaltwin.experiment import Categorical, Outcome, Parameter, Trial, describe, significant, total
 from frugaltwin.goals import Column
 from frugaltwin.goals.goal import rounded, shown
 from frugaltwin.goals.trial_table import own_columns, trial_rows
@@ -63,7 +63,8 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
     page = Environment(loader=PackageLoader("frugaltwin"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     experiment, goal, trials = record.experiment, record.goal, record.trials
     recommended, best = record.recommendation, record.best
-    draws = list(dict.fromkeys([*picture.draws_for(record), *([] if goal.labels else [progress.draw_settings])]))
+    has_lines = not goal.labels and not all(isinstance(p, Categorical) for p in experiment.parameters)
+    draws = list(dict.fromkeys([*picture.draws_for(record), *([progress.draw_settings] if has_lines else [])]))
     columns, cells = own_columns(goal), trial_rows(goal, trials)
     return page.get_template("report.html").render(
         name=record.name,
