@@ -82,7 +82,7 @@ def test_an_instructor_looks_after_a_class_from_the_command_line(service: Runnin
     for words, says in (
         (("volume=none",), "--set"),
         (("runs=many",), "each a number"),
-        (("moles=3",), "it takes runs, seconds"),
+        (("moles=3",), "it takes runs, rig_runs, seconds"),
         (("seconds=nan",), "each a number"),
     ):
         with pytest.raises(InvalidInput, match=says):
@@ -98,7 +98,7 @@ def test_an_instructor_looks_after_a_class_from_the_command_line(service: Runnin
         None,
         0,
     )
-    assert re.search(rf"{ada}  Ada +student +3 +60 +no limit", told("people").stdout)
+    assert re.search(rf"{ada}  Ada +student +3 +no limit +60 +no limit", told("people").stdout)
 
     second = told("new-token", "--scope", "read", "--scope", "run:sim", "--person", ada, "--note", "lost the first")
     words = re.findall(r"once: (ft_\S+)\n", second.stdout)[0]
