@@ -13,7 +13,8 @@ Floats = NDArray[np.float64]
 class Line:
     """A line in a diagram."""
 
-    kind: Literal["boundary", "spinodal", "tie line"]
+    kind: Literal["boundary", "spinodal", "tie line", "gradual change"]
+    """A gradual change is where a label changes and no phase does."""
     points: Floats
     """[n, k] in natural units, in the order of the diagram's axes."""
     name: str = ""

@@ -111,6 +111,7 @@ def _draw_known(axes: Axes, plane: Plane, diagram: Diagram) -> list[PathCollecti
         "boundary": {"color": INK, "linewidth": 1.5, "zorder": 3},
         "spinodal": {"color": INK, "linewidth": 1.2, "linestyle": ":", "zorder": 3},
         "tie line": {"color": QUIET, "linewidth": 0.8, "zorder": 2},
+        "gradual change": {"color": QUIET, "linewidth": 1.2, "linestyle": ":", "zorder": 3},
     }
     kinds: set[str] = set()
     for line in diagram.lines:
