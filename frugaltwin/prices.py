@@ -183,12 +183,33 @@ class Ramp:
     """s at temperature."""
     each: Amounts
     """Of every second."""
+    cold: tuple[str, ...] = ()
+    """Parameters of a sample that is loaded cold: where one is another than before, the way leads through `start`."""
+    stays: tuple[str, ...] | None = None
+    """Parameters of a sample that does not wait a second time: where they and the temperature are as before, there is no soak."""
     kind: Literal["ramp"] = field(default="ramp", repr=False)
 
     def charges(self, ahead: Ahead) -> Iterator[Charge]:
         """The seconds."""
-        step = ahead.column(self.parameter) - ahead.last(self.parameter, self.start)
-        yield self.soak + ahead.where(step > 0, step / self.heating, -step / self.cooling), self.each
+        last, target = ahead.last(self.parameter, self.start), ahead.column(self.parameter)
+        way = self._way(ahead, target - last)
+        if self.cold and ahead.after is not None:
+            through = self._way(ahead, target - self.start) + self._way(ahead, self.start - last)
+            way = ahead.where(_changed(ahead, self.cold) > 0, through, way)
+        soak: Numbers = self.soak
+        if self.stays is not None and ahead.after is not None:
+            soak = ahead.where((_changed(ahead, self.stays) > 0) | (target != last), soak, 0.0)
+        yield soak + way, self.each
+
+    def _way(self, ahead: Ahead, step: Numbers) -> Numbers:
+        """Seconds of a step in temperature."""
+        return ahead.where(step > 0, step / self.heating, -step / self.cooling)
+
+
+def _changed(ahead: Ahead, parameters: tuple[str, ...]) -> Numbers:
+    """1 where one of the parameters is another than in the experiment before, or there was none; else 0."""
+    after = ahead.after
+    return ahead.each(lambda s: float(after is None or any(s[name] != after[name] for name in parameters)))
 
 
 @dataclass(frozen=True)
@@ -201,8 +222,7 @@ class Change:
 
     def charges(self, ahead: Ahead) -> Iterator[Charge]:
         """One where something changes."""
-        after = ahead.after
-        yield ahead.each(lambda s: float(after is None or any(s[name] != after[name] for name in self.parameters))), self.each
+        yield _changed(ahead, self.parameters), self.each
 
 
 @dataclass(frozen=True)

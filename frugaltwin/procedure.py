@@ -168,7 +168,9 @@ class Measure:
 
     def term(self, probe: Probe) -> Fixed | PerUnit:
         if isinstance(self.dwell, str):
-            return PerUnit((self.dwell,), probe.price("measure", 1.0))
+            start = probe.price("measure", 0.0)  # to which the dwell is added
+            each = probe.price("measure", 1.0) - start
+            return PerUnit((self.dwell,), each, start.seconds / each.seconds if each.seconds else 0.0)
         return Fixed(probe.price("measure", self.dwell))
 
 

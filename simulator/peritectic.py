@@ -8,12 +8,12 @@ from frugaltwin.diagram import Mark
 from frugaltwin.errors import InvalidInput
 from simulator.equations.binary_equilibrium import Invariant, Phase, Solution, invariants
 from simulator.instruments.binary_lab import ONE, BinaryLab, BinaryLabOptions, Field, furnace_limit
-from simulator.instruments.phase_instruments import Diffractometer
+from simulator.instruments.phase_instruments import DiffractionOptions, Diffractometer
 
 LIQUID, ALPHA, BETA = 0, 1, 2
 
 
-class PeritecticOptions(BinaryLabOptions):
+class PeritecticOptions(BinaryLabOptions, DiffractionOptions):
     """Options of a peritectic."""
 
     melting_A: float | None = option(880, "melting point of pure A, as beta", "K", drawn=(800, 920), allowed=(60, 4500))
@@ -64,10 +64,20 @@ class Peritectic(BinaryLab):
     The label is that of the set of phases that fits best, each with a share of 0.03 or more: near a boundary, where less of a phase
     is there, it is not seen.
 
+    **The teaching lab** (``imperfections=teaching-lab``; all sizes assumed): a new sample is prepared and goes into a cold furnace,
+    a second look at the same one does not soak again, the sample is colder than the furnace says, and what forms on cooling comes
+    late or, cooled fast, not at all: the same point can read otherwise from above than from below, on one sample. Powders have
+    texture, lines that shift with what a phase has dissolved, an amorphous part and an unknown phase, and the fit knows neither the
+    width of the lines nor the lattices exactly. Labels at 300 random places, each a new sample, are right in 99 % of the tidy lab
+    and 94 to 96 % of the teaching lab.
+
     **Truth**: the label by the common tangent and the pattern without noise.
     **Valid** for melting enthalpies and offsets that hardly change with temperature.
     **Leaves out** interactions within a phase, heat capacities, and what a peritectic is notorious for: beta grows around alpha and
     keeps it from the liquid, so that a real sample takes days to get to equilibrium; here it soaks for ten minutes and is there.
+
+    The sources could not be opened when this sheet was last checked; the tests compare it with common tangents found otherwise
+    and with pycalphad.
 
     **Twin of** a furnace on a powder diffractometer. It was never compared with one.
     """
@@ -98,7 +108,14 @@ class Peritectic(BinaryLab):
             "peritectic",
             phases,
             fields,
-            Diffractometer({"liquid": None, "alpha": 0.40, "beta": 0.47}, {field.label: field.phases for field in fields.values()}),
+            Diffractometer(
+                {"liquid": None, "alpha": 0.40, "beta": 0.47},
+                {field.label: field.phases for field in fields.values()},
+                limit=options.least_share,
+                flaws=options,
+                scale=options.scale,
+                seed=options.seed,
+            ),
             options,
         )
 

@@ -6,11 +6,11 @@ Equations first, as functions of arrays; then `SimulatedProbe`, the instrument; 
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import combinations
-from typing import Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,8 @@ DWELLS = (0.1, 6.0)  # s: the shutter's shortest, and when more light no longer 
 WHOLE, NEAR = Scan(2 * HALF, 71), Scan(7.0, 13)
 OVERVIEW = ProbeProcedure((Move(0.0, 0.0), WHOLE))
 ZOOM = ProbeProcedure((Move("x", "y"), NEAR))
+
+SPOT, WAVES = 0.5, 128  # mm, width of the spot that a spectrum sees (assumed); waves that make up what a film keeps
 
 PHASES = ("alpha", "beta", "gamma")
 SETS = tuple(s for n in (1, 2, 3) for s in combinations(range(3), n))
@@ -101,6 +103,24 @@ def reflectances() -> Floats:
     beta = 0.90 - 0.80 / (1 + np.exp(-(w - 525) / 25))
     gamma = 0.10 + 0.80 * np.exp(-(((w - 550) / 70) ** 2))
     return np.stack([alpha, beta, gamma])
+
+
+@lru_cache(maxsize=64)
+def _waves(seed: int) -> tuple[Floats, Floats, Floats]:
+    """Wave vectors [2, w], 1/mm, phases [w] and amplitudes [w, 8]."""
+    random = np.random.default_rng((61, seed))
+    vectors, phases = random.normal(0, 1 / SPOT, (2, WAVES)), random.uniform(0, 2 * np.pi, WAVES)
+    return vectors, phases, random.standard_normal((WAVES, len(WAVELENGTHS))) * math.sqrt(2 / WAVES)
+
+
+def surface(seed: int, places: Floats) -> Floats:
+    """Error [n, 8] that a film keeps at places [n, 2], mm: mean 0 and deviation 1, and alike within `SPOT`.
+
+    Source: a sum of random waves; Rahimi & Recht, Random features for large-scale kernel machines, NIPS (2007).
+    """
+    vectors, phases, amplitudes = _waves(seed)
+    error: Floats = np.cos(places @ vectors + phases) @ amplitudes
+    return error
 
 
 @lru_cache
@@ -247,14 +267,28 @@ class Optics(Options):
         allowed=(0, 0.3),
         changes="both",
     )
+    pattern: float = option(
+        0.0,
+        "share of the floor that a place keeps (roughness and grains of its spot): looking twice does not average it",
+        allowed=(0, 1),
+        changes="imperfections",
+    )
+    readout: float = option(0.0, "of every spectrum besides its dwell", "s", allowed=(0, 1e4), changes="experiment")
     pixel_seconds: float = option(0.005, "per pixel of an image", "s", allowed=(0, 10), changes="experiment")
     speed: float = option(10.0, "of a move", "mm/s", allowed=(0.01, 1e4), changes="experiment")
     settle: float = option(0.5, "after every move", "s", allowed=(0, 1e4), changes="experiment")
     price: float = option(0.0, "of the probe's time", "USD/h", allowed=(0, 1e6), changes="experiment")
 
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"teaching-lab": {"pattern": 1.0, "readout": 1.0}}
+
     def deviation(self, dwell: float) -> float:
         """Standard deviation of a channel of a spectrum; see the function `deviation`, which is for arrays."""
         return self.floor + self.short * math.exp(-dwell)
+
+    def parted(self, deviation: float) -> tuple[float, float]:
+        """The part of a deviation that a place keeps, and the part that every look draws anew."""
+        kept = min(self.pattern * self.floor, deviation)
+        return kept, math.sqrt(deviation**2 - kept**2) if kept else deviation
 
     def with_noise(self, scale: float) -> "Optics":
         """The same optics, with `scale` times the noise."""
@@ -268,6 +302,8 @@ class SimulatedProbe:
     film: Film
     optics: Optics = Optics()
     seed: int | np.random.Generator = 0
+    film_seed: int = 0
+    """Of the pattern that the film keeps."""
     clock: float = field(default=0.0, init=False)
     """Virtual time since the probe was made, s."""
     place: tuple[float, float] = field(default=(0.0, 0.0), init=False)
@@ -296,8 +332,12 @@ class SimulatedProbe:
             raise InvalidInput(f"pixels = {pixels:g} along the side of an image is outside [3, 1000]")
         self._begin(self.price("scan", pixels))
         image = blurred(self.film, self.place, width, pixels, self.optics.blur)
-        noise = self.optics.image_noise * self._random.standard_normal(image.channels.shape)
-        return Image(image.x, image.y, image.channels + noise)
+        kept, drawn = self.optics.parted(self.optics.image_noise)
+        channels = image.channels + drawn * self._random.standard_normal(image.channels.shape)
+        if kept:
+            places = np.stack(np.meshgrid(image.x, image.y), axis=-1).reshape(-1, 2)
+            channels = channels + kept * surface(self.film_seed, places).reshape(channels.shape)
+        return Image(image.x, image.y, channels)
 
     def move(self, x: float, y: float) -> None:
         for name, value in (("x", x), ("y", y)):
@@ -311,8 +351,9 @@ class SimulatedProbe:
             raise InvalidInput(f"dwell = {dwell:g} s is outside [{DWELLS[0]:g}, {DWELLS[1]:g}] s")
         self._begin(self.price("measure", dwell))
         true = self.film.spectra(np.array([self.place]))[0]
-        spectrum: Floats = true + self.optics.deviation(dwell) * self._random.standard_normal(len(true))
-        return spectrum
+        kept, drawn = self.optics.parted(self.optics.deviation(dwell))
+        spectrum: Floats = true + drawn * self._random.standard_normal(len(true))
+        return spectrum + kept * surface(self.film_seed, np.array([self.place]))[0] if kept else spectrum
 
     def travel(self, x: float | str, y: float | str) -> Travel:
         return Travel(x, y, self.optics.speed, self.optics.settle, self._cost(1.0))
@@ -320,7 +361,7 @@ class SimulatedProbe:
     def price(self, instruction: str, amount: float = 0.0, place: tuple[float, float] = (0.0, 0.0)) -> Amounts:
         if instruction == "move":
             return Price((replace(self.travel(*place), start=self.place),)).of({})
-        return self._cost({"scan": amount**2 * self.optics.pixel_seconds, "measure": amount}[instruction])
+        return self._cost({"scan": amount**2 * self.optics.pixel_seconds, "measure": amount + self.optics.readout}[instruction])
 
     def stop(self) -> None:
         self._stop.set()
@@ -598,8 +639,12 @@ class WaferTwin(InstrumentTwin[Wafer]):
     **Options**: `WaferOptions`.
 
     **Time and money.** A move takes distance / speed + settle, and nothing where the head already is; so the order of
-    experiments matters. A spectrum takes its dwell, a zoom 0.845 s besides the move, the first of several overviews in a row 25.2 s
-    besides the move to the center, the others nothing. The lab is free of charge unless `price` says otherwise.
+    experiments matters. A spectrum takes its dwell and `readout`, a zoom 0.845 s besides the move, the first of several overviews in
+    a row 25.2 s besides the move to the center, the others nothing. The lab is free of charge unless `price` says otherwise.
+
+    **The teaching lab** (``imperfections=teaching-lab``; sizes assumed): the noise floor is the film's own, within spots of 0.5 mm,
+    so that looking twice averages only the rest; reading out a spectrum takes 1 s. `benchmarks/price_exploits.py` tries to live on
+    many short looks.
 
     **Truth**: `phase` at equilibrium at that very place; the reflectances as the look would read them without noise, so
     blurred for images.
@@ -607,6 +652,9 @@ class WaferTwin(InstrumentTwin[Wafer]):
     **Valid** for a smooth film at equilibrium, on a square library of 70 mm in the middle of a wafer of 150 mm.
     **Leaves out** thickness and roughness (reflectance depends on composition alone), peaks that shift with composition, phases
     that did not form in time, drift of the lamp, errors of the stage, and that a well knows no edge of the composition triangle.
+
+    The sources could not be opened when this sheet was last checked; the tests compare compositions and fractions with closed
+    forms and minimization.
 
     **Twin of** no one rig: of what combinatorial labs do with co-sputtered libraries, a mapping camera and a spectrometer. It was
     never compared with one.
@@ -618,7 +666,9 @@ class WaferTwin(InstrumentTwin[Wafer]):
         self._look = look = options.look
         self._optics = optics = options.with_noise(options.scale)
         expert = self._true_phase if options.labeling == "direct" else None
-        super().__init__(lambda random: Wafer(SimulatedProbe(self.film, optics, random), optics, look, options.dwell, expert), options.seed)
+        super().__init__(
+            lambda random: Wafer(SimulatedProbe(self.film, optics, random, options.seed), optics, look, options.dwell, expert), options.seed
+        )
 
     @property
     def probe(self) -> Probe:

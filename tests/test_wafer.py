@@ -31,6 +31,7 @@ from simulator.wafer import (
     inferred,
     sources,
     spread_matrix,
+    surface,
 )
 
 Floats = NDArray[np.float64]
@@ -435,3 +436,48 @@ def test_a_look_has_the_settings_that_it_needs(options: dict[str, object], names
     (settings,) = [s.settings for s in make_strategy("sobol").suggest(State(make_goal("map:phase", driver)))]
     with driver:
         driver.experiment.check_outcomes(driver.perform(driver.experiment.check(settings)).outcomes)
+
+
+def averaged_error(n: int, dwell: float, **options: float) -> tuple[float, float]:
+    """Error of the mean of n spectra of each of many places, rms, and the seconds at each."""
+    places = np.random.default_rng(5).uniform(-30, 30, (60, 2))
+    with SimulatedProbe(film(), Optics(**options), seed=2, film_seed=3) as probe:
+        means = []
+        for x, y in places.tolist():
+            probe.move(x, y)
+            start = probe.clock
+            means.append(np.mean([probe.measure(dwell) for _ in range(n)], axis=0))
+    return float(np.sqrt(np.mean((np.array(means) - film().spectra(places)) ** 2))), probe.clock - start
+
+
+def test_sixty_short_spectra_do_not_beat_a_long_one_where_the_floor_stays_and_a_readout_takes_time() -> None:
+    short, _ = averaged_error(60, 0.1)
+    long, _ = averaged_error(1, 6.0)
+    assert short < 0.6 * long  # the tidy lab: a white floor, and a readout of no time
+    options = {"pattern": 1.0, "readout": 1.0}
+    long, seconds = averaged_error(1, 6.0, **options)
+    assert seconds == pytest.approx(7.0)
+    for dwell in (0.1, 0.5, 1.0, 2.5):
+        split, _ = averaged_error(int(seconds / (dwell + 1)), dwell, **options)
+        assert split > 0.98 * long
+
+
+def test_a_place_keeps_its_error_and_its_neighbor_beyond_the_spot_has_another() -> None:
+    places = np.random.default_rng(1).uniform(-35, 35, (2000, 2))
+    here = surface(4, places)
+    np.testing.assert_array_equal(surface(4, places), here)
+    assert np.abs(here.mean()) < 0.1
+    assert here.std() == pytest.approx(1, abs=0.1)
+    near, far = (np.mean(here * surface(4, places + np.array([step, 0.0]))) / here.var() for step in (0.05, 3.0))
+    assert near > 0.98
+    assert abs(far) < 0.1
+    assert np.abs(surface(5, places) - here).mean() > 0.5
+
+
+def test_a_readout_is_in_the_price_and_in_the_cost() -> None:
+    settings: dict[str, float | str] = {"x": 3.0, "y": 4.0, "look": "spectrum", "dwell": 2.0}
+    with WaferTwin(readout=1.5, price=36.0) as twin:
+        priced = twin.estimate(settings)
+        cost = twin.perform(settings).cost
+    assert cost.seconds == pytest.approx(0.5 + 0.5 + 2.0 + 1.5)
+    assert (priced.seconds, priced.money) == pytest.approx((cost.seconds, cost.money))

@@ -27,7 +27,7 @@ def free_energy(P: Array, stiffness: Array, quartic: Array, anisotropy: Array, s
 def squared_polarization(stiffness: Array, quartic: Array, sextic: Array) -> Array:
     """P² [...] at the lower minimum of F = ½ a P² + ¼ b P⁴ + ⅙ c P⁶ with c > 0 that is not at P = 0, (C/m²)²; 0 where there is none.
 
-    Source: Devonshire, Theory of barium titanate, Phil. Mag. 40 (1949) 1040.
+    Source: Devonshire, Theory of barium titanate, Phil. Mag. 40 (1949) 1040 (not opened for this project).
 
     >>> squared_polarization([-8.0, 1.0, 3.0], [2.0, -4.0, -4.0], 3.0).round(6).tolist()
     [1.333333, 1.0, 0.0]

@@ -27,6 +27,7 @@ from simulator.equations.binary_equilibrium import (
     spinodal_temperature,
     tie_lines,
 )
+from simulator.instruments.furnace import FurnaceOptions
 from simulator.instruments.phase_lab import Instrument, LabOptions, PhaseLab, PhaseState
 
 ONE = -1  # the second phase of a sample that has one only
@@ -45,7 +46,7 @@ def furnace_limit(default: float) -> Any:
     return option(default, "of the furnace", "K", allowed=(50, 5000), changes="experiment")
 
 
-class BinaryLabOptions(SystemOptions, LabOptions):
+class BinaryLabOptions(SystemOptions, FurnaceOptions, LabOptions):
     """Options that every lab for two components has."""
 
     coldest: float = furnace_limit(300.0)
@@ -105,9 +106,11 @@ class BinaryLab(PhaseLab):
         names = list(properties)
         rows: Iterable[tuple[float, ...]] = zip(*(p.tolist() for p in properties.values()), strict=True) if names else [()] * len(X)
         states = []
-        for (first, second), share, row in zip(found.phases.tolist(), found.fractions.tolist(), rows, strict=True):
+        columns = (found.phases.tolist(), found.fractions.tolist(), found.compositions.tolist(), rows)
+        for (first, second), share, of, row in zip(*columns, strict=True):
             field = self._fields[first, second]
-            states.append(PhaseState(field.label, dict(zip(field.phases, share, strict=False)), dict(zip(names, row, strict=True))))
+            shares, compositions = (dict(zip(field.phases, values, strict=False)) for values in (share, of))
+            states.append(PhaseState(field.label, shares, dict(zip(names, row, strict=True)), compositions))
         return states
 
     def _as_fields(self, found: Equilibrium, T: Floats) -> Equilibrium:

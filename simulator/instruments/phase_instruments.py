@@ -7,11 +7,13 @@ limit, it is the label of the field next door, as on a rig.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frugaltwin.amounts import Amounts
+from frugaltwin.data_sheets import Options, option
 from frugaltwin.experiment import Outcome
 from simulator.instruments.phase_lab import PhaseState
 
@@ -44,8 +46,10 @@ def spread(fractions: ArrayLike, compositions: ArrayLike) -> Floats:
     return variance
 
 
-def powder_pattern(lattice: float) -> Floats:
+def powder_pattern(lattice: float, width: float = LINE_WIDTH, texture: ArrayLike = 1.0) -> Floats:
     """Intensity in every bin [12] from a simple cubic powder with this lattice parameter, nm; its strongest line has the height 1.
+
+    `width` of the lines, 1/nm, of which the area stays the same; `texture` [6] makes each of them higher or lower.
 
     Lines at 1/d = √N / a for N = h² + k² + l² = 1 … 6, as high as they are many (6, 12, 8, 6, 24, 24), less a decay with N.
     Source: Cullity, Elements of X-Ray Diffraction (1956), chapter 4 and Appendix 9 (lines and multiplicities).
@@ -53,7 +57,8 @@ def powder_pattern(lattice: float) -> Floats:
     squares = np.arange(1, 7)
     heights = np.array([6, 12, 8, 6, 24, 24]) * np.exp(-0.45 * squares)
     lines = np.sqrt(squares) / lattice
-    intensity = (heights * np.exp(-0.5 * ((BINS[:, None] - lines) / LINE_WIDTH) ** 2)).sum(axis=1)
+    shown = heights * texture * (LINE_WIDTH / width)
+    intensity = (shown * np.exp(-0.5 * ((BINS[:, None] - lines) / width) ** 2)).sum(axis=1)
     pattern: Floats = intensity / heights.max()
     return pattern
 
@@ -96,6 +101,60 @@ class Turbidimeter:
         return self.cloudy if reading[0] > self.limit else self.clear
 
 
+class DiffractionOptions(Options):
+    """Imperfections of powders and of the reference patterns that a fit is made with. All sizes in profiles are assumed."""
+
+    texture: float = option(
+        0.0,
+        "preferred orientation: each line of a phase is higher or lower, log-normal, in each sample",
+        allowed=(0, 2),
+        changes="imperfections",
+    )
+    peak_shift: float = option(
+        0.0,
+        "by which the lattice of a solid grows with the mole fraction of what it has dissolved (Vegard)",
+        allowed=(-0.3, 0.3),
+        changes="imperfections",
+    )
+    amorphous: float = option(
+        0.0, "mean share of a sample that shows the hump of a liquid instead of lines", allowed=(0, 0.5), changes="imperfections"
+    )
+    impurity: float = option(
+        0.0, "mean share of an unknown phase, the same one in all samples of a seed", allowed=(0, 0.5), changes="imperfections"
+    )
+    broadening: float = option(
+        0.0, "by which lines are wider than the fit knows, as a share: patterns overlap more", allowed=(0, 3), changes="imperfections"
+    )
+    reference_error: float = option(
+        0.0, "relative error of the lattices that the fit is made with, one for each phase", allowed=(0, 0.1), changes="imperfections"
+    )
+
+    least_share: float = option(0.03, "the least share of a phase that the fit takes for one", allowed=(0, 0.5), changes="imperfections")
+
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "teaching-lab": {
+            "texture": 0.05,
+            "peak_shift": 0.01,
+            "amorphous": 0.005,
+            "impurity": 0.005,
+            "broadening": 0.02,
+            "reference_error": 0.002,
+            "least_share": 0.08,
+        }
+    }
+
+
+@dataclass(frozen=True)
+class Powder:
+    """A sample as a diffractometer sees it."""
+
+    texture: Floats
+    """Of every line of every phase, [p, 6]."""
+    amorphous: float
+    impurity: float
+    scale: float
+
+
 @dataclass(frozen=True, eq=False)
 class Diffractometer:
     """A powder diffractometer: outcomes `d_1` … `d_12`, a background and the patterns of the phases mixed by their fractions.
@@ -115,6 +174,11 @@ class Diffractometer:
     background: float = 0.05
     cost: Amounts = Amounts(seconds=300.0, money=0.10)
     drift: float = 0.002
+    flaws: DiffractionOptions = DiffractionOptions()
+    scale: float = 1.0
+    """Of the flaws together."""
+    seed: int = 0
+    """Of what is the same in all samples: the unknown phase, and the errors of the references."""
 
     @cached_property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -130,6 +194,44 @@ class Diffractometer:
         return np.array([liquid_pattern() if a is None else powder_pattern(a) for a in self.lattices.values()])
 
     @cached_property
+    def _lab(self) -> tuple[Floats, float]:
+        """Errors of the references, [p], and the lattice of the unknown phase, nm."""
+        random = np.random.default_rng((67, self.seed))
+        unknown = float(random.uniform(0.36, 0.52))
+        return self.scale * self.flaws.reference_error * random.standard_normal(len(self.lattices)), unknown
+
+    @cached_property
+    def references(self) -> Floats:
+        """The patterns that the fit is made with, [p, 12]."""
+        if not self.flaws.reference_error:
+            return self.patterns
+        known = zip(self.lattices.values(), self._lab[0].tolist(), strict=True)
+        return np.array([liquid_pattern() if a is None else powder_pattern(a * (1 + error)) for a, error in known])
+
+    @property
+    def sees_samples(self) -> bool:
+        flaws = self.flaws
+        return any((flaws.texture, flaws.peak_shift, flaws.amorphous, flaws.impurity, flaws.broadening))
+
+    def sample(self, random: np.random.Generator, scale: float) -> Powder:
+        flaws, texture = self.flaws, scale * self.flaws.texture
+        lines = np.exp(texture * random.standard_normal((len(self.lattices), 6)) - texture**2 / 2)
+        amorphous, impurity = (min(scale * flaws_, 0.5) * random.exponential() for flaws_ in (flaws.amorphous, flaws.impurity))
+        return Powder(lines, min(amorphous, 0.5), min(impurity, 0.5), scale)
+
+    def sample_signal(self, state: PhaseState, sample: Powder) -> Floats:
+        width = LINE_WIDTH * (1 + sample.scale * self.flaws.broadening)
+        found = np.zeros(len(BINS))
+        for (name, lattice), texture in zip(self.lattices.items(), sample.texture, strict=True):
+            if share := state.fractions.get(name, 0.0):
+                x = state.compositions.get(name, 0.0)
+                dissolved = x if x <= 1 / 2 else x - 1  # B in the solid of A makes its lattice larger, A in that of B smaller
+                shift = 1 + sample.scale * self.flaws.peak_shift * dissolved
+                found += share * (liquid_pattern() if lattice is None else powder_pattern(lattice * shift, width, texture))
+        rest = max(1 - sample.amorphous - sample.impurity, 0.0)
+        return self.background + rest * found + sample.amorphous * liquid_pattern() + sample.impurity * powder_pattern(self._lab[1], width)
+
+    @cached_property
     def fits(self) -> tuple[tuple[str, ...], Floats, Floats]:
         """Every label; matrices from a reading to shares [sets, p, 12], 0 for phases not in the set, and to residuals [sets, 12, 12].
 
@@ -140,7 +242,7 @@ class Diffractometer:
         residuals = np.zeros((len(self._sets), len(BINS), len(BINS)))
         for k, (_, phases) in enumerate(self._sets):
             rows = [names.index(phase) for phase in phases]
-            design = np.column_stack([self.patterns[rows].T, np.ones(len(BINS))])
+            design = np.column_stack([self.references[rows].T, np.ones(len(BINS))])
             inverse = np.linalg.pinv(design)
             shares[k, rows] = inverse[:-1]
             residuals[k] = np.eye(len(BINS)) - design @ inverse

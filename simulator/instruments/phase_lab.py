@@ -8,8 +8,8 @@ import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from frugaltwin.amounts import Amounts
 from frugaltwin.data_sheets import ImperfectOptions, Profile, SeedOptions, option
 from frugaltwin.errors import DriverError, Stopped
-from frugaltwin.experiment import Constraint, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial
+from frugaltwin.experiment import Constraint, Continuous, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial
 from frugaltwin.prices import Fixed, Price
 from frugaltwin.tables import settings_array
 from simulator.instruments.experiment_noise import ExperimentNoise, performed_settings
-from simulator.instruments.furnace import Furnace
+from simulator.instruments.furnace import ROOM_TEMPERATURE, Furnace, FurnaceOptions, Kinetics, SampleOptions
 
 Floats = NDArray[np.float64]
 Labeling = Literal["inferred", "direct"]
@@ -51,6 +51,8 @@ class PhaseState:
     """Phase → its mole fraction of the sample; they add up to 1."""
     properties: Mapping[str, float] = field(default_factory=dict[str, float])
     """Other quantities that an instrument reads: a contrast, an enthalpy."""
+    compositions: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Phase → its mole fraction of B, in a lab for two components."""
 
 
 class Instrument(Protocol):
@@ -86,6 +88,24 @@ class Instrument(Protocol):
         ...
 
 
+@runtime_checkable
+class SampledInstrument(Instrument, Protocol):
+    """An instrument whose readings depend on the very sample: its grains, its impurities."""
+
+    @property
+    def sees_samples(self) -> bool:
+        """Whether they do with its present options."""
+        ...
+
+    def sample(self, random: np.random.Generator, scale: float) -> object:
+        """Draw the flaws of a new sample, with all imperfections `scale` times as large."""
+        ...
+
+    def sample_signal(self, state: PhaseState, sample: Any) -> Floats:
+        """The reading [m] of a sample without noise."""
+        ...
+
+
 class PhaseLab(ABC):
     """Twin of a lab that finds the phases of a sample. Satisfies `Driver`, `KnowsTruths`, `Prices`, `Estimates` and `Resumes`.
 
@@ -117,8 +137,22 @@ class PhaseLab(ABC):
         )
         self._instrument, self._fixed, self._seed = instrument, temperature, options.seed
         self._imperfections, self._labeling = options.scale, options.labeling
-        composition = tuple(p.name for p in parameters if p.name != "temperature")
-        ramp_and_exchange = Furnace().terms(composition, "temperature" if temperature is None else temperature)
+        self._composition = composition = tuple(p.name for p in parameters if p.name != "temperature")
+        samples = options if isinstance(options, SampleOptions) else SampleOptions()
+        followed = options if isinstance(options, FurnaceOptions) else FurnaceOptions()
+        self._furnace = Furnace(
+            exchange=replace(Furnace.exchange, seconds=samples.preparation),
+            is_cold_loaded=followed.loading == "cold",
+            soaks_again=samples.soak_again,
+        )
+        size = self._imperfections
+        self._lag, self._thermometer = size * followed.lag, size * followed.thermometer
+        self._kinetics: Kinetics | None = None
+        if size * (followed.undercooling + followed.relaxation):
+            (hottest,) = (p.high for p in parameters if p.name == "temperature" and isinstance(p, Continuous))
+            self._kinetics = Kinetics(size * followed.undercooling, size * followed.relaxation, hottest)
+        self._sampled = instrument if size and isinstance(instrument, SampledInstrument) and instrument.sees_samples else None
+        ramp_and_exchange = self._furnace.terms(composition, "temperature" if temperature is None else temperature)
         self._price = Price((*ramp_and_exchange, Fixed(instrument.cost)))
         self._stop = threading.Event()
         self._begin()
@@ -132,6 +166,9 @@ class PhaseLab(ABC):
         self._noise = ExperimentNoise(self._seed)
         self._last: Settings | None = None
         self._base_line: float | Floats = 0.0
+        self._sample: object = None
+        self._error = 0.0  # of the temperature of the sample, K
+        self._fictive = ROOM_TEMPERATURE
         self._stop.set()  # until somebody connects
 
     def resume(self, trials: Sequence[Trial]) -> None:
@@ -155,11 +192,12 @@ class PhaseLab(ABC):
             raise Stopped("the furnace was stopped, or it is not connected")
         cost = self._load(settings)
         try:
-            (state,) = self.states(settings_array(self.experiment, [settings]))
+            (state,) = self.states(self._conditions(settings))
         except DriverError as error:
             error.cost = cost
             raise
-        signal = self._instrument.signal([state])[0]
+        sampled = self._sampled
+        signal = sampled.sample_signal(state, self._sample) if sampled else self._instrument.signal([state])[0]
         if self._imperfections:
             signal = signal + self._base_line
             signal = signal + self._imperfections * self._instrument.noise * self._noise.random.standard_normal(signal.shape)
@@ -168,14 +206,37 @@ class PhaseLab(ABC):
 
     def _load(self, settings: Settings) -> Amounts:
         """Bring the lab to where an experiment leaves it; the cost of that."""
-        cost, self._last = self.estimate(settings), settings
+        cost, last, self._last = self.estimate(settings), self._last, settings
         random = self._noise.begin()
         if self._imperfections:
             # A base line that wanders and is drawn back: an Ornstein-Uhlenbeck process, exact for any step.
             kept = math.exp(-cost.seconds / BASE_LINE_MEMORY)
             step = self._instrument.drift * math.sqrt(BASE_LINE_MEMORY / 7200 * (1 - kept**2))
             self._base_line = kept * self._base_line + self._imperfections * step * random.standard_normal()
+        is_new = last is None or any(settings[name] != last[name] for name in self._composition)
+        if is_new and self._sampled:
+            self._sample = self._sampled.sample(random, self._imperfections)
+        if is_new and self._thermometer:
+            self._error = self._thermometer * random.standard_normal()
+        if self._kinetics:
+            self._follow(self._kinetics, float(settings["temperature"]), None if last is None or is_new else float(last["temperature"]))
         return cost
+
+    def _follow(self, kinetics: Kinetics, temperature: float, last: float | None) -> None:
+        """Take the sample to a temperature, from the last one or, a new one, from room temperature."""
+        furnace = self._furnace
+        if last is None:
+            self._fictive, last = min(ROOM_TEMPERATURE, temperature), ROOM_TEMPERATURE
+        ramp = (temperature - last) / furnace.heating if temperature > last else (last - temperature) / furnace.cooling
+        self._fictive = kinetics.after(self._fictive, last, temperature, ramp, furnace.soak)
+
+    def _conditions(self, settings: Settings) -> Floats:
+        """Settings [1, d] at which a sample at equilibrium would be as this one is."""
+        X = settings_array(self.experiment, [settings])
+        if self._kinetics or self._thermometer or self._lag:
+            column = [p.name for p in self.experiment.parameters].index("temperature")
+            X[0, column] = max((self._fictive if self._kinetics else X[0, column]) - self._lag + self._error, 1.0)
+        return X
 
     def truth(self, settings: Settings) -> Outcomes:
         """The true label and the noise-free reading."""
