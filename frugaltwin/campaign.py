@@ -356,7 +356,7 @@ class Campaign:
         source: str = "told",
     ) -> Trial:
         """A trial without a number yet."""
-        checked = self.driver.experiment.check(settings)
+        checked = self.driver.experiment.check_told(settings)
         measured = None if outcomes is None else Measurement(outcomes, cost, {} if raw is None else raw)  # type: ignore[arg-type]
         measurement = None if measured is None else sensible(self.goal, checked, measured)
         return Trial(0, checked, measurement, plain(error), check_cost(cost), source, _now())

@@ -38,6 +38,9 @@ ROUNDING = 1e-9
 LONGEST = 100
 """Characters of a value in a message."""
 
+TOLD_OUTSIDE = 0.05
+"""Share of a range, or of a sum, by which settings that somebody performed may lie outside of it."""
+
 LARGEST = 1e100
 """Largest setting or outcome that is allowed: squares and sums of such numbers are still finite."""
 
@@ -248,11 +251,15 @@ class Continuous:
     description: str = ""
     kind: Literal["continuous"] = field(default="continuous", repr=False)
     scale: Scale = field(default="linear", compare=False)
+    smallest: float = 0.0
+    """The smallest amount that the instrument can deliver: the value is 0, or from here on. 0 where every value can be set."""
 
     def __post_init__(self) -> None:
         _check_scale(self, self.low)
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ValueError(f"{self.name}: low = {self.low:g} must lie below high = {self.high:g}")
+        if self.smallest and not (0 < self.smallest < self.high and self.low >= 0):
+            raise ValueError(f"{self.name}: the smallest amount {self.smallest:g} must lie in [0, {self.high:g}), and nothing below 0")
 
     def check(self, value: object) -> float:
         """The value as a float; a limit that it misses by rounding is meant.
@@ -262,15 +269,22 @@ class Continuous:
         """
         limits = (self.low, self.high)
         for x in (meant := _meant(self.name, value)):
-            if self.low <= x <= self.high:
+            if 0 < x < self.smallest and (dose := rounded_to((0.0, self.smallest), x)) != x:
+                return max(dose, self.low)
+            if self.low <= x <= self.high and not 0 < x < self.smallest:
                 return x
             if (limit := rounded_to(limits, x)) in limits:
                 return limit
+        if 0 < meant[0] < self.smallest:
+            limits = (0.0, self.smallest)
         raise OutOfBounds(f"{self.name} = {_exactly(meant[0], self.unit, limits)} is outside {self.limits}", self.name)
 
     @property
     def limits(self) -> str:
         """The allowed values as text."""
+        if self.smallest and self.low < self.smallest:
+            zero = "0 or " if self.low <= 0 else ""
+            return f"{zero}[{self.smallest:g}, {self.high:g}]" + _suffix(self.unit)
         return f"[{self.low:g}, {self.high:g}]" + _suffix(self.unit)
 
 
@@ -470,6 +484,15 @@ class Colorimetry:
         return is_close and self == replace(other, to_xyz=self.to_xyz) and _shape(self.to_xyz) == _shape(other.to_xyz)
 
 
+def _widened(parameter: Continuous) -> Continuous:
+    """A parameter with the limits of what is told: any amount, and a little outside; nothing below 0 where nothing can be."""
+    room = TOLD_OUTSIDE * (parameter.high - parameter.low)
+    if parameter.scale == "log":
+        return parameter
+    low = parameter.low - room if parameter.low < 0 else max(0.0, parameter.low - room)
+    return replace(parameter, low=low, high=parameter.high + room, smallest=0.0)
+
+
 def _allowed(parameter: Parameter) -> tuple[object, ...]:
     """The kind, the unit and the values that a parameter allows, without how it is described and searched."""
     span = (parameter.low, parameter.high) if isinstance(parameter, Continuous) else parameter.values
@@ -623,6 +646,39 @@ class Experiment:
         if self.candidates and self.key(checked) not in self._candidate_keys:
             raise OutOfBounds(f"{describe(checked)} is not one of the {len(self.candidates)} candidates of {self.name}")
         return checked
+
+    def check_told(self, settings: Mapping[str, object]) -> dict[str, float | str]:
+        """The same for settings that somebody performed: amounts may be what really arrived, slightly outside of what can be asked for.
+
+        Raises:
+            OutOfBounds: They are further outside than `TOLD_OUTSIDE` of the limits, or not this experiment's.
+        """
+        try:
+            return self.check(settings)
+        except OutOfBounds:
+            if self.candidates:
+                raise
+            with suppress(OutOfBounds):
+                return self._as_told.check(settings)
+            raise
+
+    @cached_property
+    def _as_told(self) -> Experiment:
+        """The experiment with the limits of what is told."""
+        wide = tuple(_widened(p) if isinstance(p, Continuous) else p for p in self.parameters)
+        sums = [c for c in self.constraints if isinstance(c, MixtureSum)]
+        kept = [c for c in self.constraints if isinstance(c, LinearConstraint)]
+        low, high = 1 - TOLD_OUTSIDE, 1 + TOLD_OUTSIDE
+        loose = [LinearConstraint(dict.fromkeys(c.parameters, 1.0), *sorted((low * c.total, high * c.total))) for c in sums]
+        return replace(self, parameters=wide, constraints=(*kept, *loose))
+
+    def allows(self, settings: Mapping[str, object]) -> bool:
+        """Whether settings can be asked for."""
+        try:
+            self.check(settings)
+        except OutOfBounds:
+            return False
+        return True
 
     def check_outcomes(self, outcomes: Mapping[str, object]) -> dict[str, float | str]:
         """The outcomes in their order, numbers as floats.

@@ -4,7 +4,7 @@ Pump error, dead volume, carry-over, sensor gain and saturation, blur, drift and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 import numpy as np
@@ -38,6 +38,8 @@ class MixerSpecification:
     """Whether it can read with the lamp off."""
     repeatability: float = 0.05
     """Largest relative difference of two readings of the same liquid."""
+    smallest: Mapping[str, float] = field(default_factory=dict[str, float])
+    """The smallest dose of a pump that can deliver no less, mL, by its name: it coasts when it is switched off."""
 
 
 class Mixer(Protocol):

@@ -95,6 +95,8 @@ def experiment_to_json(experiment: Experiment, has_steps: bool = False) -> Any:
     for parameter in body["parameters"]:  # as they were stored before they had a scale
         if parameter.get("scale") == "linear":
             del parameter["scale"]
+        if parameter.get("smallest") == 0:
+            del parameter["smallest"]
     for parameter, written in zip(experiment.parameters, body["parameters"], strict=True) if has_steps else ():
         if isinstance(parameter, Discrete) and (grid := parameter.grid):
             del written["values"]

@@ -8,7 +8,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from frugaltwin.amounts import Amounts
@@ -121,7 +121,7 @@ class ArduinoMixer:
 
     @property
     def specification(self) -> MixerSpecification:
-        return SPECIFICATION
+        return replace(SPECIFICATION, smallest=self.liquids.smallest)
 
     @property
     def spent(self) -> Amounts:

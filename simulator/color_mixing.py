@@ -7,6 +7,7 @@ docstring of `color_mixing` is the data sheet.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -79,12 +80,16 @@ def calibration(name: str) -> Colorimetry:
     )
 
 
-def experiment(sensor: Sensor) -> Experiment:
-    """The experiment of a color mixer with this sensor."""
+def experiment(sensor: Sensor, smallest: Mapping[str, float] = MappingProxyType({})) -> Experiment:
+    """The experiment of a color mixer with this sensor.
+
+    Args:
+        smallest: The smallest doses, mL, of pumps that can deliver no less.
+    """
     return Experiment(
         name="color-mixing",
         parameters=(
-            *(Continuous(dye, 0.0, DOSE, "mL", f"{dye} dye") for dye in DYES),
+            *(Continuous(dye, 0.0, DOSE, "mL", f"{dye} dye", smallest=smallest.get(dye, 0.0)) for dye in DYES),
             Continuous("water", TOTAL - DOSE * len(DYES), TOTAL, "mL", "water"),
         ),
         outcomes=tuple(
@@ -100,7 +105,7 @@ class ColorMixing(Photometer):
     """Mixes dyes and reads the color, on any `Mixer`. Satisfies `Driver` and `Estimates`."""
 
     def __init__(self, mixer: Mixer, sensor: Sensor) -> None:
-        super().__init__(mixer, experiment(sensor), Workflow(PRIME, REFERENCES, ONE_COLOR))
+        super().__init__(mixer, experiment(sensor, mixer.specification.smallest), Workflow(PRIME, REFERENCES, ONE_COLOR))
         self._channels = sensor.color_channels
 
     def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:

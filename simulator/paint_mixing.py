@@ -7,6 +7,7 @@ Its docstring is the data sheet. The equations stand in `simulator.equations.pai
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -160,12 +161,16 @@ def calibration(name: str, surface: Surface = Surface()) -> Colorimetry:
     )
 
 
-def experiment(sensor: Sensor, surface: Surface = Surface()) -> Experiment:
-    """The experiment of a paint mixer with this sensor."""
+def experiment(sensor: Sensor, surface: Surface = Surface(), smallest: Mapping[str, float] = MappingProxyType({})) -> Experiment:
+    """The experiment of a paint mixer with this sensor.
+
+    Args:
+        smallest: The smallest doses, mL, of pumps that can deliver no less.
+    """
     return Experiment(
         name="paint-mixing",
         parameters=(
-            *(Continuous(paste, 0.0, DOSE, "mL", f"{paste} paste") for paste in PIGMENTS),
+            *(Continuous(paste, 0.0, DOSE, "mL", f"{paste} paste", smallest=smallest.get(paste, 0.0)) for paste in PIGMENTS),
             Continuous("white", TOTAL - DOSE * len(PIGMENTS), TOTAL, "mL", "white base"),
         ),
         outcomes=tuple(
@@ -183,7 +188,7 @@ class PaintMixing(Photometer):
     """Mixes pastes into a white base and reads the color, on any `Mixer`. Satisfies `Driver` and `Estimates`."""
 
     def __init__(self, mixer: Mixer, sensor: Sensor, surface: Surface = Surface()) -> None:
-        super().__init__(mixer, experiment(sensor, surface.of_this_sheet), WORKFLOW)
+        super().__init__(mixer, experiment(sensor, surface.of_this_sheet, mixer.specification.smallest), WORKFLOW)
         self._channels = sensor.color_channels
 
     def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from frugaltwin.errors import InvalidInput, OutOfBounds
+from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Categorical, Continuous, Discrete, Experiment, MixtureSum, Parameter, Settings
 
 Floats = NDArray[np.float64]
@@ -65,7 +65,7 @@ class Plane:
             x, y = (_levels(p, n) for p in chosen)
             points, shape = np.stack([k.ravel() for k in np.meshgrid(x, y, indexing="ij")], axis=1), (len(x), len(y))
         plane = cls(chosen, fixed, points, shape)
-        allowed = np.array([_is_allowed(experiment, s) for s in plane.settings()])
+        allowed = np.array([experiment.allows(s) for s in plane.settings()])
         if not allowed.any():
             raise InvalidInput(f"{experiment.name}: its constraints leave nothing of the plane of {' and '.join(names)}")
         return plane if allowed.all() else cls(chosen, fixed, points[allowed], None)
@@ -117,11 +117,3 @@ def _mixture(experiment: Experiment, numeric: dict[str, Continuous | Discrete]) 
         if np.ptp(sums) <= 1e-6 * abs(np.mean(sums)):
             return tuple(numeric.values())
     return ()
-
-
-def _is_allowed(experiment: Experiment, settings: Settings) -> bool:
-    try:
-        experiment.check(settings)
-    except OutOfBounds:
-        return False
-    return True

@@ -298,6 +298,21 @@ def its_mixtures_add_up_exactly(plugin: Plugin) -> None:
                 plugin.require(abs(total - mixture.total) <= ROUNDING, f"the parts of a mixture add up to {total!r}, not {mixture.total!r}")
 
 
+def it_asks_for_what_can_be_delivered(plugin: Plugin) -> None:
+    """Amounts are 0 or the smallest dose or more, those that others leave over included, in suggestions and in recommendations."""
+    doses = tuple(replace(p, smallest=0.25) for p in (A, B, C))
+    for constraints in ((), (MixtureSum(("a", "b", "c"), 1.0),)):
+        experiment = Experiment("doses", doses, Y, constraints)
+        history = trials(experiment, 6)
+        strategy: Strategy = plugin.make()
+        for settings in suggested(strategy, goal_of(plugin, experiment), history, 2):
+            plugin.require(experiment.allows(settings), f"it asks for {settings}, which no pump with a smallest dose of 0.25 delivers")
+        goal = Maximize(experiment, Y[0].name)
+        if serves(strategy, goal) and isinstance(strategy, Recommends):
+            settings = strategy.recommend(State(goal, history))
+            plugin.require(experiment.allows(settings), f"it recommends {settings}, which cannot be delivered")
+
+
 def a_small_space_is_used_up_before_anything_is_repeated(plugin: Plugin) -> None:
     """It repeats settings when all are tried, but none that failed; it refuses to suggest more than there are."""
     experiment = Experiment("small", (Discrete("n", (1.0, 2.0)), SOLVENTS), Y)
@@ -440,6 +455,7 @@ EXPERIMENT_PROMISES: tuple[ExperimentPromise, ...] = (
 """Those that hold over every experiment."""
 STRATEGY_PROMISES: tuple[Promise, ...] = (
     its_mixtures_add_up_exactly,
+    it_asks_for_what_can_be_delivered,
     a_small_space_is_used_up_before_anything_is_repeated,
     an_experiment_with_one_allowed_setting_is_no_problem,
     constraints_that_nothing_satisfies_are_refused,

@@ -22,10 +22,12 @@ FACTORY_ID = "factory"
 
 
 def calibrated_eeprom(liquids: Liquids) -> bytes:
-    """An EEPROM with the calibration that a maker would have left in it: flows as the pumps' data sheets say, no dead time."""
+    """An EEPROM with the calibration that a maker would have left in it: flows as in the pumps' data sheets, and how long each coasts."""
+    coasts = [-round(1e6 * bottle.pump.coasting / bottle.pump.rate) for bottle in liquids.bottles.values()]
+    coasts += [0] * (5 - len(coasts))
     flows = [round(1000 * bottle.pump.rate) for bottle in liquids.bottles.values()]
     flows += [round(1000 * RATE)] * (5 - len(flows))
-    record = struct.pack("<HB5H5iH16s", 0x4654, 1, *flows, *[0] * 5, round(1000 * CELL_VOLUME), FACTORY_ID.encode())
+    record = struct.pack("<HB5H5iH16s", 0x4654, 1, *flows, *coasts, round(1000 * CELL_VOLUME), FACTORY_ID.encode())
     record += struct.pack("<H", crc_hqx(record, 0))
     return record.ljust(1024, b"\xff")
 

@@ -44,7 +44,7 @@ class Plant:
         for edge in edges:
             self._leak(edge.at)
             if edge.output in PUMPS:
-                self._ran(edge.output, edge.at)
+                self._ran(edge.output, edge.at, stops=not edge.duty)
                 self.n_runs[edge.output] += not self.outputs[edge.output] and edge.duty > 0
             self.outputs[edge.output] = edge.duty
         self._leak(now)
@@ -76,8 +76,8 @@ class Plant:
         weights = transmitted_weights()
         return hex_code(tuple(lab(self.cell.transmittance() @ weights, weights.sum(axis=0)).tolist()))
 
-    def _ran(self, pump: int, at: float) -> None:
-        """Move the liquid that a pump delivered since its duty last changed."""
+    def _ran(self, pump: int, at: float, stops: bool) -> None:
+        """Move the liquid that a pump delivered since its duty last changed, and what it delivers while it runs down if it stops."""
         duty, seconds = self.outputs[pump], at - self._since[pump]
         self._since[pump] = at
         if not duty:
@@ -93,7 +93,8 @@ class Plant:
         if pump >= len(self._bottles):
             return  # nothing hangs on it
         bottle = self._bottles[pump]
-        volume = duty * seconds * self._liquids.bottles[bottle].pump.rate
+        that = self._liquids.bottles[bottle].pump
+        volume = duty * seconds * that.rate + (that.coasting if stops else 0.0)
         self.asked[bottle] += volume
         if self._active("silent-pump", at, bottle) or self._active("empty-bottle", at, bottle):
             return

@@ -18,7 +18,7 @@ def or_measured_better(settings: Settings, expected: float, goal: Objective, tri
     sign = -1.0 if goal.is_minimized else 1.0
     readings: dict[tuple[float | str, ...], list[tuple[float, Settings]]] = defaultdict(list)
     for trial in trials:
-        if (score := goal.score_of_trial(trial)) is not None:
+        if (score := goal.score_of_trial(trial)) is not None and goal.experiment.allows(trial.settings):
             readings[goal.experiment.key(trial.settings)].append((sign * score, trial.settings))
     repeated = [(min(score for score, _ in those), those[0][1]) for those in readings.values() if len(those) > 1]
     worst, steady = max(repeated, key=lambda pair: pair[0], default=(sign * expected, settings))

@@ -180,6 +180,7 @@ class Space:
                 values.append(natural)
         for e in self.equalities:
             self._add_up(e, values)
+            self._deliver(e, values)
         return self.experiment.check(
             {
                 p.name: p.values[round(v)] if isinstance(p, Categorical) else v
@@ -187,9 +188,29 @@ class Space:
             }
         )
 
+    @cached_property
+    def _doses(self) -> tuple[tuple[int, float], ...]:
+        """Column and smallest amount, in the unit box, of the parameters that are 0 or more than that."""
+        columns = {self._parameter(column): column for column in np.flatnonzero(self.continuous).tolist()}
+        parameters = ((columns[j], j, p) for j, p in enumerate(self.experiment.parameters) if j in columns)
+        return tuple(
+            (column, (p.smallest - p.low) / self.slope[j, column])
+            for column, j, p in parameters
+            if isinstance(p, Continuous) and p.scale == "linear" and p.low == 0 < p.smallest
+        )
+
+    @cached_property
+    def _leftover_doses(self) -> tuple[tuple[int, float], ...]:
+        """Number and smallest amount of the parameters that are what others leave over."""
+        pivots = ((e.pivot, self.experiment.parameters[e.pivot]) for e in self.equalities)
+        return tuple((j, p.smallest) for j, p in pivots if isinstance(p, Continuous) and p.low < p.smallest)
+
     def snap(self, X: Floats) -> Floats:
-        """X [..., D] with every discrete and categorical column at its nearest allowed value."""
+        """X [..., D] with every column that cannot take any value at the nearest one that it can."""
         X = X.copy()
+        for column, smallest in self._doses:
+            dose = X[..., column]
+            X[..., column] = np.where(dose < smallest / 2, 0.0, np.maximum(dose, smallest))
         for column, values in self.levels:
             X[..., column] = values[np.abs(X[..., column, None] - values).argmin(axis=-1)]
         for first, n in self.choices:
@@ -198,7 +219,11 @@ class Space:
 
     def is_allowed(self, X: Floats) -> NDArray[np.bool_]:
         """Whether X [..., D], snapped before, satisfies the constraints, [...]."""
-        return np.asarray((self.limits + _TINY - X @ self.rows.T >= 0).all(axis=-1))
+        allowed = np.asarray((self.limits + _TINY - X @ self.rows.T >= 0).all(axis=-1))
+        for j, smallest in self._leftover_doses:
+            left = (X @ self.slope[j] + self.origin[j]) / smallest
+            allowed &= (left < _TINY) | (left > 1 - _TINY)
+        return allowed
 
     def sample(self, n: int, seed: int | Sequence[int], is_even: bool = True) -> Floats:
         """n points of the space, [n, D]; fewer where it has fewer.
@@ -305,6 +330,30 @@ class Space:
             p = self.experiment.parameters[j]
             if missing and isinstance(p, Continuous) and left != values[e.pivot]:
                 values[j] = min(max(values[j] + missing / c, p.low), p.high)
+
+    def _deliver(self, e: Equality, values: list[float]) -> None:
+        """Bring amounts of a sum that are less than can be delivered to 0 or to the smallest; the larger ones take the difference."""
+        weights = {e.pivot: 1.0, **dict(e.coefficients)}
+        parts = {j: p for j in weights if isinstance(p := self.experiment.parameters[j], Continuous)}
+        if all(not 0 < values[j] < p.smallest for j, p in parts.items()):
+            return
+        for j, p in parts.items():
+            if 0 < values[j] < p.smallest:
+                values[j] = p.smallest if p.low > 0 or values[j] > p.smallest / 2 else 0.0
+        for _ in parts:
+            for j in sorted((j for j in parts if values[j]), key=lambda j: -values[j] * weights[j]):
+                missing = math.fsum([e.total, *(-c * values[i] for i, c in weights.items())])
+                values[j] = min(max(values[j] + missing / weights[j], parts[j].smallest, parts[j].low), parts[j].high)
+            missing = math.fsum([e.total, *(-c * values[i] for i, c in weights.items())])
+            if abs(missing) < _TINY * abs(e.total):
+                return
+            if missing > 0:  # all that are there are full
+                spare = next((j for j, p in parts.items() if not values[j] and p.smallest <= missing / weights[j]), None)
+            else:  # all that are there are at their smallest
+                spare = min((j for j, p in parts.items() if values[j] and p.low <= 0), key=lambda j: values[j], default=None)
+            if spare is None:
+                return
+            values[spare] = parts[spare].smallest if missing > 0 else 0.0
 
     def _grid(self) -> tuple[Settings, ...]:
         """All the settings of an experiment with few.

@@ -1,10 +1,13 @@
 """Liquids of a mixer: bottles with their pumps, and the action of the liquids on light."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+SHORTEST = 0.01  # s: what a relay needs to close and open
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,13 @@ class Pump:
     """mL of tube that the first dose after connecting has to fill."""
     rate: float
     """mL/s. PumpBot's pumps: 1.9–2.7 mL/s."""
+    coasting: float = 0.0
+    """mL that it delivers after it is switched off, as it runs down. A calibration knows of it: a dose ends so much earlier."""
+
+    @property
+    def smallest(self) -> float:
+        """The smallest dose that it can deliver, mL, in whole µL: what comes after a run of `SHORTEST`. 0 if it does not coast."""
+        return math.ceil(1000 * (self.coasting + SHORTEST * self.rate)) / 1000 if self.coasting else 0.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,11 @@ class Liquids:
     def strengths(self) -> dict[str, float]:
         """Strengths of the k liquids that act on light."""
         return {name: bottle.strength for name, bottle in self.bottles.items() if bottle.strength}
+
+    @property
+    def smallest(self) -> dict[str, float]:
+        """The smallest doses of the pumps that can deliver no less, mL."""
+        return {name: bottle.pump.smallest for name, bottle in self.bottles.items() if bottle.pump.smallest}
 
     def money(self, volumes: Mapping[str, float]) -> float:
         """USD that `volumes` of the bottles cost, mL, their disposal included."""

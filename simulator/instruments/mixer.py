@@ -44,6 +44,7 @@ def mishap(meaning: str) -> Any:
 
 
 BUBBLE = 0.15  # mL of air; an assumption
+COASTING_ERROR = 0.05  # of what comes while a pump runs down, rms; an assumption
 DROP = 0.05  # mL: twenty drops are a mL
 SLIP = 0.3  # part of a dose that is missing when the tube slips; an assumption
 CLOGGED = 0.5  # part of a dose that a clogged pump delivers; an assumption
@@ -160,7 +161,10 @@ class Cell:
         scale, pump = self._imperfections, self._liquids.bottles[bottle].pump
         volume_out = volume + scale.pump_bias * ((pump.slope - 1) * volume + pump.offset)
         if scale.pump_error:
-            volume_out += scale.pump_error * math.hypot(0.02 * volume, 0.002) * self._random.standard_normal()
+            spread = math.hypot(0.02 * volume, 0.002)
+            if pump.coasting:
+                spread = math.hypot(spread, COASTING_ERROR * pump.coasting)
+            volume_out += scale.pump_error * spread * self._random.standard_normal()
         return self._after_mishaps(bottle, max(0.0, volume_out))
 
     def _after_mishaps(self, bottle: str, volume: float) -> float:
@@ -260,7 +264,7 @@ class SimulatedMixer:
 
     @property
     def specification(self) -> MixerSpecification:
-        return SPECIFICATION
+        return replace(SPECIFICATION, smallest=self.liquids.smallest) if self.liquids.smallest else SPECIFICATION
 
     @property
     def spent(self) -> Amounts:
@@ -274,9 +278,12 @@ class SimulatedMixer:
         return f"frugaltwin simulated mixer, {self.sensor.name}"
 
     def dispense(self, pump: str, volume: float) -> None:
+        that = self.liquids.bottles[pump].pump
+        if 0 < volume < that.smallest:
+            raise RigFault(f"{volume:g} mL of {pump} is less than its pump can deliver: {that.smallest:g} mL, since it coasts")
         self._begin(volume)
         delivered = self._cell.delivered(pump, volume)
-        self.clock += volume / self.liquids.bottles[pump].pump.rate + SETTLE
+        self.clock += max(0.0, volume - that.coasting) / that.rate + SETTLE
         self.used[pump] += delivered
         self._cell.add(pump, delivered, self.clock)
 

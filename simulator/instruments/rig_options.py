@@ -69,6 +69,15 @@ class RigOptions(NumberedOptions):
         filling = np.random.default_rng((FILLING, self.system, self.batch)) if self.system or self.batch else None
         return self._drawn({"": rig} | dict.fromkeys(self.in_bottles, filling))
 
+    coasting: float = option(
+        0.0,
+        "that a pump delivers after it is switched off, at a rig as well: less, and little more, cannot be dosed, and suggestions respect "
+        "it (pumps of a PumpBot: 0.11 to 0.30)",
+        "mL",
+        allowed=(0, 0.23),
+        changes="experiment",
+    )
+
     @property
     def optics(self) -> Optics:
         """The lamp and the sensor."""
@@ -78,7 +87,7 @@ class RigOptions(NumberedOptions):
         """The pumps of the rig: those of the data sheet with the slopes and offsets of this one."""
         k = self.constants
         return {
-            name: Pump(k.get(f"slope_{name}", pump.slope), k.get(f"offset_{name}", pump.offset), pump.dead_volume, pump.rate)
+            name: Pump(k.get(f"slope_{name}", pump.slope), k.get(f"offset_{name}", pump.offset), pump.dead_volume, pump.rate, self.coasting)
             for name, pump in usual.items()
         }
 

@@ -47,6 +47,7 @@ EXPERIMENT = WithJsonSchema(
                 description=_TEXT,
                 low=_NUMBER,
                 high=_NUMBER,
+                smallest=_NUMBER | {"description": "the smallest amount that can be delivered besides 0; every amount where it is missing"},
                 step=_NUMBER,
                 values={"type": "array", "items": {"type": ["number", "string"]}},
                 scale={"enum": ["linear", "log"], "description": "log: equal ratios are equal steps; linear where it is missing"},
