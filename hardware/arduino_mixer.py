@@ -18,6 +18,7 @@ from frugaltwin.prices import Dose
 from hardware.serial.link import Reply, SerialLink
 from hardware.serial.places import waited_for
 from hardware.serial.ports import Clock, Port
+from hardware.serial.recorder import Line, RecordedPort
 from simulator.instruments.liquids import Liquids
 from simulator.instruments.mixer import CELL_VOLUME, DRAIN_SECONDS, RATE, SPECIFICATION
 from simulator.instruments.sensors import Sensor
@@ -105,6 +106,8 @@ class ArduinoMixer:
         self.sensor, self.liquids = sensor, liquids
         self.calibration = ""
         """The id of the record in the board's EEPROM, once connected."""
+        self.record: list[Line] | None = None
+        """What goes over the line from the next opening on, where somebody wants to keep it."""
         self._connect, self._name, self._identified = connect, name, identified
         self._pumps = {bottle: index for index, bottle in enumerate(liquids.bottles)}
         self._flows: dict[int, PumpCalibration] = {}
@@ -171,6 +174,8 @@ class ArduinoMixer:
         """
         self._leave()
         port, self._clock = self._connect()
+        if self.record is not None:
+            port = RecordedPort(port, self._clock, self.record)
         self._last_clock = self._clock
         self._is_lost = False
         self._since = self._clock.monotonic()

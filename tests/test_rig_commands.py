@@ -45,7 +45,7 @@ from tests.conftest import Cli, command, events
 needs_board = pytest.mark.skipif(missing() is not None, reason=missing() or "")
 
 AS7341 = make_sensor("as7341", {})
-RIG = ("check", "prime", "rinse", "read", "stop", "calibrate pumps", "calibrate light")
+RIG = ("check", "acceptance", "prime", "rinse", "read", "stop", "calibrate pumps", "calibrate light")
 PERFECT = Imperfections().scaled(0)
 BIASED = replace(PERFECT, pump_bias=1.0)
 PATIENCE = 60.0  # s: machines are shared

@@ -2,6 +2,7 @@
 
 import typer
 
+from hardware.commands.acceptance import acceptance
 from hardware.commands.calibrate_light import calibrate_light
 from hardware.commands.calibrate_pumps import calibrate_pumps
 from hardware.commands.calibrations import calibrations
@@ -12,7 +13,7 @@ from hardware.commands.prime_and_rinse import prime, rinse
 from hardware.commands.read_and_stop import read, stop
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="The rig: check, calibrate and care for it.")
-for command in (check, calibrations, prime, rinse, read, stop, emulate, flash):
+for command in (check, acceptance, calibrations, prime, rinse, read, stop, emulate, flash):
     app.command()(command)
 
 calibrate = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Calibrate the pumps or the light.")

@@ -14,6 +14,7 @@ from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
     from hardware.arduino_mixer import ArduinoMixer
+    from hardware.serial.recorder import Line
 
 PINS = ("D5", "D6", "D9", "D10", "D11")
 PUMPS = range(len(PINS))
@@ -21,8 +22,12 @@ DRAIN = PUMPS[-1]
 
 
 @contextmanager
-def opened(port: str) -> Iterator[ArduinoMixer]:
-    """A mixer that answers; nothing moved yet. It is stopped and disconnected at the end, also after a failure."""
+def opened(port: str, record: list[Line] | None = None) -> Iterator[ArduinoMixer]:
+    """A mixer that answers; nothing moved yet. It is stopped and disconnected at the end, also after a failure.
+
+    Args:
+        record: Where what goes over the line is kept.
+    """
     from hardware.mixers import mixer_on, serial_mixer
     from simulator.instruments.dyed_water import DYED_WATER
     from simulator.instruments.mixer import Imperfections
@@ -38,6 +43,7 @@ def opened(port: str) -> Iterator[ArduinoMixer]:
         mixer = mixer_on(lambda: board, sensor, DYED_WATER)
     else:
         mixer = serial_mixer(port, sensor, Imperfections(), 0, DYED_WATER)
+    mixer.record = record
     try:
         mixer.open()
         if (name := mixer.sensor_name) in SENSORS:

@@ -84,6 +84,11 @@ class EmulatedBoard(VirtualPort):
         self._check_cable()
         return super().read(size)
 
+    def add_fault(self, fault: Fault) -> None:
+        """Let something go wrong that nobody knew of when the board was made."""
+        self._faults.append(fault)
+        self._faults.sort(key=lambda fault: fault.at)
+
     def close(self) -> None:
         """Disconnect the host; the board stays on."""
         self._is_open = False
