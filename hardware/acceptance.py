@@ -22,7 +22,7 @@ FAR = 3.0  # standard errors
 
 @dataclass
 class Session:
-    """What a session says about its board."""
+    """Facts about a board that a session tells."""
 
     answers: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Times until answers, ms, by the word that was asked."""
@@ -35,7 +35,7 @@ class Session:
 
 
 def read_sessions(sessions: Sequence[Sequence[Line]]) -> Session:
-    """What the lines of sessions say. Counts are those of the last one that has any: before it, something may have been put right."""
+    """Facts that the lines of sessions tell. Counts are those of the last one that has any: before it, something may have been put right."""
     all_of_it = Session()
     for lines in sessions:
         one = _read(lines)

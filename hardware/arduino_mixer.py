@@ -107,7 +107,7 @@ class ArduinoMixer:
         self.calibration = ""
         """The id of the record in the board's EEPROM, once connected."""
         self.record: list[Line] | None = None
-        """What goes over the line from the next opening on, where somebody wants to keep it."""
+        """Lines that went over the line since it was opened, where somebody wants to keep them."""
         self._connect, self._name, self._identified = connect, name, identified
         self._pumps = {bottle: index for index, bottle in enumerate(liquids.bottles)}
         self._flows: dict[int, PumpCalibration] = {}
