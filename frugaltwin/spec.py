@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
@@ -19,7 +19,9 @@ from frugaltwin.log import Relation
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A table of a file: unknown fields are refused, and what is read does not change."""
+
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
 
@@ -31,7 +33,7 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 """A whole number, not true or a text; JSON has no type for it, so 10.0 is one."""
 
 
-class Choice(_Strict):
+class Choice(Strict):
     """A driver or a strategy of the catalog, with its options."""
 
     name: str = Field(description="As the catalog lists it.")
@@ -50,7 +52,7 @@ def with_amounts(kinds: Sequence[Kind], of: object, default: Any, **limits: Any)
 
 
 @with_amounts(Amounts.cost_kinds(), float | None, None, gt=0, le=1e9)
-class BudgetSpec(_Strict):
+class BudgetSpec(Strict):
     """Budget of a campaign in all; a kind that is not named has no limit."""
 
     model_config = ConfigDict(strict=True)
@@ -58,7 +60,7 @@ class BudgetSpec(_Strict):
     runs: Whole | None = Field(None, ge=1, le=1_000_000, description="Trials, failed ones included.")
 
 
-class StopSpec(_Strict):
+class StopSpec(Strict):
     """Rule that ends a campaign before its budget is used."""
 
     model_config = ConfigDict(strict=True)
@@ -77,7 +79,8 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
+    """A text alone, as a list of one."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -92,6 +95,12 @@ def _scored(value: object) -> object:
     return {"score": x} if (x := real(value)) is not None else value
 
 
+Named = Annotated[Choice, BeforeValidator(_named)]
+"""A driver or a strategy: its name, or a table with its name and its options."""
+
+Limits = Annotated[BudgetSpec, BeforeValidator(_counted)]
+"""A budget: a number of runs, or a table of limits by kind."""
+
 _UNION_TAGS = {"bool", "int", "float", "str"}
 _KINDS = {
     "model_type": "it takes a name, a number or a table of fields, see docs/commands.md",
@@ -102,19 +111,19 @@ _KINDS = {
 """The values that a field takes, for those types of pydantic's errors whose message is about Python."""
 
 
-class CampaignSpec(_Strict):
+class CampaignSpec(Strict):
     """Specification of a campaign: ``driver = "color-mixing"``, ``goal = "match-color:coral"``, ``budget = 12``."""
 
     name: Annotated[str, AfterValidator(_file_name)] | None = Field(None, description="A new one is made up when there is none.")
-    driver: Annotated[Choice, BeforeValidator(_named)] = Choice(name="color-mixing")
-    goal: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = Field(
+    driver: Named = Choice(name="color-mixing")
+    goal: Annotated[tuple[str, ...] | None, BeforeValidator(listed)] = Field(
         None, min_length=1, description="One or more objectives, or a map; the driver's default goal, when there is none."
     )
-    require: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+    require: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (), description="Bounds that a good trial meets, such as `t_415 <= 0.3`."
     )
-    strategy: Annotated[Choice | None, BeforeValidator(_named)] = Field(None, description="The goal's own, when there is none.")
-    budget: Annotated[BudgetSpec | None, BeforeValidator(_counted)] = Field(None, description="10 runs, when there is none.")
+    strategy: Named | None = Field(None, description="The goal's own, when there is none.")
+    budget: Limits | None = Field(None, description="10 runs, when there is none.")
     stop: Annotated[StopSpec | None, BeforeValidator(_scored)] = None
     earlier: dict[str, Relation] = Field(
         {}, description="Campaigns of the same store to learn from, and the relation of each one's lab to this one: same, sister or twin."
@@ -132,16 +141,7 @@ class CampaignSpec(_Strict):
         Raises:
             InvalidInput: A field is unknown or impossible; the message names it.
         """
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as error:
-            first = error.errors()[0]
-            parts = [str(part) for part in first["loc"] if str(part) not in _UNION_TAGS]
-            path = ".".join(parts)
-            if first["type"] == "extra_forbidden":
-                raise InvalidInput(f"{where}{path}: there is no such field{_nearest(parts[-1], tuple(parts[:-1]))}") from error
-            reason = _KINDS.get(first["type"], in_words(first["msg"]))
-            raise InvalidInput(f"{where}{path} = {_shown(first['input'])}: {reason}") from error
+        return parsed(cls, fields, where)
 
     @property
     def goal_text(self) -> str | None:
@@ -159,18 +159,46 @@ class CampaignSpec(_Strict):
         return StopRule(self.stop.score) if self.stop else None
 
 
+def parsed(model: type[Model], fields: dict[str, Any], where: str = "") -> Model:
+    """The fields of a file as a model; arguments and errors as for `CampaignSpec.parse`."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        parts = [str(part) for part in first["loc"] if str(part) not in _UNION_TAGS]
+        path = ".".join(parts)
+        if first["type"] == "extra_forbidden":
+            raise InvalidInput(f"{where}{path}: there is no such field{_nearest(parts[-1], model, parts[:-1])}") from error
+        if first["type"] == "missing":
+            raise InvalidInput(f"{where}{path} is missing") from error
+        reason = _KINDS.get(first["type"], in_words(first["msg"]))
+        raise InvalidInput(f"{where}{path} = {_shown(first['input'])}: {reason}" if path else f"{where}{reason}") from error
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """The fields of a TOML file.
+
+    Args:
+        what: The kind of file, for messages.
+
+    Raises:
+        InvalidInput: The file cannot be read or is no TOML; the message names the line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} is not {what}: {error}") from error
+
+
 def read_fields(path: Path) -> dict[str, Any]:
     """The fields of a campaign file (TOML); its name is the file's when it has none.
 
     Raises:
         InvalidInput: The file cannot be read or is no TOML; the message names the line.
     """
-    try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} is not a campaign file: {error}") from error
+    fields = read_toml(path, "a campaign file")
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:64]
     return ({"name": stem} if stem else {}) | fields
 
@@ -179,10 +207,19 @@ def _shown(value: object) -> str:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
 
-def _nearest(name: str, path: tuple[str, ...]) -> str:
+def _nearest(name: str, model: Any, path: Sequence[str]) -> str:
+    """The end of a sentence about an unknown field: the field that comes nearest, of the table at a path of a model."""
     from difflib import get_close_matches
 
-    models: dict[tuple[str, ...], type[BaseModel]] = {(): CampaignSpec, ("budget",): BudgetSpec, ("stop",): StopSpec}
-    fields = list(models.get(path, Choice).model_fields)
+    for part in path:
+        model = _table_in(model.model_fields[part].annotation if part in getattr(model, "model_fields", {}) else model)
+    fields = list(getattr(model, "model_fields", {}))
     near = get_close_matches(name, fields, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(fields)}"
+
+
+def _table_in(annotation: Any) -> Any:
+    """The model that a type is about; the type itself where it is about none."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if hasattr(found := _table_in(part), "model_fields")), annotation)

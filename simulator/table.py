@@ -12,7 +12,7 @@ import numpy as np
 from frugaltwin import color
 from frugaltwin.data_sheets import SeedOptions, option, takes
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
-from frugaltwin.experiment import LARGEST, Categorical, Discrete, Experiment, Measurement, Outcome, Parameter, Settings, Trial
+from frugaltwin.experiment import LARGEST, Categorical, Discrete, Experiment, Measurement, Outcome, Outcomes, Parameter, Settings, Trial
 from frugaltwin.goals.words import quantities, split
 from frugaltwin.table_reader import FileTable, number, read_rows
 from frugaltwin.tables import BOOKKEEPING
@@ -122,11 +122,24 @@ class Table:
             raise DriverError(f"row {row} of the table: {', '.join(missing)} was not measured")
         return Measurement({name: value for name, value in reading.items() if value is not None}, raw={"row": row})
 
+    def recorded(self, settings: Settings) -> Outcomes | None:
+        """The mean of all readings of these settings, of a label the most frequent one; None where an outcome is missing in each."""
+        rows = [self._readings[row] for row in self._rows[self.experiment.key(self.experiment.check(settings))]]
+        columns = {o.name: [row[o.name] for row in rows if row[o.name] is not None] for o in self.experiment.outcomes}
+        return {name: _middle(cells) for name, cells in columns.items()} if all(columns.values()) else None
+
     def stop(self) -> None:
         self._stopped = True
 
     def __exit__(self, *failure: object) -> None:
         self._stopped = True
+
+
+def _middle(cells: Sequence[float | str | None]) -> float | str:
+    """The mean of numbers; the most frequent of labels, of several the one that was read first."""
+    numbers = [cell for cell in cells if isinstance(cell, float)]
+    labels = [cell for cell in cells if isinstance(cell, str)]
+    return max(labels, key=labels.count) if labels else float(np.mean(numbers))
 
 
 def _named_by(goal: str, columns: Sequence[str]) -> list[str]:

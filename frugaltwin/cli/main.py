@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import typer
 
-from frugaltwin.cli import campaigns, catalog, corrections, doctor, pictures, tables
+from frugaltwin.cli import bench, campaigns, catalog, corrections, doctor, pictures, tables
 from frugaltwin.cli.console import BAD_INPUT, FAILED, INTERRUPTED, say, sentence
 from frugaltwin.errors import FrugalTwinError, InvalidInput
 
@@ -33,6 +33,7 @@ app = typer.Typer(
 
 for part in (campaigns, corrections, pictures, tables, catalog, doctor):
     app.add_typer(part.app)
+app.add_typer(bench.app, name="bench")
 for group, entry in GROUPS.items():
     with suppress(ImportError):  # a file of the user's hides the package: `check_packages` says so
         app.add_typer(resolve_name(entry), name=group or None)

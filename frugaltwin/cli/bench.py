@@ -1,0 +1,131 @@
+"""Commands that compare strategies."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from frugaltwin.cli.console import INTERRUPTED, say, show_line, show_rows
+from frugaltwin.cli.options import AsJson
+from frugaltwin.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from frugaltwin.bench.plan import Shard
+    from frugaltwin.bench.results import Results
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Compare strategies: problems × strategies × seeds."
+)
+
+PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan (TOML); see docs/bench.md.")]
+Source = Annotated[Path, typer.Argument(metavar="FILE", help="A plan (TOML), for what is there so far; or its file of results (JSON).")]
+Development = Annotated[bool, typer.Option("--development", help="The seeds for choosing and tuning, which no report counts.")]
+
+
+@app.command()
+def run(
+    plan: PlanFile,
+    jobs: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes, one thread each; as many as cores without it.")] = None,
+    development: Development = False,
+    as_json: AsJson = False,
+) -> int:
+    """Run what is missing of a plan, and say how the strategies compare. Stopped or killed, the same command goes on."""
+    from frugaltwin.bench import executor
+    from frugaltwin.bench.plan import Plan
+    from frugaltwin.bench.results import Results
+    from frugaltwin.catalog import check_packages
+    from frugaltwin.checks import check_writable
+
+    check_packages()
+    os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    read = Plan.read(plan)
+    shards = read.shards(development)
+    out = read.path.with_suffix(".development.json" if development else ".json")
+    check_writable(out)
+    todo = executor.missing(shards, read.folder)
+    n_jobs = min(jobs or _cores(), max(len(todo), 1))
+    say(f"{plan}: {len(todo)} of {len(shards)} campaigns to run" + (f" on {n_jobs} processes" if todo else ""))
+    try:
+        with _shown(len(todo), as_json) as done:
+            if todo:
+                executor.perform(todo, read.folder, n_jobs, done)
+    except KeyboardInterrupt:
+        say(f"Stopped; every finished campaign is kept. Go on with: frugaltwin bench run {plan}")
+        return INTERRUPTED
+    results = Results.gathered(read, shards, development)
+    results.write(out)
+    _show(results, as_json)
+    if not as_json:
+        show_line(str(out))
+    return 0
+
+
+@app.command()
+def show(file: Source, development: Development = False, as_json: AsJson = False) -> None:
+    """Show how the strategies of a plan compare, also while it runs."""
+    _show(_results(file, development), as_json)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _results(file: Path, development: bool) -> Results:
+    from frugaltwin.bench.plan import Plan
+    from frugaltwin.bench.results import Results
+    from frugaltwin.catalog import check_packages
+
+    check_packages()
+    if file.suffix != ".toml":
+        results = Results.read(file)
+    else:
+        plan = Plan.read(file)
+        results = Results.gathered(plan, plan.shards(development), development)
+    if not results.n_campaigns:
+        raise InvalidInput(f"none of the campaigns of {file} has been run with this version; run them with: frugaltwin bench run {file}")
+    return results
+
+
+def _show(results: Results, as_json: bool) -> None:
+    """The tables, one a problem."""
+    rows = results.rows()
+    if as_json:
+        for row in rows:
+            show_line(json.dumps({"event": "strategy"} | row, ensure_ascii=False))
+        return
+    if results.is_development:
+        show_line("development seeds: for choosing and tuning, not for a report")
+    if results.n_missing:
+        show_line(f"{results.n_missing} campaigns are still missing")
+    for problem in results.trajectories:
+        of = [{name: value for name, value in row.items() if name != "problem"} for row in rows if row["problem"] == problem]
+        show_line(f"\n{problem}: {results.described(problem)}")
+        show_rows(of, False)
+
+
+@contextmanager
+def _shown(total: int, as_json: bool) -> Iterator[Callable[[Shard], None]]:
+    """Show a bar with the time left on a terminal, or a JSON line a campaign."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or not total) as bar:
+        task, n = bar.add_task("campaigns", total=total), 0
+
+        def done(shard: Shard) -> None:
+            nonlocal n
+            n += 1
+            bar.update(task, completed=n)
+            if as_json:
+                words = {"problem": shard.problem, "strategy": shard.strategy, "seed": shard.seed}
+                show_line(json.dumps({"event": "campaign", "done": n, "of": total} | words, ensure_ascii=False))
+
+        yield done

@@ -1,0 +1,322 @@
+"""`frugaltwin bench`: plans, campaigns that are resumed wherever they were killed, and what is made of their trials."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from frugaltwin import catalog
+from frugaltwin.bench import executor
+from frugaltwin.bench.functions import FUNCTIONS, FunctionDriver
+from frugaltwin.bench.metrics import acceleration, enhancement, hypervolume, trajectories
+from frugaltwin.bench.plan import Plan
+from frugaltwin.bench.results import Results
+from frugaltwin.bench.shard import read_result, result_bytes
+from frugaltwin.errors import FrugalTwinError, InvalidInput, MissingPart, UnknownName
+from frugaltwin.experiment import Trial
+from simulator.table import Table
+from tests.forms import times
+from tests.service_database import until
+
+DIAGRAM = Path(__file__).parent.parent / "benchmarks" / "data" / "phase_lens_441.csv"
+SMALL = """
+seeds = 6
+budget = 5
+strategies = ["random", "sobol"]
+
+[problems.branin]
+function = "branin"
+noise = 0.1
+reach = [20]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def plan(folder: Path, text: str = SMALL) -> Plan:
+    path = folder / "small.toml"
+    path.write_text(text)
+    return Plan.read(path)
+
+
+def bench(*words: str | Path, limit: int | None = None) -> subprocess.Popen[str]:
+    def limited() -> None:
+        if limit:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    command = [sys.executable, "-m", "frugaltwin", "bench", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limited)  # noqa: PLW1509
+
+
+def n_done(read: Plan) -> int:
+    return len(list(read.folder.glob("[!.]*")))
+
+
+def killed_when_done(running: subprocess.Popen[str], read: Plan, wanted: int) -> None:
+    until(lambda: n_done(read) >= wanted or running.poll() is not None)
+    running.kill()
+    running.communicate()  # ends when the processes that it started have ended, too
+
+
+def result(losses: list[float | None], optimum: float | None = 0.0, seed: int = 1, seconds: float = 60.0) -> dict[str, Any]:
+    cost = {"seconds": seconds, "money": 0.1, "volume": 4.0}
+    trials = [{"cost": cost, "losses": None if x is None else [x]} | ({"error": "spilt"} if x is None else {}) for x in losses]
+    return {"words": {"seed": seed}, "optimum": optimum, "unit": "", "trials": trials}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("budget = 5", "bugdet = 5", "bugdet: there is no such field; did you mean 'budget'?"),
+        ("noise = 0.1", "nose = 0.1", "problems.branin.nose: there is no such field; did you mean 'noise'?"),
+        ('function = "branin"', 'function = "brannin"', "did you mean 'branin'?"),
+        ('function = "branin"\nnoise = 0.1', 'driver = "color-mixin"', "problem branin: there is no driver 'color-mixin'; did you mean"),
+        ('"sobol"', '"sobl"', "strategy sobl: there is no strategy 'sobl'; did you mean 'sobol'?"),
+        ("seeds = 6", "seeds = { first = 5, count = 6 }", "seed 5 is both for development and for the report"),
+        ("seeds = 6", 'seeds = 6\nbaseline = "best"', "baseline = 'best' is no strategy of the plan; there are random, sobol"),
+        ("reach = [20]", 'driver = "lens"', "it takes either a driver or a function"),
+        ("reach = [20]", 'goal = "minimize:y"', "problem branin: branin has no outcome 'y'"),
+        ('function = "branin"\nnoise = 0.1', 'driver = "lens"\nper_seed = "sytem"', "problem branin: there is no option of lens 'sytem'"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_cannot_be_run_is_refused_before_anything_runs(old: str, new: str, words: str, tmp_path: Path) -> None:
+    assert old in SMALL
+    with pytest.raises(FrugalTwinError) as refusal:
+        plan(tmp_path, SMALL.replace(old, new)).shards()
+    assert words in str(refusal.value)
+
+
+def test_a_strategy_that_is_not_installed_is_named_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a_peer.py").write_text("import surely_not_installed")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(catalog.STRATEGIES, "a-peer", "a_peer:Peer")
+    with pytest.raises(MissingPart, match=r"strategy a-peer: .* needs the package 'surely_not_installed'; install it with"):
+        plan(tmp_path, SMALL.replace('"sobol"', '"a-peer"')).shards()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_place_is_lower_than_the_stated_minimum(name: str) -> None:
+    function = FUNCTIONS[name]
+    low, high = np.array(function.box).T
+    assert function.value(np.array(function.at)) == pytest.approx(function.minimum, abs=1e-6)
+    draws = np.random.default_rng(0).random((2000, len(low)))
+    near = np.clip(np.array(function.at) + 0.01 * (high - low) * (draws - 0.5), low, high)
+    assert min(function.value(x) for x in [*(low + (high - low) * draws), *near]) >= function.minimum - 1e-9
+
+
+def test_a_function_reads_the_same_whether_it_goes_on_or_not() -> None:
+    at = {"x1": 1.0, "x2": 2.0}
+    with FunctionDriver("branin", 0.5, seed=3) as whole:
+        readings = [whole.perform(at) for _ in range(3)]
+    resumed = FunctionDriver("branin", 0.5, seed=3)
+    resumed.resume([Trial(k, at, reading) for k, reading in enumerate(readings[:2], start=1)])
+    with resumed:
+        assert resumed.perform(at) == readings[2]
+    assert len({r.outcomes["f"] for r in readings}) == 3
+
+
+def test_a_campaign_is_named_by_what_its_result_depends_on(tmp_path: Path) -> None:
+    shards = plan(tmp_path).shards()
+    assert len({s.file for s in shards}) == len(shards) == 12
+    other = plan(tmp_path, SMALL.replace("reach = [20]", "reach = [7]")).shards()
+    assert [s.file for s in other] == [s.file for s in shards], "another level to show changes no campaign"
+    assert {s.file for s in plan(tmp_path, SMALL.replace("0.1", "0.2")).shards()}.isdisjoint(s.file for s in shards)
+
+
+def test_bytes_are_the_same_whenever_it_was_killed_and_on_however_many_processes(tmp_path: Path) -> None:
+    read = plan(tmp_path, SMALL.replace("seeds = 6", f"seeds = {times(8, 60)}"))
+    shards = read.shards()
+    moments = random.Random(16)
+    for _ in range(times(2, 10)):
+        killed_when_done(bench("run", read.path, "--jobs", "2"), read, n_done(read) + moments.randint(1, 4))
+    assert executor.missing(shards, read.folder)
+    ended = bench("run", read.path, "--jobs", "2")
+    out, said = ended.communicate()
+    assert ended.returncode == 0, said
+    assert str(read.path.with_suffix(".json")) in out
+    assert {p.name for p in read.folder.iterdir()} - {".lock"} == {s.file for s in shards}
+    assert all((read.folder / s.file).read_bytes() == result_bytes(s) for s in shards)
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_is_left_half_written(tmp_path: Path) -> None:
+    read = plan(tmp_path)
+    ended = bench("run", read.path, "--jobs", "1", limit=1000)
+    _, said = ended.communicate()
+    assert ended.returncode == 2
+    assert said.splitlines()[-1].startswith("frugaltwin: cannot write ")
+    assert "Traceback" not in said
+    assert {p.name for p in read.folder.iterdir()} == {".lock"}
+
+
+def test_a_killed_process_is_one_sentence_and_what_was_finished_is_kept(tmp_path: Path) -> None:
+    read = plan(tmp_path, SMALL.replace("seeds = 6", "seeds = 2000"))
+    running = bench("run", read.path, "--jobs", "1")
+    until(lambda: n_done(read) > 0)
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    workers = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    for pid in workers:
+        os.kill(int(pid), signal.SIGKILL)
+    _, said = running.communicate()
+    assert running.returncode == 2
+    assert "a process of the run was killed" in said
+    assert n_done(read) > 0
+
+
+def test_two_runs_of_a_plan_do_not_meet(tmp_path: Path) -> None:
+    read = plan(tmp_path)
+    with executor.alone_in(read.folder), pytest.raises(FrugalTwinError, match="another process is running this plan"):
+        executor.perform([], read.folder, 1, lambda shard: None)
+
+
+def test_a_result_holds_the_trials_and_no_time_of_day(tmp_path: Path) -> None:
+    (shard, *_) = plan(tmp_path, SMALL.replace('function = "branin"\nnoise = 0.1', 'driver = "color-mixing"\nper_seed = "system"')).shards()
+    assert shard.words["problem"]["per_seed"] == ["system"]
+    body = json.loads(result_bytes(shard))
+    assert len(body["trials"]) == 5
+    assert all(t["cost"]["seconds"] > 0 and t["losses"][0] > 0 and t["outcomes"] for t in body["trials"])
+    assert "finished_at" not in result_bytes(shard).decode()
+
+
+@pytest.mark.parametrize("strategy", ["random", "label-propagation"])
+def test_a_map_is_judged_after_every_trial_from_a_common_start(strategy: str, tmp_path: Path) -> None:
+    text = f"""
+    seeds = 1
+    budget = 9
+    strategies = ["{strategy}"]
+    [problems.lens]
+    driver = {{ name = "table", options = {{ path = "{DIAGRAM}", outcomes = "phase" }} }}
+    goal = "map:phase"
+    start = 5
+    model = "label-propagation"
+    """
+    (shard,) = plan(tmp_path, text).shards()
+    trials = json.loads(result_bytes(shard))["trials"]
+    assert len({t["outcomes"]["phase"] for t in trials[:5]}) == 2
+    assert ["right" in t for t in trials] == [False] * 4 + [True] * 5
+    assert all(0 < t["f1"] <= 1 for t in trials[4:])
+    assert trials[-1]["right"] > 0.5
+
+
+def test_what_a_table_records_is_its_mean_and_its_most_frequent_label(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,y,phase\n1,2,a\n1,4,b\n1,3,b\n2,5,a\n3,,a\n")
+    table = Table(path=path, outcomes="y,phase")
+    assert [table.recorded({"x": float(k)}) for k in (1, 2, 3)] == [{"y": 3.0, "phase": "b"}, {"y": 5.0, "phase": "a"}, None]
+
+
+def test_regret_counts_runs_lab_time_and_money_and_failures_are_not_dropped() -> None:
+    (found,) = trajectories({"a": [result([None, 8.0, 9.0, 2.0], 1.0)], "b": [result([9.0], 1.0)]})["a"]
+    assert found.gaps.tolist() == [8.0, 7.0, 7.0, 1.0], "before the first success it is the worst of all"
+    assert found.n_failed == 1
+    assert (found.until(7.0), found.until(1.0), found.until(0.5)) == (2.0, 4.0, math.inf)
+    assert [found.until(1.0, "seconds"), found.until(1.0, "money")] == pytest.approx([240.0, 0.4])
+    assert found.area(4) == pytest.approx((8 + 7 + 7 + 1) / 4)
+    assert found.area(6) == pytest.approx((8 + 7 + 7 + 1 * 3) / 6), "a campaign that ended keeps its last gap"
+    assert found.area(360, "seconds") == pytest.approx((8 + 7 + 7 + 1 + 1) / 5), "after the first trial it holds until the next one ends"
+
+
+def test_without_a_known_optimum_the_best_that_anybody_found_takes_its_place() -> None:
+    found = trajectories({"a": [result([5.0, 3.0], None)], "b": [result([4.0, 2.0], None)]})
+    assert found["a"][0].gaps.tolist() == [3.0, 1.0]
+    assert found["b"][0].gaps.tolist() == [2.0, 0.0]
+
+
+def test_a_front_lacks_what_it_does_not_dominate() -> None:
+    one, other = result([]), result([])
+    one["trials"] = [{"cost": {"seconds": 0, "money": 0, "volume": 0}, "losses": x} for x in ([0.0, 1.0], [1.0, 0.0])]
+    other["trials"] = [{"cost": {"seconds": 0, "money": 0, "volume": 0}, "losses": x} for x in ([0.5, 0.5], [2.0, 2.0])]
+    found = trajectories({"a": [one], "b": [other]})
+    whole = hypervolume(np.array([[0, 1], [1, 0], [0.5, 0.5]]) / 2)
+    assert found["a"][0].gaps.tolist() == pytest.approx([1 - 0.5 / whole, 1 - 0.75 / whole])
+    assert found["b"][0].gaps.tolist() == pytest.approx([1 - 0.5625 / whole] * 2)
+
+
+def test_hypervolume_in_three_objectives_is_that_of_counted_cells() -> None:
+    losses = np.random.default_rng(2).integers(0, 10, (12, 3)) / 10
+    cells = np.stack(np.meshgrid(*[(np.arange(10) + 0.5) / 10] * 3), axis=-1).reshape(-1, 1, 3)
+    assert hypervolume(losses) == pytest.approx(np.any(np.all(losses <= cells, axis=2), axis=1).mean())
+
+
+def test_acceleration_and_enhancement_compare_medians_and_count_what_was_never_reached() -> None:
+    found = trajectories({"fast": [result([4.0, 1.0, 0.5])] * 3, "slow": [result([8.0, 6.0, 4.0])] * 3})
+    assert acceleration(found["fast"], found["slow"], [4.0, 1.0, 0.1]) == pytest.approx([3.0, math.inf, math.nan], nan_ok=True)
+    assert enhancement(found["fast"], found["slow"], [1, 3]) == [2.0, 8.0]
+
+
+def test_a_file_of_results_says_all_that_its_shards_say(tmp_path: Path) -> None:
+    read = plan(tmp_path, SMALL.replace("seeds = 6", "seeds = 2"))
+    shards = read.shards()
+    read.folder.mkdir()
+    for shard in shards[:3]:
+        (read.folder / shard.file).write_bytes(result_bytes(shard))
+    gathered = Results.gathered(read, shards)
+    assert (gathered.n_campaigns, gathered.n_missing) == (3, 1)
+    path = tmp_path / "small.json"
+    gathered.write(path)
+    kept = Results.read(path)
+    assert kept.rows() == gathered.rows()
+    assert kept.described("branin") == gathered.described("branin")
+    again = tmp_path / "again.json"
+    kept.write(again)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def _other_version(path: Path) -> None:
+    path.write_text(json.dumps({"kind": "frugaltwin bench results", "format": 99}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_other_version, "has results of version 99, and this frugaltwin reads version 1; run the plan again"),
+        (lambda path: path.write_text("{}"), "is no file of results"),
+        (lambda path: path.write_text("{"), "is neither a plan"),
+        (lambda path: None, "No such file"),
+    ],
+)
+def test_a_file_that_is_no_result_of_this_version_is_refused(spoil: Callable[[Path], object], words: str, tmp_path: Path) -> None:
+    spoil(tmp_path / "r.json")
+    with pytest.raises(InvalidInput, match=words):
+        Results.read(tmp_path / "r.json")
+
+
+def test_a_spoilt_shard_is_named(tmp_path: Path) -> None:
+    read = plan(tmp_path)
+    shards = read.shards()
+    read.folder.mkdir()
+    (read.folder / shards[0].file).write_text("{")
+    with pytest.raises(InvalidInput, match="delete it and run the plan again"):
+        Results.gathered(read, shards)
+    with pytest.raises(InvalidInput, match="no result"):
+        read_result(read.folder / shards[0].file)
+
+
+def test_other_code_or_more_threads_give_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    shard = plan(tmp_path).shards()[0]
+    with pytest.raises(InvalidInput, match="other code"):
+        result_bytes(replace(shard, words={**shard.words, "code": "0"}))
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    with pytest.raises(InvalidInput, match="several threads"):
+        result_bytes(shard)
+
+
+def test_an_unknown_outcome_is_refused_with_the_problem(tmp_path: Path) -> None:
+    with pytest.raises((UnknownName, InvalidInput), match="problem branin"):
+        plan(tmp_path, SMALL.replace("reach = [20]", 'goal = "map:phase"')).shards()
