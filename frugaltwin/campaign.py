@@ -107,6 +107,8 @@ class Campaign:
         if self.earlier:  # their trials are in the store already, and are only ever added to
             words = {one.name: {"relation": one.relation, "trials": len(one.trials)} for one in self.earlier}
             self.specification["earlier"] = words
+        self.plan: dict[str, Any] = {}
+        """Words for `run` that are kept, so that it goes on with them: `budget`, `stop`, and the file of its `report`."""
         self.stopped_because: str | None = None
         self._stop = threading.Event()
         self._n_before = 0
@@ -116,7 +118,7 @@ class Campaign:
 
     @classmethod
     def open(cls, spec: CampaignSpec | None = None, **fields: Any) -> Self:
-        """A campaign by its specification, new or as it is in the store.
+        """A campaign by its specification, new or as it is in the store, with the budget and the stop rule that it had where none is named.
 
         Args:
             spec: The specification; or its fields, one by one: ``Campaign.open(driver="color-mixing", goal="match-color:coral")``.
@@ -134,6 +136,8 @@ class Campaign:
         store = Store(spec.store)
         stored = store.find(spec.name) if spec.name else None
         is_begun = stored is not None and bool(store.trials(stored.name))
+        plan = dict(stored.body.get("plan", {})) if stored else {}
+        spec = spec.going_on(plan)
         words = _agreed(spec, stored.body, is_begun) if stored else _words(spec)
         seed, choice = int(words["seed"]), words["driver"]
         known = {"seed": seed, "goal": words["goal"] or ""}
@@ -161,6 +165,7 @@ class Campaign:
         earlier = _earlier(store, name, words.pop("earlier"))
         campaign = cls(name, driver, goal, strategy, store, spec.budget_or_default, spec.stop_rule, words, earlier)
         campaign._changed = changed
+        campaign.plan = plan | spec.plan
         return campaign
 
     @classmethod
@@ -212,6 +217,9 @@ class Campaign:
         with self._locked():
             log = self.log
             trials = list(log.performed)
+            stored = self.store.find(self.name)
+            if stored and stored.body.get("plan", {}) != self.plan:
+                self.store.change(self.name, plan=self.plan)
             self._n_before, self._is_connected = len(trials), True
             if isinstance(self.driver, Resumes):
                 self.driver.resume(trials)
@@ -531,6 +539,7 @@ class Campaign:
         identity = str(record.body.get("id", record.created_at)) if record else secrets.token_hex(8)
         if record is None or not self.log.performed:
             body = self.specification | {"id": identity, "experiment": experiment_to_json(self.driver.experiment), "versions": versions()}
+            body |= {"plan": self.plan} if self.plan else {}
             if record is None or _beginning(body) != _beginning(record.body):  # of other words, other suggestions: nothing was measured
                 self.store.create(CampaignRecord(self.name, _now(), body))
                 self._is_of_another_lab = False
@@ -556,7 +565,7 @@ class Campaign:
             from frugaltwin.catalog import without_address
 
             if without_address(record.body["driver"]) == without_address(driver):
-                self.store.change_driver(self.name, driver)
+                self.store.change(self.name, driver=driver)
 
     def _keep(self, trial: Trial) -> None:
         if trial.number == 1:
@@ -734,8 +743,8 @@ def _failing(trials: list[Trial]) -> str | None:
 
 
 def _beginning(body: Mapping[str, Any]) -> Any:
-    """The words of a stored campaign, without the versions, as they come back from JSON."""
-    return json.loads(json.dumps({name: word for name, word in body.items() if name != "versions"}))
+    """The words of a stored campaign on which its suggestions depend, as they come back from JSON."""
+    return json.loads(json.dumps({name: word for name, word in body.items() if name not in ("versions", "plan")}))
 
 
 def _now() -> str:

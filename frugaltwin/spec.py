@@ -3,7 +3,7 @@
 import math
 import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar, get_args
 
@@ -152,6 +152,18 @@ class CampaignSpec(Strict):
     def budget_or_default(self) -> Budget:
         """The budget, or 10 runs."""
         return Budget(**self.budget.model_dump()) if self.budget else Budget(runs=10)
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The budget and the stop rule that are named, as the store keeps them."""
+        found = {"budget": self.budget and self.budget.model_dump(exclude_none=True), "stop": self.stop and self.stop.score}
+        return {field: word for field, word in found.items() if word is not None}
+
+    def going_on(self, plan: Mapping[str, Any]) -> Self:
+        """This specification, with the budget and the stop rule of a stored plan where it names none."""
+        named = {field for field in ("budget", "stop") if getattr(self, field) is not None}
+        kept = CampaignSpec.parse({field: plan[field] for field in ("budget", "stop") if field in plan})
+        return self.model_copy(update={field: getattr(kept, field) for field in ("budget", "stop") if field not in named})
 
     @property
     def stop_rule(self) -> StopRule | None:

@@ -186,8 +186,8 @@ class Store:
                     (record.name, record.created_at, json.dumps(dict(record.body), allow_nan=False, ensure_ascii=False)),
                 )
 
-    def change_driver(self, name: str, choice: Mapping[str, Any]) -> None:
-        """Keep other words for the driver of a campaign: its rig has got another address.
+    def change(self, name: str, **words: Any) -> None:
+        """Keep other words of a campaign: what it goes on with, or its driver where its rig has got another address.
 
         Raises:
             StoreError: The store cannot be written.
@@ -196,7 +196,7 @@ class Store:
             db = self._connected()
             with db:
                 ((body,),) = db.execute("select body from campaign where name = ?", (name,)).fetchall()
-                text = json.dumps(json.loads(body) | {"driver": dict(choice)}, allow_nan=False, ensure_ascii=False)
+                text = json.dumps(json.loads(body) | words, allow_nan=False, ensure_ascii=False)
                 db.execute("update campaign set body = ? where name = ?", (text, name))
 
     def check_writable(self) -> None:

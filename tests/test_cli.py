@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -389,8 +390,10 @@ def test_a_second_process_on_the_same_campaign_is_refused(cli: Cli, tmp_path: Pa
 
 
 def test_ctrl_c_leaves_a_campaign_that_can_go_on_and_says_how(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "our lab").mkdir()
+    (tmp_path / "c.toml").write_text('store = "our lab/c.db"\nstrategy = "random"\n')
     run = forked.Process(
-        command("run", "--name", "c", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command("run", "c.toml", "--budget", 100000, "--report", "c.html"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert run.stdout is not None
     while not run.stdout.readline().startswith("  3"):
@@ -399,12 +402,17 @@ def test_ctrl_c_leaves_a_campaign_that_can_go_on_and_says_how(cli: Cli, tmp_path
     out, err = run.communicate(timeout=60)
     assert run.returncode == 130
     assert "Traceback" not in err
-    assert err.strip().endswith("Go on with: frugaltwin run --name c")
+    assert err.strip().endswith("Go on with: frugaltwin run --name c --store 'our lab/c.db'")
     assert "report: c.html" in out
-    numbers = [r["number"] for r in events(cli("show", "c", "--json"))[:-1]]
+    numbers = [r["number"] for r in events(cli("show", "c", "--store", "our lab/c.db", "--json"))[:-1]]
     assert numbers == list(range(1, len(numbers) + 1))
-    rows = events(cli("run", "--name", "c", "--budget", len(numbers) + 2, "--json"))
-    assert [r["number"] for r in rows[:-1]] == [len(numbers) + 1, len(numbers) + 2]
+    line = shlex.split(err.strip().rpartition("Go on with: frugaltwin ")[2])
+    again = forked.Process(command(*line, "--json"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert again.stdout is not None
+    assert json.loads(again.stdout.readline())["number"] == len(numbers) + 1
+    again.send_signal(signal.SIGINT)
+    summary = json.loads(again.communicate(timeout=60)[0].splitlines()[-1])
+    assert (summary["stopped_because"], summary["report"]) == ("interrupted", "c.html")
 
 
 def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: Cli, tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,8 +63,12 @@ def run(
 ) -> int:
     """Run a campaign to its end, or go on with one. Without arguments: match a color on the color-mixing twin."""
     spec = specification(file, driver, option, goal, require, strategy, budget, stop, seed, name, store, earlier)
-    campaign = open_campaign(spec)
-    report = report or spec.store.with_name(f"{campaign.name}.html")
+    campaign = open_campaign(spec, as_json)
+    folder = spec.store.parent
+    if report:
+        campaign.plan["report"] = _relative(report, folder)
+    else:
+        report = Path(os.path.normpath(folder / campaign.plan.get("report", f"{campaign.name}.html")))
     check_writable(report)
     campaign.store.check_writable()
     from rich.console import Console
@@ -81,7 +88,12 @@ def run(
         write(ended, report, step=step)
     display.end(ended, report)
     if interrupted:
-        say(f"Stopped; every trial is kept. Go on with: frugaltwin run --name {campaign.name}{_store_flag(store)}")
+        flags = ([] if spec.store == STORE else ["--store", str(spec.store)]) + (["--json"] if as_json else [])
+        if campaign.store.find(campaign.name):
+            again = ["run", "--name", campaign.name, *flags]
+            say(f"Stopped; every trial is kept. Go on with: {shlex.join(['frugaltwin', *again])}")
+        else:
+            say(f"Stopped before the first trial. Begin again with: {shlex.join(['frugaltwin', *sys.argv[1:]])}")
         return INTERRUPTED
     return FAILED if campaign.is_failing else 0
 
@@ -107,7 +119,8 @@ def suggest(
     if pending:
         _show_pending(stored_campaign(name, store), as_json)
         return
-    campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier))
+    spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier)
+    campaign = open_campaign(spec, as_json)
     for suggestion in campaign.suggest(count):
         if as_json:
             show_line(json.dumps({"event": "suggestion"} | suggestion.as_dict(), ensure_ascii=False))
@@ -172,7 +185,8 @@ def tell(
     if all(word is None for word in (driver, option, goal or None, require or None, strategy, earlier or None, seed)):
         campaign = stored_campaign(name, store)  # a misspelled name begins no campaign, and the driver is not asked
     else:
-        campaign = open_campaign(specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier))
+        spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier)
+        campaign = open_campaign(spec, as_json)
     trials = campaign.tell_all([result] if table is None else read_results(table, campaign.driver.experiment))
     record = campaign.record()
     for trial in trials:
@@ -271,5 +285,9 @@ def _stopped_by_ctrl_c(campaign: Campaign) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _store_flag(store: Path | None) -> str:
-    return f" --store {store}" if store else ""
+def _relative(path: Path, folder: Path) -> str:
+    """A file as seen from a folder, so that both can move together."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return str(path.absolute())

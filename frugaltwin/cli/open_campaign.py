@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
+from frugaltwin.cli.console import say
 from frugaltwin.cli.options import STORE, budget_fields, driver_options, relations
+from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
     from frugaltwin.campaign import Campaign
     from frugaltwin.spec import CampaignSpec
+    from frugaltwin.store import Store
 
 
 def specification(
@@ -43,13 +51,41 @@ def _stored_driver(fields: dict[str, Any]) -> dict[str, Any] | None:
     return dict(record.body["driver"]) if record else None
 
 
-def open_campaign(spec: CampaignSpec) -> Campaign:
-    """A campaign to run: a new one, or one of the store that goes on."""
+def open_campaign(spec: CampaignSpec, as_json: bool) -> Campaign:
+    """A campaign to run: one of the store that goes on, or a new one, of which it is said which lab and goal it has.
+
+    Raises:
+        InvalidInput: A name alone that is nearly one of the store, and nobody at a terminal says that it is meant.
+    """
     from frugaltwin.campaign import Campaign
     from frugaltwin.catalog import check_packages
+    from frugaltwin.store import Store
 
     check_packages()
-    return Campaign.open(spec)
+    store = Store(spec.store)
+    is_new = spec.name is not None and store.find(spec.name) is None
+    if is_new and not spec.model_fields_set & {"driver", "goal", "require", "strategy", "earlier", "seed"}:
+        _check_meant(str(spec.name), store, as_json)
+    campaign = Campaign.open(spec)
+    if is_new and not as_json:
+        say(f"new campaign {campaign.name} in {spec.store}: {campaign.driver.experiment.name}, {campaign.goal.title}")
+    return campaign
+
+
+def _check_meant(name: str, store: Store, as_json: bool) -> None:
+    known = {other.lower(): other for other in store.names()}
+    near = get_close_matches(name.lower(), known, n=1, cutoff=0.75)
+    if not near or any(_are_in_a_series(name, other) for other in known.values()):
+        return
+    nearest, text = known[near[0]], f"there is no campaign {name!r} in {store.path}"
+    is_asked = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
+    if not (is_asked and typer.confirm(f"{text}, but {nearest!r}: is {name!r} to be a new one?", default=False, err=True)):
+        raise InvalidInput(f"{text}; did you mean {nearest!r}? A new one of that name takes its --goal or --driver", field="name")
+
+
+def _are_in_a_series(name: str, other: str) -> bool:
+    """Whether names differ in their numbers alone, as ``reef-1`` and ``reef-2``."""
+    return re.sub(r"\d+", "0", name) == re.sub(r"\d+", "0", other)
 
 
 def stored_campaign(name: str, store: Path | None) -> Campaign:

@@ -183,7 +183,7 @@ def _costs(cost: Amounts) -> list[str]:
 def _provenance(record: Record) -> list[tuple[str, str]]:
     rows = [("store", record.store)] + ([("started", record.started)] if record.started is not None else [])
     for key, value in record.specification.items():
-        if key in ("experiment", "versions", "earlier") or value is None:
+        if key in ("experiment", "versions", "earlier", "plan") or value is None:
             continue
         if isinstance(value, dict):
             options = ", ".join(f"{k} = {v}" for k, v in value["options"].items()) or "default options"
