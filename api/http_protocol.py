@@ -65,7 +65,8 @@ class BoundedProtocol(HttpToolsProtocol):
         while self._waiting and not self.transport.is_closing():
             self._unset_keepalive_if_required()
             if self._is_whole and not self.cycle.response_complete:
-                self.flow.pause_reading()
+                if len(self._waiting) > HEAD:  # until then it is read, so that one who hangs up is noticed
+                    self.flow.pause_reading()
                 return
             if self._timer is None and (self.cycle is None or self.cycle.response_complete):
                 self._start_timer()

@@ -11,8 +11,8 @@ from api.records.people import digest
 
 PACE = 0.01
 """s between the beginnings of two requests of strangers while others ask: at most a tenth of a core is theirs."""
-LATELY = 0.25
-"""s for which others count as asking."""
+LATELY = 10.0
+"""s for which others count as asking: what they asked may still be under way."""
 REMEMBERED = 10_000
 """Good tokens that are remembered at most."""
 
