@@ -35,7 +35,7 @@ class Session:
 
 
 def read_sessions(sessions: Sequence[Sequence[Line]]) -> Session:
-    """Facts that the lines of sessions tell. Counts are those of the last one that has any: before it, something may have been put right."""
+    """Facts that the lines of sessions tell. Counts are of the last one that has any: something may have been put right before it."""
     all_of_it = Session()
     for lines in sessions:
         one = _read(lines)

@@ -13,6 +13,7 @@ from frugaltwin import catalog, testing
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped, UnknownName
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import MatchColor
+from frugaltwin.plugins import Recommends
 from frugaltwin.state import State
 from frugaltwin.testing import drivers
 from hardware.arduino_mixer import ArduinoMixer
@@ -107,6 +108,46 @@ def test_the_same_file_runs_on_the_twin_and_on_the_board(cli_here: Cli, tmp_path
     assert [trial["raw"]["calibration"] for trial in stored["trials"]] == [FACTORY_ID] * 2
     stored = json.loads(cli_here("export", "sea", "--format", "json", "--store", "sea.db").stdout)
     assert not any("calibration" in trial["raw"] for trial in stored["trials"])
+
+
+# Pumps that coast, and everything else that goes wrong
+
+UNKIND = {"coasting": 0.16, "imperfections": "teaching-lab"}
+MIXTURES: tuple[Settings, ...] = (
+    {"red": 0.3, "yellow": 0.2, "blue": 0.0, "water": 3.5},
+    {"red": 0.0, "yellow": 0.25, "blue": 0.4, "water": 3.35},
+)
+
+
+@pytest.mark.parametrize("seed", range(times(1, 5)))
+def test_coasting_pumps_of_the_board_fail_no_trial_and_can_dispense_the_recommendation(seed: int) -> None:
+    twin = make_twin(coasting=0.16, seed=seed)
+    goal = catalog.make_goal("match-color:reachable", twin, seed)
+    assert isinstance(goal, MatchColor)
+    strategy = catalog.make_strategy(goal.default_strategy, seed=seed)
+    assert isinstance(strategy, Recommends)
+    history: list[Trial] = []
+    with twin:
+        while not history or goal.score_of(history[-1].settings, twin.truth(history[-1].settings)) > 2.3:
+            assert len(history) < 8
+            (settings,) = [s.settings for s in strategy.suggest(State(goal, history))]
+            history.append(Trial(len(history) + 1, twin.experiment.check(settings), twin.perform(settings)))
+        recommended = twin.experiment.check(strategy.recommend(State(goal, history)))
+        twin.perform(recommended)
+    assert goal.score_of(recommended, twin.truth(recommended)) <= 2.3
+
+
+def test_twin_and_board_agree_within_their_noise_with_every_imperfection_on() -> None:
+    def read(**options: Any) -> Any:
+        with make_twin(**UNKIND, **options) as twin:
+            return np.concatenate([list(twin.perform(mixture).outcomes.values()) for mixture in MIXTURES])
+
+    twins = np.array([read(mixer="simulated", seed=seed) for seed in range(64)])
+    off = [(np.delete(twins, n, 0), reading) for n, reading in enumerate(twins)]
+    off += [(twins, read(seed=seed)) for seed in range(times(1, 5))]
+    squares = [float((((reading - others.mean(0)) / others.std(0)) ** 2).mean()) for others, reading in off]
+    assert max(squares[64:]) <= max(squares[:64])
+    assert statistics.mean(squares[64:]) <= statistics.mean(squares[:64]) + 3 * statistics.stdev(squares[:64])
 
 
 @pytest.mark.parametrize("sensor", ["as7341", "tcs34725"])
