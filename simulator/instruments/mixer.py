@@ -141,6 +141,7 @@ class Cell:
         bottles = liquids.bottles
         self._dead = {name: bottle.pump.dead_volume * imperfections.dead_volume for name, bottle in bottles.items()}
         self._amounts = dict.fromkeys(liquids.strengths, 0.0)  # of what acts on light
+        self._is_unlucky = any((imperfections.bubbles, imperfections.drops, imperfections.slips, imperfections.clogs))
         self._hanging = dict.fromkeys(bottles, 0.0)  # mL at the outlet of a pump
         self._clogged = dict.fromkeys(bottles, 0)  # doses until it is free again
         self._left = dict.fromkeys(bottles, VIAL)  # mL until a stock is made up anew
@@ -165,7 +166,8 @@ class Cell:
             if pump.coasting:
                 spread = math.hypot(spread, COASTING_ERROR * pump.coasting)
             volume_out += scale.pump_error * spread * self._random.standard_normal()
-        return self._after_mishaps(bottle, max(0.0, volume_out))
+        volume_out = max(0.0, volume_out)
+        return self._after_mishaps(bottle, volume_out) if self._is_unlucky else volume_out
 
     def _after_mishaps(self, bottle: str, volume: float) -> float:
         """The same after what rarely happens to a dose."""
