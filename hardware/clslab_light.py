@@ -1,5 +1,6 @@
 """CLSLab:Light on a USB port: the driver of the real kit, and the same driver over a stand-in of it."""
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import replace
 from typing import Self
 
 from frugaltwin.amounts import Amounts
+from frugaltwin.data_sheets import SeedOptions, option, takes
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Measurement, Settings
 from frugaltwin.prices import Price
@@ -30,7 +32,21 @@ DARK: Color = (0, 0, 0)
 PAGE = "docs/twins/clslab-light.md"
 
 
-def clslab_light(port: str = "emulated", imperfections: float | None = None, seed: int = 0) -> "CLSLabLight | EmulatedCLSLabLight":
+class CLSLabLightOptions(SeedOptions):
+    """Options of CLSLab:Light."""
+
+    port: str = option("emulated", "or the kit's port: /dev/ttyACM0, COM3, socket://host:port", changes="experiment")
+    imperfections: float | None = option(
+        None,
+        "of the stand-in: scales all random errors; 0 turns them off. A real kit has its own",
+        allowed=(0, math.inf),
+        shown="1",
+        changes="imperfections",
+    )
+
+
+@takes(CLSLabLightOptions)
+def clslab_light(options: CLSLabLightOptions) -> "CLSLabLight | EmulatedCLSLabLight":
     """CLSLab:Light over USB: the real kit at a serial port, or a stand-in of it on a virtual clock.
 
     **Equation.** That of `light-mixing`, whose parameters, outcomes and limits these are: red, green and blue (0, 1, … 255) light the
@@ -39,13 +55,7 @@ def clslab_light(port: str = "emulated", imperfections: float | None = None, see
     Source of what is said on the line: the kit's published serial program and its host, https://github.com/sparks-baird/self-driving-lab-demo
     (src/extra/nonwireless/main.py, src/self_driving_lab_demo/utils/observe.py); MicroPython's shared/readline/readline.c.
 
-    ============== ========= ======================================================================================
-    option         default   meaning
-    ============== ========= ======================================================================================
-    port           emulated  or the kit's port: /dev/ttyACM0, COM3, socket://host:port
-    imperfections  1         of the stand-in: scales all random errors; 0 turns them off. A real kit has its own
-    seed           0         of the stand-in's random errors
-    ============== ========= ======================================================================================
+    **Options**: `CLSLabLightOptions`.
 
     **On the line**, 115200 baud: ``set_color(red, green, blue)`` prints nothing, ``read_sensor(astep, atime, gain)`` prints a list of
     eight whole numbers. Connecting interrupts whatever program runs (Ctrl-C) and asks for MicroPython's greeting (Ctrl-B): from then on
@@ -70,8 +80,9 @@ def clslab_light(port: str = "emulated", imperfections: float | None = None, see
     **Twin of** CLSLab:Light, a NeoPixel and an AS7341 on a Raspberry Pi Pico W (Baird & Sparks, Matter 5 (2022) 4170,
     doi:10.1016/j.matt.2022.11.007). The twin of this rig is `light-mixing`.
     """
+    port, imperfections = options.port, options.imperfections
     if port == "emulated":
-        return EmulatedCLSLabLight(1.0 if imperfections is None else imperfections, seed)
+        return EmulatedCLSLabLight(1.0 if imperfections is None else imperfections, options.seed)
     if imperfections is not None:
         raise InvalidInput(f"imperfections = {imperfections:g} belongs to port=emulated: the kit at {port} has its own; leave it out")
     return CLSLabLight(port)

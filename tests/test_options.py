@@ -68,4 +68,4 @@ def test_a_scale_of_text_is_a_number_and_a_profile_stays_a_name() -> None:
 def test_every_option_of_ours_says_what_it_changes() -> None:
     stated = {name: catalog.stated_options("driver", name) for name in catalog.DRIVERS}
     assert [f"{name}, {option}" for name, options in stated.items() for option, about in options.items() if not about.changes] == []
-    assert [name for name, options in stated.items() if not options] == ["clslab-light"]  # its two are those of light-mixing
+    assert [name for name, options in stated.items() if not options] == []

@@ -7,6 +7,8 @@ import pytest
 
 from frugaltwin import catalog, testing
 from frugaltwin.testing.drivers import a_resumed_twin_measures_what_an_uninterrupted_one_measures
+from hardware.emulator.engine import PUMPS, Edge
+from hardware.emulator.plant import Plant
 from simulator.instruments.dyed_water import DYED_WATER
 from simulator.instruments.mixer import Cell, Imperfections
 from simulator.instruments.sensors import as7341
@@ -64,6 +66,21 @@ def test_a_clogged_pump_comes_back() -> None:
     assert len(starts) >= 3
     assert all(halves[k : k + 6].all() for k in starts)
     assert not halves[starts + 6].all()
+
+
+def test_mishaps_happen_on_the_emulated_board_as_in_the_twin() -> None:
+    def on_the_board(n: int, **sizes: float) -> list[float]:
+        plant = Plant(as7341(), Imperfections(**dict.fromkeys(Imperfections.stated, 0.0) | sizes), 0, DYED_WATER)
+        seconds, arrived = 0.5 / DYED_WATER.bottles["red"].pump.rate, []
+        for k in range(n):
+            before = plant.delivered[0]
+            plant.follow([Edge(10.0 * k, PUMPS[0], 1.0), Edge(10.0 * k + seconds, PUMPS[0], 0.0)], 10.0 * k + 9)
+            plant.cell.drain()
+            arrived.append(plant.delivered[0] - before)
+        return arrived
+
+    sizes = {"bubbles": 5.0, "clogs": 5.0, "drops": 5.0, "slips": 5.0}
+    assert on_the_board(200, **sizes) == pytest.approx(delivered(200, **sizes), abs=1e-9)
 
 
 def test_stock_is_made_up_anew_and_fades() -> None:
