@@ -25,6 +25,7 @@ from frugaltwin.log import Amendment, Entry, Log, Logged, Preference, Proposal, 
 from frugaltwin.plugins import (
     Attempt,
     Calibrated,
+    CountsSupplies,
     Driver,
     Estimates,
     Fingerprints,
@@ -621,6 +622,8 @@ class Campaign:
         (suggestion,) = self._suggestions(log)
         if isinstance(self.driver, Estimates):
             self.stopped_because = self._exhausted(trials, self.driver.estimate(suggestion.settings))
+        if self.stopped_because is None and isinstance(self.driver, CountsSupplies):
+            self.stopped_because = self.driver.lacking(trials, suggestion.settings)
         return None if self.stopped_because else suggestion
 
     def _exhausted(self, trials: Sequence[Trial], price: Amounts = Amounts()) -> str | None:

@@ -210,7 +210,7 @@ def is_twin(where: str) -> bool:
 def without_address(choice: Mapping[str, Any]) -> dict[str, Any]:
     """A driver's name and options without the address of its rig, which is another one after the cable was pulled, and the same rig.
 
-    That it is a rig, and no twin, stays in it.
+    That it is a rig, and no twin, stays in it. How much was filled into its bottles is left out, too: they are refilled in a campaign.
 
     >>> without_address({"name": "pumpbot", "options": {"port": "COM3", "seed": 1}})
     {'name': 'pumpbot', 'options': {'port': 'a rig', 'seed': 1}}
@@ -218,7 +218,7 @@ def without_address(choice: Mapping[str, Any]) -> dict[str, Any]:
     {'name': '/rigs/color-1', 'options': {}}
     """
     name = str(choice["name"])
-    options = {k: "a rig" if k in ADDRESSES and _is_address(v) else v for k, v in choice.get("options", {}).items()}
+    options = {k: "a rig" if k in ADDRESSES and _is_address(v) else v for k, v in choice.get("options", {}).items() if k != "bottles"}
     return {**choice, "name": "".join(name.rstrip("/").rpartition("/rigs/")[1:]) if is_remote(name) else name, "options": options}
 
 

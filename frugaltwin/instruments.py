@@ -40,6 +40,8 @@ class MixerSpecification:
     """Largest relative difference of two readings of the same liquid."""
     smallest: Mapping[str, float] = field(default_factory=dict[str, float])
     """The smallest dose of a pump that can deliver no less, mL, by its name: it coasts when it is switched off."""
+    filled: Mapping[str, float] = field(default_factory=dict[str, float])
+    """mL that were in a bottle when the campaign began and were filled in since, by its pump; bottles that nobody counts are missing."""
 
 
 class Mixer(Protocol):

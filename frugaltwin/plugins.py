@@ -198,6 +198,19 @@ class Resumes(Protocol):
         ...
 
 
+@runtime_checkable
+class CountsSupplies(Protocol):
+    """A driver that knows what its experiments use up, and how much of it there was."""
+
+    def lacking(self, trials: Sequence[Trial], settings: Settings) -> str | None:
+        """Supplies that have to be refilled before these settings can be performed, in a sentence; None when there are enough.
+
+        Args:
+            trials: All that the campaign has performed: what is left follows from them.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Attempt:
     """A trial that a campaign is about to have performed."""

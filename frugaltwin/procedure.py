@@ -42,16 +42,17 @@ class Dispense:
     volume: float | str
 
     def perform(self, mixer: Mixer, settings: Settings) -> None:
-        if volume := self._volume(settings):
+        if volume := self.volume_of(settings):
             mixer.dispense(self.pump, volume)
 
     def price(self, mixer: Mixer, settings: Settings) -> Amounts:
-        return mixer.price("dispense", volume, self.pump) if (volume := self._volume(settings)) else Amounts()
+        return mixer.price("dispense", volume, self.pump) if (volume := self.volume_of(settings)) else Amounts()
 
     def term(self, mixer: Mixer) -> Term:
         return mixer.dose(self.pump, self.volume)
 
-    def _volume(self, settings: Settings) -> float:
+    def volume_of(self, settings: Settings) -> float:
+        """The volume with these settings, mL."""
         return float(settings[self.volume]) if isinstance(self.volume, str) else self.volume
 
 

@@ -124,7 +124,7 @@ class ArduinoMixer:
 
     @property
     def specification(self) -> MixerSpecification:
-        return replace(SPECIFICATION, smallest=self.liquids.smallest)
+        return replace(SPECIFICATION, smallest=self.liquids.smallest, filled=self.liquids.filled)
 
     @property
     def spent(self) -> Amounts:

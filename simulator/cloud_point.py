@@ -363,7 +363,9 @@ def cloud_point(options: CloudPointOptions) -> CloudPoint | CloudPointTwin:
     sensor, imperfections = options.make_sensor(), options.sizes
 
     def make(seed: Seed) -> Mixer:
-        return make_mixer(options.mixer, sensor=sensor, imperfections=imperfections, seed=seed, liquids=ouzo.liquids)
+        return make_mixer(
+            options.mixer, sensor=sensor, imperfections=imperfections, seed=seed, liquids=ouzo.liquids.counted(options.bottles)
+        )
 
     if is_twin(options.mixer):
         return CloudPointTwin(make, ouzo, sensor, imperfections, options.labeling, options.cloudy_above, options.seed)

@@ -228,7 +228,11 @@ def color_mixing(options: ColorMixingOptions) -> ColorMixing | ColorMixingTwin:
 
     **Twin of** an Arduino with five peristaltic pumps and a color sensor (as PumpBot and CLSLab:Liquid are).
     """
-    sensor, imperfections, liquids = replace(options.make_sensor(), optics=options.optics), options.sizes, options.liquids
+    sensor, imperfections, liquids = (
+        replace(options.make_sensor(), optics=options.optics),
+        options.sizes,
+        options.liquids.counted(options.bottles),
+    )
 
     def make(seed: Seed) -> Mixer:
         return make_mixer(options.mixer, sensor=sensor, imperfections=imperfections, seed=seed, liquids=liquids)

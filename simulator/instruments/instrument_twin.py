@@ -11,7 +11,7 @@ import numpy as np
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, LinkError, Stopped
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial
-from frugaltwin.plugins import Driver, Prices
+from frugaltwin.plugins import CountsSupplies, Driver, Prices
 from frugaltwin.prices import Price
 from simulator.instruments.experiment_noise import ExperimentNoise, performed_settings
 
@@ -104,6 +104,10 @@ class InstrumentTwin(Generic[Inner]):
     def estimate(self, settings: Settings) -> Amounts:
         """The cost that `perform` is expected to have, from where the past leaves the instrument."""
         return self.price().of(settings, self._past[-1] if self._past else None, len(self._past))
+
+    def lacking(self, trials: Sequence[Trial], settings: Settings) -> str | None:
+        """The supplies that have to be refilled before `settings`, in a sentence; None when there are enough, or nothing is counted."""
+        return self._driver.lacking(trials, settings) if isinstance(self._driver, CountsSupplies) else None
 
     def stop(self) -> None:
         """Stop now, from any thread; `perform` raises `Stopped` until it is entered again."""

@@ -1,11 +1,16 @@
 """Liquids of a mixer: bottles with their pumps, and the action of the liquids on light."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from frugaltwin.errors import InvalidInput
+from frugaltwin.table_reader import number
 
 SHORTEST = 0.01  # s: what a relay needs to close and open
 
@@ -55,6 +60,24 @@ class Liquids:
     cell, [..., k]. An empty cell holds nothing: zeros."""
     waste: float = 0.001
     """USD per mL, disposal."""
+    filled: Mapping[str, float] = field(default_factory=dict[str, float])
+    """mL that were in a bottle when the campaign began, and that were filled in since; bottles that nobody counts are missing."""
+
+    def counted(self, words: str) -> Liquids:
+        """The same in bottles of which somebody said how much is in them: ``red:250+water:2000``.
+
+        Raises:
+            InvalidInput: There is no such bottle, or that is no volume.
+        """
+        filled = {}
+        for word in words.split("+") if words else ():
+            bottle, _, volume = word.strip().partition(":")
+            if bottle not in self.bottles:
+                raise InvalidInput(f"bottles = {words}: there is no {bottle!r}; there are {', '.join(self.bottles)}", field="option")
+            if (filled_in := number(volume)) is None or not 0 < filled_in < math.inf:
+                raise InvalidInput(f"bottles = {words}: write how many mL of each, as in {bottle}:250", field="option")
+            filled[bottle] = filled_in
+        return replace(self, filled=filled)
 
     @property
     def strengths(self) -> dict[str, float]:

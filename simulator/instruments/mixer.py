@@ -115,6 +115,12 @@ class MixerOptions(SimulatedMixerOptions):
         "/dev/ttyACM0, auto, or socket://host:port",
         changes="experiment",
     )
+    bottles: str = option(
+        "",
+        "mL that were in bottles when the campaign began, and that were filled in since, such as `red:250+water:2000`: it ends before one "
+        "is empty (those that are not named are not counted)",
+        changes="experiment",
+    )
 
 
 def dosed(volumes: NDArray[np.float64], liquids: Liquids, imperfections: Imperfections) -> NDArray[np.float64]:
@@ -266,7 +272,7 @@ class SimulatedMixer:
 
     @property
     def specification(self) -> MixerSpecification:
-        return replace(SPECIFICATION, smallest=self.liquids.smallest) if self.liquids.smallest else SPECIFICATION
+        return replace(SPECIFICATION, smallest=self.liquids.smallest, filled=self.liquids.filled)
 
     @property
     def spent(self) -> Amounts:

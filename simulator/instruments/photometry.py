@@ -5,21 +5,26 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, RigFault
-from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings
+from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
 from frugaltwin.instruments import Mixer, Reading
 from frugaltwin.prices import Fixed, Price
-from frugaltwin.procedure import Procedure
+from frugaltwin.procedure import Dispense, Procedure, Rinse
 
 FAINT = 0.01
 """Of the reference's light, all channels together: a mixture that leaves less makes one look at the lamp. The darkest of ours leave 3 %."""
 LEAST = 20  # counts by which the lamp has to raise a channel that is read through the reference
 BRIGHT = 100  # counts that cannot be the same in all channels, lamp on or off, unless the sensor repeats itself
+
+
+RESERVE = 1.0  # mL that stay in a bottle: its tube does not reach the last of it
+MORE = 1.03  # times as much as was asked for may have been pumped: a calibration leaves 1 %, and some µL of a dose
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,36 @@ class Photometer(ABC):
     def estimate(self, settings: Settings) -> Amounts:
         performed = self._performed or 1 if self._is_connected else 0  # on connecting, the tubes were filled
         return self.price().of(settings, performed=performed)
+
+    def lacking(self, trials: Sequence[Trial], settings: Settings) -> str | None:
+        """The bottle that has to be refilled before `settings`, in a sentence; None when all that are counted hold enough.
+
+        What is left follows from the trials: from their settings, and from all the liquid that they cost.
+        """
+        filled, used = self.mixer.specification.filled, self._used(trials) if self.mixer.specification.filled else {}
+        workflow = self._workflow
+        may_take = _volumes((workflow.prime, {}), (workflow.reference, {}), (workflow.sample, settings))
+        for bottle, volume in filled.items():
+            left = max(0.0, volume - MORE * used[bottle])
+            if left < may_take[bottle] + RESERVE:
+                return (
+                    f"{bottle} is nearly empty: {left:.1f} mL are left, and the next experiment may take {may_take[bottle]:.1f}; "
+                    f"refill it, add what you filled in to {bottle}:{volume:g} in the option bottles, and go on"
+                )
+        return None
+
+    def _used(self, trials: Sequence[Trial]) -> dict[str, float]:
+        """Volumes that trials took out of the bottles, mL: what is not in the procedures was water, to look at the reference."""
+        primed, used = sum(_volumes((self._workflow.prime, {})).values()), _volumes()
+        for trial in (trial for trial in trials if trial.source in ("driver", "stopped")):
+            steps = [(self._workflow.sample, trial.settings)]
+            more = trial.cost.volume - sum(_volumes(*steps).values())
+            if more >= primed:  # it was the first after connecting
+                steps.append((self._workflow.prime, {}))
+                more -= primed
+            for bottle, volume in [*_volumes(*steps).items(), ("water", max(0.0, more))]:
+                used[bottle] += volume
+        return used
 
     @property
     def calibration(self) -> str:
@@ -164,6 +199,18 @@ class Photometer(ABC):
             if count - dark.counts[channel] < LEAST:
                 raise RigFault(f"channel {channel} sees no light on {clean} ({count} counts); raise the sensor's gain or integration time")
         self._references = dark, white
+
+
+def _volumes(*procedures: tuple[Procedure, Settings]) -> dict[str, float]:
+    """Volumes that procedures with their settings take out of the bottles, mL; 0 for a bottle that they do not touch."""
+    volumes: dict[str, float] = defaultdict(float)
+    for steps, settings in procedures:
+        for step in steps.steps:
+            if isinstance(step, Dispense):
+                volumes[step.pump] += step.volume_of(settings)
+            elif isinstance(step, Rinse):
+                volumes["water"] += step.volume
+    return volumes
 
 
 def _light(reading: Reading, dark: Reading) -> int:
