@@ -18,6 +18,7 @@ from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.pictures.style import ACCENT, INK, QUIET, svg
 from frugaltwin.store import CalibrationRecord
 from hardware.arduino_mixer import PumpCalibration
+from simulator.instruments.liquids import Pump
 from simulator.instruments.photometry import BRIGHT, LEAST
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ WATER = 0.998  # g/mL at 20 °C
 GRAY_ZONE = (0.4, 0.7)  # of full scale, where the brightest channel should be through water
 DIM = 0.1  # of full scale; below it something is wrong
 REPEATS = 5  # equal readings in a row that cannot be
+LEAST_COASTING = 0.02  # mL that are more than a drop that hangs or falls
 STEADY = 0.02  # largest scatter of readings, relative, that still counts as steady
 
 
@@ -51,6 +53,17 @@ class PumpFit:
     """Weighed minus fitted, g, [n]."""
     scatter: Mapping[str, float]
     """Coefficient of variation of the doses of each time, relative, by the time in s."""
+
+    @property
+    def coasting(self) -> float:
+        """Volume that comes after the pump is switched off, mL; 0 where the doses do not show that it coasts."""
+        more = -self.flow * self.dead
+        return more if more > max(LEAST_COASTING, 3 * self.flow * self.dead_error) else 0.0
+
+    @property
+    def smallest(self) -> float:
+        """Smallest dose that it can deliver, mL, in whole µL; 0 if it does not coast."""
+        return Pump(1.0, 0.0, 0.0, self.flow, self.coasting).smallest
 
     @property
     def settings(self) -> PumpCalibration:
@@ -166,7 +179,7 @@ def pump_record(
     """
     settings = {**before, **{fit.pump: fit.settings for fit in fits}}
     on_the_board = {str(pump): asdict(that) for pump, that in settings.items()}  # µL/s and µs
-    pumps, plot = [asdict(fit) for fit in fits], svg(pump_figure(fits, density))
+    pumps, plot = [asdict(fit) | {"coasting": fit.coasting, "smallest": fit.smallest} for fit in fits], svg(pump_figure(fits, density))
     body = {"rig": rig, "density": density, "pumps": pumps, "settings": on_the_board, "replaces": replaced, "plot": plot}
     return _record("pumps", body)
 

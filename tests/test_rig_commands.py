@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frugaltwin import Campaign, Store, make_goal, make_strategy
+from frugaltwin import Campaign, Store, make_driver, make_goal, make_strategy
 from frugaltwin.errors import LinkError, RigFault
 from hardware.arduino_mixer import ArduinoMixer
 from hardware.calibration import GRAY_ZONE, fitted
@@ -193,6 +193,20 @@ def test_calibrating_finds_flow_and_dead_time_that_the_pumps_have(calibrated: tu
         assert fit["flow_error"] < 0.02 * flow
         values = ("pump", "flow", "flow_error", "dead", "dead_error", "scatter")
         assert row == {"id": record.id} | {name: fit[name] for name in values}
+
+
+def test_a_calibration_states_the_smallest_dose_of_a_pump_that_coasts(cli_here: Cli, tmp_path: Path) -> None:
+    doses = [(t, 0.998 * (1.6 * t + 0.16) * error) for t in (0.5, 1.0, 2.0) for error in (0.999, 1.001)]
+    (tmp_path / "m.csv").write_text("pump,seconds,mass\n" + "".join(f"2,{t},{m:.3f}\n" for t, m in doses))
+    words = ("--port", "emulated", "--pump", 2, "--times", "0.5,1,2", "--repeats", 2, "--masses", "m.csv", "--json")
+    done = cli_here("rig", "calibrate", "pumps", *words)
+    (fit,) = Store(tmp_path / "frugaltwin.db").calibrations()[0].body["pumps"]
+    assert fit["coasting"] == pytest.approx(0.16, abs=0.002)
+    assert fit["smallest"] == pytest.approx(0.176, abs=0.002)
+    said = re.search(r"pumps coast: less than (0\.\d+) mL cannot be dosed; run with --option coasting=(0\.\d+)\n", done.stderr)
+    assert said is not None
+    red = make_driver("color-mixing", {"mixer": "/dev/nowhere", "coasting": said[2]}).experiment.parameters[0]
+    assert red.smallest == pytest.approx(float(said[1]), abs=0.002)  # type: ignore[union-attr]
 
 
 def test_the_record_holds_everything_and_is_listed_shown_and_drawn(calibrated: tuple[Path, Any], cli: Cli) -> None:

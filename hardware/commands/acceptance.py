@@ -215,8 +215,7 @@ def _pumps(mixer: ArduinoMixer, port: str, path: Path, known: list[tuple[int, fl
             yield _row("problem", f"pump {pump} ({PINS[pump]})", str(error))
             continue
         flow, dead = f"{fit.flow:.3f} ± {fit.flow_error:.3f} mL/s", f"dead time {1e3 * fit.dead:.0f} ± {1e3 * fit.dead_error:.0f} ms"
-        more = -fit.dead * fit.flow
-        coasts = f"; it coasts: {more:.2f} mL come after it is off" if more > max(0.01, 3 * fit.dead_error * fit.flow) else ""
+        coasts = f"; it coasts: {fit.coasting:.2f} mL come after it is off" if fit.coasting else ""
         yield _row("ok", f"pump {pump} ({PINS[pump]})", f"{flow}, {dead}{coasts}")
 
 

@@ -12,7 +12,7 @@ from frugaltwin.cli.console import say, show_rows
 from frugaltwin.errors import InvalidInput
 from frugaltwin.table_reader import number
 from hardware.commands.calibrations import check_outputs, check_store, keep, save_plot
-from hardware.commands.connection import PINS, PUMPS, is_calibrated, opened, show_steps
+from hardware.commands.connection import DRAIN, PINS, PUMPS, is_calibrated, opened, show_steps
 from hardware.commands.options import STORE, AsJson, DryRun, PortWords, StorePath, Yes
 from hardware.commands.weighing import read_masses, scale, weigh
 
@@ -68,6 +68,8 @@ def calibrate_pumps(
             show_rows([{"id": record.id} | {name: getattr(fit, name) for name in values} for fit in fits], as_json)
         else:
             show_rows([_fit_row(fit) for fit in fits], as_json)
+        if slow := max((fit for fit in fits if fit.pump != DRAIN and fit.coasting), key=lambda fit: fit.coasting, default=None):
+            say(f"pumps coast: less than {slow.smallest:.3f} mL cannot be dosed; run with --option coasting={slow.coasting:.3f}")
         if not (yes or port == "emulated" or typer.confirm("write this to the board?", default=True, err=True)):
             say(f"kept as {record.id} in {store}; the board is as it was")
             return 0
