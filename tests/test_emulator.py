@@ -64,7 +64,6 @@ class Probe:
     def measure(self) -> list[int]:
         """One integration of an AS7341: its six ADCs."""
         self.write(AS, 0x80, 0x03)
-        assert self.read(AS, 0xA3, 1) == b"\x00"
         self.board.run(0.06)
         assert self.read(AS, 0xA3, 1)[0] & 0x40
         values = struct.unpack("<B6H", self.read(AS, 0x94, 13))[1:]
@@ -275,6 +274,7 @@ def test_the_tcs34725_measures_again_and_again_and_its_command_bit_is_needed(pro
     assert probe.read(TCS, 0xB2, 1) == b"\x44"
     probe.write(TCS, 0x81, 0xC0)
     probe.write(TCS, 0x80, 0x01)
+    probe.board.run(0.003)
     probe.write(TCS, 0x80, 0x03)
     assert probe.read(TCS, 0x93, 1)[0] & 1 == 0
     probe.board.run(0.16)
@@ -282,6 +282,71 @@ def test_the_tcs34725_measures_again_and_again_and_its_command_bit_is_needed(pro
     assert struct.unpack("<4H", probe.read(TCS, 0xB4, 8)) == (1001, 2002, 3003, 4004)
     probe.read(TCS, 0xB2, 1)
     assert probe.read(TCS, 0x14, 1) != struct.pack("B", 1001 & 255)
+
+
+@needs_tools
+def test_the_tcs34725_starts_nothing_within_2400_us_of_its_power(probe: Probe) -> None:
+    for pause, is_begun in ((0.0, 0), (0.003, 1)):
+        probe.write(TCS, 0x80, 0x00)
+        probe.write(TCS, 0x80, 0x01)
+        probe.board.run(pause)
+        probe.write(TCS, 0x80, 0x03)
+        probe.board.run(0.02)
+        assert probe.read(TCS, 0x93, 1)[0] & 1 == is_begun
+
+
+@needs_tools
+def test_a_sensor_says_complete_until_its_next_integration_has_ended(elf: Path) -> None:
+    counts = [1] * 10
+    probe = Probe(elf, lambda exposure: counts[: CHANNELS[exposure.sensor]], sensors=("tcs34725", "as7341"))
+    probe.connect(SMUX["F1 F2 F3 F4 clear NIR"])
+    probe.set_time_and_gain(29, 599, 7)
+    probe.write(TCS, 0x81, 0xEB)  # 21 cycles: as long, 50 ms
+    probe.write(TCS, 0x80, 0x01)
+    probe.board.run(0.003)
+    for chip, status, where in ((TCS, 0x93, 0xB4), (AS, 0xA3, 0x95)):
+        counts[:] = [1] * 10
+        probe.write(chip, 0x80, 0x03)
+        assert probe.read(chip, status, 1) == b"\x00"
+        probe.board.run(0.06)
+        probe.write(chip, 0x80, 0x01)
+        counts[:] = [2] * 10
+        probe.write(chip, 0x80, 0x03)
+        for seconds, seen in ((0.04, 1), (0.02, 2)):
+            probe.board.run(seconds)
+            assert probe.read(chip, status, 1) in (b"\x01", b"\x40")
+            probe.read(AS, 0x94, 1)  # latches
+            assert probe.read(chip, where, 1)[0] == seen
+    probe.board.close()
+
+
+@needs_tools
+def test_a_slow_sensor_takes_longer(probe: Probe) -> None:
+    probe.set_time_and_gain(29, 599, 7)
+    probe.board.slow_sensors(1.5)
+    probe.write(AS, 0x80, 0x03)
+    for seconds, status in ((0.065, b"\x00"), (0.015, b"\x40")):
+        probe.board.run(seconds)
+        assert probe.read(AS, 0xA3, 1) == status
+
+
+@needs_tools
+def test_light_too_bright_for_a_moment_saturates_the_as7341_at_any_count(probe: Probe) -> None:
+    probe.connect(SMUX["F1 F2 F3 F4 clear NIR"])
+    probe.set_time_and_gain(29, 599, 7)
+    probe.board.glare(True)
+    assert probe.measure() == [COUNTS[diode] for diode in "F1 F2 F3 F4 clear NIR".split()]
+    assert (probe.read(AS, 0xA3, 1), probe.read(AS, 0x94, 1)) == (b"\x48", b"\x87")
+
+
+@needs_tools
+def test_nine_clocks_free_a_sensor_that_was_left_in_mid_byte_and_eight_do_not(probe: Probe) -> None:
+    for clocks, is_free in ((8, "0"), (9, "1")):
+        probe.board.stick_bus()
+        assert probe.ask("W", AS, 0x92) == "5"  # Wire's code for a timeout
+        probe.ask("K", clocks)
+        assert probe.ask("D", 18) == is_free  # SDA, as it is
+    assert probe.read(AS, 0x92, 1) == b"\x24"
 
 
 @needs_tools

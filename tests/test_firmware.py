@@ -157,6 +157,7 @@ def test_the_board_says_who_it_is_after_a_reset_and_when_asked(sensors: tuple[st
 
 def test_questions_are_answered_in_any_state(board: Board) -> None:
     assert board.ask("PING") == "OK"
+    assert board.ask("FW?") == "OK 2"
     assert board.ask("CAL?") == "OK 1 factory 8000"
     assert board.ask("CAL? 3") == f"OK {FLOWS[3]} 0"
     assert board.ask("CAL? 5") == "ERR 4 out of range"
@@ -350,6 +351,30 @@ def test_a_tcs34725_is_read_in_one() -> None:
     board.engine.close()
 
 
+@pytest.mark.parametrize("slow", [1.0, 1.065])
+@pytest.mark.parametrize("sensor", ["as7341", "tcs34725"])
+def test_an_old_reading_is_not_taken_for_a_new_one(slow: float, sensor: str) -> None:
+    """A sensor says "complete" until its next integration ends, and its clock may be slow."""
+    board = Board(sensors=(sensor,)).ready()
+    board.engine.slow_sensors(slow)
+    board.do("SENS 1 100" if sensor == "tcs34725" else "SENS 5 29 999")
+    for factor in (1, 2, 3):
+        board.counts = [100 * factor * (n + 1) for n in range(10)]
+        n_channels = 4 if sensor == "tcs34725" else 10
+        assert board.ask("READ?", 1.0) == "OK " + " ".join(map(str, board.counts[:n_channels]))
+    board.engine.close()
+
+
+def test_light_that_saturates_the_analog_part_is_told_as_65535(ready: Board) -> None:
+    ready.do("SENS 5 9 999")
+    ready.engine.glare(True)
+    assert ready.ask("READ?", 0.3) == "OK" + 10 * " 65535"
+    ready.counts = [100, 200, 9999, 10000, *ready.counts[4:]]  # a counter that is full says so itself
+    assert ready.ask("READ?", 0.3) == "OK 100 200 9999 10000" + 6 * " 65535"
+    ready.engine.glare(False)
+    assert ready.ask("READ?", 0.3) == "OK " + " ".join(map(str, ready.counts))
+
+
 def test_a_late_answer_leaves_room_for_questions_and_is_given_once(ready: Board) -> None:
     ready.do("SENS 5 255 500")  # 0.36 s each
     line = framed(f"{ready.seq + 1} READ?")
@@ -402,10 +427,27 @@ def test_a_bus_that_is_held_is_told_in_time_and_works_again(ready: Board) -> Non
     ready.do("SENS 5 255 500")
     ready.run(0.1, framed(f"{ready.seq + 1} READ?"))
     ready.engine.hold_bus(True)
-    assert ready.run(0.2) == [f"{ready.seq + 1} ERR 8 sensor"]
+    assert ready.run(0.6) == [f"{ready.seq + 1} ERR 8 sensor"]
     ready.engine.hold_bus(False)
     ready.seq += 1
     assert ready.ask("READ?", 1.0).startswith("OK")
+
+
+@pytest.mark.parametrize("sensor", ["as7341", "tcs34725"])
+def test_a_sensor_that_was_left_in_mid_byte_is_clocked_free(sensor: str) -> None:
+    board = Board(sensors=(sensor,)).ready()
+    board.engine.stick_bus()
+    assert board.ask("READ?", 0.5).startswith("OK")
+    board.do("SENS 1 100" if sensor == "tcs34725" else "SENS 5 255 500")
+    board.run(0.1, framed(f"{board.seq + 1} READ?"))
+    board.engine.stick_bus()  # in the middle of a reading: that one is lost
+    assert board.run(0.6) == [f"{board.seq + 1} ERR 8 sensor"]
+    board.seq += 1
+    assert board.ask("READ?", 1.0).startswith("OK")
+    board.engine.stick_bus()
+    board.engine.reset()
+    assert board.run(0.3) == [f"!READY frugaltwin,color-mixer,{sensor},1"]
+    board.engine.close()
 
 
 def test_a_sensor_that_was_silent_at_the_reset_is_found_at_the_clear() -> None:
@@ -474,7 +516,7 @@ def test_the_switch_stops_at_once_and_stays_until_it_is_closed_and_cleared(ready
     ready.engine.press_stop(True)
     assert ready.run(0.05) == ["!ESTOP"]
     assert ready.is_at_rest()
-    assert ready.times(0)[-1] - before < 2e-3
+    assert 5e-3 < ready.times(0)[-1] - before < 8e-3
     assert ready.state["cause"] == "3"
     assert ready.ask("CLEAR") == "ERR 7 stopped"
     assert ready.ask("STOP") == "OK"
@@ -483,6 +525,16 @@ def test_the_switch_stops_at_once_and_stays_until_it_is_closed_and_cleared(ready
     assert ready.state["cause"] == "3"  # nothing but CLEAR makes it forget
     assert ready.ask("DISPENSE 0 1") == "ERR 7 stopped"
     ready.do("CLEAR", "DISPENSE 0 1")
+
+
+def test_a_spike_on_the_switchs_wire_stops_nothing(ready: Board) -> None:
+    ready.do("DISPENSE 0 4000")
+    for _ in range(20):
+        ready.engine.press_stop(True)
+        assert ready.run(0.004) == []
+        ready.engine.press_stop(False)
+        assert ready.run(0.002) == []
+    assert ready.state["state"] == "B"
 
 
 def test_an_open_switch_is_seen_at_power_on(board: Board) -> None:

@@ -11,7 +11,11 @@
  *   P   power off and on                                             k
  *   S   u8: the stop switch is open (1) or closed (0)                k
  *   H   the processor hangs with interrupts off                      k
- *   B   u8: something holds SDA down                                 k
+ *   B   u8: SDA is free (0), held down (1), or held by a chip in the k
+ *       middle of a byte, which lets go after nine clocks (2)
+ *   A   u8: light whose peaks are too much for the AS7341's analog   k
+ *       part, whatever its mean, shines (1) or not (0)
+ *   O   f64: how much slower than nominal the sensors' clocks are    k
  *   e   what the EEPROM holds                                        k  1024 bytes
  *   E   1024 bytes for the EEPROM                                    k
  *
@@ -169,7 +173,7 @@ static void look_on_access(avr_irq_t *irq, uint32_t value, void *param) {
 /* ---- inputs ---------------------------------------------------------------------------------------------------------- */
 
 enum { STOP_SWITCH = 1 << 2, SDA = 1 << 4, SCL = 1 << 5 };
-static uint8_t stop_is_open, sda_is_held;
+static uint8_t stop_is_open, sda_is_held, clocks_left;
 
 /* simavr drops a level equal to the last one, and a reset clears PINx: `afresh` says the level again all the same. */
 static void drive(char port, uint8_t mask, uint8_t level, int afresh) {
@@ -236,12 +240,19 @@ static void expose(uint32_t sensor, uint32_t gain, uint32_t atime, uint32_t aste
   take(counts, (size_t)n * sizeof *counts);
 }
 
+static double slowness = 1; /* of the sensors' own clocks, against the typical figures of their data sheets */
+static avr_cycle_count_t sensor_cycles(double us) { return (avr_cycle_count_t)(us * slowness * CYCLES_PER_US); }
+
 /* TCS34725 (ams data sheet TCS3472, "Register Description"): a command byte with bit 7 set, type in bits 6:5 (01: the address counts
- * up), address in bits 4:0. Enabled (PON and AEN) it starts after 2.4 ms and integrates (256 - ATIME) * 2.4 ms again and again. */
+ * up), address in bits 4:0. "A minimum interval of 2.4 ms must pass after PON is asserted before an RGBC can be initiated": what happens
+ * otherwise is not said, and here nothing does. Enabled (PON and AEN) it starts after 2.4 ms and integrates (256 - ATIME) * 2.4 ms again
+ * and again. Nothing is said to take AVALID or the counts back but power: they are those of the last integration that ended. */
+static const double TCS_START = 2400;
 static uint8_t tcs_high;
+static avr_cycle_count_t tcs_powered;
 static void tcs_integrated(void);
 static event_t tcs_end = {tcs_integrated, 0};
-static avr_cycle_count_t tcs_cycles(void) { return (avr_cycle_count_t)((256 - chips[TCS34725].reg[0x01]) * 2400 * CYCLES_PER_US); }
+static avr_cycle_count_t tcs_cycles(void) { return sensor_cycles((256 - chips[TCS34725].reg[0x01]) * 2400.0); }
 
 static void tcs_integrated(void) {
   uint8_t *reg = chips[TCS34725].reg;
@@ -274,8 +285,8 @@ static void tcs_write(uint8_t where, uint8_t value) {
   reg[where] = value;
   if (where != 0 || (before & 3) == (value & 3)) return;
   drop(&tcs_end);
-  reg[0x13] &= 0xFE;
-  if ((value & 3) == 3) plan(&tcs_end, (avr_cycle_count_t)(2400 * CYCLES_PER_US) + tcs_cycles());
+  if (!(before & 1)) tcs_powered = avr->cycle;
+  if ((value & 3) == 3 && avr->cycle - tcs_powered >= sensor_cycles(TCS_START)) plan(&tcs_end, sensor_cycles(TCS_START) + tcs_cycles());
 }
 static uint8_t tcs_read(uint8_t where) {
   uint8_t *reg = chips[TCS34725].reg;
@@ -289,22 +300,25 @@ static uint8_t tcs_read(uint8_t where) {
 
 /* AS7341 (ams data sheet DS000504, "Register Description"; the photodiodes' places in the SMUX chain: ams application note
  * AN000666). The first byte is an address that counts up. SMUX: the 20 bytes at 0x00..0x13 are 40 photodiode places of 4 bits,
- * each 0 (off) or 1..6 (ADC 0..5); a diode's two halves, left and right in the array, have a place each. */
+ * each 0 (off) or 1..6 (ADC 0..5); a diode's two halves, left and right in the array, have a place each.
+ * STATUS2 tells of the last integration that ended; that a new one takes AVALID back is not said, and here it does not. Saturation is
+ * digital (a counter is full) or analog (the light was at some moment more than the integrator takes, whatever the counts say);
+ * ASTATUS has one bit for both. */
 enum { F1, F2, F3, F4, F5, F6, F7, F8, CLEAR, NIR, N_DIODES };
 static const struct { uint8_t where, shift, diode; } PLACE[] = {
   {0x00, 4, F3}, {0x01, 0, F1}, {0x03, 4, F8}, {0x04, 0, F6}, {0x05, 0, F2}, {0x05, 4, F4}, {0x06, 4, F5}, {0x07, 0, F7},
   {0x08, 4, CLEAR}, {0x09, 4, F5}, {0x0A, 0, F7}, {0x0C, 4, F2}, {0x0D, 0, F4}, {0x0E, 0, F8}, {0x0E, 4, F6}, {0x0F, 4, F3},
   {0x10, 0, F1}, {0x11, 4, CLEAR}, {0x13, 0, NIR}};
 enum { ENABLE = 0x80, ATIME, WHOAMI = 0x92, ASTATUS = 0x94, CH0 = 0x95, STATUS2 = 0xA3, CFG0 = 0xA9, CFG1 = 0xAA, CFG6 = 0xAF,
-       ASTEP_L = 0xCA, ASTEP_H, PON = 1, SP_EN = 2, SMUXEN = 16, REG_BANK = 16, AVALID = 64, ASAT_DIGITAL = 16 };
-static uint8_t smux[20], adc[13];
+       ASTEP_L = 0xCA, ASTEP_H, PON = 1, SP_EN = 2, SMUXEN = 16, REG_BANK = 16, AVALID = 64, ASAT_DIGITAL = 16, ASAT_ANALOG = 8, ASAT = 128 };
+static uint8_t smux[20], adc[13], is_glaring;
 static void as_integrated(void);
 static void as_connected(void);
 static event_t as_end = {as_integrated, 0}, as_smux = {as_connected, 0};
 
 static uint32_t as_astep(void) { return chips[AS7341].reg[ASTEP_L] | (uint32_t)chips[AS7341].reg[ASTEP_H] << 8; }
 static uint32_t as_steps(void) { return (chips[AS7341].reg[ATIME] + 1u) * (as_astep() + 1u); }
-static avr_cycle_count_t as_cycles(void) { return (avr_cycle_count_t)(as_steps() * 2.78 * CYCLES_PER_US); }
+static avr_cycle_count_t as_cycles(void) { return sensor_cycles(as_steps() * 2.78); }
 
 static void as_integrated(void) {
   uint8_t *reg = chips[AS7341].reg;
@@ -315,13 +329,13 @@ static void as_integrated(void) {
     uint8_t to = smux[PLACE[i].where] >> PLACE[i].shift & 7;
     if (to >= 1 && to <= 6) sum[to - 1] += counts[PLACE[i].diode] / (PLACE[i].diode == NIR ? 1.0 : 2.0);
   }
-  adc[0] = reg[CFG1] & 15;
-  reg[STATUS2] = AVALID;
+  adc[0] = (reg[CFG1] & 15) | (is_glaring ? ASAT : 0);
+  reg[STATUS2] = AVALID | (is_glaring ? ASAT_ANALOG : 0);
   for (int i = 0; i < 6; i++) {
     uint32_t n = (uint32_t)(sum[i] + 0.5);
     if (n >= full) {
       n = full;
-      adc[0] |= 128;
+      adc[0] |= ASAT;
       reg[STATUS2] |= ASAT_DIGITAL;
     }
     adc[1 + 2 * i] = (uint8_t)n;
@@ -360,11 +374,10 @@ static void as_write(uint8_t where, uint8_t value) {
   int was_on = (before & 3) == (PON | SP_EN), is_on = (value & 3) == (PON | SP_EN);
   if (was_on != is_on) {
     drop(&as_end);
-    reg[STATUS2] = 0;
     if (is_on) plan(&as_end, as_cycles());
   }
   /* The data sheet gives no time for the SMUX command; drivers wait for the bit to clear itself. */
-  if ((value & PON) && (value & SMUXEN) && !(before & SMUXEN)) plan(&as_smux, (avr_cycle_count_t)(200 * CYCLES_PER_US));
+  if ((value & PON) && (value & SMUXEN) && !(before & SMUXEN)) plan(&as_smux, sensor_cycles(200));
 }
 static uint8_t as_read(uint8_t where) {
   uint8_t *reg = chips[AS7341].reg;
@@ -436,14 +449,27 @@ static void write_twcr(avr_t *a, avr_io_addr_t where, uint8_t value, void *param
     twcr_write(a, where, value, twcr_param);
   }
 }
-static void hold_bus(uint8_t is_held) {
-  sda_is_held = is_held;
+static void hold_bus(uint8_t how) {
+  sda_is_held = how != 0;
+  clocks_left = how == 2 ? 9 : 0;
   drive_all(0);
-  if (is_held || !held_back) return;
+  if (how || !held_back) return;
   uint8_t value = held_back;
   held_back = 0;
   avr->data[TWCR] = value & (uint8_t)~(TWSTA | TWSTO); /* simavr acts on the change of these bits */
   twcr_write(avr, TWCR, value, twcr_param);
+}
+
+/* A chip that was left in the middle of a byte holds SDA until it has got the clocks that it still waits for, eight bits and an answer
+ * at most (I2C specification UM10204, section 3.1.16). They come from the pin itself: the two-wire unit sends none on such a bus. */
+static void watch_clock(avr_irq_t *irq, uint32_t value, void *param) {
+  static uint8_t was_high = 1;
+  (void)irq;
+  (void)value;
+  (void)param;
+  uint8_t is_output = avr->data[DDRC] & SCL, is_high = (avr->data[TWCR] & TWEN) || !is_output || (avr->data[PORTC] & SCL);
+  if (is_high && !was_high && clocks_left && --clocks_left == 0) hold_bus(0);
+  was_high = is_high;
 }
 
 /* ---- the chip -------------------------------------------------------------------------------------------------------- */
@@ -574,6 +600,8 @@ static void start(const char *elf) {
 
   for (size_t i = 0; i < sizeof WATCHED / sizeof *WATCHED; i++)
     avr_irq_register_notify(avr_iomem_getirq(avr, WATCHED[i], NULL, AVR_IOMEM_IRQ_ALL), look_on_access, NULL);
+  for (uint16_t where = DDRC; where <= PORTC; where++)
+    avr_irq_register_notify(avr_iomem_getirq(avr, where, NULL, AVR_IOMEM_IRQ_ALL), watch_clock, NULL);
   core_reset = avr->reset;
   avr->reset = on_reset;
   power_cycle();
@@ -629,6 +657,8 @@ int main(int n, char **words) {
       case 'S': stop_is_open = p[0]; drive_all(0); reply('k', NULL, 0); break;
       case 'H': is_hung = 1; reply('k', NULL, 0); break;
       case 'B': hold_bus(p[0]); reply('k', NULL, 0); break;
+      case 'A': is_glaring = p[0]; reply('k', NULL, 0); break;
+      case 'O': slowness = us; reply('k', NULL, 0); break;
       case 'e': reply('k', eeprom(), EEPROM_SIZE); break;
       case 'E':
         if (payload.size != EEPROM_SIZE) die("the EEPROM has 1024 bytes");

@@ -156,6 +156,10 @@ class EmulatedBoard(VirtualPort):
                 self.engine.hang()
             case "i2c-hang":
                 self.engine.hold_bus(True)
+            case "stuck-sda":
+                self.engine.stick_bus()
+            case "glare":
+                self.engine.glare(True)
             case "stop-switch":
                 self.engine.press_stop(True)
             case "unplugged":
@@ -165,5 +169,7 @@ class EmulatedBoard(VirtualPort):
     def _end(self, fault: Fault) -> None:
         if fault.name == "i2c-hang":
             self.engine.hold_bus(False)
+        elif fault.name == "glare":
+            self.engine.glare(False)
         elif fault.name == "stop-switch":
             self.engine.press_stop(False)

@@ -155,6 +155,18 @@ class Engine:
         """Hold the sensors' bus down, or release it."""
         self._ask(b"B", bytes([is_held]))
 
+    def stick_bus(self) -> None:
+        """Hold SDA down as a sensor does that was left in the middle of a byte: until it has seen nine clocks."""
+        self._ask(b"B", b"\x02")
+
+    def glare(self, is_glaring: bool) -> None:
+        """Let a flickering light shine whose peaks saturate the analog part of an AS7341, though its mean does not fill the counter."""
+        self._ask(b"A", bytes([is_glaring]))
+
+    def slow_sensors(self, factor: float) -> None:
+        """Let the sensors' own clocks run slower than typical: every time that they take is longer by this factor."""
+        self._ask(b"O", struct.pack("<d", factor))
+
     def eeprom(self) -> bytes:
         """Contents of the EEPROM, 1,024 bytes."""
         return self._ask(b"e")

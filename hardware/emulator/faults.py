@@ -15,6 +15,8 @@ FAULTS: Mapping[str, tuple[str, bool]] = {
     "dead-lamp": ("the lamp stays dark", False),
     "stuck-sensor": ("the sensor repeats its last reading", False),
     "i2c-hang": ("the sensor holds the bus down", False),
+    "stuck-sda": ("the sensor was left in mid-byte and holds SDA down until it has seen nine clocks", False),
+    "glare": ("a flickering light leaks in, whose peaks saturate an AS7341's analog part", False),
     "hang": ("the firmware hangs, until its watchdog resets it", False),
     "reset": ("somebody pulls the reset pin", False),
     "power-cycle": ("the power goes and comes back", False),
@@ -24,7 +26,7 @@ FAULTS: Mapping[str, tuple[str, bool]] = {
     "unplugged": ("the cable is out", False),
 }
 """Meaning of each fault, and whether it is of a liquid."""
-MOMENTARY = ("hang", "reset", "power-cycle", "bubble")
+MOMENTARY = ("hang", "reset", "power-cycle", "bubble", "stuck-sda")
 
 
 @dataclass(frozen=True)

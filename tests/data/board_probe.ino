@@ -51,6 +51,18 @@ static void obey() {
       sei();
       answer(0);
       break;
+    case 'K':  // clocks on SCL, by hand
+      Wire.end();
+      while (word[0]--) {
+        pinMode(SCL, OUTPUT);
+        delayMicroseconds(5);
+        pinMode(SCL, INPUT);
+        delayMicroseconds(5);
+      }
+      Wire.begin();
+      Wire.setWireTimeout(25000, true);
+      answer(0);
+      break;
     case 'A': analogWrite(word[0], word[1]); answer(0); break;
     case 'I': pinMode(word[0], INPUT); answer(0); break;
     case 'D': answer(digitalRead(word[0])); break;

@@ -1,4 +1,4 @@
-// Firmware of the color mixer: Arduino Uno (ATmega328P, 16 MHz), five pumps, a color sensor, an LED, an emergency stop.
+// Firmware of the color mixer: Arduino Uno, Nano or Mega (16 MHz), five pumps, a color sensor, an LED, an emergency stop.
 // Every byte on the wire is described in ../PROTOCOL.md; the two change together.
 // Nothing here trusts the host: it may die in the middle of a dose, be unplugged, or talk through noise.
 #include <Arduino.h>
@@ -9,7 +9,8 @@
 #include <util/crc16.h>
 
 #define NAME "frugaltwin,color-mixer,"
-#define VERSION ",1"
+#define VERSION ",1"  // of the protocol
+const uint8_t REVISION = 2;  // of what is behind it: see FW? in PROTOCOL.md
 
 // ---- wiring ---------------------------------------------------------------------------------------------------------
 const uint8_t N_PUMPS = 5, DRAIN_PUMP = 4;
@@ -25,6 +26,8 @@ const uint8_t PUMPS_AT_ONCE = 2;           // what the supply feeds
 const int32_t LOOP_PASS = 100;             // us that a run may end late; what is later is told
 const uint16_t LONGEST_INTEGRATION = 1000; // ms
 const uint32_t SENSOR_GRACE = 500;         // ms beyond the integration
+const uint32_t SENSOR_POWER_UP = 4;        // ms, of which the first may be short; the TCS34725 needs 2.4
+const uint32_t BOUNCE = 5;                 // ms that the switch has to be open: motors make shorter spikes
 
 enum Error : uint8_t { CHECKSUM = 1, SYNTAX, UNKNOWN, RANGE, BUSY, FULL, STOPPED, SENSOR, TOO_LONG, UNCALIBRATED, STALE, SUPPLY };
 const char *const ERROR_TEXT[] = {"",        "checksum", "syntax",        "unknown word",   "out of range", "busy",         "cell full",
@@ -255,6 +258,11 @@ static SensorKind sensor;
 static uint8_t address, gain, atime;
 static uint16_t astep;
 
+static void beginBus() {
+  Wire.begin();
+  Wire.setClock(100000);
+  Wire.setWireTimeout(25000, true);
+}
 static bool writeRegister(uint8_t reg, uint8_t value) {
   Wire.beginTransmission(address);
   Wire.write(reg);
@@ -269,18 +277,36 @@ static bool readRegisters(uint8_t reg, uint8_t *into, uint8_t n) {
   return true;
 }
 
-// TCS34725 data sheet: command register 0x80, with auto-increment 0xA0; ENABLE 0x00, ATIME 0x01, CONTROL 0x0F, ID 0x12,
-// STATUS 0x13 (bit 0: a cycle is complete), data from 0x14.
-// AS7341 data sheet: ENABLE 0x80 (bit 0 PON, 1 SP_EN, 4 SMUXEN), ATIME 0x81, ID 0x92, ASTATUS 0x94, data from 0x95,
-// STATUS2 0xA3 (bit 6 AVALID), CFG1 0xAA (gain), CFG6 0xAF (SMUX command 2 << 3: write), ASTEP 0xCA.
+// TCS34725 data sheet: command register 0x80, with auto-increment 0xA0; ENABLE 0x00 (bit 0 PON, 1 AEN, 2.4 ms later at the
+// earliest), ATIME 0x01, CONTROL 0x0F, ID 0x12, STATUS 0x13 (bit 0: a cycle is complete, this one or an earlier), data from 0x14.
+// AS7341 data sheet: ENABLE 0x80 (bit 0 PON, 1 SP_EN, 4 SMUXEN), ATIME 0x81, ID 0x92, ASTATUS 0x94 (bit 7: saturated), data from
+// 0x95, STATUS2 0xA3 (bit 6 AVALID), CFG1 0xAA (gain), CFG6 0xAF (SMUX command 2 << 3: write), ASTEP 0xCA.
 // Which photodiode goes to which of the six converters: AMS application note AS7341 SMUX configuration. F1 F2 F3 F4 clear
 // NIR, then F5 F6 F7 F8 clear NIR.
 const uint8_t SMUX[2][20] PROGMEM = {
     {0x30, 0x01, 0x00, 0x00, 0x00, 0x42, 0x00, 0x00, 0x50, 0x00, 0x00, 0x00, 0x20, 0x04, 0x00, 0x30, 0x01, 0x50, 0x00, 0x06},
     {0x00, 0x00, 0x00, 0x40, 0x02, 0x00, 0x10, 0x03, 0x50, 0x10, 0x03, 0x00, 0x00, 0x00, 0x24, 0x00, 0x00, 0x50, 0x00, 0x06}};
 
+// A sensor that was left in the middle of a byte (the board was reset, say) holds SDA down until it has had its clocks, nine at most.
+static void pull(uint8_t line, bool is_low) {  // as an open drain: the sensor's board pulls it up
+  pinMode(line, is_low ? OUTPUT : INPUT);
+  delayMicroseconds(5);
+}
+static void freeBus() {
+  if (digitalRead(SDA) == HIGH) return;
+  Wire.end();  // leaves both pins as inputs that would be low as outputs
+  for (uint8_t clock = 0; clock < 9; clock++) {
+    pull(SCL, true);
+    pull(SCL, false);
+  }
+  const uint8_t stop[] = {SCL, SDA, SCL, SDA};
+  for (uint8_t i = 0; i < sizeof stop; i++) pull(stop[i], i < 2);
+  beginBus();
+}
+
 static bool findSensor() {
   uint8_t id;
+  freeBus();
   sensor = NO_SENSOR;
   address = 0x29;
   if (readRegisters(0x92, &id, 1) && (id == 0x44 || id == 0x4D || id == 0x10)) {
@@ -304,6 +330,8 @@ static uint32_t integrationMs() {
   return sensor == TCS34725 ? (uint32_t)((256 - atime) * 2.4f + 3.4f)
                             : (uint32_t)((atime + 1.0f) * (astep + 1.0f) * 0.00278f + 1.0f);
 }
+// Until then "complete" may tell of the integration before. A sensor's own clock may be slow: 7 % is assumed.
+static uint32_t longestIntegrationMs() { return integrationMs() + integrationMs() / 14 + 2; }
 
 enum Stage : uint8_t { AT_REST, WIRING, INTEGRATING };
 static Stage stage;
@@ -314,13 +342,11 @@ static uint32_t stage_since;
 static uint16_t counts[10];
 
 static bool beginPass() {
-  stage_since = millis();
-  if (sensor == TCS34725) {
-    stage = INTEGRATING;
-    return writeRegister(0x80, 0x01) && writeRegister(0x81, atime) && writeRegister(0x8F, gain) && writeRegister(0x80, 0x03);
-  }
   stage = WIRING;
-  if (!writeRegister(0x80, 0x01) || !writeRegister(0xAF, 2 << 3)) return false;
+  const bool is_powered = writeRegister(0x80, 0x01);
+  stage_since = millis();
+  if (!is_powered || sensor == TCS34725) return is_powered;
+  if (!writeRegister(0xAF, 2 << 3)) return false;
   Wire.beginTransmission(address);
   Wire.write(0x00);
   for (uint8_t i = 0; i < 20; i++) Wire.write(pgm_read_byte(&SMUX[pass][i]));
@@ -329,9 +355,12 @@ static bool beginPass() {
 
 static bool startIntegration() {
   stage = INTEGRATING;
+  const bool is_set = sensor == TCS34725 ? writeRegister(0x81, atime) && writeRegister(0x8F, gain)
+                                         : writeRegister(0x81, atime) && writeRegister(0xCA, astep & 255) &&
+                                               writeRegister(0xCB, astep >> 8) && writeRegister(0xAA, gain);
+  const bool is_started = is_set && writeRegister(0x80, 0x03);
   stage_since = millis();
-  return writeRegister(0x81, atime) && writeRegister(0xCA, astep & 255) && writeRegister(0xCB, astep >> 8) &&
-         writeRegister(0xAA, gain) && writeRegister(0x80, 0x03);
+  return is_started;
 }
 
 static bool takeCounts() {
@@ -342,8 +371,13 @@ static bool takeCounts() {
     return writeRegister(0x80, 0x01);
   }
   if (!readRegisters(0x94, bytes, 13)) return false;  // reading ASTATUS latches all six
-  uint16_t six[6];
-  for (uint8_t i = 0; i < 6; i++) six[i] = bytes[2 * i + 1] | (uint16_t)bytes[2 * i + 2] << 8;
+  uint16_t six[6], most = 0;
+  for (uint8_t i = 0; i < 6; i++) {
+    six[i] = bytes[2 * i + 1] | (uint16_t)bytes[2 * i + 2] << 8;
+    most = max(most, six[i]);
+  }
+  if (bytes[0] & 0x80 && most < min((atime + 1ul) * (astep + 1ul), 65535ul))  // no counter is full: it was the analog part,
+    memset(six, 0xFF, sizeof six);                                           // and no count of this pass is to be trusted
   for (uint8_t i = 0; i < 4; i++) counts[4 * pass + i] = six[i];
   counts[8] = six[4];
   counts[9] = six[5];
@@ -372,18 +406,20 @@ static void endRead(bool well, Error otherwise) {
 static void watchRead() {
   static uint32_t asked;
   if (stage == AT_REST || millis() - asked < 2) return;
+  const bool is_wiring = stage == WIRING;
+  const uint32_t earliest = !is_wiring ? longestIntegrationMs() : sensor == TCS34725 ? SENSOR_POWER_UP : 0;
+  if (millis() - stage_since < earliest) return;
   asked = millis();
   uint8_t status = 0;
-  const bool is_wiring = stage == WIRING;
-  const uint8_t reg = sensor == TCS34725 ? 0x93 : is_wiring ? 0x80 : 0xA3;
-  const uint8_t bit = sensor == TCS34725 ? 0x01 : is_wiring ? 0x10 : 0x40;
+  const uint8_t reg = is_wiring ? 0x80 : sensor == TCS34725 ? 0x93 : 0xA3;
+  const uint8_t bit = is_wiring ? 0x10 : sensor == TCS34725 ? 0x01 : 0x40;
   if (!readRegisters(reg, &status, 1)) {
     endRead(false, SENSOR);
     return;
   }
   const bool is_ready = is_wiring ? !(status & bit) : status & bit;
   if (!is_ready) {
-    if (asked - stage_since > (is_wiring ? 0 : integrationMs()) + SENSOR_GRACE) endRead(false, SENSOR);
+    if (asked - stage_since > earliest + SENSOR_GRACE) endRead(false, SENSOR);
     return;
   }
   if (is_wiring) {
@@ -535,6 +571,7 @@ static Error startRead(uint16_t seq, char *rest) {
   if (!isOver(rest)) return SYNTAX;
   if (stopped) return STOPPED;
   if (stage != AT_REST || nRunning()) return BUSY;
+  freeBus();
   if (sensor == NO_SENSOR && !findSensor()) return SENSOR;
   read_seq = seq;
   read_framed = framed;
@@ -651,13 +688,19 @@ static void act(uint16_t seq, const char *word, char *rest) {
 }
 
 // Questions change nothing and may be asked again; they are answered whatever the sequence number.
-static bool isQuestion(const char *word) { return is(word, "*IDN?") || is(word, "STAT?") || is(word, "CAL?") || is(word, "PING"); }
+static bool isQuestion(const char *word) {
+  return is(word, "*IDN?") || is(word, "STAT?") || is(word, "CAL?") || is(word, "PING") || is(word, "FW?");
+}
 
 static void ask(const char *word, char *rest) {
   if (is(word, "STAT?")) tellState();
   else if (is(word, "CAL?")) tellCalibration(rest);
   else if (is(word, "PING")) ok();
-  else {
+  else if (is(word, "FW?")) {
+    put("OK");
+    putField(REVISION);
+    endReply();
+  } else {
     put("OK " NAME);
     put(SENSOR_NAME[sensor]);
     put(VERSION);
@@ -749,7 +792,12 @@ static void watchSafety() {
     stopAll(HOST_LOST);
     say("HOSTLOSS");
   }
-  if (digitalRead(STOP_PIN) == HIGH && stopped != SWITCH) {
+  static bool was_open;
+  static uint32_t open_since;
+  const bool is_open = digitalRead(STOP_PIN) == HIGH;
+  if (!was_open) open_since = millis();
+  was_open = is_open;
+  if (is_open && millis() - open_since > BOUNCE && stopped != SWITCH) {
     const bool was_reading = stage != AT_REST;
     stopAll(SWITCH);
     if (was_reading) endRead(false, STOPPED);
@@ -783,9 +831,7 @@ void setup() {
   }
   pinMode(STOP_PIN, INPUT_PULLUP);
   Serial.begin(115200);
-  Wire.begin();
-  Wire.setClock(400000);
-  Wire.setWireTimeout(25000, true);
+  beginBus();
   loadCalibration();
   cell = (int32_t)calibration.cell * 10;  // nobody knows what is in it
   findSensor();
