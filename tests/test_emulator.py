@@ -335,7 +335,7 @@ def test_light_too_bright_for_a_moment_saturates_the_as7341_at_any_count(probe: 
     probe.connect(SMUX["F1 F2 F3 F4 clear NIR"])
     probe.set_time_and_gain(29, 599, 7)
     probe.board.glare(True)
-    assert probe.measure() == [COUNTS[diode] for diode in "F1 F2 F3 F4 clear NIR".split()]
+    assert probe.measure() == [COUNTS[diode] for diode in ["F1", "F2", "F3", "F4", "clear", "NIR"]]
     assert (probe.read(AS, 0xA3, 1), probe.read(AS, 0x94, 1)) == (b"\x48", b"\x87")
 
 
@@ -469,6 +469,22 @@ def test_the_firmware_is_the_same_bytes_in_every_folder(tmp_path: Path) -> None:
     assert one.elf.read_bytes() == two.elf.read_bytes()
     assert 0 < one.flash_bytes <= 32256
     assert 0 < one.ram_bytes < 2048
+
+
+@needs_tools
+@pytest.mark.parametrize(("board", "machine"), [("nano", 5), ("mega", 6)])
+def test_the_sketch_builds_for_the_other_boards_too(board: str, machine: int, tmp_path: Path) -> None:
+    made = firmware.build(firmware.SKETCH, tmp_path, board)
+    flags = struct.unpack_from("<I", made.elf.read_bytes(), 36)[0]
+    assert flags & 0x7F == machine  # EF_AVR_MACH: avr5 has 32 KB of flash, avr6 256
+    assert 15000 < made.flash_bytes < firmware.BOARDS[board].flash
+
+
+@needs_tools
+def test_a_sketch_that_leaves_no_memory_for_the_stack_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "large.ino").write_text("volatile char large[1500];\nvoid setup() { large[1] = 1; }\nvoid loop() {}\n")
+    with pytest.raises(InvalidInput, match="the uno has 32256 and 2048"):
+        firmware.build(tmp_path / "large.ino", tmp_path / "out")
 
 
 @needs_tools

@@ -1,4 +1,4 @@
-"""The firmware as the Arduino IDE would build it, by calling avr-gcc: ``python -m hardware.firmware.build [--out FOLDER]``.
+"""The firmware as the Arduino IDE would build it, by calling avr-gcc: ``python -m hardware.firmware.build [--board BOARD] [--out FOLDER]``.
 
 The same sources and compilers give the same bytes, in whatever folder.
 """
@@ -21,10 +21,10 @@ CORE = Path("/usr/share/arduino/hardware/arduino/avr")
 PACKAGES = "gcc-avr avr-libc binutils-avr arduino-core-avr"
 TOOLS = ("avr-gcc", "avr-g++", "avr-objcopy", "avr-size")
 
-# The options of the core's platform.txt and boards.txt for the Uno. gcc-avr 5.4 has no DECIMAL_DIG in C++11, which the core's headers use.
+# The options of the core's platform.txt and boards.txt. gcc-avr 5.4 has no DECIMAL_DIG in C++11, which the core's headers use.
 COMMON = (
-    *("-c", "-Os", "-ffunction-sections", "-fdata-sections", "-mmcu=atmega328p", "-DF_CPU=16000000L", "-DARDUINO=10819"),
-    *("-DARDUINO_AVR_UNO", "-DARDUINO_ARCH_AVR", "-DDECIMAL_DIG=__DECIMAL_DIG__"),
+    *("-c", "-Os", "-ffunction-sections", "-fdata-sections", "-DF_CPU=16000000L", "-DARDUINO=10819"),
+    *("-DARDUINO_ARCH_AVR", "-DDECIMAL_DIG=__DECIMAL_DIG__"),
 )
 LTO = ("-flto", "-fno-fat-lto-objects")
 CPP = ("avr-g++", "-std=gnu++11", "-fpermissive", "-fno-exceptions", "-fno-threadsafe-statics")
@@ -37,15 +37,39 @@ LANGUAGE: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
+class Board:
+    """What boards.txt of the Arduino core says of a board."""
+
+    chip: str
+    macro: str
+    variant: str
+    """Folder of its pins."""
+    flash: int
+    """Bytes that its bootloader leaves."""
+    ram: int
+    """Bytes."""
+
+
+BOARDS = {
+    "uno": Board("atmega328p", "AVR_UNO", "standard", 32256, 2048),
+    "nano": Board("atmega328p", "AVR_NANO", "eightanaloginputs", 30720, 2048),
+    "mega": Board("atmega2560", "AVR_MEGA2560", "mega", 253952, 8192),
+}
+"""Boards that the sketch is built for; only the Uno is emulated."""
+STACK = 512
+"""Bytes of memory that have to be left for the stack."""
+
+
+@dataclass(frozen=True)
 class Firmware:
     """A firmware image, for the emulator (`elf`) and for the chip (`hex`)."""
 
     elf: Path
     hex: Path
     flash_bytes: int
-    """Bytes of flash, of the 32,256 that the Uno's bootloader leaves."""
+    """Bytes of flash in use."""
     ram_bytes: int
-    """Bytes of memory that are always in use, of 2,048; the stack has the rest."""
+    """Bytes of memory that are always in use; the stack has the rest."""
 
     @property
     def sha256(self) -> str:
@@ -61,35 +85,43 @@ def missing() -> str | None:
     return f"building the firmware needs {', '.join(lacking)}; on Debian or Ubuntu: apt-get install {PACKAGES}"
 
 
-def build(sketch: Path, out: Path) -> Firmware:
-    """Compile and link a sketch for the Uno into `out`, which is made if need be. Warnings of the sketch are errors.
+def build(sketch: Path, out: Path, board: str = "uno") -> Firmware:
+    """Compile and link a sketch for one of `BOARDS` into `out`, which is made if need be. Warnings of the sketch are errors.
 
     Raises:
         MissingPart: The AVR tools or the Arduino core are not installed.
-        InvalidInput: The sketch does not compile; the message has the compiler's first complaint.
+        InvalidInput: The sketch does not compile (the message has the compiler's first complaint), or does not fit into the board.
     """
+    that = BOARDS[board]
     if problem := missing():
         raise MissingPart(problem)
     out.mkdir(parents=True, exist_ok=True)
     libraries = [CORE / "libraries" / name for name in ("Wire/src", "Wire/src/utility", "EEPROM/src")]
-    folders = [CORE / "cores/arduino", CORE / "variants/standard", *libraries]
+    folders = [CORE / "cores/arduino", CORE / "variants" / that.variant, *libraries]
     sources = [path for folder in (folders[0], *libraries) for path in sorted(folder.iterdir()) if path.suffix in LANGUAGE]
+
+    options = (*COMMON, f"-mmcu={that.chip}", f"-DARDUINO_{that.macro}")
 
     def compiled(source: Path) -> Path:
         target = out / f"{source.name}.o"
-        _call(*LANGUAGE[source.suffix], *COMMON, *(f"-I{folder}" for folder in folders), str(source), "-o", str(target))
+        _call(*LANGUAGE[source.suffix], *options, *(f"-I{folder}" for folder in folders), str(source), "-o", str(target))
         return target
 
     with ThreadPoolExecutor() as pool:
         objects = list(pool.map(compiled, [sketch, *sources]))
     elf, image = out / f"{sketch.stem}.elf", out / f"{sketch.stem}.hex"
     # Stripped: the symbols of link-time optimization name temporary files, and these differ from build to build.
-    link = ("avr-gcc", "-w", "-Os", "-s", "-flto", "-fuse-linker-plugin", "-Wl,--gc-sections", "-mmcu=atmega328p")
+    link = ("avr-gcc", "-w", "-Os", "-s", "-flto", "-fuse-linker-plugin", "-Wl,--gc-sections", f"-mmcu={that.chip}")
     _call(*link, "-o", str(elf), *map(str, objects), "-lm")
     _call("avr-objcopy", "-O", "ihex", "-R", ".eeprom", str(elf), str(image))
     for path in objects:
         path.unlink()
     text, data, bss = (int(word) for word in _call("avr-size", str(elf)).splitlines()[1].split()[:3])
+    if text + data > that.flash or data + bss > that.ram - STACK:
+        raise InvalidInput(
+            f"the sketch takes {text + data} bytes of flash and {data + bss} of memory, and the {board} has {that.flash} and "
+            f"{that.ram} (with {STACK} for the stack); make it smaller"
+        )
     return Firmware(elf, image, text + data, data + bss)
 
 
@@ -104,14 +136,18 @@ def _call(*command: str) -> str:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m hardware.firmware.build", description="Build the color mixer's firmware for an Arduino Uno."
+        prog="python -m hardware.firmware.build", description="Build the color mixer's firmware for an Arduino."
     )
+    parser.add_argument("--board", choices=BOARDS, default="uno", help="the Arduino")
     parser.add_argument("--out", type=Path, default=Path("build"), help="the folder for color_mixer.elf and color_mixer.hex")
+    options = parser.parse_args()
     try:
-        made = build(SKETCH, parser.parse_args().out)
+        made = build(SKETCH, options.out, options.board)
     except (MissingPart, InvalidInput) as error:
         sys.exit(str(error))
-    sys.stdout.write(f"{made.elf}\n{made.hex}\nflash {made.flash_bytes} bytes, RAM {made.ram_bytes} bytes, sha256 {made.sha256}\n")
+    room = BOARDS[options.board]
+    sizes = f"flash {made.flash_bytes} of {room.flash} bytes, RAM {made.ram_bytes} of {room.ram} bytes, sha256 {made.sha256}"
+    sys.stdout.write(f"{made.elf}\n{made.hex}\n{sizes}\n")
 
 
 if __name__ == "__main__":
