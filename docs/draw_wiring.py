@@ -97,9 +97,15 @@ def pump_row(y: float, pin: int, label: str) -> str:
         disk(1090, y - 28, 4, RED, RED),
         disk(1015, y - 28, 22, "#e3f2fd" if not optional else "#eceff1"),
         text(1015, y - 22, "M", 18, anchor="middle", bold=True),
-        text(985, y - 33, "−", 17, anchor="end"),
-        text(1045, y - 33, "+", 17, RED),
-        text(1050, y - 6, label + (" (optional)" if optional else ""), 16, bold=True),
+        text(980, y - 33, "−", 17, anchor="end"),
+        text(1051, y - 33, "+", 17, RED),
+        text(1054, y - 6, label + (" (optional)" if optional else ""), 16, bold=True),
+        wire(BLACK, (986, y - 28), (986, y + 9), (1009, y + 9)),
+        wire(RED, (1021, y + 9), (1044, y + 9), (1044, y - 28)),
+        *(wire(BLACK, (x, y - 2), (x, y + 20), width=4) for x in (1011, 1019)),
+        disk(986, y - 28, 4),
+        disk(1044, y - 28, 4, RED, RED),
+        text(1054, y + 14, "100 nF", 13),
     ]
     return "".join(parts)
 
@@ -120,6 +126,9 @@ def wiring() -> str:
         text(256, 80, "+", 20, RED),
         text(256, 126, "−", 20),
         wire(RED, (250, 85), (510, 85), width=4),
+        box(310, 75, 60, 20, "white", RED, 2),
+        wire(RED, (310, 85), (370, 85), width=2),
+        text(340, 66, "fuse, 2 A, slow", 13, anchor="middle"),
         wire(RED, (570, 85), (1240, 85), (1240, 900), width=4),
         text(1000, 75, "+12 V, only to the pumps", 15, RED, "middle", bold=True),
         wire(BLACK, (250, 132), (300, 132), (300, 150), width=4),
@@ -179,7 +188,7 @@ def wiring() -> str:
               "Pins are drawn where there is room: go by the names that are printed on the board.", 14),
     ]  # fmt: skip
     parts = [box(430, 30, 232, 150, "#ffebee", RED), *supply, *switch, *uno, rows, *sensor, *light, *computer, *capacitor, *legend]
-    return picture(1400, 990, "Wiring of the rig: Arduino Uno, pumps, sensor, LED and emergency switch", parts)
+    return picture(1400, 990, "Wiring of the rig: Arduino Uno, pumps, fuse, sensor, LED and emergency switch", parts)
 
 
 def pump_stage() -> str:
@@ -187,7 +196,7 @@ def pump_stage() -> str:
         text(40, 45, "One pump. Build five of these (and a sixth for a stirrer).", 20, bold=True),
         # rails
         wire(RED, (40, 100), (960, 100), width=6),
-        text(45, 90, "+12 V, after the emergency switch", 15, RED, bold=True),
+        text(45, 90, "+12 V, after the fuse and the emergency switch", 15, RED, bold=True),
         wire(BLACK, (40, 520), (960, 520), width=6),
         text(45, 548, "ground: − of the supply and GND of the Uno", 15, bold=True),
         # the transistor, printed side toward the reader
@@ -222,6 +231,14 @@ def pump_stage() -> str:
         text(832, 182, "+", 18, RED, bold=True),
         text(756, 322, "−", 18, GREEN, bold=True),
         disk(822, 100, 6, RED, RED),
+        # capacitor
+        wire(RED, (822, 150), (900, 150), (900, 230), width=4),
+        wire(GREEN, (778, 330), (900, 330), (900, 270), width=4),
+        disk(822, 150, 6, RED, RED),
+        disk(778, 330, 6, GREEN, GREEN),
+        disk(900, 250, 22, "#ffb74d"),
+        text(900, 255, "104", 13, anchor="middle"),
+        lines(928, 236, "100 nF,\non the\nmotor", 14),
         # diode
         wire(GREEN, (680, 330), (680, 100), width=4),
         box(666, 175, 28, 80, "#212121", round_by=4),
@@ -237,7 +254,7 @@ def pump_stage() -> str:
             14,
         ),
     ]
-    return picture(1000, 580, "One pump's MOSFET stage with its two resistors and its diode", parts)
+    return picture(1000, 580, "One pump's MOSFET stage with its two resistors, its diode and its capacitor", parts)
 
 
 def badge(x: float, y: float, letter: str) -> str:
@@ -288,7 +305,7 @@ def cell() -> str:
         text(1170, 235, "from above", 15, anchor="middle", bold=True),
         box(1090, 250, 160, 220, "#616161", "#424242"),
         box(1110, 325, 120, 67, "#b2dfdb", round_by=3),
-        text(1124, 384, "18 mm", 12),
+        text(1186, 319, "18 mm", 12, "white"),
         text(1258, 364, "10 mm", 12),
         disk(1218, 380, 6, "white", "#546e7a"),
         disk(1160, 288, 12, "#fffde7"),
