@@ -29,6 +29,8 @@ BOOT = 3.0  # s: a bootloader listens for a sketch for 1–2 s before ours begin
 POLL = 0.5  # s between two questions while something runs; the board gives a silent host 5 s
 SETTLE = 0.3  # s after a dose, until the last drop has fallen
 WIRING = 0.008  # s that the firmware takes to set up an integration
+WAITS = 15 / 14  # of an integration's time, since the sensor's clock may be slow
+UNKNOWN_WORD = 3
 OVERDUE = 2.0  # s beyond the promised end of a run, after which something is wrong
 
 CHANNELS = {
@@ -204,6 +206,12 @@ class ArduinoMixer:
         """Name of the sensor that the board found on its bus; ``none`` when there is none."""
         return self._ask("*IDN?")[0].split(",")[2]
 
+    @property
+    def firmware_revision(self) -> int:
+        """Revision of the firmware, whose protocol is the same in all of them: see "Revisions" in PROTOCOL.md."""
+        reply = self.link.request("FW?")
+        return 1 if reply.error == UNKNOWN_WORD else int(reply.values[0])
+
     def state(self) -> BoardState:
         """Ask the board for its state.
 
@@ -314,7 +322,7 @@ class ArduinoMixer:
     def price(self, instruction: str, amount: float = 0.0, pump: str = "water") -> Amounts:
         if instruction in ("dispense", "rinse"):
             return self.dose(pump, amount).amounts
-        read = self.sensor.read_seconds + WIRING * self.sensor.passes
+        read = self.sensor.read_seconds * WAITS + WIRING * self.sensor.passes
         return Amounts(seconds={"mix": amount, "read": read, "drain": DRAIN_SECONDS}[instruction])
 
     def stop(self) -> None:

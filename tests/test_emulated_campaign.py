@@ -217,6 +217,7 @@ ABOUT_THE_BOARD: dict[str, tuple[type[DriverError], str]] = {
     "power-cycle@60": (RigFault, "the board was reset"),
     "hang@60": (RigFault, "the board was reset|does not answer"),
     "i2c-hang@60+40": (RigFault, "the color sensor does not answer"),
+    "glare@60+50": (RigFault, "saturated at 65535 counts"),
     "dead-lamp@60+50": (RigFault, "^no light above the dark"),
     "stuck-sensor@60+50": (RigFault, "^no scatter where there must be some"),
 }

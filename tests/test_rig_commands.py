@@ -27,10 +27,12 @@ from hardware.commands.connection import DRAIN
 from hardware.commands.emulate import board_panel
 from hardware.commands.prime_and_rinse import prime_tubes
 from hardware.commands.weighing import EmulatedScale, weigh
+from hardware.emulator import emulated_board
 from hardware.emulator.emulated_board import EmulatedBoard
-from hardware.emulator.engine import PUMPS, missing
+from hardware.emulator.engine import PUMPS, built, missing
 from hardware.emulator.faults import parse_faults
 from hardware.emulator.server import BoardServer, PtyServer, TcpServer
+from hardware.firmware import build as firmware
 from hardware.mixers import mixer_on, serial_mixer
 from hardware.serial.link import framed
 from simulator.color_mixing import ColorMixing
@@ -151,6 +153,24 @@ def test_check_finds_what_is_wrong_and_fails(cli: Cli, tmp_path: Path, trouble: 
     assert done.returncode == 1
     assert done.stderr == f"not ready yet: {about}\n"
     assert re.search(rf"problem +{about} +{re.escape(sentence)}", done.stdout)
+
+
+@needs_board
+def test_check_says_that_a_firmware_of_before_is_one_and_works_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Revision 1 did not know the word FW?, and nothing else of the protocol was different."""
+    (tmp_path / "color_mixer.ino").write_text(firmware.SKETCH.read_text().replace('"FW?"', '"-"'))
+    old = firmware.build(tmp_path / "color_mixer.ino", tmp_path)
+    monkeypatch.setattr(emulated_board, "built", lambda: (built()[0], old.elf))
+    board = EmulatedBoard(AS7341, Imperfections(), 0, DYED_WATER)
+    try:
+        with mixer_with(board) as mixer:
+            found = {row["about"]: row for row in findings(mixer, tmp_path / "none.db")}
+            mixer.dispense("red", 0.1)
+    finally:
+        board.power_off()
+    assert found["firmware"]["status"] == "warning"
+    assert "rig flash" in found["firmware"]["text"]
+    assert {row["status"] for about, row in found.items() if about != "firmware"} == {"ok"}
 
 
 @needs_board

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 RESETS = {1: "power came on", 2: "the port was opened (reset pin)", 4: "the supply sagged (brown-out)", 8: "the firmware hung (watchdog)"}
 
+REVISION = 2
+OLD_FIRMWARE = (
+    "an older one, which works but may take an old reading for a new one and does not tell analog saturation or free a stuck bus; "
+    "`frugaltwin rig flash` brings the new one"
+)
+
 
 def check(port: PortWords = "auto", store: StorePath = STORE, dry_run: DryRun = False, as_json: AsJson = False) -> int:
     """Check the rig and say what it still needs. Nothing is pumped."""
@@ -44,6 +50,8 @@ def findings(mixer: ArduinoMixer, store: Path) -> Iterator[dict[str, str]]:
     state = mixer.state()
     causes = [text for bit, text in RESETS.items() if state.reset & bit]
     yield row("ok", "board", mixer.identify())
+    if mixer.firmware_revision < REVISION:
+        yield row("warning", "firmware", OLD_FIRMWARE)
     yield row("warning" if state.reset & 12 else "ok", "last reset", ", ".join(causes) or "unknown")
     yield _calibration_row(mixer, store)
     for pump, that in mixer.pump_calibrations().items() if is_calibrated(mixer) else ():
