@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from frugaltwin.amounts import Amounts
 from frugaltwin.data_sheets import SeedOptions, option, takes
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
@@ -17,7 +20,7 @@ from hardware.serial.places import Place, waited_for
 from hardware.serial.ports import Clock, Port, RealClock, VirtualPort
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.sensors import COUNTER
-from simulator.light_mixing import CHANNELS, LEDS, LIGHT_MIXING, PRICE, LightMixing, look, measured
+from simulator.light_mixing import CHANNELS, LEDS, LIGHT_MIXING, PRICE, LightMixing, collected, look, measured
 
 CLSLAB_LIGHT = replace(LIGHT_MIXING, name="clslab-light")
 
@@ -30,6 +33,9 @@ LONGEST = 4096  # bytes: no answer is longer
 Color = tuple[int, int, int]
 DARK: Color = (0, 0, 0)
 PAGE = "docs/twins/clslab-light.md"
+PLAIN = 100.0  # counts that the LED should give before a look says anything about it
+FAINT = 0.02  # of what the LED should give: less than any difference between two kits
+OTHER = 0.2  # of the counts: light that no sensor can mistake for the light before
 
 
 class CLSLabLightOptions(SeedOptions):
@@ -108,6 +114,7 @@ class CLSLabLight:
         self._is_connected = False
         self._is_in_step = False
         self._is_gone = False  # its port, which stays dead when it is plugged in again
+        self._last: tuple[list[float], NDArray[np.float64]] | None = None  # what was shown, and what the LED should have given
 
     def __enter__(self) -> Self:
         """Connect: interrupt what runs, turn the LED off, and see that light and gain do something.
@@ -132,7 +139,7 @@ class CLSLabLight:
         Raises:
             Stopped: Somebody stopped it, or it is not connected.
             LinkError: No answer, twice, or none that can be understood.
-            RigFault: The Pico could not, or a channel is saturated.
+            RigFault: The Pico could not, a channel is saturated, the LED is dark, or the sensor repeats one reading.
         """
         if self._is_stopped:
             raise Stopped("the light was stopped, or it is not connected")
@@ -150,6 +157,12 @@ class CLSLabLight:
             error.cost = Amounts(seconds=self._clock.monotonic() - began)
             raise
         measurement = measured(settings, shown, Amounts(seconds=self._clock.monotonic() - began))
+        due = light_due(settings)
+        if reason := doubt(shown, due, self._last):
+            fault = RigFault(reason)
+            fault.cost = measurement.cost
+            raise fault
+        self._last = shown, due
         return replace(measurement, raw={**measurement.raw, "firmware": self._firmware})
 
     def stop(self) -> None:
@@ -296,6 +309,33 @@ class EmulatedCLSLabLight(InstrumentTwin[CLSLabLight]):
             RigFault: A channel is saturated.
         """
         return self._twin.truth(settings)
+
+
+def light_due(settings: Settings) -> NDArray[np.float64]:
+    """Mean counts [8] that the LED should give on the kit that `light-mixing` was fitted to, without the light of the room."""
+    registers = [float(settings[name]) for name in ("atime", "astep", "gain")]
+    return collected(*(float(settings[led]) for led in LEDS), *registers) - collected(0, 0, 0, *registers)
+
+
+def doubt(shown: list[float], due: NDArray[np.float64], before: tuple[list[float], NDArray[np.float64]] | None) -> str:
+    """A sentence about a dark LED or a sensor that repeats itself; none when the counts [8] can be those of the light that is due [8].
+
+    Args:
+        before: What was shown for the settings before, and due for them.
+
+    >>> doubt([3.0] * 8, np.full(8, 5000.0), None)
+    'the sensor shows at most 3 counts where the LED should give 5000: it is dark or turned away; check its cable, then start again'
+    """
+    if due.max() >= PLAIN and max(shown) < FAINT * due.max():
+        return (
+            f"the sensor shows at most {max(shown):g} counts where the LED should give {due.max():.0f}: it is dark or turned away; "
+            "check its cable, then start again"
+        )
+    if before is not None and shown == before[0]:
+        most = np.maximum(due, before[1])
+        if (np.abs(due - before[1]) > np.maximum(OTHER * most, PLAIN)).any():
+            return f"the sensor repeats one reading, at most {max(shown):g} counts, though the light is another; plug the kit in again"
+    return ""
 
 
 def printed(line: str, received: bytes) -> str:

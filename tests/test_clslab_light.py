@@ -241,6 +241,33 @@ def test_a_pico_without_the_program_is_told_what_to_do() -> None:
         CLSLabLight(Wireless(look)).__enter__()
 
 
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        ("[1, 0, 1, 0, 0, 0, 2, 1]", "at most 2 counts where the LED should give [0-9]+: it is dark"),
+        (None, "the sensor repeats one reading, at most [0-9]+ counts, though the light is another"),
+    ],
+)
+def test_a_dark_led_and_a_stuck_sensor_fail_one_trial_by_name(read: str | None, message: str) -> None:
+    pico = FaultyPico()
+    with CLSLabLight(pico) as driver:
+        first = driver.perform(MIDDLE)
+        assert driver.perform(MIDDLE).outcomes == first.outcomes  # without random errors the same light is the same reading
+        text = read or str([int(float(first.outcomes[channel])) for channel in CHANNELS])
+        pico.fault = fails(f"{text}\r\n")
+        with pytest.raises(RigFault, match=message) as failure:
+            driver.perform({**MIDDLE, "red": 10.0, "green": 80.0})
+        assert failure.value.cost.seconds > 0
+        pico.fault = None
+        assert driver.perform(MIDDLE).outcomes == first.outcomes
+
+
+def test_the_dark_is_no_dead_led() -> None:
+    with CLSLabLight(FaultyPico(fails("[0, 0, 0, 0, 0, 0, 0, 0]\r\n"))) as driver:
+        for gain in (16.0, 16.0):
+            driver.perform({**MIDDLE, "red": 0.0, "green": 0.0, "blue": 0.0, "gain": gain})
+
+
 def test_a_sensor_without_light_and_a_gain_that_does_nothing_are_noticed_on_connecting() -> None:
     dark = FaultyPico(lambda line, answer: (answer[0], "[0, 0, 0, 0, 0, 0, 0, 0]\r\n") if "read" in line else answer)
     with pytest.raises(RigFault, match="sees at most 0 counts of the LED"):
