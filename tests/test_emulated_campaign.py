@@ -274,9 +274,14 @@ def test_noise_on_the_line_costs_resends_and_no_dose() -> None:
         assert mixer_of(twin).link.resent > 0
 
 
+def test_a_sensor_that_was_left_in_mid_byte_costs_nothing_between_readings() -> None:
+    with flawless("stuck-sda@46") as twin:  # while the first color is dosed
+        assert green_light(twin) == through(0.5)
+
+
 def test_every_fault_is_tried_here() -> None:
     tried = [fault.partition("@")[0].partition(":")[0] for fault in (*ABOUT_LIQUIDS, *ABOUT_THE_BOARD, *ABOUT_PEOPLE)]
-    assert {*tried, "siphoning", "bootloader", "serial-noise"} == set(FAULTS)
+    assert {*tried, "siphoning", "bootloader", "serial-noise", "stuck-sda"} == set(FAULTS)
 
 
 def test_faults_that_cannot_be_are_refused_by_name() -> None:

@@ -73,7 +73,7 @@ def test_an_evening_at_the_emulated_rig_is_one_file_that_can_be_sent(cli_here: C
     assert again.returncode == 0
     assert any(" MIX " in line for line in second)
     assert not any(word in line for line in second for word in (" PUMP ", " READ?"))  # what was right is not repeated
-    assert "of 43 quantities differ" in again.stderr
+    assert "of 44 quantities differ" in again.stderr
 
 
 def test_weighings_of_another_program_are_compared_with_the_same_doses_of_the_twin() -> None:

@@ -38,7 +38,7 @@ LANGUAGE: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Board:
-    """What boards.txt of the Arduino core says of a board."""
+    """An Arduino, as boards.txt of its core has it."""
 
     chip: str
     macro: str
