@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -18,12 +20,13 @@ import numpy as np
 import pytest
 
 from frugaltwin import catalog
-from frugaltwin.bench import executor
+from frugaltwin.bench import executor, report
 from frugaltwin.bench.functions import FUNCTIONS, FunctionDriver
-from frugaltwin.bench.metrics import acceleration, enhancement, hypervolume, trajectories
+from frugaltwin.bench.metrics import Trajectory, acceleration, enhancement, hypervolume, trajectories
 from frugaltwin.bench.plan import Plan
 from frugaltwin.bench.results import Results
 from frugaltwin.bench.shard import read_result, result_bytes
+from frugaltwin.bench.statistics import comparisons, paired, seeds_needed, slowed
 from frugaltwin.errors import FrugalTwinError, InvalidInput, MissingPart, UnknownName
 from frugaltwin.experiment import Trial
 from simulator.table import Table
@@ -320,3 +323,77 @@ def test_other_code_or_more_threads_give_no_result(tmp_path: Path, monkeypatch: 
 def test_an_unknown_outcome_is_refused_with_the_problem(tmp_path: Path) -> None:
     with pytest.raises((UnknownName, InvalidInput), match="problem branin"):
         plan(tmp_path, SMALL.replace("reach = [20]", 'goal = "map:phase"')).shards()
+
+
+def courses(n: int, seed: int, by: float = 0.0) -> list[Trajectory]:
+    """Made-up campaigns: a gap that falls by a tenth a run, from a start that a seed's lab sets, and noise of their own."""
+    labs, own = np.random.default_rng(99).normal(0, 1, n), np.random.default_rng(seed)
+    runs = np.arange(1.0, 41.0)
+    found = [
+        Trajectory(k, np.exp(labs[k] + own.normal(0, 0.1) - 0.1 * runs), {"runs": runs}, 0, {}, None) for k in range(n)
+    ]  # fmt: skip
+    return [slowed(t, by) for t in found] if by else found
+
+
+def log_area(trajectory: Trajectory) -> float:
+    return float(np.log(trajectory.area(40)))
+
+
+def test_a_strategy_is_not_distinguishable_from_itself() -> None:
+    n_tries = times(100, 1000)
+    found = [comparisons({"again": paired(courses(20, 2 * k), courses(20, 2 * k + 1), log_area)})[0].verdict for k in range(n_tries)]
+    assert found.count("not distinguishable") >= 0.95 * n_tries
+
+
+def test_a_planted_slow_down_is_found_with_the_number_of_seeds_that_is_named_beforehand() -> None:
+    n = seeds_needed(courses(60, 1), courses(60, 2), log_area)
+    assert n is not None
+    assert 5 <= n <= 60, n
+    n_tries = times(30, 500)
+    found = [comparisons({"slow": paired(courses(n, 2 * k, 0.1), courses(n, 2 * k + 1), log_area)})[0].verdict for k in range(n_tries)]
+    assert found.count("worse") >= 0.7 * n_tries
+    assert "better" not in found
+
+
+def test_a_slow_down_that_noise_hides_needs_more_seeds_than_there_are() -> None:
+    noisy = [Trajectory(k, np.full(40, gap), {"runs": np.arange(1.0, 41.0)}, 0, {}, None) for k, gap in enumerate(range(1, 60))]
+    assert seeds_needed(noisy, noisy[::-1], log_area) is None
+
+
+def test_a_strategy_that_is_better_on_every_seed_is_called_better_and_the_correction_counts_strategies() -> None:
+    differences = {
+        "good": [-1.0, -2.0, -1.5, -3.0, -2.5, -1.2, -0.7, -2.2],
+        "same": [0.0] * 8,
+        "bad": [1.0, 2.0, 1.5, 3.0, 2.5, 1.2, 0.7, 2.2],
+    }
+    verdicts = {c.strategy: c for c in comparisons(differences)}
+    assert {name: c.verdict for name, c in verdicts.items()} == {"good": "better", "same": "not distinguishable", "bad": "worse"}
+    assert verdicts["same"].p == 1.0
+    assert verdicts["good"].p > comparisons({"good": differences["good"]})[0].p
+    assert verdicts["good"].low <= -1.75 <= verdicts["good"].high < 0
+
+
+def stored(folder: Path) -> Path:
+    """A file of results with a hostile name in it."""
+    text = SMALL.replace("problems.branin", 'problems."<b>branin"').replace("seeds = 6", "seeds = 5")
+    read = plan(folder, text)
+    shards = read.shards()
+    read.folder.mkdir()
+    for shard in shards:
+        (read.folder / shard.file).write_bytes(result_bytes(shard))
+    Results.gathered(read, shards).write(folder / "small.json")
+    return folder / "small.json"
+
+
+def test_a_report_works_offline_and_says_everything_in_words_and_tables_too(tmp_path: Path) -> None:
+    results = Results.read(stored(tmp_path))
+    page = report.html(results)
+    assert "//" not in re.sub(r"data:image/svg[^\"]*", "", page)
+    assert "<b>" not in page
+    assert page.count("<img") == page.count("alt=") == 2
+    (verdict,) = results.verdicts("<b>branin")
+    assert verdict in report.markdown(results)
+    assert [row["strategy"] for row in csv.DictReader(report.table(results).splitlines())] == ["random", "sobol"]
+    assert report.html(results) == page
+    with pytest.raises(InvalidInput, match=r"ends in .html, .md, .csv"):
+        report.write(results, tmp_path / "r.txt")

@@ -13,10 +13,13 @@ from typing import Any
 from frugaltwin.bench.metrics import Trajectory, quantile, trajectories
 from frugaltwin.bench.plan import FORMAT, Plan, PlanSpec, ProblemSpec, Shard
 from frugaltwin.bench.shard import read_result, write_atomically
+from frugaltwin.bench.statistics import HANDICAP, SIZES, Comparison, comparisons, paired, seeds_needed
 from frugaltwin.errors import InvalidInput
-from frugaltwin.spec import parsed
+from frugaltwin.spec import Choice, parsed
 
 KIND = "frugaltwin bench results"
+FEWEST = 5
+"""Pairs of campaigns below which nothing is compared."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,47 @@ class Results:
         else:
             gap = "gap = true regret"
         return f"{gap}{f', {unit}' if unit else ''}; area = its mean over {limit:g} {axis}; medians, and of what is reached nine of ten"
+
+    @property
+    def reference(self) -> str:
+        """The strategy against which factors are drawn: ``random`` where it takes part, else the baseline."""
+        return "random" if "random" in self.plan.strategies else self.baseline
+
+    def remarks(self) -> list[str]:
+        """Remarks that a reader has to know before any table."""
+        found = ["development seeds: for choosing and tuning, not for a report"] if self.is_development else []
+        return found + ([f"{self.n_missing} campaigns are still missing"] if self.n_missing else [])
+
+    def comparisons(self, problem: str) -> list[Comparison]:
+        """Every other strategy against the baseline by the area, for which at least five seeds are there of both."""
+        found, (axis, limit) = self.trajectories[problem], self.axis(problem)
+        differences = {
+            name: paired(of, found.get(self.baseline, []), lambda t: t.area(limit, axis))
+            for name, of in found.items()
+            if name != self.baseline
+        }
+        return comparisons({name: of for name, of in differences.items() if len(of) >= FEWEST})
+
+    def verdicts(self, problem: str) -> list[str]:
+        """The comparisons of a problem in words, and with how many seeds a slow-down by a tenth is found where that is known."""
+        found = [comparison.sentence(self.baseline) for comparison in self.comparisons(problem)]
+        if (needed := self.seeds_needed(problem)) is not None:
+            found.append(f"a slow-down by {HANDICAP:.0%} of {self.baseline} is found with {needed}")
+        return found
+
+    def seeds_needed(self, problem: str) -> str | None:
+        """The number of seeds with which a handicap is found, in words; None without a replicate of the baseline."""
+        baseline = self.plan.strategies[self.baseline]
+        chosen = baseline.strategy or Choice(name=self.baseline)
+        twin = next(
+            (n for n, s in self.plan.strategies.items() if (s.strategy or Choice(name=n)) == chosen and s.replicate != baseline.replicate),
+            None,
+        )
+        found, (axis, limit) = self.trajectories[problem], self.axis(problem)
+        if twin is None or len(found.get(twin, ())) < FEWEST or len(found.get(self.baseline, ())) < FEWEST:
+            return None
+        n = seeds_needed(found[self.baseline], found[twin], lambda t: t.area(limit, axis), len(self.plan.strategies) - 1)
+        return f"{n} seeds" if n else f"more than {SIZES[-1]} seeds"
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a problem and strategy, of numbers and texts: what `show` prints."""

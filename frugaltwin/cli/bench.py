@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,6 +52,8 @@ def run(
     todo = executor.missing(shards, read.folder)
     n_jobs = min(jobs or _cores(), max(len(todo), 1))
     say(f"{plan}: {len(todo)} of {len(shards)} campaigns to run" + (f" on {n_jobs} processes" if todo else ""))
+    if not development:
+        _say_what_can_be_found(read.path.with_suffix(".development.json"))
     try:
         with _shown(len(todo), as_json) as done:
             if todo:
@@ -70,6 +73,31 @@ def run(
 def show(file: Source, development: Development = False, as_json: AsJson = False) -> None:
     """Show how the strategies of a plan compare, also while it runs."""
     _show(_results(file, development), as_json)
+
+
+@app.command()
+def report(
+    file: Source,
+    development: Development = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Ends in .html, .md or .csv; PLAN.html by default.")] = None,
+) -> None:
+    """Write the comparison as one HTML file with tables and plots, or its tables as Markdown or CSV."""
+    from frugaltwin.bench.report import write
+
+    path = out or file.with_suffix(".html")
+    write(_results(file, development), path)
+    show_line(str(path))
+
+
+def _say_what_can_be_found(path: Path) -> None:
+    """Name the number of seeds that a slow-down by a tenth takes, where development seeds have been run."""
+    from frugaltwin.bench.results import Results
+
+    if path.exists():
+        earlier = Results.read(path)
+        for problem in earlier.trajectories:
+            if needed := earlier.seeds_needed(problem):
+                say(f"{problem}: a slow-down by a tenth of {earlier.baseline} is found with {needed}, by the development seeds")
 
 
 def _cores() -> int:
@@ -98,15 +126,19 @@ def _show(results: Results, as_json: bool) -> None:
     if as_json:
         for row in rows:
             show_line(json.dumps({"event": "strategy"} | row, ensure_ascii=False))
+        for problem in results.trajectories:
+            for one in results.comparisons(problem):
+                words = asdict(one) | {"problem": problem, "baseline": results.baseline, "verdict": one.verdict}
+                show_line(json.dumps({"event": "comparison"} | words, ensure_ascii=False))
         return
-    if results.is_development:
-        show_line("development seeds: for choosing and tuning, not for a report")
-    if results.n_missing:
-        show_line(f"{results.n_missing} campaigns are still missing")
+    for remark in results.remarks():
+        show_line(remark)
     for problem in results.trajectories:
         of = [{name: value for name, value in row.items() if name != "problem"} for row in rows if row["problem"] == problem]
         show_line(f"\n{problem}: {results.described(problem)}")
         show_rows(of, False)
+        for verdict in results.verdicts(problem):
+            show_line(verdict)
 
 
 @contextmanager
