@@ -26,19 +26,21 @@ from frugaltwin.plugins import (
     Attempt,
     Calibrated,
     CountsSupplies,
+    Doubts,
     Driver,
     Estimates,
     Fingerprints,
     PerformsOnce,
     Predicts,
     Prices,
+    Questions,
     Resumes,
     Samples,
     Strategy,
 )
 from frugaltwin.prices import Price
 from frugaltwin.record import Record
-from frugaltwin.state import Earlier, Prediction, State, Suggestion
+from frugaltwin.state import Doubt, Earlier, Prediction, State, Suggestion
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
 if TYPE_CHECKING:
@@ -354,6 +356,31 @@ class Campaign:
             trials = [replace(trial, number=number) for number, trial in enumerate(told, start=last + 1)]
             self.store.append(self.name, *trials)
         return trials
+
+    def surprises(self, results: Sequence[Mapping[str, Any]]) -> list[Doubt]:
+        """The readings among results that are far from what the others make expect: slipped decimals, perhaps. Nothing is stored.
+
+        One result is compared with all trials. Of many, those are named that are doubtful once all are told.
+
+        Args:
+            results: As for `tell_all`.
+
+        Raises:
+            OutOfBounds: The settings or the outcomes of one are not this experiment's.
+        """
+        state = self.state()
+        told = [replace(self._told(**words), number=number) for number, words in enumerate(results, start=len(state.trials) + 1)]
+        told = [trial for trial in told if self.driver.experiment.counts(trial.settings)]
+        if len(told) == 1:
+            from frugaltwin import catalog
+
+            strategy = self.strategy
+            if not isinstance(strategy, Questions):
+                strategy = catalog.make_strategy(self.goal.default_strategy)
+            return list(strategy.surprises(state, told[0])) if isinstance(strategy, Questions) else []
+        known = replace(state, trials=[*state.trials, *told])
+        doubts = self.strategy.doubts(known) if isinstance(self.strategy, Doubts) else []
+        return [doubt for doubt in doubts if doubt.number > len(state.trials)]
 
     def _told(
         self,

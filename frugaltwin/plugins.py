@@ -122,6 +122,15 @@ class Doubts(Protocol):
 
 
 @runtime_checkable
+class Questions(Protocol):
+    """A strategy with a model that says about which readings a person is to be asked before they are stored."""
+
+    def surprises(self, state: State, new: Trial) -> Sequence[Doubt]:
+        """The readings of a new trial, at settings at which the goal counts, that are far from what those of the state make expect."""
+        ...
+
+
+@runtime_checkable
 class UsesEarlier(Protocol):
     """A strategy that learns from trials of earlier campaigns (`State.earlier`). Others leave them aside, and displays say so."""
 

@@ -104,6 +104,11 @@ class Composite:
         goal = single(state.goal, "composite")
         return OutcomeModel.of(Space.of(state.experiment), needed_outcomes(goal)).doubts(state.trials)
 
+    def surprises(self, state: State, new: Trial) -> list[Doubt]:
+        state = state.at_fidelity()
+        numbers = [j for j, outcome in enumerate(state.experiment.outcomes) if not outcome.labels]
+        return OutcomeModel.of(Space.of(state.experiment), numbers).surprises(state.trials, new)
+
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
         state = state.at_fidelity()
         names, values = _sampled(state, settings, _MANY_PATHS, self.seed)

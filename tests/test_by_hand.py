@@ -1,10 +1,14 @@
 """Campaigns at a desk: what is said once is remembered, and a slip of the hand is asked about."""
 
+import json
 from pathlib import Path
 
+from frugaltwin import catalog
+from frugaltwin.tables import write_rows
 from tests.conftest import Cli, events
 
 RANDOM = ("--strategy", "random")
+RECIPES = ((1, 0.5, 0.5, 2), (0, 0.5, 0.25, 3.25), (0.5, 0, 0.5, 3), (0.25, 1, 0, 2.75), (0.1, 0.2, 1, 2.7), (0.3, 0.3, 0.3, 3.1))
 
 
 def test_a_campaign_remembers_its_budget_stop_rule_and_report(cli_here: Cli, tmp_path: Path) -> None:
@@ -34,3 +38,22 @@ def test_a_misspelled_name_begins_no_campaign(cli_here: Cli) -> None:
     assert [row["name"] for row in events(cli_here("list", "--json"))] == ["alloy"]
     assert cli_here("suggest", "alloy7", "--goal", "match-color:teal", *RANDOM).returncode == 0
     assert cli_here("suggest", "alloy8").returncode == 0, "a series is no misspelling"
+
+
+def test_a_slipped_decimal_is_asked_about_and_a_right_reading_is_not(cli_here: Cli, tmp_path: Path) -> None:
+    cli_here("suggest", "hand", *RANDOM)
+    with catalog.make_driver("color-mixing", seed=4) as driver:
+        names = [p.name for p in driver.experiment.parameters]
+        rows = [dict(zip(names, cells, strict=True)) for cells in RECIPES]
+        readings = [driver.perform(row).outcomes for row in rows]
+    table = [{**row, **reading} for row, reading in zip(rows, readings, strict=True)]
+    write_rows(tmp_path / "five.csv", table[:5])
+    assert cli_here("tell", "hand", "--table", "five.csv").returncode == 0
+    words = ("tell", "hand", "--settings", json.dumps(rows[5]), "--outcomes")
+    slipped = dict(readings[5]) | {"t_555": float(readings[5]["t_555"]) / 10}
+    refused = cli_here(*words, json.dumps(slipped))
+    assert refused.returncode == 2
+    assert "experiment 6: t_555 = " in refused.stderr
+    assert "is expected; nothing is stored. If it was read so, tell it with --yes" in refused.stderr
+    assert cli_here(*words, json.dumps(slipped), "--yes").returncode == 0
+    assert cli_here(*words, json.dumps(dict(readings[5]))).returncode == 0

@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from frugaltwin.checks import check_writable
-from frugaltwin.cli.console import FAILED, INTERRUPTED, progress, say, show_line, show_rows
+from frugaltwin.cli.console import FAILED, INTERRUPTED, is_asked, progress, say, show_line, show_rows
 from frugaltwin.cli.open_campaign import open_campaign, specification, stored_campaign
 from frugaltwin.cli.options import (
     STORE,
@@ -168,6 +168,9 @@ def tell(
     earlier: EarlierCampaigns = None,
     seed: Seed = None,
     store: StorePath = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Store readings that are far from what the others make expect, without a question.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add an experiment that was done by hand, or a table of them."""
@@ -187,7 +190,10 @@ def tell(
     else:
         spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier)
         campaign = open_campaign(spec, as_json)
-    trials = campaign.tell_all([result] if table is None else read_results(table, campaign.driver.experiment))
+    results = [result] if table is None else read_results(table, campaign.driver.experiment)
+    if not yes:
+        _check_meant(campaign, results, as_json)
+    trials = campaign.tell_all(results)
     record = campaign.record()
     for trial in trials:
         if as_json:
@@ -196,6 +202,20 @@ def tell(
             continue
         words = campaign.goal.describe(trial)
         show_line(f"stored as experiment {trial.number} of {name}" + (f", {words}" if words else ""))
+
+
+def _check_meant(campaign: Campaign, results: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Ask about readings that are far from what is expected.
+
+    Raises:
+        InvalidInput: There is one, and nobody at a terminal says that it is right.
+    """
+    doubts = campaign.surprises(results)
+    if not doubts:
+        return
+    text = "; ".join(map(str, doubts[:3]))
+    if not (is_asked(as_json) and typer.confirm(f"{text}. Is it right?", default=False, err=True)):
+        raise InvalidInput(f"{text}; nothing is stored. If it was read so, tell it with --yes")
 
 
 def _result(settings: str, outcomes: str | None, failed: str | None, cost: str | None) -> dict[str, Any]:

@@ -44,6 +44,11 @@ def sentence(error: FrugalTwinError) -> str:
     return f"{error} ({option})" if error.field else str(error)
 
 
+def is_asked(as_json: bool) -> bool:
+    """Whether somebody at a terminal can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not as_json
+
+
 def show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     """A table for people, or JSON lines for scripts."""
     if as_json:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from frugaltwin.cli.console import say
+from frugaltwin.cli.console import is_asked, say
 from frugaltwin.cli.options import STORE, budget_fields, driver_options, relations
 from frugaltwin.errors import InvalidInput
 
@@ -78,8 +77,7 @@ def _check_meant(name: str, store: Store, as_json: bool) -> None:
     if not near or any(_are_in_a_series(name, other) for other in known.values()):
         return
     nearest, text = known[near[0]], f"there is no campaign {name!r} in {store.path}"
-    is_asked = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
-    if not (is_asked and typer.confirm(f"{text}, but {nearest!r}: is {name!r} to be a new one?", default=False, err=True)):
+    if not (is_asked(as_json) and typer.confirm(f"{text}, but {nearest!r}: is {name!r} to be a new one?", default=False, err=True)):
         raise InvalidInput(f"{text}; did you mean {nearest!r}? A new one of that name takes its --goal or --driver", field="name")
 
 

@@ -9,6 +9,8 @@ _FEWEST = 8  # readings below which nothing is said
 _FAR = 12.0  # robust standard deviations: no normal error is so far out
 _UNLIKELY = 4.0  # standard deviations of the model: where all others agree closely, what they leave open is no fault
 _SHARE = 4  # of so many readings, one may be doubted
+_FEWEST_TO_ASK = 6  # readings, the new one included, below which nobody is asked about it
+_FAR_TO_ASK = 8.0  # a question costs less than a reading that is left out
 
 
 def doubted(covariance: Tensor, z: Tensor) -> Iterator[tuple[int, float, float]]:
@@ -30,6 +32,21 @@ def doubted(covariance: Tensor, z: Tensor) -> Iterator[tuple[int, float, float]]
             return
         yield int(kept[k]), float(expected[k]), min(usual, 1.0) * float(deviation[k])
         kept = others
+
+
+def surprising(covariance: Tensor, z: Tensor) -> tuple[float, float] | None:
+    """The expectation of the last of n readings [n] and its deviation, if it is so far from there that a person is to be asked about it.
+
+    As `doubted`, for one reading that nothing depends on yet; `benchmarks/doubted_readings.py` counts the questions.
+    """
+    if len(z) < _FEWEST_TO_ASK:
+        return None
+    expected, deviation = (float(values[-1]) for values in _without_each(covariance, z))
+    known, spread = _without_each(covariance[:-1, :-1], z[:-1])
+    usual = 1.4826 * float(((z[:-1] - known).abs() / spread).median())
+    if abs(float(z[-1]) - expected) / deviation <= max(_FAR_TO_ASK * usual, _UNLIKELY):
+        return None
+    return expected, min(usual, 1.0) * deviation
 
 
 def _without_each(covariance: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:

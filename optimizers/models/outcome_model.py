@@ -22,7 +22,7 @@ from frugaltwin.experiment import Measurement, Settings, Trial
 from frugaltwin.laws import Law
 from frugaltwin.state import Doubt
 from frugaltwin.tables import exposure, outcomes_array
-from optimizers.models.doubts import doubted
+from optimizers.models.doubts import doubted, surprising
 from optimizers.space.descent import lowest_point
 from optimizers.space.search import Acquisition
 from optimizers.space.space import Floats, Space
@@ -159,9 +159,20 @@ class LawModel:
         likeliest = torch.tensor([value for value, _ in self._inputs.priors], dtype=torch.double)
         for k, (covariance, z) in enumerate(zip(self._covariance(likeliest), self._z, strict=True)):
             for i, expected, deviation in doubted(covariance, z):
-                latent = torch.tensor([[expected], [expected + deviation], [expected - deviation]]) * self._scale[k] + self._center[k]
-                middle, *ends = self._outcomes(self._X[[i, i, i]], latent)[:, 0].tolist()
-                yield i, k, middle, abs(ends[0] - ends[1]) / 2
+                yield i, k, *self._reading(i, k, expected, deviation)
+
+    def surprises(self) -> Iterator[tuple[int, float, float]]:
+        """The numbers of the outcomes of the last measurement that a person is to be asked about, what is expected, and its deviation."""
+        likeliest = torch.tensor([value for value, _ in self._inputs.priors], dtype=torch.double)
+        for k, (covariance, z) in enumerate(zip(self._covariance(likeliest), self._z, strict=True)):
+            if (found := surprising(covariance, z)) is not None:
+                yield k, *self._reading(len(z) - 1, k, *found)
+
+    def _reading(self, i: int, k: int, expected: float, deviation: float) -> tuple[float, float]:
+        """An expectation of the latent of outcome k at measurement i, and its deviation, as of a reading."""
+        latent = torch.tensor([[expected], [expected + deviation], [expected - deviation]]) * self._scale[k] + self._center[k]
+        middle, *ends = self._outcomes(self._X[[i, i, i]], latent)[:, 0].tolist()
+        return middle, abs(ends[0] - ends[1]) / 2
 
     def paths(self, n: int, seed: int) -> Paths:
         """n (even) functions to outcomes [n, b, m], in pairs on either side of the mean.
@@ -250,6 +261,21 @@ class OutcomeModel:
                 name = self.space.experiment.outcomes[group[k]].name
                 found.append(Doubt(number, name, float(outcomes[name]), expected, deviation))
         return sorted(found, key=lambda doubt: doubt.number)
+
+    def surprises(self, trials: Sequence[Trial], new: Trial) -> list[Doubt]:
+        """The readings of a new trial that a person is to be asked about, given the other trials."""
+        doubtful = {doubt.number for doubt in self.doubts(trials)}
+        told = [t for t in (*trials, new) if t.measurement is not None and t.number not in doubtful]
+        if new.measurement is None:
+            return []
+        X = torch.from_numpy(self.space.encode([t.settings for t in told]))
+        Y = torch.from_numpy(outcomes_array(self.space.experiment, [t.measurement.outcomes for t in told if t.measurement]))
+        found = []
+        for inputs, group in self.groups:
+            for k, expected, deviation in LawModel(inputs, X, Y[:, list(group)]).surprises():
+                name = self.space.experiment.outcomes[group[k]].name
+                found.append(Doubt(new.number, name, float(new.measurement.outcomes[name]), expected, deviation))
+        return found
 
     def information(self, done: Floats, seed: int) -> Acquisition:
         """The logarithm of how much a measurement at points X [b, D] lowers the variance of all outcomes, averaged over the space, [b].
