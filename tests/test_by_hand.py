@@ -1,6 +1,7 @@
 """Campaigns at a desk: what is said once is remembered, and a slip of the hand is asked about."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 from frugaltwin import catalog
@@ -57,3 +58,17 @@ def test_a_slipped_decimal_is_asked_about_and_a_right_reading_is_not(cli_here: C
     assert "is expected; nothing is stored. If it was read so, tell it with --yes" in refused.stderr
     assert cli_here(*words, json.dumps(slipped), "--yes").returncode == 0
     assert cli_here(*words, json.dumps(dict(readings[5]))).returncode == 0
+
+
+def test_the_version_is_printed_and_a_strategy_has_options(cli_here: Cli) -> None:
+    assert cli_here("--version").stdout == f"frugaltwin {version('frugaltwin')}\n"
+    assert cli_here("suggest", "own", "--strategy", "composite", "--strategy-option", "wrong=3").returncode == 2
+    assert cli_here("suggest", "own", "--strategy", "bayesian", "--strategy-option", "starts=7").returncode == 0
+    assert json.loads(cli_here("export", "own", "--format", "json").stdout)["strategy"]["options"]["starts"] == 7
+
+
+def test_a_table_is_not_written_under_the_name_of_a_spreadsheet(cli_here: Cli, tmp_path: Path) -> None:
+    cli_here("suggest", "own", *RANDOM)
+    refused = cli_here("export", "own", "--out", "own.xlsx")
+    assert (refused.returncode, "ends in .csv" in refused.stderr) == (2, True)
+    assert not (tmp_path / "own.xlsx").exists()

@@ -33,6 +33,7 @@ from frugaltwin.cli.options import (
     StopScore,
     StorePath,
     StrategyName,
+    StrategyOptions,
 )
 from frugaltwin.errors import InvalidInput
 
@@ -50,6 +51,7 @@ def run(
     goal: Goals = None,
     require: Requirements = None,
     strategy: StrategyName = None,
+    strategy_option: StrategyOptions = None,
     budget: BudgetText = None,
     stop: StopScore = None,
     earlier: EarlierCampaigns = None,
@@ -62,7 +64,7 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run a campaign to its end, or go on with one. Without arguments: match a color on the color-mixing twin."""
-    spec = specification(file, driver, option, goal, require, strategy, budget, stop, seed, name, store, earlier)
+    spec = specification(file, driver, option, goal, require, strategy, budget, stop, seed, name, store, earlier, strategy_option)
     campaign = open_campaign(spec, as_json)
     folder = spec.store.parent
     if report:
@@ -106,6 +108,7 @@ def suggest(
     goal: Goals = None,
     require: Requirements = None,
     strategy: StrategyName = None,
+    strategy_option: StrategyOptions = None,
     earlier: EarlierCampaigns = None,
     seed: Seed = None,
     store: StorePath = None,
@@ -119,7 +122,7 @@ def suggest(
     if pending:
         _show_pending(stored_campaign(name, store), as_json)
         return
-    spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier)
+    spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier, strategy_option)
     campaign = open_campaign(spec, as_json)
     for suggestion in campaign.suggest(count):
         if as_json:
@@ -165,6 +168,7 @@ def tell(
     goal: Goals = None,
     require: Requirements = None,
     strategy: StrategyName = None,
+    strategy_option: StrategyOptions = None,
     earlier: EarlierCampaigns = None,
     seed: Seed = None,
     store: StorePath = None,
@@ -185,10 +189,12 @@ def tell(
             "--table has settings, outcomes, reasons of failures and costs as columns; leave the options for one experiment out"
         )
     result = _result(settings, outcomes, failed, cost) if settings is not None else {}
-    if all(word is None for word in (driver, option, goal or None, require or None, strategy, earlier or None, seed)):
+    if all(
+        word is None for word in (driver, option, goal or None, require or None, strategy, strategy_option or None, earlier or None, seed)
+    ):
         campaign = stored_campaign(name, store)  # a misspelled name begins no campaign, and the driver is not asked
     else:
-        spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier)
+        spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier, strategy_option)
         campaign = open_campaign(spec, as_json)
     results = [result] if table is None else read_results(table, campaign.driver.experiment)
     if not yes:

@@ -10,12 +10,12 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from frugaltwin.cli import bench, campaigns, catalog, corrections, doctor, pictures, tables
-from frugaltwin.cli.console import BAD_INPUT, FAILED, INTERRUPTED, say, sentence
+from frugaltwin.cli.console import BAD_INPUT, FAILED, INTERRUPTED, say, sentence, show_line
 from frugaltwin.errors import FrugalTwinError, InvalidInput
 
 GROUPS = {
@@ -30,6 +30,22 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=
     "A self-driving lab on a desk, and its faithful simulator. Begin with: frugaltwin run"
 )  # fmt: skip
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        show_line(f"frugaltwin {version('frugaltwin')}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Options before the name of a command."""
+
 
 for part in (campaigns, corrections, pictures, tables, catalog, doctor):
     app.add_typer(part.app)

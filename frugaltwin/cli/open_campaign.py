@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from frugaltwin.cli.console import is_asked, say
-from frugaltwin.cli.options import STORE, budget_fields, driver_options, relations
+from frugaltwin.cli.options import STORE, budget_fields, named_options, relations
 from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def specification(
     file: Path | None, driver: str | None, option: list[str] | None, goal: list[str] | None, require: list[str] | None,
     strategy: str | None, budget: str | None, stop: float | None, seed: int | None, name: str | None, store: Path | None,
-    earlier: list[str] | None = None,
+    earlier: list[str] | None = None, strategy_option: list[str] | None = None,
 ) -> CampaignSpec:  # fmt: skip
     """The fields of a campaign file with the options of the command laid over them."""
     from frugaltwin.spec import CampaignSpec, read_fields
@@ -36,7 +36,14 @@ def specification(
         choice: dict[str, Any] = {"name": before} if isinstance(before, str) else dict(before)
         if driver is not None and driver != choice.get("name"):
             choice = {"name": driver}
-        fields["driver"] = choice | {"options": dict(choice.get("options", {})) | driver_options(option)}
+        fields["driver"] = choice | {"options": dict(choice.get("options", {})) | named_options(option)}
+    if strategy_option:
+        chosen: Any = fields.get("strategy")
+        if not chosen:
+            raise InvalidInput("--strategy-option takes a --strategy that it is of")
+        named: dict[str, Any] = {"name": chosen} if isinstance(chosen, str) else dict(chosen)
+        options = named_options(strategy_option, "--strategy-option")
+        fields["strategy"] = named | {"options": dict(named.get("options", {})) | options}
     return CampaignSpec.parse(fields, f"{file}: " if file else "")
 
 

@@ -36,6 +36,9 @@ Requirements = Annotated[
 StrategyName = Annotated[
     str | None, typer.Option("--strategy", metavar="NAME", help="Strategy that chooses the next settings; see `frugaltwin catalog`.")
 ]
+StrategyOptions = Annotated[
+    list[str] | None, typer.Option("--strategy-option", metavar="KEY=VALUE", help="An option of the strategy; may be repeated.")
+]
 EarlierCampaigns = Annotated[
     list[str] | None,
     typer.Option(
@@ -58,8 +61,8 @@ Truth = Annotated[bool, typer.Option("--truth", help="Draw the truth of the twin
 CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of the store.")]
 
 
-def driver_options(pairs: list[str] | None) -> dict[str, str]:
-    """The options of a driver from ``KEY=VALUE``, one each.
+def named_options(pairs: list[str] | None, flag: str = "--option") -> dict[str, str]:
+    """The options of a driver or a strategy from ``KEY=VALUE``, one each.
 
     Raises:
         InvalidInput: One is not of that form.
@@ -68,7 +71,7 @@ def driver_options(pairs: list[str] | None) -> dict[str, str]:
     for pair in pairs or []:
         key, equals, text = pair.partition("=")
         if not equals or not key:
-            raise InvalidInput(f"--option {pair}: write KEY=VALUE")
+            raise InvalidInput(f"{flag} {pair}: write KEY=VALUE")
         options[key.strip()] = text
     return options
 

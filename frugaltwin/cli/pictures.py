@@ -10,7 +10,7 @@ import typer
 from frugaltwin.checks import check_writable
 from frugaltwin.cli.console import progress, show_line
 from frugaltwin.cli.open_campaign import stored_campaign
-from frugaltwin.cli.options import STORE, CampaignName, Options, StorePath, Truth, driver_options
+from frugaltwin.cli.options import STORE, CampaignName, Options, StorePath, Truth, named_options
 from frugaltwin.errors import InvalidInput
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -43,7 +43,7 @@ def plot(
     if name not in campaigns:
         if truth:
             raise InvalidInput(f"{name} is a driver: its diagram is the truth; leave --truth out")
-        picture(known.make_driver(name, driver_options(option)), at).save(path)
+        picture(known.make_driver(name, named_options(option)), at).save(path)
     elif option:
         raise InvalidInput(f"{name} is a campaign, and knows its driver's options; leave --option out")
     else:

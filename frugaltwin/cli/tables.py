@@ -14,7 +14,7 @@ import typer
 from frugaltwin.checks import check_writable, write_text
 from frugaltwin.cli.console import FAILED, progress, say
 from frugaltwin.cli.open_campaign import stored_campaign
-from frugaltwin.cli.options import CampaignName, Options, Seed, StorePath, driver_options
+from frugaltwin.cli.options import CampaignName, Options, Seed, StorePath, named_options
 from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def export(
 
     if form not in ("csv", "json"):
         raise InvalidInput(f"--format {form}: it is csv or json")
+    if out is not None:
+        _check_is_text(out)
     campaign = stored_campaign(name, store)
     rows = trial_rows(campaign.goal, campaign.trials)
     if form == "csv":
@@ -98,7 +100,7 @@ def simulate(
     from frugaltwin.plugins import KnowsTruth
     from frugaltwin.tables import color_of, read_settings, write_rows
 
-    performer = known.make_driver(driver, driver_options(option), seed=0 if seed is None else seed)
+    performer = known.make_driver(driver, named_options(option), seed=0 if seed is None else seed)
     if noise_free and not isinstance(performer, KnowsTruth):
         raise InvalidInput(f"{driver} has no noise-free form; leave --noise-free out")
     experiment = performer.experiment
@@ -142,7 +144,13 @@ def _outcomes(performer: Driver, rows: list[dict[str, float | str]], noise_free:
                 yield error
 
 
+def _check_is_text(out: Path) -> None:
+    if out.suffix.lower() in (".xlsx", ".xls", ".ods"):
+        raise InvalidInput(f"--out {out}: tables are written as CSV, which spreadsheets open; name a file that ends in .csv")
+
+
 def _check_output(out: Path, settings: Path) -> None:
+    _check_is_text(out)
     check_writable(out)
     if out.exists() and out.samefile(settings):
         raise InvalidInput(f"--out {out} would overwrite the settings; name another file")
