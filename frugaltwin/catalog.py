@@ -59,6 +59,13 @@ STRATEGIES = {
     "sobol": "optimizers.sobol:Sobol",
     "random": "optimizers.random_search:RandomSearch",
 }
+PEERS = {
+    "optuna": "optimizers.peers.optuna:Optuna",
+    "nimo-pdc": "optimizers.peers.nimo:PDC",
+}
+"""Other people's strategies, of optional packages."""
+EXTRAS = {"nimo": "nimo", "optuna": "optuna"}
+"""The optional extra that has a package, by the name under which that is imported."""
 GOALS = {
     "match-color": "frugaltwin.goals:MatchColor",
     "minimize": "frugaltwin.goals:Minimize",
@@ -75,7 +82,7 @@ REMOTE_DRIVER = "frugaltwin.client.remote_driver:remote_driver"
 """A driver whose name is an address is a rig of a service: ``http://192.168.1.20:8000/rigs/color-1``."""
 ADDRESSES = ("mixer", "port", "url")
 """The options of drivers that may hold the address of a rig."""
-KINDS = {"driver": DRIVERS, "strategy": STRATEGIES, "goal": GOALS}
+KINDS = {"driver": DRIVERS, "strategy": STRATEGIES | PEERS, "goal": GOALS}
 """Our own plug-ins; `names` has all."""
 GROUPS = {"driver": "frugaltwin.drivers", "strategy": "frugaltwin.strategies", "goal": "frugaltwin.goals", "mixer": "frugaltwin.mixers"}
 """The groups of entry points in which an installed package lists its plug-ins."""
@@ -479,8 +486,10 @@ def _loaded(kind: str, name: str, entry: _Entry) -> Callable[..., Any]:
     try:
         loaded: Any = resolve_name(entry.target)
     except ModuleNotFoundError as error:
-        if error.name and error.name.partition(".")[0] != package:
-            raise MissingPart(f"the {kind} {name} needs the package {error.name!r}; install it with pip install {error.name}") from error
+        missing = (error.name or "").partition(".")[0]
+        if missing and missing != package:
+            where = f"'frugaltwin[{EXTRAS[missing]}]'" if missing in EXTRAS else missing
+            raise MissingPart(f"the {kind} {name} needs the package {missing!r}; install it with pip install {where}") from error
         raise MissingPart(f"{whose} cannot be loaded: {error}; tell its authors") from error
     except Exception as error:  # whatever other people's code does while it is imported
         if package in PACKAGES:

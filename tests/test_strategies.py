@@ -20,7 +20,7 @@ from frugaltwin.testing.strategies import goals_of, serves
 from simulator.color_mixing import ColorMixingTwin, color_mixing
 from tests.forms import combinations, times
 
-STRATEGIES = catalog.names("strategy")
+STRATEGIES = [name for name in catalog.names("strategy") if name not in catalog.PEERS]  # those: tests/test_peers.py
 A, B = (Continuous(name, 0.0, 1.0) for name in "ab")
 
 

@@ -225,6 +225,21 @@ class Space:
             allowed &= (left < _TINY) | (left > 1 - _TINY)
         return allowed
 
+    def pulled_inside(self, x: Floats) -> Floats:
+        """x [D], snapped, if it satisfies the constraints; else the first point that does on the way from there to the middle.
+
+        The middle is the center of the largest ball that fits, with discrete columns as near to x as possible.
+        """
+        x = self.snap(np.clip(x, 0.0, 1.0))
+        if self.is_allowed(x):
+            return x
+        middle = self._interior_point(x)
+        there = np.where(self.continuous, x, middle)
+        room, excess = self.limits - self.rows @ middle, self.rows @ (there - middle)
+        with np.errstate(divide="ignore", invalid="ignore"):  # rows that the way does not come nearer to do not limit it
+            share = np.where(excess > 0, np.maximum(room, 0.0) / excess, np.inf).min(initial=1.0)
+        return np.asarray(middle + share * (there - middle))
+
     def sample(self, n: int, seed: int | Sequence[int], is_even: bool = True) -> Floats:
         """n points of the space, [n, D]; fewer where it has fewer.
 
