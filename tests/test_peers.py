@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from frugaltwin.errors import InvalidInput, MissingPart
 from frugaltwin.experiment import Continuous, Correction, Experiment, Measurement, Outcome, Trial
 from frugaltwin.goals import Goal, Map, Maximize
 from frugaltwin.state import State
-from frugaltwin.store import Store
 from frugaltwin.testing.strategies import goals_of, trials
 from optimizers.peers.peer import Told, Values, suggestions, told
 from optimizers.space.space import Space
@@ -99,10 +99,10 @@ def test_other_goals_are_refused_with_the_strategy_to_try(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", catalog.PEERS)
-def test_an_interrupted_campaign_of_a_peer_is_like_an_uninterrupted_one(name: str) -> None:
+def test_an_interrupted_campaign_of_a_peer_is_like_an_uninterrupted_one(name: str, tmp_path: Path) -> None:
     require(name)
     driver, goal = ("eutectic", "map:phase") if name == "nimo-pdc" else ("color-mixing", "minimize:t_630")
-    store = Store(":memory:")
+    store = tmp_path / "s.db"
 
     def run(campaign: str, budget: int) -> list[Trial]:
         return list(Campaign.open(name=campaign, store=store, driver=driver, goal=goal, strategy=name, budget=budget).run())
