@@ -160,7 +160,7 @@ class Ouzo:
         """The bottles of this system at the mixer."""
         bottles = {
             "water": Bottle(PUMPS["water"], 0.0005),
-            "ethanol": Bottle(PUMPS["ethanol"], 0.01, 1.0, drying=-0.005),  # it takes up water from the air
+            "ethanol": Bottle(PUMPS["ethanol"], 0.01, 1.0, drying=-0.005, fades=False),  # it takes up water from the air
             "anise": Bottle(PUMPS["anise"], 0.02, 1.0),
         }
         return Liquids(bottles, self.light, waste=0.002)

@@ -121,7 +121,7 @@ class Surface:
 def liquids(surface: Surface, pumps: Mapping[str, Pump] = PUMPS) -> Liquids:
     """Three pastes, a white base, and the water that rinses. Prices are those of student acrylics, thinned to be pumped."""
     pastes = {name: Bottle(pumps[name], 0.03, 1.0) for name in PIGMENTS}
-    base = {"white": Bottle(pumps["white"], 0.01, 1.0, drying=0.002)}  # a larger vessel
+    base = {"white": Bottle(pumps["white"], 0.01, 1.0, drying=0.002, fades=False)}  # a larger vessel
     return Liquids(pastes | base | {"water": Bottle(WATER, 0.0005)}, surface.seen, waste=0.002)
 
 

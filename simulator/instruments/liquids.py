@@ -47,6 +47,8 @@ class Bottle:
     """Amount of what acts on light in a mL; 0 for water, which only thins."""
     drying: float = 0.005
     """Relative rise of the strength in an open bottle, per hour."""
+    fades: bool = True
+    """Whether light and air take of what acts on light."""
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Imperfections(Options):
     drops: float = mishap("in 1 % of doses 0.05 mL hang at the outlet, and fall with the next dose of that pump")
     slips: float = mishap("in 0.5 % of doses the tube slips, and 30 % of the dose are missing")
     clogs: float = mishap("in 0.3 % of doses a pump clogs: half of that dose and of the next five comes, then it is free again")
-    fading: float = mishap("light and air take 1 % per hour of what acts on light in the bottles")
+    fading: float = mishap("light and air take 1 % per hour of what acts on light in the bottles, but for white pigment and solvents")
     temperature: float = mishap("the room swings by 2 K in 8 hours, and the lamp loses 0.4 % per K")
     refills: float = mishap("stock is made up anew after every 5 mL of it, each time by hand: 3 % rms more or less in it")
 
@@ -205,7 +205,7 @@ class Cell:
                 self._left[bottle] += VIAL
                 self._filling[bottle] = max(0.0, 1 + 0.03 * scale.refills * self._random.standard_normal())
             strength *= self._filling[bottle]
-        if scale.fading:
+        if scale.fading and that.fades:
             strength *= math.exp(-0.01 * scale.fading * at / 3600)
         return strength
 
