@@ -8,12 +8,13 @@ from torch import Tensor
 _FEWEST = 8  # readings below which nothing is said
 _FAR = 12.0  # robust standard deviations: no normal error is so far out
 _UNLIKELY = 4.0  # standard deviations of the model: where all others agree closely, what they leave open is no fault
+_UNLIKELY_BY_LAW = 12.0  # the same of a model with a law: it expects something far from all others, and is a little wrong there
 _SHARE = 4  # of so many readings, one may be doubted
 _FEWEST_TO_ASK = 6  # readings, the new one included, below which nobody is asked about it
 _FAR_TO_ASK = 8.0  # a question costs less than a reading that is left out
 
 
-def doubted(covariance: Tensor, z: Tensor) -> Iterator[tuple[int, float, float]]:
+def doubted(covariance: Tensor, z: Tensor, *, has_law: bool = False) -> Iterator[tuple[int, float, float]]:
     """The number of each of n readings [n] that is far from what the others make expect, with that expectation and its deviation.
 
     The farthest is left out and compared with how far the others lie from what *they* make expect: a bad reading spoils what is
@@ -28,7 +29,7 @@ def doubted(covariance: Tensor, z: Tensor) -> Iterator[tuple[int, float, float]]
         others = torch.cat([kept[:k], kept[k + 1 :]])
         known, spread = _without_each(covariance[others][:, others], z[others])
         usual = 1.4826 * float(((z[others] - known).abs() / spread).median())
-        if float((z[kept[k]] - expected[k]).abs() / deviation[k]) <= max(_FAR * usual, _UNLIKELY):
+        if float((z[kept[k]] - expected[k]).abs() / deviation[k]) <= max(_FAR * usual, _UNLIKELY_BY_LAW if has_law else _UNLIKELY):
             return
         yield int(kept[k]), float(expected[k]), min(usual, 1.0) * float(deviation[k])
         kept = others

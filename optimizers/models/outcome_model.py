@@ -158,7 +158,7 @@ class LawModel:
         """The numbers of a measurement and an outcome that are hardly to be believed, what is expected, and its standard deviation."""
         likeliest = torch.tensor([value for value, _ in self._inputs.priors], dtype=torch.double)
         for k, (covariance, z) in enumerate(zip(self._covariance(likeliest), self._z, strict=True)):
-            for i, expected, deviation in doubted(covariance, z):
+            for i, expected, deviation in doubted(covariance, z, has_law=self._inputs.law is not None):
                 yield i, k, *self._reading(i, k, expected, deviation)
 
     def surprises(self) -> Iterator[tuple[int, float, float]]:
