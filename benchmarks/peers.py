@@ -98,7 +98,7 @@ class Optuna:
         from optuna.distributions import FloatDistribution
         from optuna.trial import create_trial
 
-        box = {n: FloatDistribution(0.0, 1.0) for n in self._names}
+        box: dict[str, Any] = {n: FloatDistribution(0.0, 1.0) for n in self._names}
         self._study.add_trial(create_trial(params=dict(zip(self._names, x, strict=True)), distributions=box, value=score))
 
     def best(self) -> list[float] | None:

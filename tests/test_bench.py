@@ -107,7 +107,7 @@ def test_a_plan_that_cannot_be_run_is_refused_before_anything_runs(old: str, new
 def test_a_strategy_that_is_not_installed_is_named_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a_peer.py").write_text("import surely_not_installed")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(catalog.STRATEGIES, "a-peer", "a_peer:Peer")
+    monkeypatch.setitem(catalog.KINDS["strategy"], "a-peer", "a_peer:Peer")
     with pytest.raises(MissingPart, match=r"strategy a-peer: .* needs the package 'surely_not_installed'; install it with"):
         plan(tmp_path, SMALL.replace('"sobol"', '"a-peer"')).shards()
 

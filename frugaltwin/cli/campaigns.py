@@ -16,7 +16,7 @@ import typer
 
 from frugaltwin.checks import check_writable
 from frugaltwin.cli.console import FAILED, INTERRUPTED, is_asked, progress, say, show_line, show_rows
-from frugaltwin.cli.open_campaign import open_campaign, specification, stored_campaign
+from frugaltwin.cli.open_campaign import open_campaign, say_that_it_is_new, specification, stored_campaign
 from frugaltwin.cli.options import (
     STORE,
     AsJson,
@@ -189,17 +189,21 @@ def tell(
             "--table has settings, outcomes, reasons of failures and costs as columns; leave the options for one experiment out"
         )
     result = _result(settings, outcomes, failed, cost) if settings is not None else {}
+    new_in = None
     if all(
         word is None for word in (driver, option, goal or None, require or None, strategy, strategy_option or None, earlier or None, seed)
     ):
         campaign = stored_campaign(name, store)  # a misspelled name begins no campaign, and the driver is not asked
     else:
         spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier, strategy_option)
-        campaign = open_campaign(spec, as_json)
+        campaign = open_campaign(spec, as_json, say_new=False)
+        new_in = None if campaign.store.find(name) else spec.store
     results = [result] if table is None else read_results(table, campaign.driver.experiment)
     if not yes:
         _check_meant(campaign, results, as_json)
     trials = campaign.tell_all(results)
+    if new_in and not as_json:
+        say_that_it_is_new(campaign, new_in)
     record = campaign.record()
     for trial in trials:
         if as_json:

@@ -57,8 +57,13 @@ def _stored_driver(fields: dict[str, Any]) -> dict[str, Any] | None:
     return dict(record.body["driver"]) if record else None
 
 
-def open_campaign(spec: CampaignSpec, as_json: bool) -> Campaign:
+def open_campaign(spec: CampaignSpec, as_json: bool, *, say_new: bool = True) -> Campaign:
     """A campaign to run: one of the store that goes on, or a new one, of which it is said which lab and goal it has.
+
+    Args:
+        spec: Its name and all else that was given.
+        as_json: Whether a script reads what is said.
+        say_new: Whether to say so now; else `say_that_it_is_new` does later, when it is stored.
 
     Raises:
         InvalidInput: A name alone that is nearly one of the store, and nobody at a terminal says that it is meant.
@@ -73,9 +78,14 @@ def open_campaign(spec: CampaignSpec, as_json: bool) -> Campaign:
     if is_new and not spec.model_fields_set & {"driver", "goal", "require", "strategy", "earlier", "seed"}:
         _check_meant(str(spec.name), store, as_json)
     campaign = Campaign.open(spec)
-    if is_new and not as_json:
-        say(f"new campaign {campaign.name} in {spec.store}: {campaign.driver.experiment.name}, {campaign.goal.title}")
+    if is_new and say_new and not as_json:
+        say_that_it_is_new(campaign, spec.store)
     return campaign
+
+
+def say_that_it_is_new(campaign: Campaign, store: Path) -> None:
+    """Say which lab and goal a new campaign has, and the store as it was typed."""
+    say(f"new campaign {campaign.name} in {store}: {campaign.driver.experiment.name}, {campaign.goal.title}")
 
 
 def _check_meant(name: str, store: Store, as_json: bool) -> None:
