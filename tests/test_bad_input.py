@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from sqlalchemy import func, select
 
@@ -373,3 +375,21 @@ def test_a_problem_points_at_what_is_wrong(database_url: str) -> None:
                 assert all(len(e["detail"]) < 200 for e in problem["errors"]), (name, problem)
 
     asyncio.run(ask())
+
+
+def test_what_is_equal_within_rounding_is_equal(fresh_url: Callable[[], str], tmp_path: Path) -> None:
+    """Grids by NumPy have 0.30000000000000004, and whoever types says 0.3."""
+    rows = [f"{float(x)!r},{float((x - 0.3) ** 2)!r}" for x in np.arange(0, 11) * 0.1]
+    (tmp_path / "step.csv").write_text("\n".join(["x,y", *rows]) + "\n")
+
+    async def day() -> None:
+        async with running(fresh_url()) as (client, service, _):
+            words = {"path": str(tmp_path / "step.csv"), "outcomes": "y"}
+            await service.database.write(lambda c, now: rigs.register(c, now, "steps", "table", words, False))
+            for typed, meant in ((0.3, 0.30000000000000004), (0.6, 0.6000000000000001), (1.0000000000000002, 1.0), (-1e-17, 0.0)):
+                answer = await client.post(URL, json={"rig": "steps", "settings": {"x": typed}})
+                assert answer.status_code == 202, answer.text
+                assert answer.json()["settings"] == {"x": meant}
+            assert (await client.post(URL, json={"rig": "steps", "settings": {"x": 0.35}})).status_code == 422
+
+    asyncio.run(day())
