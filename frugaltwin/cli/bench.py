@@ -51,7 +51,7 @@ def run(
     check_writable(out)
     todo = executor.missing(shards, read.folder)
     n_jobs = min(jobs or _cores(), max(len(todo), 1))
-    say(f"{plan}: {len(todo)} of {len(shards)} campaigns to run" + (f" on {n_jobs} processes" if todo else ""))
+    say(f"{plan}: {len(todo)} of {len(shards)} campaigns to run" + (f" on {n_jobs} process{'es' if n_jobs > 1 else ''}" if todo else ""))
     if not development:
         _say_what_can_be_found(read.path.with_suffix(".development.json"))
     try:
