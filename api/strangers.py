@@ -10,7 +10,7 @@ from collections.abc import Callable
 from api.records.people import digest
 
 PACE = 0.01
-"""s between the beginnings of two requests of strangers while others ask: at most a tenth of a core is theirs."""
+"""s between the beginnings of two requests of strangers while others ask."""
 LATELY = 10.0
 """s for which others count as asking: what they asked may still be under way."""
 REMEMBERED = 10_000

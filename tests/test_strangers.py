@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -208,13 +209,14 @@ def test_who_takes_too_long_to_say_what_they_want_is_hung_up_on(application: App
         assert line.recv(1000) == b""  # it hangs up
 
 
-def begun(entries: list[tuple[str, str]], gone: str = "", *, is_busy: bool) -> list[str]:
-    """The requests in the order in which they begin.
+def begun(monkeypatch: pytest.MonkeyPatch, entries: list[tuple[str, str]], gone: str = "", *, is_busy: bool) -> list[str]:
+    """The requests in the order in which they begin, all of them sent at one moment.
 
     Args:
         entries: Token and address of each.
         gone: The address whose clients have hung up.
     """
+    monkeypatch.setattr("api.strangers.time", SimpleNamespace(monotonic=lambda: 0.0))  # not the loop's: that one goes on
     order: list[str] = []
 
     async def day() -> None:
@@ -238,11 +240,11 @@ def begun(entries: list[tuple[str, str]], gone: str = "", *, is_busy: bool) -> l
     return order
 
 
-def test_requests_of_strangers_begin_in_turn_and_a_good_token_has_no_turn() -> None:
+def test_requests_of_strangers_begin_in_turn_and_a_good_token_has_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [("", "a"), ("ft_no", "a"), ("", "a"), ("", "b"), ("ft_good", "b")]
-    assert begun(entries, is_busy=True) == ["b4", "a0", "b3", "a1", "a2"]
-    assert begun(entries, "a", is_busy=True) == ["b4", "b3"]
-    assert begun(entries, is_busy=False)[0] == "a0"  # nobody else asks
+    assert begun(monkeypatch, entries, is_busy=True) == ["b4", "a0", "b3", "a1", "a2"]
+    assert begun(monkeypatch, entries, "a", is_busy=True) == ["b4", "b3"]
+    assert begun(monkeypatch, entries, is_busy=False)[0] == "a0"  # nobody else asks
 
 
 def test_while_others_ask_requests_of_strangers_begin_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
