@@ -166,7 +166,7 @@ SLOW = drivers.a_resumed_twin_measures_what_an_uninterrupted_one_measures
 @pytest.mark.parametrize("promise", [promise for promise in testing.DRIVER_PROMISES if IS_LONG or promise is not SLOW])
 def test_it_keeps_what_every_driver_promises(promise: testing.Promise, monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = drivers.allowed
-    monkeypatch.setattr(drivers, "allowed", lambda driver, count=times(1, 2): allowed(driver, count))  # a color takes a second of a core
+    monkeypatch.setattr(drivers, "allowed", lambda driver, count=times(1, 2): allowed(driver, count))  # a color takes 0.5 s of a core
     promise(testing.Plugin.of("driver", "color-mixing", {"mixer": "emulated"}))
 
 
