@@ -19,7 +19,7 @@ from optimizers.models.reasons import EVEN, IMPROVEMENT
 from optimizers.models.regression import Regression
 from optimizers.models.repeats import or_measured_better
 from optimizers.models.spread import spread
-from optimizers.space.search import Acquisition, best_points
+from optimizers.space.search import Acquisition, best_points, differentiated
 from optimizers.space.space import Floats, Space
 
 with warnings.catch_warnings():
@@ -84,7 +84,7 @@ class Bayesian:
                 whys.append(EVEN)
             else:
                 improvement = _improvement(model, X, space.encode(busy), self.seed + turn)
-                found = best_points(lambda x, f=improvement: f(x) + chance(x), space, self.seed + turn, X[:_NEAR])  # type: ignore[misc]
+                found = best_points(differentiated(improvement) + chance, space, self.seed + turn, X[:_NEAR])
                 whys.append(IMPROVEMENT)
             chosen += space.untried(found, 1, state, chosen)
         return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]
@@ -97,7 +97,7 @@ class Bayesian:
         if not known.X.size:
             return space.decode(space.sample(1, self.seed)[0])
         model, chance = _fitted(known.X, known.values), log_feasibility(space, state.trials)
-        best = best_points(lambda x: _mean(model, x) + chance(x), space, self.seed, known.X[:_NEAR])[:1]
+        best = best_points(differentiated(lambda x: _mean(model, x)) + chance, space, self.seed, known.X[:_NEAR])[:1]
         with torch.no_grad():
             expected = known.center + known.unit * float(_mean(model, torch.from_numpy(best)))
         return or_measured_better(space.decode(best[0]), expected, goal, state.trials)

@@ -16,7 +16,7 @@ from optimizers.models.feasibility import log_feasibility
 from optimizers.models.outcome_model import OutcomeModel, Paths, natural
 from optimizers.models.reasons import IMPROVEMENT
 from optimizers.models.repeats import or_measured_better
-from optimizers.space.search import Acquisition, best_points
+from optimizers.space.search import Acquisition, best_points, differentiated
 from optimizers.space.space import Floats, Space
 
 with warnings.catch_warnings():
@@ -78,7 +78,7 @@ class Composite:
                 value, near = _improvement(score, done)
                 whys.append(IMPROVEMENT)
             chance = log_feasibility(space, state.trials)
-            X = best_points(lambda X, value=value, chance=chance: value(X) + chance(X), space, turn + len(chosen), near)  # type: ignore[misc]
+            X = best_points(differentiated(value) + chance, space, turn + len(chosen), near)
             chosen += space.untried(X, 1, state, chosen)
         return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]
 
@@ -94,7 +94,7 @@ class Composite:
         chance = log_feasibility(space, state.trials)
         with torch.no_grad():
             order = score(torch.from_numpy(known)).mean(0).argsort(descending=True)
-        X = best_points(lambda X: score(X).mean(0) + chance(X), space, self.seed, known[order[:_NEAR].numpy()])
+        X = best_points(differentiated(lambda X: score(X).mean(0)) + chance, space, self.seed, known[order[:_NEAR].numpy()])
         with torch.no_grad():
             expected = float(score(torch.from_numpy(X[:1])).mean())
         return or_measured_better(space.decode(X[0]), -expected if goal.is_minimized else expected, goal, state.trials)

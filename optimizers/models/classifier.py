@@ -7,6 +7,7 @@ from torch import Tensor
 
 from optimizers.models.mapping import Integers
 from optimizers.space.descent import lowest_point
+from optimizers.space.search import torch_loss
 from optimizers.space.space import Floats
 
 _DRAWS = 128  # of the latents; in pairs on either side of their mean
@@ -50,7 +51,7 @@ class Classifier:
             return value
 
         box = [(m - 4 * s, m + 4 * s) for m, s in zip(mean.tolist(), spread.tolist(), strict=True)]
-        self._values = torch.from_numpy(lowest_point(loss, mean.numpy(), box)).exp()
+        self._values = torch.from_numpy(lowest_point(torch_loss(loss), mean.numpy(), box)).exp()
         with torch.no_grad():
             self._evidence(self._values)
             K = self._covariance(self._X, self._values)

@@ -3,18 +3,18 @@
 import math
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
+from scipy.special import log_ndtr
 
 from frugaltwin.experiment import Trial
-from optimizers.space.search import Acquisition
-from optimizers.space.space import Space
+from optimizers.space.search import Graded
+from optimizers.space.space import Floats, Space
 
 _REACH = 0.3  # how far a failure is believed to reach, per root of the dimension of the unit box
 _DOUBT = 0.1  # how far a regression value must lie from 1/2 to be trusted
 
 
-def log_feasibility(space: Space, history: Sequence[Trial]) -> Acquisition:
+def log_feasibility(space: Space, history: Sequence[Trial]) -> Graded:
     """The logarithm of the chance that an experiment at points X [b, D] succeeds, [b]: 0 where nothing is known.
 
     A Gaussian process regression on 1 (failed) and 0 (measured), and a probit of its value. Added to a logarithmic acquisition
@@ -22,14 +22,25 @@ def log_feasibility(space: Space, history: Sequence[Trial]) -> Acquisition:
     Source: Gelbart, Snoek & Adams, UAI (2014), arXiv:1403.5607 (the weighting).
     """
     history = [t for t in history if t.source != "stopped" and not t.is_retracted]  # these say nothing about the settings
-    failed = torch.tensor([t.measurement is None for t in history], dtype=torch.double)
+    failed = np.array([t.measurement is None for t in history], dtype=float)
     if not failed.any():
-        return lambda X: X.new_zeros(len(X))
-    known = torch.from_numpy(space.encode([t.settings for t in history]))
+        return Graded(lambda X: np.zeros(len(X)), lambda X: (np.zeros(len(X)), np.zeros_like(X)))
+    known = space.encode([t.settings for t in history])
+    reach = _REACH * math.sqrt(max(space.size, 1))
 
-    def kernel(A: Tensor, B: Tensor) -> Tensor:
+    def kernel(A: Floats) -> tuple[Floats, Floats]:
         # Not a smooth kernel: that would swing past a cliff between success and failure.
-        return torch.exp(-((A[:, None] - B).square().sum(-1) + 1e-12).sqrt() / (_REACH * math.sqrt(max(space.size, 1))))
+        distance = np.sqrt(((A[:, None] - known) ** 2).sum(-1) + 1e-12)
+        return np.exp(-distance / reach), distance
 
-    weights = torch.linalg.solve(kernel(known, known) + 1e-3 * torch.eye(len(known), dtype=torch.double), failed)
-    return lambda X: torch.special.log_ndtr((0.5 - kernel(X, known) @ weights) / _DOUBT)
+    weights = np.linalg.solve(kernel(known)[0] + 1e-3 * np.eye(len(known)), failed)
+
+    def slopes(X: Floats) -> tuple[Floats, Floats]:
+        k, distance = kernel(X)
+        z = (0.5 - k @ weights) / _DOUBT
+        value = log_ndtr(z)
+        pull = k * weights / (reach * distance)
+        steep = np.exp(-z * z / 2 - math.log(2 * math.pi) / 2 - value) / _DOUBT
+        return value, steep[:, None] * (X * pull.sum(1)[:, None] - pull @ known)
+
+    return Graded(lambda X: log_ndtr((0.5 - kernel(X)[0] @ weights) / _DOUBT), slopes)

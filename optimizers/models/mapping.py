@@ -14,7 +14,7 @@ from frugaltwin.goals import Map
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
 from optimizers.models.reasons import EVEN, FAR_AWAY
-from optimizers.space.search import Acquisition, best_points
+from optimizers.space.search import Acquisition, best_points, differentiated
 from optimizers.space.space import Floats, Space
 
 Integers = NDArray[np.int64]
@@ -85,7 +85,7 @@ def chosen_settings(
         else:
             taken = space.encode([*(t.settings for t in trials), *busy])
             value = worth(space.encode(busy)) if worth else distance(taken)
-            X = best_points(lambda X, value=value: value(X) + chance(X), space, seed + turn, near)  # type: ignore[misc]
+            X = best_points(differentiated(value) + chance, space, seed + turn, near)
             whys.append(why if worth else FAR_AWAY)
         chosen += space.untried(X, 1, state, chosen)
     return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]

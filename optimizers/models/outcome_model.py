@@ -24,7 +24,7 @@ from frugaltwin.state import Doubt
 from frugaltwin.tables import exposure, outcomes_array
 from optimizers.models.doubts import doubted, surprising
 from optimizers.space.descent import lowest_point
-from optimizers.space.search import Acquisition
+from optimizers.space.search import Acquisition, torch_loss
 from optimizers.space.space import Floats, Space
 
 Paths: TypeAlias = Callable[[Tensor], Tensor]
@@ -140,7 +140,7 @@ class LawModel:
             return value
 
         box = [(m - 4 * s, m + 4 * s) for m, s in zip(mean.tolist(), spread.tolist(), strict=True)]
-        values = torch.from_numpy(lowest_point(loss, mean.numpy(), box)).exp()
+        values = torch.from_numpy(lowest_point(torch_loss(loss), mean.numpy(), box)).exp()
         self._amplitude, self._length = values[0], values[3:]
         self._noise = self._noise_variance(values)
         self._L = torch.linalg.cholesky(self._covariance(values))

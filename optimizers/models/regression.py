@@ -12,6 +12,7 @@ from torch import Tensor
 from optimizers.models.doubts import doubted
 from optimizers.models.spread import spread
 from optimizers.space.descent import lowest_point
+from optimizers.space.search import torch_loss
 from optimizers.space.space import Floats
 
 _JITTER = 1e-8  # variance, of 1
@@ -53,7 +54,7 @@ class Regression:
             return value
 
         box = [(m - 4 * s, m + 4 * s) for m, s in zip(mean.tolist(), deviation.tolist(), strict=True)]
-        self._values = torch.from_numpy(lowest_point(loss, mean.numpy(), box)).exp()
+        self._values = torch.from_numpy(lowest_point(torch_loss(loss), mean.numpy(), box)).exp()
         self._condition()
 
     def conditioned_on(self, busy: Floats) -> Self:

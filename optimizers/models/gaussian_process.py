@@ -1,0 +1,295 @@
+"""Gaussian process regression in closed form: posterior, evidence and their gradients, leaving one out, sample paths.
+
+Numbers are `Z [m, n]`: m outputs, read at the same n points `X [n, D]`, in units of their spread. Outputs share the kernel and its
+hyperparameters, and are independent given these. Hyperparameters are logarithms: those of the kernel, then those of the noise. Their
+priors are log-normal, and they maximize their posterior.
+
+Source: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press (2006), algorithm 2.1 and equations 5.9 to 5.12.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtri
+
+from optimizers.models.kernels import Covariance, Kernel
+from optimizers.space.descent import lowest_point
+from optimizers.space.space import Floats
+
+_JITTER = 1e-8  # variance, of 1
+_LEAST = 1e-14  # variance: what rounding leaves of one that is nothing
+_BOX = 4.0  # standard deviations of the prior on either side
+_WAVES = 512  # features of a prior path
+_STEP = 1e-3  # of a logarithm, for second derivatives
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Independent noise of the readings: given, learned, or both; the same for all of them or not.
+
+    Its variance is Σ_q exp(2 θ_q) · shapes_q + given.
+    """
+
+    priors: Floats
+    """Likeliest standard deviation of every part that is learned, and standard deviation of its logarithm, [q, 2]."""
+    shapes: Floats
+    """Relative variances [q, g, n] of these parts; g is 1 where they are the same for all m outputs, else m."""
+    given: Floats
+    """Known variances [g, n]."""
+
+    @classmethod
+    def learned(cls, n: int, likeliest: float, deviation: float) -> Self:
+        """One unknown standard deviation, the same for n readings."""
+        return cls(np.array([[likeliest, deviation]]), np.ones((1, 1, n)), np.zeros((1, n)))
+
+    @classmethod
+    def known(cls, variance: Floats) -> Self:
+        """Known variances [n] or [m, n]."""
+        given = np.atleast_2d(variance)
+        return cls(np.zeros((0, 2)), np.zeros((0, *given.shape)), given)
+
+    def variance(self, theta: Floats) -> Floats:
+        """[g, n], for hyperparameters [q]."""
+        return np.tensordot(np.exp(2 * theta), self.shapes, 1) + self.given
+
+    def at(self, rows: Sequence[int] | Floats) -> "Noise":
+        """The noise of some of the readings."""
+        return Noise(self.priors, self.shapes[:, :, rows], self.given[:, rows])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The logarithm of the marginal likelihood, plus that of the prior of the hyperparameters, up to a constant."""
+
+    kernel: Kernel
+    X: Floats
+    Z: Floats
+    noise: Noise
+
+    @cached_property
+    def priors(self) -> Floats:
+        """[p + q, 2]"""
+        return np.concatenate([self.kernel.priors, self.noise.priors])
+
+    @cached_property
+    def likeliest(self) -> Floats:
+        """The hyperparameters that the prior thinks likeliest."""
+        return np.log(self.priors[:, 0])
+
+    @cached_property
+    def box(self) -> list[tuple[float, float]]:
+        """Limits of the hyperparameters."""
+        reach = _BOX * self.priors[:, 1]
+        return list(zip((self.likeliest - reach).tolist(), (self.likeliest + reach).tolist(), strict=True))
+
+    @cached_property
+    def _covariance(self) -> Covariance:
+        return self.kernel.among(self.X)
+
+    def likelihood(self, theta: Floats) -> tuple[float, Floats]:
+        """The logarithm of the marginal likelihood, and its gradient [p + q]."""
+        p = len(self.kernel.priors)
+        K, pulled = self._covariance(theta[:p])
+        value, W, of_noise = _likelihood(K, self.noise.variance(theta[p:]), self.Z)
+        slopes = 2 * np.exp(2 * theta[p:]) * (self.noise.shapes * of_noise).sum((1, 2))
+        return value, np.concatenate([pulled(W), slopes])
+
+    def __call__(self, theta: Floats) -> tuple[float, Floats]:
+        """The value, and its gradient [p + q]."""
+        value, gradient = self.likelihood(theta)
+        away = (theta - self.likeliest) / self.priors[:, 1]
+        return value - float(away @ away) / 2, gradient - away / self.priors[:, 1]
+
+    def maximized(self, starts: Sequence[Floats] = ()) -> Floats:
+        """The hyperparameters that maximize it: the best of climbs from these starts, or from the likeliest values of the prior."""
+
+        def loss(theta: Floats) -> tuple[float, Floats]:
+            value, gradient = self(theta)
+            return -value, -gradient
+
+        climbs = [lowest_point(loss, theta, self.box) for theta in starts or [self.likeliest]]
+        return climbs[0] if len(climbs) == 1 else max(climbs, key=lambda theta: self(theta)[0])
+
+    def curvature(self, theta: Floats) -> Floats:
+        """Minus the second derivatives [p + q, p + q] of the value."""
+        rows = [(self(theta - step)[1] - self(theta + step)[1]) / (2 * _STEP) for step in np.diag(np.full(len(theta), _STEP))]
+        H: Floats = np.array(rows) / 2
+        return np.asarray(H + H.T)
+
+    def draws(self, theta: Floats, n: int, random: np.random.Generator) -> Floats:
+        """n hyperparameters [n, p + q] that the data leave open, around the likeliest: Laplace's approximation.
+
+        Nowhere wider than the prior.
+        """
+        values, axes = np.linalg.eigh(self.curvature(theta))
+        least = 1 / float(self.priors[:, 1].max()) ** 2
+        drawn = theta + (random.standard_normal((n, len(theta))) / np.sqrt(np.maximum(values, least))) @ axes.T
+        low, high = np.array(self.box).T
+        return np.clip(drawn, low, high)
+
+
+def _likelihood(K: Floats, variance: Floats, Z: Floats) -> tuple[float, Floats, Floats]:
+    """The logarithm of the density of Z [m, n], and its derivatives with respect to K [n, n] and to the noise variance [g, n]."""
+    n, value, W = len(K), 0.0, np.zeros_like(K)
+    of_noise = np.empty_like(variance)
+    for g, own in enumerate(variance):
+        rows = Z if len(variance) == 1 else Z[g : g + 1]
+        L = _cholesky(K, own)
+        weights = dpotrs(L, rows.T, lower=1)[0]
+        inverse = _mirrored(dpotri(L, lower=1)[0])
+        slope = (weights @ weights.T - len(rows) * inverse) / 2
+        value -= float(np.vdot(rows.T, weights)) / 2 + len(rows) * (float(np.log(L.diagonal()).sum()) + n / 2 * math.log(2 * math.pi))
+        W += slope
+        of_noise[g] = slope.diagonal()
+    return value, W, of_noise
+
+
+def _cholesky(K: Floats, variance: Floats) -> Floats:
+    """The lower triangle L [n, n], with L Lᵀ = K + noise; in the order of Fortran."""
+    S = np.array(K, order="F")
+    S.flat[:: len(S) + 1] += variance + _JITTER
+    L: Floats
+    L, failed = dpotrf(S, lower=1, clean=1, overwrite_a=1)
+    if failed:
+        raise np.linalg.LinAlgError(f"the covariance of {len(S)} readings is not positive definite")
+    return L
+
+
+def _mirrored(lower: Floats) -> Floats:
+    """The symmetric matrix of a lower triangle."""
+    whole: Floats = lower + lower.T
+    whole.flat[:: len(whole) + 1] /= 2
+    return whole
+
+
+class GaussianProcess:
+    """The posterior after n readings of m outputs, for given hyperparameters."""
+
+    def __init__(self, kernel: Kernel, X: Floats, Z: Floats, noise: Noise, theta: Floats) -> None:
+        """Learn from numbers Z [m, n] at points X [n, D].
+
+        Args:
+            theta: Hyperparameters of the kernel, then of the noise.
+        """
+        self.kernel, self.X, self.Z, self.noise, self.theta = kernel, X, Z, noise, theta
+        p = len(kernel.priors)
+        self._own = theta[:p]
+        self.variance = noise.variance(theta[p:])
+        """Of the noise of the readings, [g, n]."""
+        K = kernel.covariance(self._own, X, X)
+        self._L = [_cholesky(K, variance) for variance in self.variance]
+        self.weights = self._solved(Z)
+        """(K + noise)⁻¹ z, [m, n]"""
+
+    @classmethod
+    def fitted(cls, kernel: Kernel, X: Floats, Z: Floats, noise: Noise, starts: Sequence[Floats] = ()) -> Self:
+        """The posterior with the likeliest hyperparameters."""
+        return cls(kernel, X, Z, noise, Evidence(kernel, X, Z, noise).maximized(starts))
+
+    @property
+    def reading_variance(self) -> Floats:
+        """Variance of the noise of a reading of every output where the learned parts have the shape 1, [g]."""
+        return np.full(len(self.variance), float(np.exp(2 * self.theta[len(self._own) :]).sum()))
+
+    def conditioned_on(self, busy: Floats) -> "GaussianProcess":
+        """The same, once points busy [b, D] will have been measured, should they read what is expected of them."""
+        if not len(busy):
+            return self
+        Z = np.concatenate([self.Z, self.mean(busy).T], axis=1)
+        variance = np.concatenate([self.variance, np.repeat(self.reading_variance[:, None], len(busy), axis=1)], axis=1)
+        return GaussianProcess(self.kernel, np.concatenate([self.X, busy]), Z, Noise.known(variance), self._own)
+
+    def mean(self, A: Floats) -> Floats:
+        """The mean [a, m] at points A [a, D]."""
+        mean: Floats = self.kernel.covariance(self._own, A, self.X) @ self.weights.T
+        return mean
+
+    def mean_slopes(self, A: Floats, pull: Floats | None = None) -> Floats:
+        """Derivatives of the mean, or of Σ_m pull [a, m] · mean, with respect to the points A [a, D], [a, D]."""
+        weights = self.weights.sum(0)[None] if pull is None else pull @ self.weights
+        return self.kernel.slopes(self._own, A, self.X, np.broadcast_to(weights, (len(A), len(self.X))))
+
+    def expected(self, A: Floats) -> tuple[Floats, Floats]:
+        """Mean [a, m] and standard deviation [a, g] of the outputs at points A [a, D], without the noise of a reading."""
+        k = self.kernel.covariance(self._own, A, self.X)
+        own = self.kernel.variance(self._own, A)
+        spent = [((k @ inverse.T) ** 2).sum(1) for inverse in self._inverses]
+        return k @ self.weights.T, np.sqrt(np.maximum(own[:, None] - np.stack(spent, axis=1), _LEAST))
+
+    def expected_slopes(self, A: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Mean [a] and standard deviation [a] of one output at points A [a, D], and their derivatives with respect to these, [a, D]."""
+        k = self.kernel.covariance(self._own, A, self.X)
+        (inverse,) = self._inverses
+        white = k @ inverse.T
+        deviation = np.sqrt(np.maximum(self.kernel.variance(self._own, A) - (white**2).sum(1), _LEAST))
+        fall = self.kernel.slopes(self._own, A, self.X, white @ inverse)
+        slopes = (self.kernel.variance_slopes(self._own, A) / 2 - fall) / deviation[:, None]
+        return k @ self.weights[0], deviation, self.mean_slopes(A), slopes
+
+    def covariance(self, A: Floats) -> Floats:
+        """Posterior covariance [g, a, a] of the outputs at points A [a, D], without the noise of a reading."""
+        k = self.kernel.covariance(self._own, A, self.X)
+        prior = self.kernel.covariance(self._own, A, A)
+        return np.stack([prior - (white := k @ inverse.T) @ white.T for inverse in self._inverses])
+
+    def left_out(self) -> tuple[Floats, Floats]:
+        """What all others make expect of every reading, [m, n], and the standard deviation of the reading around that, [g, n].
+
+        Source: Rasmussen & Williams, equations 5.10 to 5.12.
+        """
+        variance = 1 / np.stack([(inverse**2).sum(0) for inverse in self._inverses])
+        return self.Z - self.weights * variance, np.sqrt(variance)
+
+    def paths(self, n: int, seed: int) -> "Paths":
+        """n (even) equally probable functions, in pairs on either side of the mean."""
+        return Paths(self, n, np.random.default_rng(seed))
+
+    @cached_property
+    def _inverses(self) -> list[Floats]:
+        """L⁻¹ [n, n] of every noise, g of them."""
+        return [dtrtri(L, lower=1)[0] for L in self._L]
+
+    def _solved(self, rows: Floats) -> Floats:
+        """(K + noise)⁻¹ applied to rows [m, ..., n] of the outputs."""
+        if len(self._L) == 1:
+            flat = rows.reshape(-1, rows.shape[-1])
+            return np.asarray(dpotrs(self._L[0], flat.T, lower=1)[0].T).reshape(rows.shape)
+        parts = [dpotrs(L, row.reshape(-1, rows.shape[-1]).T, lower=1)[0].T for L, row in zip(self._L, rows, strict=True)]
+        return np.stack(parts).reshape(rows.shape)
+
+
+class Paths:
+    """S equally probable functions of the points.
+
+    Source: Wilson et al., J. Mach. Learn. Res. 22 (2021) 105 (pathwise conditioning, with random features as prior).
+    """
+
+    def __init__(self, model: GaussianProcess, n: int, random: np.random.Generator) -> None:
+        """Draw n (even) of them, in pairs on either side of the mean."""
+        self._model = model
+        m, p = len(model.Z), len(model.kernel.priors)
+        self._theta = model.theta[:p]
+
+        def normal(*shape: int) -> Floats:
+            half = random.standard_normal((m, n // 2, *shape))
+            return np.concatenate([half, -half], axis=1)
+
+        self._features, self._feature_slopes = model.kernel.waves(self._theta, _WAVES, random)
+        waves = self._features(model.X)
+        self._heights = normal(waves.shape[1])  # [m, S, w]
+        read = self._heights @ waves.T + np.sqrt(model.variance)[:, None] * normal(len(model.X))
+        self._update = model._solved(model.Z[:, None] - read)  # [m, S, n]
+
+    def __call__(self, A: Floats) -> Floats:
+        """Values [S, a, m] at points A [a, D]."""
+        k = self._model.kernel.covariance(self._theta, A, self._model.X)
+        return np.moveaxis(self._heights @ self._features(A).T + self._update @ k.T, 0, -1)
+
+    def slopes(self, A: Floats, pull: Floats) -> Floats:
+        """Derivatives of Σ pull [S, a, m] · values with respect to the points A [a, D], [a, D]."""
+        prior = self._feature_slopes(A, np.einsum("sam,msw->aw", pull, self._heights, optimize=True))
+        return prior + self._model.kernel.slopes(self._theta, A, self._model.X, np.einsum("sam,msn->an", pull, self._update, optimize=True))
