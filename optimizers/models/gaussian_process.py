@@ -127,9 +127,9 @@ class Evidence:
         """
         values, axes = np.linalg.eigh(self.curvature(theta))
         least = 1 / float(self.priors[:, 1].max()) ** 2
-        drawn = theta + (random.standard_normal((n, len(theta))) / np.sqrt(np.maximum(values, least))) @ axes.T
+        drawn: Floats = theta + (random.standard_normal((n, len(theta))) / np.sqrt(np.maximum(values, least))) @ axes.T
         low, high = np.array(self.box).T
-        return np.clip(drawn, low, high)
+        return np.asarray(np.clip(drawn, low, high))
 
 
 def _likelihood(K: Floats, variance: Floats, Z: Floats) -> tuple[float, Floats, Floats]:
@@ -237,7 +237,7 @@ class GaussianProcess:
         return np.stack([prior - (white := k @ inverse.T) @ white.T for inverse in self._inverses])
 
     def left_out(self) -> tuple[Floats, Floats]:
-        """What all others make expect of every reading, [m, n], and the standard deviation of the reading around that, [g, n].
+        """The expectation of every reading from all others, [m, n], and the standard deviation of the reading around it, [g, n].
 
         Source: Rasmussen & Williams, equations 5.10 to 5.12.
         """
