@@ -250,6 +250,15 @@ class Campaign:
             if self._stop.is_set():
                 self.stopped_because = "stopped by the user"
 
+    def begin(self) -> None:
+        """Store the campaign, as `run` does first: its parts, its budget and its stop rule. It can be opened by its name from then on.
+
+        Raises:
+            CampaignError: Another process has this campaign open.
+        """
+        with self._locked():
+            self._begin()
+
     def stop(self) -> None:
         """End `run` now, from any thread or signal handler: the rig comes to rest and what is under way becomes a failed trial."""
         self._stop.set()

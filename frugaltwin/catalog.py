@@ -80,6 +80,8 @@ SERIAL_MIXER = "hardware.mixers:serial_mixer"
 """A mixer of any other name is a serial port: a device, ``auto``, or ``socket://host:port``."""
 REMOTE_DRIVER = "frugaltwin.client.remote_driver:remote_driver"
 """A driver whose name is an address is a rig of a service: ``http://192.168.1.20:8000/rigs/color-1``."""
+UNLISTED_DRIVERS = {"practice": "frugaltwin.tasks.practice:practice"}
+"""Drivers that a command of ours chooses: no list has them."""
 ADDRESSES = ("mixer", "port", "url")
 """The options of drivers that may hold the address of a rig."""
 KINDS = {"driver": DRIVERS, "strategy": STRATEGIES | PEERS, "goal": GOALS}
@@ -437,7 +439,7 @@ def _taken(kind: str, name: str, target: Target, installed: Mapping[str, Mapping
     """The sentence that says who has a name; empty when it is free."""
     for other in _rivals(kind):
         holder = _registered[other].get(name)
-        if name in _OURS[other]:
+        if name in _OURS[other] or name in UNLISTED_DRIVERS:
             return f"frugaltwin has a {other} of that name; choose another"
         if holder and (other != kind or _where(holder) != _where(target)):
             return f"{_where(holder)} is registered as the {other} of that name; choose another"
@@ -459,7 +461,8 @@ def _found(kind: str, name: str) -> _Entry | None:
     """The plug-in of that name. Installed packages are looked through only for a name that is neither ours nor registered."""
     if kind == "driver" and is_remote(name):
         return _Entry(REMOTE_DRIVER)
-    if known := _OURS[kind].get(name) or _registered[kind].get(name):
+    unlisted = UNLISTED_DRIVERS.get(name) if kind == "driver" else None
+    if known := _OURS[kind].get(name) or unlisted or _registered[kind].get(name):
         return _Entry(known)
     if any(name in _OURS[other] or name in _registered[other] for other in _rivals(kind)):
         return None

@@ -68,7 +68,7 @@ class StopSpec(Strict):
     score: float = Field(description="The campaign ends as soon as a reading is this good or better.")
 
 
-def _file_name(value: str) -> str:
+def file_name(value: str) -> str:
     """A campaign's name is a file's name too."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         raise ValueError("a name has up to 64 letters, digits, '.', '_' and '-', and begins with a letter or digit")
@@ -114,7 +114,7 @@ _KINDS = {
 class CampaignSpec(Strict):
     """Specification of a campaign: ``driver = "color-mixing"``, ``goal = "match-color:coral"``, ``budget = 12``."""
 
-    name: Annotated[str, AfterValidator(_file_name)] | None = Field(None, description="A new one is made up when there is none.")
+    name: Annotated[str, AfterValidator(file_name)] | None = Field(None, description="A new one is made up when there is none.")
     driver: Named = Choice(name="color-mixing")
     goal: Annotated[tuple[str, ...] | None, BeforeValidator(listed)] = Field(
         None, min_length=1, description="One or more objectives, or a map; the driver's default goal, when there is none."

@@ -183,7 +183,16 @@ class Judge:
             key = goal.experiment.key
             measured = {key(t.settings): label for t in state.trials if (label := goal.label_of_trial(t)) is not None}
             drawn = [measured.get(key(place), label) for place, label in zip(places, drawn, strict=True)]
-        pairs = list(zip(true, drawn, strict=True))
-        share = sum(t == d for t, d in pairs) / len(pairs)
-        f1 = [2 * sum(t == d == label for t, d in pairs) / (true.count(label) + drawn.count(label)) for label in sorted(set(true))]
-        return share, sum(f1) / len(f1)
+        return label_agreement(true, drawn)
+
+
+def label_agreement(true: Sequence[str], drawn: Sequence[str]) -> tuple[float, float]:
+    """The share of places that has its true label, and the mean of F1 over the true labels.
+
+    >>> label_agreement(["a", "a", "b", "b"], ["a", "a", "a", "b"])
+    (0.75, 0.7333333333333334)
+    """
+    pairs = list(zip(true, drawn, strict=True))
+    share = sum(t == d for t, d in pairs) / len(pairs)
+    f1 = [2 * sum(t == d == label for t, d in pairs) / (true.count(label) + drawn.count(label)) for label in sorted(set(true))]
+    return share, sum(f1) / len(f1)

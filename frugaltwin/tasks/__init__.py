@@ -1,0 +1,1 @@
+"""Tasks: hidden labs, one per student, judged on the truth."""

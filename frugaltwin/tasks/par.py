@@ -1,0 +1,92 @@
+"""Plays of an instance: by the reference strategy, for par, by random choices, or by anybody else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from frugaltwin import catalog
+from frugaltwin.budget import StopRule
+from frugaltwin.campaign import Campaign
+from frugaltwin.errors import CampaignError
+from frugaltwin.spec import Choice
+from frugaltwin.store import Store
+from frugaltwin.tasks.judge import Found, HandIn, InstanceJudge
+from frugaltwin.tasks.score import Par, Points, points
+
+RANDOM = Choice(name="random")
+
+
+@dataclass(frozen=True)
+class Play:
+    """One play: what it handed in, and what that truly is; None where it measured nothing."""
+
+    hand_in: HandIn | None
+    found: Found | None
+
+
+def play(judge: InstanceJudge, strategy: Choice, noise: str, stop: float | None = None, is_sure: bool = True) -> Play:
+    """Play an instance once with its whole budget, or until a reading is good enough, and hand in what is recommended.
+
+    Args:
+        noise: The name of the noise: another one is another day in the same lab.
+        stop: The score of that reading.
+        is_sure: Whether it says how good its recipe is, where the task asks for that.
+    """
+    instance = judge.instance
+    driver = instance.twin(noise)
+    goal = instance.goal.on(driver.experiment)
+    made = catalog.make_strategy(strategy.name, strategy.options, seed=instance.number(f"strategy {noise}") >> 64)
+    rule = StopRule(stop) if stop is not None else None
+    campaign = Campaign("play", driver, goal, made, Store(":memory:"), instance.task.limits, rule)
+    for _ in campaign.run():
+        pass
+    try:
+        one = HandIn.of_campaign(campaign, judge.places, is_sure=is_sure and instance.task.score.expected > 0)
+    except CampaignError:
+        return Play(None, None)
+    return Play(one, judge.judged(one))
+
+
+def par_of(judge: InstanceJudge, name: str = "par", step: Callable[[], None] = lambda: None) -> Par:
+    """Par of an instance.
+
+    Args:
+        name: Of the noise; with another one, par is measured anew.
+        step: Called after each play.
+    """
+    instance, task = judge.instance, judge.instance.task
+    reference = task.reference_strategy(instance.goal)
+
+    def gaps(strategy: Choice, stop: float | None) -> list[Play]:
+        found = []
+        for k in range(task.reference.plays):
+            found.append(play(judge, strategy, f"{name} {strategy.name} {k}", stop))
+            step()
+        return found
+
+    ours, randoms = gaps(reference, task.reference.stop), gaps(RANDOM, None)
+    return Par(_mean(ours, task.score.fine), _mean(randoms, task.score.fine), _cost(ours, judge))
+
+
+def score_of(judge: InstanceJudge, par: Par, one: Play) -> Points:
+    """The points of a play; 0 where it handed in nothing."""
+    task = judge.instance.task
+    if one.hand_in is None or one.found is None:
+        return Points(0.0, {})
+    return points(task, par, one.found, one.hand_in.spent)
+
+
+def _mean(plays: Sequence[Play], fine: float) -> float:
+    gaps = [one.found.gap + fine for one in plays if one.found and one.found.gap < math.inf]
+    return math.exp(sum(map(math.log, gaps)) / len(gaps)) - fine if gaps else math.inf
+
+
+def _cost(plays: Sequence[Play], judge: InstanceJudge) -> float:
+    task = judge.instance.task
+    within = task.score.within
+    if within is None:
+        return math.inf
+    costs = [task.spent(one.hand_in.spent) for one in plays if one.hand_in and one.found and one.found.gap <= within]
+    return sum(costs) / len(costs) if costs else math.inf

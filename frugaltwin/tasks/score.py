@@ -1,0 +1,70 @@
+"""Points of a hand-in, by a rule that a task states: from par, which the reference strategy played on the very same lab."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from frugaltwin.amounts import Amounts
+from frugaltwin.errors import InvalidInput
+from frugaltwin.tasks.judge import Found
+from frugaltwin.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Par:
+    """Par of an instance: what the reference strategy and what random choices reach with the task's budget."""
+
+    gap: float
+    """The geometric mean over plays of gap + fine, less fine: that of the reference strategy."""
+    random_gap: float
+    """The same of random choices."""
+    cost: float
+    """The mean over plays of what the rule cost counts, of plays that came within; infinite where none did."""
+
+    def hardness(self, task: Task) -> float:
+        """The figure by which instances are compared: what equal hardness means is that it is the same."""
+        return self.cost if task.score.rule == "cost" else self.gap + task.score.fine
+
+
+@dataclass(frozen=True)
+class Points:
+    """The points of a hand-in, and their parts by name."""
+
+    points: float
+    """From 0 to 100."""
+    parts: Mapping[str, float]
+
+
+def points(task: Task, par: Par, found: Found, spent: Amounts) -> Points:
+    """The points of a hand-in.
+
+    With the rule ``quality``, the gap g of the hand-in is placed between that of random choices r (0) and that of par p (100), on a
+    logarithmic scale on which `fine` f is the smallest step: 100 ln((r + f) / (g + f)) / ln((r + f) / (p + f)), from 0 to 100.
+    With the rule ``cost``, one that is `within` the asked gap has 100 times par's cost over its own, at most 100; any other has 0.
+    The share `expected` w of the points is for the stated score, whose error e (`Expected.error`) has 100 max(0, 1 - e / f).
+
+    Raises:
+        InvalidInput: Par is no better than random choices, so that there is no scale between them.
+    """
+    rule = task.score
+    if rule.rule == "quality":
+        if not par.gap < par.random_gap:
+            raise InvalidInput(
+                f"in this lab the reference strategy is no better than random choices (gaps of {par.gap:.3g} and {par.random_gap:.3g}); "
+                "take another lab, or let the task have a larger budget"
+            )
+        span = math.log((par.random_gap + rule.fine) / (par.gap + rule.fine))
+        share = math.log((par.random_gap + rule.fine) / (found.gap + rule.fine)) / span if found.gap < math.inf else 0.0
+    else:
+        assert rule.within is not None
+        cost = task.spent(spent)
+        share = par.cost / cost if found.gap <= rule.within and cost > 0 and par.cost < math.inf else 0.0
+    share = min(max(share, 0.0), 1.0)
+    parts: dict[str, float] = {rule.rule: 100 * share}
+    if rule.expected:
+        stated = 0.0 if found.error is None else max(0.0, 1 - found.error / rule.fine)
+        parts["expected score"] = 100 * stated
+        share = (1 - rule.expected) * share + rule.expected * stated
+    return Points(100 * share, parts)
