@@ -462,7 +462,7 @@ def campaign_plan(rig: Rig, campaign: Campaign, md: Mapping[str, Any] | None = N
             else:
                 done = rig.measurement
                 assert done is not None, "a trigger that succeeded has measured something"
-                campaign.tell(settings, done.outcomes, done.cost, raw=done.raw, source="driver")
+                campaign.tell(settings, done.outcomes, done.cost, raw=done.raw, source="driver", happened=done.happened)
         if campaign.is_failing and failure is not None:
             raise failure
 

@@ -325,18 +325,21 @@ class Campaign:
         error: str | None = None,
         raw: Mapping[str, object] | None = None,
         source: str = "told",
+        happened: Mapping[str, object] | None = None,
     ) -> Trial:
         """Store what a person performed; without outcomes it is a failed trial and `error` says why.
 
         Args:
             raw: Raw readings besides the outcomes; arrays are kept as lists, and what JSON has no word for as text.
             source: As of a `Trial`: who performed it.
+            happened: Settings that happened where others were asked for, as of a `Measurement`.
 
         Raises:
             OutOfBounds: The settings or the outcomes are not this experiment's, or the cost is none.
             CampaignError: Another process has this campaign open.
         """
-        return self.tell_all([{"settings": settings, "outcomes": outcomes, "cost": cost, "error": error, "raw": raw, "source": source}])[0]
+        words = {"settings": settings, "outcomes": outcomes, "cost": cost, "error": error, "raw": raw, "source": source, "happened": happened}
+        return self.tell_all([words])[0]
 
     def tell_all(self, results: Sequence[Mapping[str, Any]]) -> list[Trial]:
         """Store many experiments that a person performed: all of them, or none if one is refused.
@@ -399,10 +402,11 @@ class Campaign:
         error: str | None = None,
         raw: Mapping[str, object] | None = None,
         source: str = "told",
+        happened: Mapping[str, object] | None = None,
     ) -> Trial:
         """A trial without a number yet."""
         checked = self.driver.experiment.check_told(settings)
-        measured = None if outcomes is None else Measurement(outcomes, cost, {} if raw is None else raw)  # type: ignore[arg-type]
+        measured = None if outcomes is None else Measurement(outcomes, cost, raw or {}, happened or {})  # type: ignore[arg-type]
         measurement = None if measured is None else sensible(self.goal, checked, measured)
         return Trial(0, checked, measurement, plain(error), check_cost(cost), source, _now())
 
@@ -743,13 +747,15 @@ def versions() -> dict[str, str]:
 
 
 def sensible(goal: Goal, settings: Settings, measurement: Measurement) -> Measurement:
-    """The measurement as `Experiment.check_measurement` has it, whose score is a number.
+    """The measurement of settings as `Experiment` checks it, whose score is a number.
 
     Raises:
         OutOfBounds: They are not.
     """
     checked = goal.experiment.check_measurement(measurement)
-    goal.check(settings, checked.outcomes, checked.cost)
+    if checked.happened:
+        checked = replace(checked, happened=goal.experiment.check_happened(settings, checked.happened))
+    goal.check({**settings, **checked.happened}, checked.outcomes, checked.cost)
     return checked
 
 

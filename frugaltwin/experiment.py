@@ -705,7 +705,19 @@ class Experiment:
             raise OutOfBounds(f"the outcomes {_shown(measurement.outcomes)} are no mapping of names to values")
         raw: Any = {} if measurement.raw is None else plain(measurement.raw)
         outcomes = self.check_outcomes(measurement.outcomes)
-        return Measurement(outcomes, check_cost(measurement.cost), raw if isinstance(raw, dict) else {"raw": raw})
+        cost = check_cost(measurement.cost)
+        return Measurement(outcomes, cost, raw if isinstance(raw, dict) else {"raw": raw}, measurement.happened)
+
+    def check_happened(self, settings: Settings, happened: object) -> dict[str, float | str]:
+        """The settings that happened when others were asked for, those alone that an instrument reports.
+
+        Raises:
+            OutOfBounds: With what was asked for they are no settings that can be told, see `check_told`.
+        """
+        if not isinstance(happened, Mapping):
+            raise OutOfBounds(f"the settings that happened, {_shown(happened)}, are no mapping of names to values")
+        checked = self.check_told({**settings, **happened}) if happened else {}
+        return {name: checked[name] for name in happened}
 
 
 def check_cost(cost: object) -> Amounts:
@@ -741,6 +753,11 @@ class Measurement:
     cost: Amounts = Amounts()
     raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Raw readings besides the outcomes (counts, references, temperatures, a spectrum); they are kept as `plain` makes them."""
+    happened: Settings = field(default_factory=dict[str, float | str])
+    """The settings that really happened where the instrument reports them: what a pump really dosed. Others happened as asked for.
+
+    They may lie slightly outside of what can be asked for, as what is told may.
+    """
 
 
 @dataclass(frozen=True)
@@ -749,6 +766,7 @@ class Trial:
 
     number: int
     settings: Settings
+    """The settings that were asked for."""
     measurement: Measurement | None
     """None when the attempt failed."""
     error: str | None = None
@@ -760,6 +778,11 @@ class Trial:
     """UTC, ISO 8601."""
     correction: Correction | None = None
     """A person's correction that was taken into account; None for a trial as it was performed."""
+
+    @property
+    def happened(self) -> Settings:
+        """The settings that happened, as far as is known: models and scores go by them. What is asked for again is `settings`."""
+        return {**self.settings, **self.measurement.happened} if self.measurement and self.measurement.happened else self.settings
 
     @property
     def is_retracted(self) -> bool:
@@ -789,8 +812,8 @@ class Correction:
 
 
 def measured(trials: Iterable[Trial]) -> list[tuple[Settings, Measurement]]:
-    """Settings and measurements of the trials that did not fail."""
-    return [(t.settings, t.measurement) for t in trials if t.measurement is not None]
+    """The settings that happened and the measurements of the trials that did not fail."""
+    return [(t.happened, t.measurement) for t in trials if t.measurement is not None]
 
 
 def total(trials: Sequence[Trial]) -> Amounts:

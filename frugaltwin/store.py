@@ -136,6 +136,8 @@ def trial_json(trial: Trial) -> str:
     body = {name: value for name, value in asdict(performed).items() if name != "correction"} | {"cost": performed.cost.cost()}
     if performed.measurement is not None:
         body["measurement"]["cost"] = performed.measurement.cost.cost()
+        if not performed.measurement.happened:  # as it was stored before there was any
+            del body["measurement"]["happened"]
     return json.dumps(body, allow_nan=False, ensure_ascii=False)
 
 
@@ -144,7 +146,7 @@ def trial_from_json(text: str) -> Trial:
     body = json.loads(text)
     body["cost"] = Amounts(**body["cost"])
     if (measurement := body["measurement"]) is not None:
-        body["measurement"] = Measurement(measurement["outcomes"], Amounts(**measurement["cost"]), measurement["raw"])
+        body["measurement"] = Measurement(**measurement | {"cost": Amounts(**measurement["cost"])})
     return Trial(**body)
 
 

@@ -316,7 +316,7 @@ class PumpBot:
             calibration: The name of what its pumps are timed by, for the measurements.
         """
         self.calibration = calibration
-        self.experiment = experiment()
+        self.experiment = experiment(mixer.pumps)
         self.mixer = mixer
         self._before = mixer.spent
         self._is_clean = False
@@ -346,10 +346,11 @@ class PumpBot:
         raw: dict[str, float | str] = {f"water_{c}": count for c, count in self._water.items()}
         for name in LIQUIDS:
             raw[f"seconds_{name}"] = self.mixer.pumps[name].seconds(float(settings[name]))
-            raw[f"dosed_{name}"] = dosed(self.mixer.pumps[name], settings[name])
         if self.calibration:
             raw["calibration"] = self.calibration
-        return Measurement({f"{c}_counts": float(count) for c, count in reading.counts.items()}, self._cost_since_last(), raw)
+        outcomes = {f"{c}_counts": float(count) for c, count in reading.counts.items()}
+        happened = {name: dosed(self.mixer.pumps[name], settings[name]) for name in LIQUIDS}
+        return Measurement(outcomes, self._cost_since_last(), raw, happened)
 
     def price(self) -> Price:
         clean_up = Fixed(CLEAN_UP.estimate(self.mixer, {}), "first")
@@ -444,7 +445,7 @@ def pumpbot(options: PumpBotOptions) -> Driver:
     ============== ============= ====== ==========================================================================
     parameter      limits        unit   meaning
     ============== ============= ====== ==========================================================================
-    red            0 … 20        mL     dye solution, as are green, blue and yellow
+    red            0 … 20        mL     dye solution, as are green, blue and yellow; nothing, or what a pump can dose
     green          0 … 20        mL
     blue           0 … 20        mL
     yellow         0 … 20        mL
@@ -462,12 +463,12 @@ def pumpbot(options: PumpBotOptions) -> Driver:
     **Options**: `PumpBotOptions`.
 
     **Doses.** A run of V mL takes a·V + b, with a and b of each of the pumps. No run is shorter than 10 ms, which delivers 0.13–0.32
-    mL; less than half of that is not dosed at all. What was dosed and for how long each pump ran is kept with every measurement.
+    mL, so that less cannot be asked for. What whole ms deliver, by the calibration, is what happened: models learn from that.
 
     **Time and money.** A color takes about 56 s: dose, read, drain 15 s, flush with 20 mL, drain 15 s. Connecting drains, flushes and
     reads the water. Dyes cost 0.003 USD/mL, water 0.0005, waste 0.001 (assumptions).
 
-    **Truth** (`--noise-free`): what the shortest runs do to small doses stays; what is random or remembers is off. A rig has none.
+    **Truth** (`--noise-free`): what whole ms do to doses stays; what is random or remembers is off. A rig has none.
 
     **Safety.** The firmware has no stop, and a pump runs to its end when the host dies. `stop` resets the board by opening the port
     again, which switches all relays off; over a network line that may not work, and the message says so. Nothing is sent twice.

@@ -108,7 +108,7 @@ class Bayesian:
         told = [(t, score) for t in state.trials if (score := goal.score_of_trial(t)) is not None]
         if not told:
             return []
-        model = Regression(space.encode([t.settings for t, _ in told]), np.array([score for _, score in told]))
+        model = Regression(space.encode([t.happened for t, _ in told]), np.array([score for _, score in told]))
         return [Doubt(told[i][0].number, "score", told[i][1], expected, deviation) for i, expected, deviation in model.doubts()]
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
@@ -151,7 +151,7 @@ class _Scores:
 
 def _scored(space: Space, goal: Objective, history: Sequence[Trial]) -> _Scores:
     """The scores of the trials that did not fail."""
-    pairs = [(t.settings, score) for t in history if (score := goal.score_of_trial(t)) is not None]
+    pairs = [(t.happened, score) for t in history if (score := goal.score_of_trial(t)) is not None]
     sign = -1.0 if goal.is_minimized else 1.0
     scores = np.array([score for _, score in pairs]) * sign
     order = np.argsort(-scores, kind="stable")

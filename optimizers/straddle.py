@@ -94,5 +94,5 @@ def _divided(goal: Goal) -> tuple[Map, float]:
 
 def _readings(space: Space, goal: Map, history: Sequence[Trial]) -> tuple[Floats, Floats]:
     """Points [n, D] and readings [n] of the trials that did not fail."""
-    pairs = [(t.settings, float(t.measurement.outcomes[goal.outcome])) for t in history if t.measurement is not None]
+    pairs = [(t.happened, float(t.measurement.outcomes[goal.outcome])) for t in history if t.measurement is not None]
     return space.encode([s for s, _ in pairs]), np.array([value for _, value in pairs])

@@ -70,6 +70,15 @@ class Pump:
         """
         return max(0.0, (seconds - self.offset) / self.slope) if seconds > 0 else 0.0
 
+    @property
+    def smallest(self) -> float:
+        """The smallest dose, mL, in whole µL.
+
+        >>> PUMPS["red"].smallest, PUMPS["green"].smallest
+        (0.133, 0.32)
+        """
+        return math.ceil(1000 * self.volume(SHORTEST) - 1e-9) / 1000
+
 
 LAW = BeerLambert(absorbers=LIQUIDS)
 """The parts add up, so that log(reading) is linear in all five: water counts as an absorber that absorbs less than none."""
@@ -133,11 +142,14 @@ def counts(volumes: Floats, residue: float = 0.0) -> Floats:
     return result
 
 
-def experiment() -> Experiment:
-    """The experiment of PumpBot."""
+def experiment(pumps: Mapping[str, Pump] = PUMPS) -> Experiment:
+    """The experiment of a PumpBot with these pumps, which can dose nothing, or what their shortest runs deliver and more."""
     return Experiment(
         name="pumpbot",
-        parameters=tuple(Continuous(name, 0.0, CELL, "mL", name if name == "water" else f"{name} dye") for name in LIQUIDS),
+        parameters=tuple(
+            Continuous(name, 0.0, CELL, "mL", name if name == "water" else f"{name} dye", smallest=pumps[name].smallest)
+            for name in LIQUIDS
+        ),
         outcomes=tuple(
             Outcome(name, "counts", f"{color} over clear, as the firmware replies: 0 … {FULL_SCALE}", law=LAW)
             for name, color in zip(OUTCOMES, ("red", "green", "blue"), strict=True)

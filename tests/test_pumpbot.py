@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from frugaltwin import catalog
-from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
+from frugaltwin.errors import DriverError, InvalidInput, LinkError, OutOfBounds, RigFault, Stopped
 from frugaltwin.experiment import Settings
 from frugaltwin.goals.trial_table import trial_columns
 from frugaltwin.plugins import Driver, KnowsTruth
@@ -80,11 +80,16 @@ def test_run_times_follow_the_published_calibration() -> None:
             assert pump.volume(pump.seconds(volume)) == pytest.approx(volume, abs=0.002)
 
 
-def test_a_dose_that_no_run_delivers_becomes_the_nearest_one_and_the_measurement_says_which() -> None:
+def test_a_dose_that_no_run_delivers_is_refused_and_the_measurement_says_what_whole_milliseconds_delivered() -> None:
     with twin(imperfections=0) as driver:
-        raw = driver.perform({"red": 0.1, "green": 0.1, "blue": 0.0, "yellow": 0.0, "water": 19.8}).raw
-    assert (raw["seconds_red"], raw["seconds_green"], raw["dosed_green"]) == (0.01, 0.0, 0.0)
-    assert raw["dosed_red"] == pytest.approx(0.133, abs=0.001)
+        with pytest.raises(OutOfBounds, match=r"green = 0.2 mL is outside 0 or \[0.32, 20\] mL"):
+            driver.experiment.check({"red": 0.133, "green": 0.2, "blue": 0.0, "yellow": 0.0, "water": 19.667})
+        measurement = driver.perform(driver.experiment.check({"red": 0.133, "green": 0.0, "blue": 0.0, "yellow": 1.0, "water": 18.867}))
+    happened = {name: float(volume) for name, volume in measurement.happened.items()}
+    assert (measurement.raw["seconds_red"], measurement.raw["seconds_green"], happened["green"]) == (0.01, 0.0, 0.0)
+    assert happened["red"] == pytest.approx(0.13297, abs=1e-5)
+    assert happened["yellow"] == pytest.approx(1.0, abs=0.0012)
+    assert happened["yellow"] != 1.0
 
 
 def test_without_imperfections_a_reading_is_the_truth_in_whole_counts() -> None:

@@ -222,13 +222,14 @@ def test_a_worker_brings_takes_begins_and_reports_and_told_twice_it_counts_once(
     cost = {"seconds": 1.0, "money": 0.0, "volume": 0.0}
     outcomes = {o.name: 1.0 for o in driver.experiment.outcomes}
     report: dict[str, Any] = {"id": job["id"], "lease": job["lease"], "error": None, "cost": cost, "provenance": {"rig": "far-1"}}
-    report["measurement"] = {"outcomes": outcomes, "cost": cost, "raw": {}}
+    happened = {name: value for name, value in settings.items() if name == driver.experiment.parameters[0].name}
+    report["measurement"] = {"outcomes": outcomes, "cost": cost, "raw": {}, "happened": happened}
     assert admin.post("/v1/work/color-1/finish", json={"reports": [report]}).json() == {"refused": [identity]}
     assert admin.post("/v1/work/far-1/finish", json={"reports": [report | {"lease": "another"}]}).json() == {"refused": [identity]}
     for _ in range(2):
         assert admin.post("/v1/work/far-1/finish", json={"reports": [report]}).json() == {"refused": []}
     done = admin.get(f"/v1/experiments/{identity}").json()
-    assert (done["state"], done["outcomes"], done["cost"]) == ("succeeded", outcomes, cost)
+    assert (done["state"], done["outcomes"], done["happened"], done["cost"]) == ("succeeded", outcomes, happened, cost)
     taken = admin.get("/v1/me/ledger", params={"limit": 200}).json()
     assert [e["kind"] for e in taken["items"] if e["experiment"] == identity].count("settle") == 1
 

@@ -304,7 +304,10 @@ def finish(
 
 def _ended(now: float, end: Ended) -> Values:
     """The columns that the end of an experiment changes."""
-    body = {"outcomes": dict(end.measurement.outcomes), "raw": dict(end.measurement.raw)} if end.measurement else {}
+    body: dict[str, Any] = {}
+    if end.measurement:
+        body = {"outcomes": dict(end.measurement.outcomes), "raw": dict(end.measurement.raw)}
+        body |= {"happened": dict(end.measurement.happened)} if end.measurement.happened else {}
     return {
         "state": SUCCEEDED if end.measurement else ABORTED if end.was_stopped else FAILED,
         "result_json": json.dumps(body | {"cost": end.cost.cost()}, allow_nan=False), "error": end.error,

@@ -66,13 +66,15 @@ class Report(Ended):
         del body["twin"]  # the service knows it
         if self.measurement is not None:
             body["measurement"]["cost"] = self.measurement.cost.cost()
+            if not self.measurement.happened:  # a service of before does not know it
+                del body["measurement"]["happened"]
         return body
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Report:
         """The inverse of `to_json`."""
         m = body["measurement"]
-        measurement = Measurement(m["outcomes"], Amounts(**m["cost"]), m["raw"]) if m else None
+        measurement = Measurement(**m | {"cost": Amounts(**m["cost"])}) if m else None
         return cls(**{**body, "measurement": measurement, "cost": Amounts(**body["cost"])})
 
 

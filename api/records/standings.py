@@ -124,16 +124,16 @@ def trial_of(row: ExperimentRow, goal: Goal, known: Score | None = None) -> Tria
         return None
     assert row.trial is not None
     result, settings = row.result, row.settings
-    cost = _cost(row, result)
+    cost, happened = _cost(row, result), result.get("happened", {})
     finished_at = datetime.fromtimestamp(row.finished_at, UTC).isoformat(timespec="milliseconds")
     source = "stopped" if row.state == "aborted" else "driver"
     if row.state != "succeeded":
         return Trial(row.trial, settings, None, row.error or row.state, cost, source, finished_at)
     try:
         if known is None:
-            measurement = sensible(goal, settings, Measurement(result["outcomes"], cost, result["raw"]))
+            measurement = sensible(goal, settings, Measurement(result["outcomes"], cost, result["raw"], happened))
         elif known.nonsense is None:
-            measurement = Measurement(_as_numbers(goal.experiment, result["outcomes"]), cost, result["raw"])
+            measurement = Measurement(_as_numbers(goal.experiment, result["outcomes"]), cost, result["raw"], happened)
         else:
             return Trial(row.trial, settings, None, known.nonsense, cost, source, finished_at)
     except OutOfBounds as error:

@@ -174,6 +174,7 @@ def view(look: Look, caller: Caller) -> Submission:
     return Submission(
         id=row.id, person=row.person, rig=row.rig, campaign=row.campaign, trial=row.trial, settings=row.settings,
         state=_seen(row.state), estimate=row.estimate, score=look.score, outcomes=result.get("outcomes"), raw=result.get("raw"),
+        happened=result.get("happened"),
         cost=Amounts(**result["cost"]) if result.get("cost") else None, error=row.error,
         provenance=row.provenance_for(caller.is_instructor),
         created_at=row.created_at, started_at=row.started_at, finished_at=row.finished_at, position=look.position, eta_s=look.eta,

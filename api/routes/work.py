@@ -135,6 +135,7 @@ class MeasurementView(Body):
     outcomes: Settings = Field(description="by the rig's outcomes, in their units")
     cost: CostView
     raw: dict[Word, float | Annotated[str, Field(max_length=2000)]] = Field(max_length=2000, description="the instrument's own readings")
+    happened: Settings = Field({}, description="settings that really happened, where the instrument reports them: what was really dosed")
 
 
 class ReportView(Body):

@@ -228,7 +228,7 @@ class _Life:
         task: Task = item
         if task.twin is None:
             self._enter(number)
-            return _checked(self._now.driver.experiment, self._now.driver.perform(task.settings))
+            return _checked(self._now.driver.experiment, task.settings, self._now.driver.perform(task.settings))
         if not self._has_turned_to(task.twin, task.past):
             return Missing()
         try:
@@ -241,7 +241,7 @@ class _Life:
             self._now.performed += 1
             raise
         self._now.performed += 1
-        return _checked(self._now.driver.experiment, result)
+        return _checked(self._now.driver.experiment, task.settings, result)
 
     def leave(self) -> None:
         """At rest and disconnected."""
@@ -328,9 +328,10 @@ def _answer(life: _Life, number: int, word: str, item: Any) -> Answer:
         return DriverError(f"the driver failed by a mistake of its own ({type(error).__name__}); the log of its worker says more")
 
 
-def _checked(experiment: Experiment, measurement: object) -> Measurement:
+def _checked(experiment: Experiment, settings: Settings, measurement: object) -> Measurement:
     try:
         checked = experiment.check_measurement(measurement)
+        checked = replace(checked, happened=experiment.check_happened(settings, checked.happened))
     except OutOfBounds as error:
         refusal = DriverError(f"the reading makes no sense: {error}")
         with contextlib.suppress(OutOfBounds):

@@ -71,10 +71,13 @@ def export(
         body: dict[str, Any] = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}
         log = campaign.log
         raws = [dict(t.measurement.raw) if t.measurement else {} for t in log.performed]
-        original, readings = own_names(campaign.goal, ("original", "raw")).values()
+        original, readings, happened = own_names(campaign.goal, ("original", "raw", "happened")).values()
         body["trials"] = [
             row | {original: row[original] and json.loads(row[original]), readings: raw} for row, raw in zip(rows, raws, strict=True)
         ]
+        for row, trial in zip(body["trials"], log.performed, strict=True):
+            if trial.measurement and trial.measurement.happened:
+                row[happened] = dict(trial.happened)
         body["entries"] = [entry_to_json(x.entry) | {"after": x.after, "at": x.at} for x in log.entries]
         body["spent"] = total(campaign.trials).cost()
         text = json.dumps(body, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

@@ -299,7 +299,8 @@ def _measurement(done: Submission) -> Measurement:
         DriverError: It failed.
     """
     if done.state == "succeeded" and done.outcomes is not None:
-        return Measurement(dict(done.outcomes), done.cost or Amounts(), dict(done.raw or {}) | {"experiment": done.id})
+        raw = dict(done.raw or {}) | {"experiment": done.id}
+        return Measurement(dict(done.outcomes), done.cost or Amounts(), raw, done.happened or {})
     why = done.error or f"it ended as {done.state}"
     kind: type[DriverError] = Stopped if done.state == "aborted" else RigFault
     error = kind(f"{why}; look at the rig before you go on" if done.state == "unknown" and "look at the rig" not in why else why)

@@ -315,7 +315,7 @@ class Objective(Goal):
 
     def reading_of_trial(self, trial: Trial) -> float | None:
         """The score of a trial as it was read, whether it counts or not; None when it failed."""
-        return None if trial.measurement is None else self.score_of(trial.settings, trial.measurement.outcomes, trial.cost)
+        return None if trial.measurement is None else self.score_of(trial.happened, trial.measurement.outcomes, trial.cost)
 
     def loss_of_trial(self, trial: Trial) -> float:
         """The score of a trial, with the sign that makes small ones good; infinite when it failed or does not count."""
@@ -330,9 +330,9 @@ class Objective(Goal):
         done = [(t, t.measurement.outcomes) for t in trials if t.measurement is not None and self.counts(t)]
         if not done:
             return None
-        scores = self._scores([t.settings for t, _ in done], [y for _, y in done], [t.cost for t, _ in done])
+        scores = self._scores([t.happened for t, _ in done], [y for _, y in done], [t.cost for t, _ in done])
         trial, outcomes = done[int(np.argmin(scores) if self.is_minimized else np.argmax(scores))]
-        return trial, self.score_of(trial.settings, outcomes, trial.cost)  # as every display says it
+        return trial, self.score_of(trial.happened, outcomes, trial.cost)  # as every display says it
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -63,7 +63,7 @@ def trial_rows(goal: Goal, trials: Sequence[Trial], front: Container[int] | None
         ours |= {"correction": t.remark if t.correction else None, "original": _original(t)}
         measured = empty
         if t.measurement:
-            measured = dict(t.measurement.outcomes) | color_of(experiment, t.settings, t.measurement.outcomes)
+            measured = dict(t.measurement.outcomes) | color_of(experiment, t.happened, t.measurement.outcomes)
         rows.append({named[name]: cell for name, cell in ours.items()} | dict(t.settings) | measured)
     return rows
 

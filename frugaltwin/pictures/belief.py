@@ -144,7 +144,7 @@ class MapView:
 
     def _scatter(self, axes: Axes, trials: Sequence[Trial], **look: Any) -> None:
         if trials:
-            axes.scatter(*coordinates(self.plane, self.plane.positions([t.settings for t in trials])), zorder=5, clip_on=False, **look)
+            axes.scatter(*coordinates(self.plane, self.plane.positions([t.happened for t in trials])), zorder=5, clip_on=False, **look)
 
     @property
     def _is_scattered(self) -> bool:
@@ -183,7 +183,7 @@ def draw_expected(axes: Axes, record: Record) -> None:
     draw_number(axes.figure, axes, plane, expected, f"expected score{unit}")
     name_axes(axes, plane)
     for size, counts in ((30, True), (10, False)):
-        places = plane.positions([t.settings for t in record.trials if _only_informs(record.goal, t) != counts])
+        places = plane.positions([t.happened for t in record.trials if _only_informs(record.goal, t) != counts])
         axes.scatter(*coordinates(plane, places), s=size, facecolor="white", edgecolor=INK, linewidth=0.8, zorder=5)
     number_trials(axes, plane, record.trials)
 

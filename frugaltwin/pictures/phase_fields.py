@@ -237,7 +237,7 @@ def draw_number(
 
 def number_trials(axes: Axes, plane: Plane, trials: Sequence[Trial]) -> None:
     """Write the numbers of the trials beside their points, except where they would overlap."""
-    places = plane.positions([t.settings for t in trials])
+    places = plane.positions([t.happened for t in trials])
     written: list[Floats] = []
     for trial, point, place in reversed(list(zip(trials, places, unit_box(plane, places), strict=True))):  # the latest come first
         if all(np.abs(place - other).max() > 0.055 for other in written):

@@ -86,7 +86,7 @@ def draw_ab_plane(axes: Axes, record: Record) -> None:
     axes.set_ylabel("b* (blue – yellow)")
     axes.axhline(0, color=QUIET, linewidth=0.5)
     axes.axvline(0, color=QUIET, linewidth=0.5)
-    colors = {t.number: color_of(experiment, t.settings, t.measurement.outcomes) for t in record.trials if t.measurement is not None}
+    colors = {t.number: color_of(experiment, t.happened, t.measurement.outcomes) for t in record.trials if t.measurement is not None}
     spread = max(np.ptp([c[axis] for c in colors.values()]) for axis in "ab") if colors else 0.0
     labeled: list[tuple[float, float]] = []
     for number, color in colors.items():

@@ -140,7 +140,7 @@ def _maps(record: Record, with_truth: bool, step: Step | None) -> list[dict[str,
 def _lab(record: Record, trial: Trial) -> tuple[float, float, float] | None:
     if trial.measurement is None or record.experiment.color is None:
         return None
-    color = color_of(record.experiment, trial.settings, trial.measurement.outcomes)
+    color = color_of(record.experiment, trial.happened, trial.measurement.outcomes)
     return color["L"], color["a"], color["b"]
 
 

@@ -25,7 +25,7 @@ def log_feasibility(space: Space, history: Sequence[Trial]) -> Graded:
     failed = np.array([t.measurement is None for t in history], dtype=float)
     if not failed.any():
         return Graded(lambda X: np.zeros(len(X)), lambda X: (np.zeros(len(X)), np.zeros_like(X)))
-    known = space.encode([t.settings for t in history])
+    known = space.encode([t.happened for t in history])
     reach = _REACH * math.sqrt(max(space.size, 1))
 
     def kernel(A: Floats) -> tuple[Floats, Floats]:

@@ -40,7 +40,7 @@ def check_starts(starts: int) -> None:
 
 def known_labels(space: Space, goal: Map, history: Sequence[Trial]) -> tuple[Floats, Integers]:
     """Points [n, D] of the trials that did not fail, and the numbers [n] of their labels."""
-    pairs = [(t.settings, label) for t in history if (label := goal.label_of_trial(t)) is not None]
+    pairs = [(t.happened, label) for t in history if (label := goal.label_of_trial(t)) is not None]
     return space.encode([s for s, _ in pairs]), np.array([goal.labels.index(label) for _, label in pairs], dtype=np.int64)
 
 

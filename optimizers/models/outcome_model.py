@@ -249,7 +249,7 @@ class OutcomeModel:
 
     def doubts(self, trials: Sequence[Trial]) -> list[Doubt]:
         """The readings of the trials that did not fail that are hardly to be believed, given the others."""
-        told = [(t.number, t.settings, t.measurement.outcomes) for t in trials if t.measurement is not None]
+        told = [(t.number, t.happened, t.measurement.outcomes) for t in trials if t.measurement is not None]
         if not told:
             return []
         X = torch.from_numpy(self.space.encode([settings for _, settings, _ in told]))
@@ -268,7 +268,7 @@ class OutcomeModel:
         told = [t for t in (*trials, new) if t.measurement is not None and t.number not in doubtful]
         if new.measurement is None:
             return []
-        X = torch.from_numpy(self.space.encode([t.settings for t in told]))
+        X = torch.from_numpy(self.space.encode([t.happened for t in told]))
         Y = torch.from_numpy(outcomes_array(self.space.experiment, [t.measurement.outcomes for t in told if t.measurement]))
         found = []
         for inputs, group in self.groups:

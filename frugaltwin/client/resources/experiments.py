@@ -40,6 +40,8 @@ class Submission:
     """of a trial that has ended, by its campaign's goal; nothing where no reading counts, or the goal has no score"""
     raw: Mapping[str, int | float | str] | None = None
     """the instrument's own readings, which the outcomes come from"""
+    happened: Values | None = None
+    """settings that really happened, where the instrument reports them: what was really dosed"""
     cost: Price | None = None
     """what it took; your budget is charged this, at most the estimate"""
     error: str | None = None
