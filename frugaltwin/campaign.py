@@ -338,8 +338,8 @@ class Campaign:
             OutOfBounds: The settings or the outcomes are not this experiment's, or the cost is none.
             CampaignError: Another process has this campaign open.
         """
-        words = {"settings": settings, "outcomes": outcomes, "cost": cost, "error": error, "raw": raw, "source": source, "happened": happened}
-        return self.tell_all([words])[0]
+        words = {"settings": settings, "outcomes": outcomes, "cost": cost, "error": error, "raw": raw, "source": source}
+        return self.tell_all([words | {"happened": happened}])[0]
 
     def tell_all(self, results: Sequence[Mapping[str, Any]]) -> list[Trial]:
         """Store many experiments that a person performed: all of them, or none if one is refused.

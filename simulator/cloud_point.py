@@ -7,6 +7,7 @@ Equations first, as functions of arrays; then `CloudPoint`, which performs one p
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,8 @@ from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.liquids import Bottle, Liquids, Pump
 from simulator.instruments.mixer import RESIDUE, Imperfections, MixerOptions, Seed, dosed
 from simulator.instruments.phase_lab import Labeling
-from simulator.instruments.photometry import Photometer, Workflow
+from simulator.instruments.photometry import Photometer, Workflow, filling
+from simulator.instruments.rig_options import CoastingOptions
 from simulator.instruments.sensors import Sensor
 
 Floats = NDArray[np.float64]
@@ -37,7 +39,6 @@ BOTTLES = ("water", "ethanol", "anise")
 LABELS = ("clear", "cloudy")
 CHANNEL = "clear"  # the sensor's diode without a filter, which has the most light
 
-PRIME = Procedure((*(Dispense(bottle, TUBE) for bottle in BOTTLES), Drain(), Dispense("ethanol", WASH), Drain(), Rinse(TOTAL), Drain()))
 REFERENCES = Procedure((Rinse(TOTAL), Mix(5.0), Read(lamp=False), Read(lamp=True), Drain()))
 ONE_MIXTURE = Procedure(
     (
@@ -47,7 +48,6 @@ ONE_MIXTURE = Procedure(
         *(Rinse(TOTAL), Mix(5.0), Drain()),
     )
 )
-WORKFLOW = Workflow(PRIME, REFERENCES, ONE_MIXTURE)
 
 WATER_INDEX, ETHANOL_INDEX = 1.333, 1.361  # refractive indices at 589 nm and 20 °C: CRC Handbook of Chemistry and Physics
 FORWARD = 0.9  # mean cosine of the angle that a droplet scatters light by: droplets of a µm and more scatter forward
@@ -166,12 +166,16 @@ class Ouzo:
         return Liquids(bottles, self.light, waste=0.002)
 
 
-def experiment() -> Experiment:
-    """The experiment of a mixer with these three bottles."""
+def experiment(smallest: Mapping[str, float] = MappingProxyType({})) -> Experiment:
+    """The experiment of a mixer with these three bottles.
+
+    Args:
+        smallest: The smallest doses, mL, of pumps that can deliver no less.
+    """
     meanings = {"water": "water", "ethanol": "ethanol", "anise": "anise: oil dissolved in ethanol"}
     return Experiment(
         name="cloud-point",
-        parameters=tuple(Continuous(bottle, 0.0, TOTAL, "mL", meanings[bottle]) for bottle in BOTTLES),
+        parameters=tuple(Continuous(bottle, 0.0, TOTAL, "mL", meanings[bottle], smallest=smallest.get(bottle, 0.0)) for bottle in BOTTLES),
         outcomes=(
             Outcome("phase", "", "whether light is scattered by droplets", labels=LABELS),
             Outcome("turbidity", "1", "absorbance of the mixture against clean water, of white light"),
@@ -192,7 +196,11 @@ class CloudPoint(Photometer):
         """
         if not 0 < cloudy_above <= 2:
             raise InvalidInput(f"cloudy_above = {cloudy_above:g} divides no readings: it is a turbidity above 0 and up to 2")
-        super().__init__(mixer, experiment(), WORKFLOW)
+        smallest = mixer.specification.smallest
+        prime = Procedure(
+            (*filling(dict.fromkeys(BOTTLES, TUBE), smallest), Drain(), Dispense("ethanol", WASH), Drain(), Rinse(TOTAL), Drain())
+        )
+        super().__init__(mixer, experiment(smallest), Workflow(prime, REFERENCES, ONE_MIXTURE))
         self._cloudy_above, self._expert = cloudy_above, expert
 
     def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:
@@ -290,7 +298,7 @@ class CloudPointTwin(InstrumentTwin[CloudPoint]):
         return Section(f"{at:g} mL of anise", "ethanol, mL", "oil, log10 of its volume fraction", curves, ("anise", at))
 
 
-class CloudPointOptions(SystemOptions, MixerOptions):
+class CloudPointOptions(SystemOptions, CoastingOptions, MixerOptions):
     """Options of a mixer of water, ethanol and anise."""
 
     labeling: Labeling = option("inferred", "or direct: `phase` is the true one", changes="imperfections")
@@ -361,11 +369,10 @@ def cloud_point(options: CloudPointOptions) -> CloudPoint | CloudPointTwin:
     if ouzo.strength > holds:
         raise InvalidInput(f"strength = {ouzo.strength:g} is no solution: ethanol dissolves {holds:.2g} of this oil at most")
     sensor, imperfections = options.make_sensor(), options.sizes
+    liquids = ouzo.liquids.counted(options.bottles).coasting(options.coasting)
 
     def make(seed: Seed) -> Mixer:
-        return make_mixer(
-            options.mixer, sensor=sensor, imperfections=imperfections, seed=seed, liquids=ouzo.liquids.counted(options.bottles)
-        )
+        return make_mixer(options.mixer, sensor=sensor, imperfections=imperfections, seed=seed, liquids=liquids)
 
     if is_twin(options.mixer):
         return CloudPointTwin(make, ouzo, sensor, imperfections, options.labeling, options.cloudy_above, options.seed)

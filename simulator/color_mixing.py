@@ -25,7 +25,7 @@ from simulator.instruments.dyed_water import DYED_WATER, DYES, LAW, PATH, PUMPS,
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.liquids import Liquids
 from simulator.instruments.mixer import RESIDUE, Imperfections, MixerOptions, Seed, dosed
-from simulator.instruments.photometry import Photometer, Workflow
+from simulator.instruments.photometry import Photometer, Workflow, filling
 from simulator.instruments.rig_options import RigOptions, offset, slope
 from simulator.instruments.sensors import Sensor, make_sensor
 
@@ -33,10 +33,19 @@ DOSE = 1.0  # mL: the most of one dye
 TOTAL = 4.0  # mL: what every mixture adds up to
 
 REFERENCES = Procedure((Rinse(TOTAL), Mix(5.0), Read(lamp=False), Read(lamp=True), Drain()))
-PRIME = Procedure((*(Dispense(pump, PUMPS[pump].dead_volume) for pump in PUMPS), Drain(), Rinse(TOTAL), Drain(), Rinse(TOTAL), Drain()))
 ONE_COLOR = Procedure(
     (*(Dispense(pump, pump) for pump in PUMPS), Mix(25.0), Read(lamp=True), Drain(), Rinse(TOTAL), Mix(8.0), Drain())
 )  # fmt: skip
+
+
+def prime(smallest: Mapping[str, float]) -> Procedure:
+    """The procedure on connecting.
+
+    Args:
+        smallest: The smallest doses, mL, of pumps that can deliver no less.
+    """
+    tubes = {name: pump.dead_volume for name, pump in PUMPS.items()}
+    return Procedure((*filling(tubes, smallest), Drain(), Rinse(TOTAL), Drain(), Rinse(TOTAL), Drain()))
 
 
 def spectral_lab(transmitted: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,7 +114,8 @@ class ColorMixing(Photometer):
     """Mixes dyes and reads the color, on any `Mixer`. Satisfies `Driver` and `Estimates`."""
 
     def __init__(self, mixer: Mixer, sensor: Sensor) -> None:
-        super().__init__(mixer, experiment(sensor, mixer.specification.smallest), Workflow(PRIME, REFERENCES, ONE_COLOR))
+        smallest = mixer.specification.smallest
+        super().__init__(mixer, experiment(sensor, smallest), Workflow(prime(smallest), REFERENCES, ONE_COLOR))
         self._channels = sensor.color_channels
 
     def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:

@@ -27,7 +27,7 @@ from simulator.instruments.color_channels import channel_weights, color_matrix, 
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.liquids import Bottle, Liquids, Pump
 from simulator.instruments.mixer import Imperfections, SimulatedMixer, SimulatedMixerOptions, dosed, imperfection
-from simulator.instruments.photometry import Photometer, Workflow
+from simulator.instruments.photometry import Photometer, Workflow, filling
 from simulator.instruments.rig_options import RigOptions, offset, slope
 from simulator.instruments.sensors import Sensor, make_sensor
 
@@ -50,11 +50,9 @@ PAINTS = (*PIGMENTS, "white")
 LAW = KubelkaMunk(pastes=tuple(PIGMENTS))
 
 RINSE = (Rinse(TOTAL), Mix(8.0), Drain())
-PRIME = Procedure((*(Dispense(paint, TUBE) for paint in PAINTS), Drain(), *RINSE))
 # A trace of pigment shows in the white base more than anywhere else: two more rinses before it is looked at.
 REFERENCES = Procedure((*RINSE, *RINSE, Dispense("white", TOTAL), Mix(5.0), Read(lamp=False), Read(lamp=True), Drain(), *RINSE))
 ONE_PAINT = Procedure((*(Dispense(paint, paint) for paint in PAINTS), Mix(40.0), Read(lamp=True), Drain(), *RINSE))
-WORKFLOW = Workflow(PRIME, REFERENCES, ONE_PAINT, clean="the white base")
 
 PUMPS = {
     "red": Pump(slope=1.012, offset=0.006, dead_volume=TUBE, rate=0.90),
@@ -188,7 +186,10 @@ class PaintMixing(Photometer):
     """Mixes pastes into a white base and reads the color, on any `Mixer`. Satisfies `Driver` and `Estimates`."""
 
     def __init__(self, mixer: Mixer, sensor: Sensor, surface: Surface = Surface()) -> None:
-        super().__init__(mixer, experiment(sensor, surface.of_this_sheet, mixer.specification.smallest), WORKFLOW)
+        smallest = mixer.specification.smallest
+        prime = Procedure((*filling(dict.fromkeys(PAINTS, TUBE), smallest), Drain(), *RINSE))
+        workflow = Workflow(prime, REFERENCES, ONE_PAINT, clean="the white base")
+        super().__init__(mixer, experiment(sensor, surface.of_this_sheet, smallest), workflow)
         self._channels = sensor.color_channels
 
     def _outcomes(self, settings: Settings, light: Mapping[str, float]) -> Outcomes:

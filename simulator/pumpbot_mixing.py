@@ -147,8 +147,7 @@ def experiment(pumps: Mapping[str, Pump] = PUMPS) -> Experiment:
     return Experiment(
         name="pumpbot",
         parameters=tuple(
-            Continuous(name, 0.0, CELL, "mL", name if name == "water" else f"{name} dye", smallest=pumps[name].smallest)
-            for name in LIQUIDS
+            Continuous(name, 0.0, CELL, "mL", name if name == "water" else f"{name} dye", smallest=pumps[name].smallest) for name in LIQUIDS
         ),
         outcomes=tuple(
             Outcome(name, "counts", f"{color} over clear, as the firmware replies: 0 … {FULL_SCALE}", law=LAW)

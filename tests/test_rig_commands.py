@@ -719,6 +719,16 @@ def test_flash_calls_arduino_cli_first_and_says_when_it_fails(cli: Cli, tools: P
     assert "arduino-cli could not write to /dev/nowhere; read what it says above" in done.stderr
 
 
+@pytest.mark.parametrize(("board", "words"), [("nano", "-c arduino -p m328p -b 115200"), ("mega", "-c wiring -p m2560 -b 115200")])
+def test_flash_knows_the_other_boards(cli: Cli, tools: Path, board: str, words: str) -> None:
+    stub(tools, "avrdude", 0)
+    assert words in flashed(cli, tools, "--board", board, "--dry-run").stdout
+    stub(tools, "arduino-cli", 0)
+    assert f"--fqbn arduino:avr:{board} " in flashed(cli, tools, "--board", board, "--dry-run").stdout
+    refused = flashed(cli, tools, "--board", "due")
+    assert (refused.returncode, "it is uno, nano or mega" in refused.stderr) == (2, True)
+
+
 @needs_board
 def test_flash_builds_for_avrdude(cli: Cli, tools: Path, tmp_path: Path) -> None:
     stub(tools, "avrdude", 0)

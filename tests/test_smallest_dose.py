@@ -11,7 +11,7 @@ from frugaltwin.budget import Budget
 from frugaltwin.errors import OutOfBounds, RigFault
 from frugaltwin.experiment import Continuous, Experiment, MixtureSum, Outcome
 from frugaltwin.goals import MatchColor
-from frugaltwin.plugins import Recommends, Strategy
+from frugaltwin.plugins import KnowsTruth, Recommends, Strategy
 from frugaltwin.state import State
 from frugaltwin.store import Store, experiment_from_json, experiment_to_json
 from optimizers.space.space import Space
@@ -26,7 +26,7 @@ RECIPE = {"red": 0.2, "yellow": 0.0, "blue": 0.5, "water": 3.3}
 
 
 def make_twin(**options: Any) -> ColorMixingTwin:
-    twin = color_mixing(coasting=0.16, **options)
+    twin = color_mixing(**{"coasting": 0.16, **options})
     assert isinstance(twin, ColorMixingTwin)
     return twin
 
@@ -130,18 +130,29 @@ def test_coasting_of_a_rig_limits_what_is_asked_of_it() -> None:
     assert red.smallest == 0.176
 
 
-def test_the_emulated_board_doses_what_a_coasting_pump_delivers() -> None:
+def test_pumps_of_a_cloud_point_coast_too() -> None:
+    twin = catalog.make_driver("cloud-point", {"coasting": 0.3, "imperfections": 0})
+    assert [p.smallest for p in twin.experiment.parameters if isinstance(p, Continuous)] == [0.317, 0.316, 0.316]
+    recipe = twin.experiment.check({"water": 2.9, "ethanol": 0.5, "anise": 0.6})
+    with twin:
+        read = twin.perform(recipe).outcomes
+    assert isinstance(twin, KnowsTruth)
+    assert read["turbidity"] == pytest.approx(twin.truth(recipe)["turbidity"], abs=0.01)
+
+
+def test_the_emulated_board_doses_what_a_pump_delivers_that_coasts_as_much_as_any() -> None:
     from hardware.emulator.engine import missing
 
     if reason := missing():
         pytest.skip(reason)
-    twin = make_twin(mixer="emulated", imperfections=0)
+    twin = make_twin(mixer="emulated", imperfections=0, coasting=0.3)
+    recipe = RECIPE | {"red": 0.4, "water": 3.1}
     with twin:
         board = twin.mixer.link._port  # type: ignore[attr-defined]
         before = list(board.plant.delivered)
-        read = twin.perform(RECIPE).outcomes
+        read = twin.perform(recipe).outcomes
         after = board.plant.delivered
-    assert after[0] - before[0] == pytest.approx(0.2, abs=1e-3)
+    assert after[0] - before[0] == pytest.approx(0.4, abs=1e-3)
     assert after[2] - before[2] == pytest.approx(0.5, abs=1e-3)
-    truth = twin.truth(RECIPE)
+    truth = twin.truth(recipe)
     assert [read[k] for k in truth] == pytest.approx(list(truth.values()), abs=3e-3)

@@ -31,6 +31,9 @@ def emulate(
         list[str] | None,
         typer.Option("--fault", metavar="NAME[:LIQUID][@S[+S]]", help="A fault, with its start and duration; may be repeated."),
     ] = None,
+    coasting: Annotated[
+        float, typer.Option("--coasting", metavar="ML", min=0.0, max=0.3, help="Volume that a pump delivers after it is switched off, mL.")
+    ] = 0.0,
     uncalibrated: Annotated[bool, typer.Option("--uncalibrated", help="Start without a calibration, as a new rig.")] = False,
     speed: Annotated[float, typer.Option("--speed", metavar="X", min=1.0, max=5.0, help="Seconds of the board per real second.")] = 1.0,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Random seed.")] = 0,
@@ -44,8 +47,9 @@ def emulate(
 
     if tcp is not None and link is not None:
         raise InvalidInput("--tcp and --link are two ways to name the port; leave one out")
-    faults = parse_faults(",".join(fault or []), DYED_WATER.bottles)
-    board = EmulatedBoard(_sensor(sensor), Imperfections(), seed, DYED_WATER, faults, not uncalibrated)
+    liquids = DYED_WATER.coasting(coasting)
+    faults = parse_faults(",".join(fault or []), liquids.bottles)
+    board = EmulatedBoard(_sensor(sensor), Imperfections(), seed, liquids, faults, not uncalibrated)
     try:
         server: BoardServer = TcpServer(board, speed, tcp) if tcp is not None else PtyServer(board, speed, link)
         with server:

@@ -40,6 +40,7 @@ LANGUAGE: dict[str, tuple[str, ...]] = {
 class Board:
     """An Arduino, as boards.txt of its core has it."""
 
+    name: str
     chip: str
     macro: str
     variant: str
@@ -48,12 +49,16 @@ class Board:
     """Bytes that its bootloader leaves."""
     ram: int
     """Bytes."""
+    part: str = "m328p"
+    """The chip's name to avrdude."""
+    programmer: str = "arduino"
+    """Its bootloader's language, as avrdude calls it."""
 
 
 BOARDS = {
-    "uno": Board("atmega328p", "AVR_UNO", "standard", 32256, 2048),
-    "nano": Board("atmega328p", "AVR_NANO", "eightanaloginputs", 30720, 2048),
-    "mega": Board("atmega2560", "AVR_MEGA2560", "mega", 253952, 8192),
+    "uno": Board("Arduino Uno", "atmega328p", "AVR_UNO", "standard", 32256, 2048),
+    "nano": Board("Arduino Nano", "atmega328p", "AVR_NANO", "eightanaloginputs", 30720, 2048),
+    "mega": Board("Arduino Mega or Mega 2560", "atmega2560", "AVR_MEGA2560", "mega", 253952, 8192, "m2560", "wiring"),
 }
 """Boards that the sketch is built for; only the Uno is emulated."""
 STACK = 512

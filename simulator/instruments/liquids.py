@@ -81,6 +81,11 @@ class Liquids:
             filled[bottle] = filled_in
         return replace(self, filled=filled)
 
+    def coasting(self, volume: float) -> Liquids:
+        """The same at pumps that deliver so many mL after they are switched off."""
+        pumps = {name: replace(bottle.pump, coasting=volume) for name, bottle in self.bottles.items()}
+        return replace(self, bottles={name: replace(bottle, pump=pumps[name]) for name, bottle in self.bottles.items()})
+
     @property
     def strengths(self) -> dict[str, float]:
         """Strengths of the k liquids that act on light."""

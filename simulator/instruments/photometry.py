@@ -27,6 +27,11 @@ RESERVE = 1.0  # mL that stay in a bottle: its tube does not reach the last of i
 MORE = 1.03  # times as much as was asked for may have been pumped: a calibration leaves 1 %, and some µL of a dose
 
 
+def filling(tubes: Mapping[str, float], smallest: Mapping[str, float]) -> list[Dispense]:
+    """Doses that fill tubes of these volumes, mL, each at least as large as its pump can deliver."""
+    return [Dispense(pump, max(volume, smallest.get(pump, 0.0))) for pump, volume in tubes.items()]
+
+
 @dataclass(frozen=True)
 class Workflow:
     """Procedures of a photometer. Every one leaves the cell drained."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from frugaltwin.data_sheets import SystemOptions, option
+from frugaltwin.data_sheets import Options, SystemOptions, option
 from simulator.instruments.liquids import Pump
 from simulator.instruments.sensors import Optics
 
@@ -43,7 +43,20 @@ class NumberedOptions(SystemOptions):
         return found
 
 
-class RigOptions(NumberedOptions):
+class CoastingOptions(Options):
+    """The option of pumps that run down."""
+
+    coasting: float = option(
+        0.0,
+        "that a pump delivers after it is switched off, at a rig as well: less, and little more, cannot be dosed, and suggestions respect "
+        "it (pumps of a PumpBot: 0.11 to 0.30)",
+        "mL",
+        allowed=(0, 0.3),
+        changes="experiment",
+    )
+
+
+class RigOptions(NumberedOptions, CoastingOptions):
     """Options of a rig with pumps, a lamp and a sensor of its own. What is in its bottles has a number, too."""
 
     in_bottles: ClassVar[frozenset[str]] = frozenset()
@@ -68,15 +81,6 @@ class RigOptions(NumberedOptions):
         rig = np.random.default_rng((RIG, self.system)) if self.system else None
         filling = np.random.default_rng((FILLING, self.system, self.batch)) if self.system or self.batch else None
         return self._drawn({"": rig} | dict.fromkeys(self.in_bottles, filling))
-
-    coasting: float = option(
-        0.0,
-        "that a pump delivers after it is switched off, at a rig as well: less, and little more, cannot be dosed, and suggestions respect "
-        "it (pumps of a PumpBot: 0.11 to 0.30)",
-        "mL",
-        allowed=(0, 0.23),
-        changes="experiment",
-    )
 
     @property
     def optics(self) -> Optics:
