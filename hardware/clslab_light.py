@@ -2,16 +2,17 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
-from frugaltwin.data_sheets import SeedOptions, option, takes
+from frugaltwin.data_sheets import Profile, SeedOptions, option, takes
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Measurement, Settings
 from frugaltwin.prices import Price
@@ -20,7 +21,7 @@ from hardware.serial.places import Place, waited_for
 from hardware.serial.ports import Clock, Port, RealClock, VirtualPort
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.sensors import COUNTER
-from simulator.light_mixing import CHANNELS, LEDS, LIGHT_MIXING, PRICE, LightMixing, collected, look, measured
+from simulator.light_mixing import CHANNELS, CLSLAB, LEDS, LIGHT_MIXING, PRICE, LightMixing, Room, RoomOptions, collected, look, measured
 
 CLSLAB_LIGHT = replace(LIGHT_MIXING, name="clslab-light")
 
@@ -38,15 +39,14 @@ FAINT = 0.02  # of what the LED should give: less than any difference between tw
 OTHER = 0.2  # of the counts: light that no sensor can mistake for the light before
 
 
-class CLSLabLightOptions(SeedOptions):
+class CLSLabLightOptions(RoomOptions, SeedOptions):
     """Options of CLSLab:Light."""
 
     port: str = option("emulated", "or the kit's port: /dev/ttyACM0, COM3, socket://host:port", changes="experiment")
-    imperfections: float | None = option(
-        None,
-        "of the stand-in: scales all random errors; 0 turns them off. A real kit has its own",
+    imperfections: float | Profile = option(
+        1.0,
+        "of the stand-in, as are the next two: scales all random errors; 0 turns them off. A real kit has its own",
         allowed=(0, math.inf),
-        shown="1",
         changes="imperfections",
     )
 
@@ -86,11 +86,12 @@ def clslab_light(options: CLSLabLightOptions) -> "CLSLabLight | EmulatedCLSLabLi
     **Twin of** CLSLab:Light, a NeoPixel and an AS7341 on a Raspberry Pi Pico W (Baird & Sparks, Matter 5 (2022) 4170,
     doi:10.1016/j.matt.2022.11.007). The twin of this rig is `light-mixing`.
     """
-    port, imperfections = options.port, options.imperfections
+    port = options.port
     if port == "emulated":
-        return EmulatedCLSLabLight(1.0 if imperfections is None else imperfections, options.seed)
-    if imperfections is not None:
-        raise InvalidInput(f"imperfections = {imperfections:g} belongs to port=emulated: the kit at {port} has its own; leave it out")
+        return EmulatedCLSLabLight(options.scale, options.seed, options.room(options.seed))
+    for name in ("imperfections", *RoomOptions.stated):
+        if (value := getattr(options, name)) != CLSLabLightOptions.stated[name].default:
+            raise InvalidInput(f"{name} = {value} belongs to port=emulated: the kit at {port} has its own; leave it out")
     return CLSLabLight(port)
 
 
@@ -298,9 +299,18 @@ class CLSLabLight:
 class EmulatedCLSLabLight(InstrumentTwin[CLSLabLight]):
     """The driver over a stand-in of the kit, which is a twin: it knows the truth."""
 
-    def __init__(self, imperfections: float = 1.0, seed: int = 0) -> None:
+    def __init__(self, imperfections: float = 1.0, seed: int = 0, room: Room = Room()) -> None:
         self._twin = LightMixing(seed=seed, imperfections=imperfections)
-        super().__init__(lambda random: CLSLabLight(Pico(lambda settings: look(settings, imperfections, random))), seed)
+
+        def kit(random: np.random.Generator) -> CLSLabLight:
+            numbers = count()
+
+            def shown(settings: Settings) -> Sequence[float]:
+                return look(settings, imperfections, random, CLSLAB, room.brightness(next(numbers)), room.stray(random))
+
+            return CLSLabLight(Pico(shown))
+
+        super().__init__(kit, seed)
 
     def truth(self, settings: Settings) -> dict[str, float]:
         """The mean counts of a kit without random errors, not rounded.

@@ -16,12 +16,12 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from frugaltwin.amounts import Amounts
-from frugaltwin.data_sheets import SeedOptions, option, takes
+from frugaltwin.data_sheets import ImperfectOptions, Profile, SeedOptions, option, takes
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Measurement, Settings
 from frugaltwin.instruments import MixerSpecification, Reading
@@ -32,6 +32,7 @@ from hardware.serial.places import Place, waited_for
 from hardware.serial.ports import POLL_INTERVAL, Clock, Port, RealClock
 from hardware.serial.pumpbot_stand_in import PumpBotStandIn
 from simulator.instruments.instrument_twin import InstrumentTwin
+from simulator.instruments.rig_options import FilledOptions, slope
 from simulator.pumpbot_mixing import (
     CELL,
     FULL_SCALE,
@@ -42,6 +43,7 @@ from simulator.pumpbot_mixing import (
     SHORTEST,
     Imperfections,
     Pump,
+    Rig,
     SimulatedCell,
     counts,
     experiment,
@@ -401,8 +403,10 @@ def dosed(pump: Pump, volume: float | str) -> float:
 class PumpBotTwin(InstrumentTwin[PumpBot]):
     """The same with a stand-in for the board, on a virtual clock, and a simulated cell. Satisfies `KnowsTruth` and `Resumes` as well."""
 
-    def __init__(self, pumps: Mapping[str, Pump] = PUMPS, imperfections: Imperfections = Imperfections(), seed: int = 0) -> None:
-        self._pumps, self._imperfections = pumps, imperfections
+    def __init__(
+        self, pumps: Mapping[str, Pump] = PUMPS, imperfections: Imperfections = Imperfections(), seed: int = 0, rig: Rig = Rig()
+    ) -> None:  # fmt: skip
+        self._pumps, self._imperfections, self._rig = pumps, imperfections, rig
         super().__init__(self._over_new_board, seed)
 
     @property
@@ -413,23 +417,68 @@ class PumpBotTwin(InstrumentTwin[PumpBot]):
     def truth(self, settings: Settings) -> dict[str, float]:
         """The noise-free outcomes: see the data sheet."""
         residue = RESIDUE * self._imperfections.carry_over
-        volumes = np.array([dosed(self._pumps[name], settings[name]) for name in LIQUIDS])
+        volumes = np.array([self._rig.arrived(k, dosed(self._pumps[name], settings[name])) for k, name in enumerate(LIQUIDS)])
         volumes[LIQUIDS.index("water")] += residue
-        return dict(zip(OUTCOMES, counts(volumes, residue).tolist(), strict=True))
+        return dict(zip(OUTCOMES, counts(volumes, residue, self._rig).tolist(), strict=True))
 
     def _over_new_board(self, random: np.random.Generator) -> PumpBot:
-        board = PumpBotStandIn(SimulatedCell(self._pumps, self._imperfections, random))
+        board = PumpBotStandIn(SimulatedCell(self._pumps, self._imperfections, random, self._rig))
         return PumpBot(PumpBotMixer(board.open, board, "the emulated board", self._pumps))
 
 
-class PumpBotOptions(Imperfections, SeedOptions):
+def _strength(dye: str) -> Any:
+    return option(1.0, f"how much the {dye} dye absorbs, against that of the course (range assumed)", drawn=(0.8, 1.2), allowed=(0, 5))
+
+
+def _hue(dye: str) -> Any:
+    words = f"the part by which the {dye} dye absorbs more of red, and less of blue (range assumed)"
+    return option(0.0, words, drawn=(-0.05, 0.05), allowed=(-0.5, 0.5))
+
+
+def _offset(liquid: str) -> Any:
+    words = f"that arrive of every dose of {liquid} besides (range assumed)"
+    return option(0.0, words, "mL", drawn=(-0.02, 0.02), allowed=(-0.5, 0.5))
+
+
+class PumpBotOptions(FilledOptions, Imperfections, ImperfectOptions, SeedOptions):
     """Options of PumpBot."""
+
+    in_bottles = frozenset(f"{what}_{dye}" for what in ("strength", "hue") for dye in DYES)
 
     port: str = option("emulated", "or the rig's: /dev/ttyACM0, COM3, socket://host:port", changes="experiment")
     config: Path | None = option(None, "the rig's calibration, as the course's config.json has it", shown="the course's", changes="truth")
-    imperfections: float = option(
-        1.0, "scales all of the next three at once; 0 turns them off (port=emulated only, as these)", allowed=(0, math.inf), changes="both"
+    imperfections: float | Profile = option(
+        1.0,
+        "scales pump_error to clogs all at once; 0 turns them off (port=emulated only, as these)",
+        allowed=(0, math.inf),
+        changes="both",
     )
+    strength_red: float | None = _strength("red")
+    strength_green: float | None = _strength("green")
+    strength_blue: float | None = _strength("blue")
+    strength_yellow: float | None = _strength("yellow")
+    hue_red: float | None = _hue("red")
+    hue_green: float | None = _hue("green")
+    hue_blue: float | None = _hue("blue")
+    hue_yellow: float | None = _hue("yellow")
+    slope_red: float | None = slope("red", 1.0)
+    slope_green: float | None = slope("green", 1.0)
+    slope_blue: float | None = slope("blue", 1.0)
+    slope_yellow: float | None = slope("yellow", 1.0)
+    slope_water: float | None = slope("water", 1.0)
+    offset_red: float | None = _offset("red")
+    offset_green: float | None = _offset("green")
+    offset_blue: float | None = _offset("blue")
+    offset_yellow: float | None = _offset("yellow")
+    offset_water: float | None = _offset("water")
+
+    @property
+    def rig(self) -> Rig:
+        """The constants of the rig."""
+        k = self.constants
+        strengths, hues = (tuple(k.get(f"{what}_{name}", usual) for name in LIQUIDS) for what, usual in (("strength", 1.0), ("hue", 0.0)))
+        slopes, offsets = (tuple(k[f"{what}_{name}"] for name in LIQUIDS) for what in ("slope", "offset"))
+        return Rig(strengths, hues, slopes, offsets)
 
 
 @takes(PumpBotOptions)
@@ -462,6 +511,8 @@ def pumpbot(options: PumpBotOptions) -> Driver:
 
     **Options**: `PumpBotOptions`.
 
+    **Another lab.** With `system` its dyes, and what the calibration of its pumps left over, are others, and with `batch` only the dyes.
+
     **Doses.** A run of V mL takes a·V + b, with a and b of each of the pumps. No run is shorter than 10 ms, which delivers 0.13–0.32
     mL, so that less cannot be asked for. What whole ms deliver, by the calibration, is what happened: models learn from that.
 
@@ -477,14 +528,16 @@ def pumpbot(options: PumpBotOptions) -> Driver:
     what was read before is believed only after another look at clean water (34 s, 20 mL): a sensor that repeats one reading fails
     there. A lamp that dies in room light is not noticed, since the firmware divides by the clear channel.
 
-    **Leaves out** lamp drift, room light, bubbles, siphoning, incomplete mixing, and the creep of a few counts over repeats, which here
+    **Leaves out** lamp drift, room light, siphoning, incomplete mixing, and the creep of a few counts over repeats, which here
     is noise. **Twin of** PumpBot: Arduino, six pumps behind relays, TCS34725, white LEDs, a 20 mL cell. The driver was written from the
     firmware's source and has never been tried on a physical one.
     """
-    imperfections = options.scaled(options.imperfections)
+    imperfections = options.scaled(options.scale)
     pumps = PUMPS if options.config is None else pumps_of(options.config)
     if options.port == "emulated":
-        return PumpBotTwin(pumps, imperfections, options.seed)
+        return PumpBotTwin(pumps, imperfections, options.seed, options.rig)
+    if options.rig != Rig():
+        raise InvalidInput(f"{options.port} is a rig, which has dyes and pumps of its own; leave their constants out")
     if imperfections != Imperfections():
         raise InvalidInput(f"imperfections are simulated with port=emulated only; {options.port} has its own, so leave those options out")
     times = "".join(f"{name} {pump.pin} {pump.slope!r} {pump.offset!r}\n" for name, pump in sorted(pumps.items()))

@@ -315,8 +315,30 @@ STRAY, STRAY_LIGHT = 0.02, 3e-5  # part of the readings; counts per step at gain
 SWING, SWING_READINGS = 0.01, 200  # of the LEDs' light, and the readings in a period; assumptions
 
 
-class LightMixingOptions(NumberedOptions, ImperfectOptions, SeedOptions):
-    """Options of a light mixer."""
+@dataclass(frozen=True)
+class Room:
+    """The room around a kit: its warmth, and its light."""
+
+    swing: float = 0.0
+    """Size of the swing of the LEDs' light."""
+    stray_light: float = 0.0
+    """How often light of the room gets in, against `STRAY`."""
+    seed: int = 0
+
+    def brightness(self, n: int) -> float:
+        """Light of the LEDs in reading n, against that of the truth."""
+        if not self.swing:
+            return 1.0
+        phase = float(np.random.default_rng((73, self.seed)).random())
+        return 1 + self.swing * SWING * math.sin(2 * math.pi * (n / SWING_READINGS + phase))
+
+    def stray(self, random: np.random.Generator) -> float:
+        """Light of the room in a reading, counts per step at gain 1."""
+        return float(random.exponential(STRAY_LIGHT)) if self.stray_light and random.random() < STRAY * self.stray_light else 0.0
+
+
+class RoomOptions(ImperfectOptions):
+    """Options of the room around a kit."""
 
     profiles: ClassVar = {"teaching-lab": {"stray_light": 1.0, "temperature": 1.0}}
 
@@ -329,6 +351,15 @@ class LightMixingOptions(NumberedOptions, ImperfectOptions, SeedOptions):
     temperature: float = option(
         0.0, "the light of the LEDs swings by 1 % in 200 readings (assumed)", allowed=(0, 10), changes="imperfections"
     )
+
+    def room(self, seed: int) -> Room:
+        """The room."""
+        return Room(self.scale * self.temperature, self.scale * self.stray_light, seed)
+
+
+class LightMixingOptions(NumberedOptions, RoomOptions, SeedOptions):
+    """Options of a light mixer."""
+
     led_red: float | None = _led("red")
     led_green: float | None = _led("green")
     led_blue: float | None = _led("blue")
@@ -427,7 +458,7 @@ class LightMixing:
         self._seed = options.seed
         self._noise = ExperimentNoise(options.seed)
         self._imperfections, self._calibration = options.scale, options.calibration
-        self._swing, self._stray_light = options.scale * options.temperature, options.scale * options.stray_light
+        self._room = options.room(options.seed)
         self._is_stopped = True
 
     def __enter__(self) -> Self:
@@ -444,19 +475,9 @@ class LightMixing:
         if self._is_stopped:
             raise Stopped("the light was stopped, or it is not connected")
         random = self._noise.begin()
-        shown = look(settings, self._imperfections, random, self._calibration, self._brightness(), self._stray(random))
+        brightness = self._room.brightness(self._noise.performed)
+        shown = look(settings, self._imperfections, random, self._calibration, brightness, self._room.stray(random))
         return measured(settings, shown, self.estimate(settings))
-
-    def _brightness(self) -> float:
-        """Light of the LEDs in this reading, against that of the truth."""
-        if not self._swing:
-            return 1.0
-        phase = float(np.random.default_rng((73, self._seed)).random())
-        return 1 + self._swing * SWING * math.sin(2 * math.pi * (self._noise.performed / SWING_READINGS + phase))
-
-    def _stray(self, random: np.random.Generator) -> float:
-        """Light of the room in this reading, counts per step at gain 1."""
-        return float(random.exponential(STRAY_LIGHT)) if self._stray_light and random.random() < STRAY * self._stray_light else 0.0
 
     def stop(self) -> None:
         """The next `perform` raises `Stopped` until the twin is entered again."""

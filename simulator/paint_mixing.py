@@ -26,7 +26,8 @@ from simulator.equations.paints import behind_a_surface, ratio_of_mixture
 from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.liquids import Bottle, Liquids, Pump
-from simulator.instruments.mixer import Imperfections, SimulatedMixer, SimulatedMixerOptions, dosed, imperfection
+from simulator.instruments.mishaps import imperfection
+from simulator.instruments.mixer import Imperfections, SimulatedMixer, SimulatedMixerOptions, dosed
 from simulator.instruments.photometry import Photometer, Workflow, filling
 from simulator.instruments.rig_options import RigOptions, offset, slope
 from simulator.instruments.sensors import Sensor, make_sensor

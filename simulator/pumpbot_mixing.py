@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.color import SRGB_TO_XYZ
-from frugaltwin.data_sheets import Options, option
+from frugaltwin.data_sheets import option
 from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome
 from frugaltwin.laws import BeerLambert
+from simulator.instruments.mishaps import MishapOptions, Mishaps
 
 Floats = NDArray[np.float64]
 
@@ -94,8 +95,26 @@ PUMPS = {
 """Pumps of one rig, as the course publishes them."""
 
 
-class Imperfections(Options):
-    """Sizes of the imperfections: 1 is as on the rig, 0 is none, 2 is twice as bad."""
+@dataclass(frozen=True)
+class Rig:
+    """Constants in which one PumpBot differs from another: its dyes, and what the calibration of its pumps left over."""
+
+    strengths: tuple[float, ...] = (1.0,) * len(LIQUIDS)
+    """How much each liquid absorbs, against those that were read."""
+    hues: tuple[float, ...] = (0.0,) * len(LIQUIDS)
+    """The part by which each absorbs more in red, and less in blue."""
+    slopes: tuple[float, ...] = (1.0,) * len(LIQUIDS)
+    """mL that arrive of each mL that the calibration promises."""
+    offsets: tuple[float, ...] = (0.0,) * len(LIQUIDS)
+    """mL that arrive of every dose besides."""
+
+    def arrived(self, k: int, volume: float) -> float:
+        """mL of the liquid k that arrive when the calibration promises `volume` mL."""
+        return max(0.0, self.slopes[k] * volume + self.offsets[k]) if volume > 0 else 0.0
+
+
+class Imperfections(MishapOptions):
+    """Sizes of the imperfections: 1 is as on the rig, 0 is none, 2 is twice as bad. Mishaps are those of a teaching lab."""
 
     pump_error: float = option(
         1.0, "repeat error of a dose: 1 % of it and 0.02 mL, rms (an assumption)", allowed=(0, 10), changes="imperfections"
@@ -113,13 +132,14 @@ class Imperfections(Options):
 
 
 @cache
-def absorbances() -> Floats:
+def absorbances(rig: Rig = Rig()) -> Floats:
     """-log10 of the light that a cell full of one liquid lets through, [5, 3]: liquid, channel."""
     table: Floats = LAW.latent(np.array([PURE[name] for name in LIQUIDS]) / FULL_SCALE)
-    return table
+    changed: Floats = table * np.array(rig.strengths)[:, None] * (1 + np.array(rig.hues)[:, None] * np.array([1.0, 0.0, -1.0]))
+    return changed
 
 
-def counts(volumes: Floats, residue: float = 0.0) -> Floats:
+def counts(volumes: Floats, residue: float = 0.0, rig: Rig = Rig()) -> Floats:
     """Readings r, g, b [..., 3], counts, of a cell with `volumes` [..., 5] mL of the five liquids.
 
     Dyes absorb independently, channel by channel: log(reading) is the mean of the liquids' logarithms, weighted by volume.
@@ -138,7 +158,7 @@ def counts(volumes: Floats, residue: float = 0.0) -> Floats:
     [141.7, 41.6, 60.5]
     """
     total = np.maximum(volumes.sum(axis=-1, keepdims=True), 1e-9)  # an empty cell absorbs nothing
-    result: Floats = FULL_SCALE * LAW.outcomes((1 + residue / CELL) * (volumes / total) @ absorbances())
+    result: Floats = FULL_SCALE * LAW.outcomes((1 + residue / CELL) * (volumes / total) @ absorbances(rig))
     return result
 
 
@@ -165,11 +185,15 @@ def experiment(pumps: Mapping[str, Pump] = PUMPS) -> Experiment:
 class SimulatedCell:
     """Simulated bottles, pumps, cell, lamp and sensor."""
 
-    def __init__(self, pumps: Mapping[str, Pump], imperfections: Imperfections, seed: int | np.random.Generator) -> None:
+    def __init__(
+        self, pumps: Mapping[str, Pump], imperfections: Imperfections, seed: int | np.random.Generator, rig: Rig = Rig()
+    ) -> None:  # fmt: skip
+        self._rig = rig
         self._liquids = {pumps[name].pin: (k, pumps[name]) for k, name in enumerate(LIQUIDS)}
         self._drain = pumps["drain"]
         self._imperfections = imperfections
         self._random = np.random.default_rng(seed)
+        self._mishaps = Mishaps(imperfections, LIQUIDS, self._random)
         self.residue = RESIDUE * imperfections.carry_over
         self.volumes = np.zeros(len(LIQUIDS))
         """mL of each liquid in the cell."""
@@ -183,13 +207,14 @@ class SimulatedCell:
             self.volumes *= left / full if full else 1.0
         elif pin in self._liquids and seconds > 0:
             k, pump = self._liquids[pin]
-            volume = pump.volume(seconds)
+            volume = self._rig.arrived(k, pump.volume(seconds))
             error = math.hypot(DOSE_ERROR[0] * volume, DOSE_ERROR[1]) * self._random.standard_normal()
-            self.volumes[k] += max(0.0, volume + self._imperfections.pump_error * error)
+            arrived = max(0.0, volume + self._imperfections.pump_error * error)
+            self.volumes[k] += self._mishaps.left_of(arrived, LIQUIDS[k])
 
     def look(self) -> tuple[float, float, float]:
         """One reading of the sensor with the lamp on: 255 times red, green and blue over clear."""
         noise = 1 + REPEAT_ERROR * self._imperfections.sensor_noise * self._random.standard_normal(3)
         # The firmware cuts its replies off to whole counts, those of the pure dyes as well: half a count more is what was there.
-        r, g, b = np.clip(1.5 * (counts(self.volumes, self.residue) + 0.5) * noise, 0.0, 255.0).tolist()
+        r, g, b = np.clip(1.5 * (counts(self.volumes, self.residue, self._rig) + 0.5) * noise, 0.0, 255.0).tolist()
         return r, g, b

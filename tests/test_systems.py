@@ -12,6 +12,7 @@ from frugaltwin.color import delta_e
 from frugaltwin.errors import InvalidInput
 from frugaltwin.plugins import Driver, KnowsTruth
 from frugaltwin.tables import color_of
+from hardware.pumpbot import PumpBotOptions
 from simulator.color_mixing import ColorMixingOptions
 from simulator.instruments.dyed_water import DYED_WATER
 from simulator.instruments.mixer import Cell, Imperfections
@@ -21,9 +22,11 @@ from simulator.paint_mixing import PaintMixingOptions
 MIDDLES: dict[str, dict[str, float]] = {
     "color-mixing": {"red": 0.2, "yellow": 0.3, "blue": 0.1, "water": 3.4},
     "paint-mixing": {"red": 0.2, "yellow": 0.3, "blue": 0.1, "white": 3.4},
+    "pumpbot": {"red": 5.0, "green": 3.0, "blue": 0.0, "yellow": 10.0, "water": 2.0},
     "light-mixing": {"red": 60, "green": 40, "blue": 50, "atime": 50, "astep": 500, "gain": 64},
 }
 FIRST_OUTCOMES = {"color-mixing": 0.28916474086534044, "paint-mixing": 0.14940721884711294, "light-mixing": 47.13097871739586}
+FIRST_OUTCOMES["pumpbot"] = 99.73641331388954
 """The first outcome of each middle in the lab of the data sheet, as it was before labs had numbers."""
 
 
@@ -48,7 +51,7 @@ def test_every_system_is_another_lab_with_the_same_experiment(name: str) -> None
     assert truth(name, system=5).tolist() == truth(name, system=5, seed=9).tolist()
 
 
-@pytest.mark.parametrize("name", ["color-mixing", "paint-mixing"])
+@pytest.mark.parametrize("name", ["color-mixing", "paint-mixing", "pumpbot"])
 def test_labs_differ_as_labs_do(name: str) -> None:
     def color(driver: Driver) -> NDArray[np.float64]:
         assert isinstance(driver, KnowsTruth)
@@ -60,7 +63,7 @@ def test_labs_differ_as_labs_do(name: str) -> None:
     assert max(differences) < 15
 
 
-@pytest.mark.parametrize("options", [ColorMixingOptions, PaintMixingOptions])
+@pytest.mark.parametrize("options", [ColorMixingOptions, PaintMixingOptions, PumpBotOptions])
 def test_a_sister_lab_has_the_rig_of_its_system_and_other_bottles(options: Any) -> None:
     one, two = options(system=3).constants, options(system=3, batch=1).constants
     changed = {name for name in one if one[name] != two[name]}
@@ -84,6 +87,8 @@ def test_every_constant_is_drawn_from_its_range_and_has_the_default_of_the_lab_o
 def test_a_rig_has_constants_of_its_own() -> None:
     with pytest.raises(InvalidInput, match="is a rig, which has liquids, pumps and a sensor of its own"):
         catalog.make_driver("color-mixing", {"mixer": "/dev/ttyACM9", "system": 4})
+    with pytest.raises(InvalidInput, match="is a rig, which has dyes and pumps of its own"):
+        catalog.make_driver("pumpbot", {"port": "/dev/ttyACM9", "system": 4})
 
 
 def test_the_sensor_of_a_lab_keeps_its_filters_whatever_its_registers() -> None:

@@ -15,6 +15,7 @@ from simulator.instruments.sensors import as7341
 from simulator.light_mixing import LIGHT_MIXING, LightMixing
 
 MIXERS = ("color-mixing", "paint-mixing")
+COLORS = (*MIXERS, "light-mixing", "pumpbot", "clslab-light")
 
 
 def delivered(n: int, volume: float = 0.5, **sizes: float) -> list[float]:
@@ -23,7 +24,7 @@ def delivered(n: int, volume: float = 0.5, **sizes: float) -> list[float]:
     return [cell.delivered("red", volume) for _ in range(n)]
 
 
-@pytest.mark.parametrize("name", [*MIXERS, "light-mixing"])
+@pytest.mark.parametrize("name", COLORS)
 def test_the_profile_changes_what_is_read_leaves_the_truth_and_can_be_taken_apart(name: str) -> None:
     options = catalog.stated_options("driver", name)
     unkind: Any = catalog.make_driver(name, {"imperfections": "teaching-lab"}, seed=1)
@@ -40,7 +41,7 @@ def test_the_profile_changes_what_is_read_leaves_the_truth_and_can_be_taken_apar
     assert read(unkind) == read(apart) != read(tidy)
 
 
-@pytest.mark.parametrize("name", [*MIXERS, "light-mixing"])
+@pytest.mark.parametrize("name", COLORS)
 def test_an_unkind_lab_is_resumed_bit_for_bit(name: str) -> None:
     plugin = testing.Plugin.of("driver", name, {"imperfections": "teaching-lab"})
     a_resumed_twin_measures_what_an_uninterrupted_one_measures(plugin)

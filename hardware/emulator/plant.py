@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from hardware.emulator.engine import LAMP, PUMPS, Edge, Exposure
 from hardware.emulator.faults import Fault
 from simulator.instruments.liquids import Liquids
+from simulator.instruments.mishaps import BUBBLE
 from simulator.instruments.mixer import CELL_VOLUME, RATE, Cell, Imperfections, Seed
 from simulator.instruments.sensors import AS7341_GAINS, TCS34725_GAINS, Sensor, make_sensor
 
 LEAK = 0.02  # mL/s that a stopped pump siphons
-BUBBLE = 0.15  # mL of air
 DRAIN_PUMP = PUMPS[-1]
 
 

@@ -7,19 +7,20 @@ liquids are described by `Liquids`.
 import math
 import threading
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.color import cie_table
-from frugaltwin.data_sheets import Changes, ImperfectOptions, Options, Profile, SeedOptions, option
+from frugaltwin.data_sheets import ImperfectOptions, Profile, SeedOptions, option
 from frugaltwin.errors import InvalidInput, RigFault, Stopped
 from frugaltwin.instruments import MixerSpecification, Reading
 from frugaltwin.prices import Dose
 from simulator.instruments.dyed_water import DYED_WATER
 from simulator.instruments.liquids import Liquids
+from simulator.instruments.mishaps import MishapOptions, Mishaps, imperfection, mishap
 from simulator.instruments.sensors import Sensor, SensorOptions
 
 Seed = int | np.random.Generator
@@ -33,32 +34,17 @@ SPECIFICATION = MixerSpecification(CELL_VOLUME, RESIDUE)
 DRAIN_SECONDS = 6.0  # the drain is timed: it empties a full cell and then draws air
 
 
-def imperfection(meaning: str, changes: Changes = "imperfections", usual: float = 1.0) -> Any:
-    """The option of the size of an imperfection."""
-    return option(usual, meaning, allowed=(0, 10), changes=changes)
-
-
-def mishap(meaning: str) -> Any:
-    """The option of the size of an imperfection that a tidy lab has not."""
-    return imperfection(meaning, usual=0.0)
-
-
-BUBBLE = 0.15  # mL of air; an assumption
 COASTING_ERROR = 0.05  # of what comes while a pump runs down, rms; an assumption
-DROP = 0.05  # mL: twenty drops are a mL
-SLIP = 0.3  # part of a dose that is missing when the tube slips; an assumption
-CLOGGED = 0.5  # part of a dose that a clogged pump delivers; an assumption
-CLOGGED_DOSES = 6  # until it comes back; an assumption
 VIAL = 5.0  # mL of stock that are made up at once; an assumption
 
 
-class Imperfections(Options):
+class Imperfections(MishapOptions):
     """Sizes of all imperfections: 1 is as on a rig, 0 is none, 2 is twice as bad, or twice as often.
 
     A tidy lab has those with the default 1. How often the others happen, and how much they do, are assumptions.
     """
 
-    profiles: ClassVar = {"teaching-lab": dict.fromkeys(("bubbles", "drops", "slips", "clogs", "fading", "temperature", "refills"), 1.0)}
+    profiles: ClassVar = {"teaching-lab": dict.fromkeys(("fading", "temperature", "refills"), 1.0)}
 
     pump_bias: float = imperfection("slope and offset that the pump calibration left over", changes="both")
     pump_error: float = imperfection("repeat error of a dose: 2 % of it and 2 µL, rms; good stepper pumps reach 0.2 %")
@@ -69,10 +55,6 @@ class Imperfections(Options):
     evaporation: float = imperfection("what stands open gets stronger, stock solutions by 0.5 % per hour")
     dead_volume: float = imperfection("0.25 mL of tube per pump, empty on connecting; priming makes up for 1, not for more")
 
-    bubbles: float = mishap("in 1 % of doses a bubble of 0.15 mL takes the place of liquid")
-    drops: float = mishap("in 1 % of doses 0.05 mL hang at the outlet, and fall with the next dose of that pump")
-    slips: float = mishap("in 0.5 % of doses the tube slips, and 30 % of the dose are missing")
-    clogs: float = mishap("in 0.3 % of doses a pump clogs: half of that dose and of the next five comes, then it is free again")
     fading: float = mishap("light and air take 1 % per hour of what acts on light in the bottles, but for white pigment and solvents")
     temperature: float = mishap("the room swings by 2 K in 8 hours, and the lamp loses 0.4 % per K")
     refills: float = mishap("stock is made up anew after every 5 mL of it, each time by hand: 3 % rms more or less in it")
@@ -86,7 +68,7 @@ class ScaledImperfections(Imperfections, ImperfectOptions):
     """Imperfections that one number makes larger or smaller together."""
 
     imperfections: float | Profile = option(
-        1.0, "scales all of the next fifteen at once; 0 turns them off", allowed=(0, math.inf), changes="both"
+        1.0, "scales all fifteen sizes at once, pump_bias to clogs; 0 turns them off", allowed=(0, math.inf), changes="both"
     )
 
     @property
@@ -147,9 +129,7 @@ class Cell:
         bottles = liquids.bottles
         self._dead = {name: bottle.pump.dead_volume * imperfections.dead_volume for name, bottle in bottles.items()}
         self._amounts = dict.fromkeys(liquids.strengths, 0.0)  # of what acts on light
-        self._is_unlucky = any((imperfections.bubbles, imperfections.drops, imperfections.slips, imperfections.clogs))
-        self._hanging = dict.fromkeys(bottles, 0.0)  # mL at the outlet of a pump
-        self._clogged = dict.fromkeys(bottles, 0)  # doses until it is free again
+        self._mishaps = Mishaps(imperfections, bottles, self._random)
         self._left = dict.fromkeys(bottles, VIAL)  # mL until a stock is made up anew
         self._filling = dict.fromkeys(bottles, 1.0)  # its strength, against what it should be
         self._warmth_phase = self._random.uniform(0, 2 * math.pi) if imperfections.temperature else 0.0
@@ -172,28 +152,7 @@ class Cell:
             if pump.coasting:
                 spread = math.hypot(spread, COASTING_ERROR * pump.coasting)
             volume_out += scale.pump_error * spread * self._random.standard_normal()
-        volume_out = max(0.0, volume_out)
-        return self._after_mishaps(bottle, volume_out) if self._is_unlucky else volume_out
-
-    def _after_mishaps(self, bottle: str, volume: float) -> float:
-        """The same after what rarely happens to a dose."""
-        scale = self._imperfections
-        if self._happens(0.003 * scale.clogs):
-            self._clogged[bottle] = CLOGGED_DOSES
-        if self._clogged[bottle]:
-            self._clogged[bottle] -= 1
-            volume *= CLOGGED
-        if self._happens(0.005 * scale.slips):
-            volume *= 1 - SLIP
-        if self._happens(0.01 * scale.bubbles):
-            volume = max(0.0, volume - BUBBLE)
-        fallen, self._hanging[bottle] = self._hanging[bottle], 0.0
-        if self._happens(0.01 * scale.drops):
-            self._hanging[bottle] = min(volume, DROP)
-        return volume + fallen - self._hanging[bottle]
-
-    def _happens(self, probability: float) -> bool:
-        return probability > 0 and bool(self._random.random() < probability)
+        return self._mishaps.left_of(max(0.0, volume_out), bottle)
 
     def _strength(self, bottle: str, volume: float, at: float) -> float:
         """Amount of what acts on light in a mL of the next `volume` mL of a bottle."""

@@ -56,8 +56,8 @@ class CoastingOptions(Options):
     )
 
 
-class RigOptions(NumberedOptions, CoastingOptions):
-    """Options of a rig with pumps, a lamp and a sensor of its own. What is in its bottles has a number, too."""
+class FilledOptions(NumberedOptions):
+    """Options of a rig with bottles: what is in them has a number, too."""
 
     in_bottles: ClassVar[frozenset[str]] = frozenset()
     """The constants that belong to the filling of the bottles."""
@@ -65,6 +65,18 @@ class RigOptions(NumberedOptions, CoastingOptions):
     batch: int = option(
         0, "the number of another filling of its bottles, on the same rig: a sister lab", allowed=(0, math.inf), changes="truth"
     )
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """The constants of the lab: those given, the others drawn with the numbers of the lab and of the filling, or the defaults."""
+        rig = np.random.default_rng((RIG, self.system)) if self.system else None
+        filling = np.random.default_rng((FILLING, self.system, self.batch)) if self.system or self.batch else None
+        return self._drawn({"": rig} | dict.fromkeys(self.in_bottles, filling))
+
+
+class RigOptions(FilledOptions, CoastingOptions):
+    """Options of a rig with pumps, a lamp and a sensor of its own."""
+
     lamp: float | None = option(
         0.0,
         "how much redder the lamp is than a CIE LED-B4: its light times (wavelength / 560 nm) to this power (range assumed)",
@@ -74,13 +86,6 @@ class RigOptions(NumberedOptions, CoastingOptions):
     filters: float | None = option(
         0.0, "by how much the sensor's channels lie at longer wavelengths (range assumed)", "nm", drawn=(-2, 2), allowed=(-20, 20)
     )
-
-    @property
-    def constants(self) -> dict[str, float]:
-        """The constants of the lab: those given, the others drawn with the numbers of the lab and of the filling, or the defaults."""
-        rig = np.random.default_rng((RIG, self.system)) if self.system else None
-        filling = np.random.default_rng((FILLING, self.system, self.batch)) if self.system or self.batch else None
-        return self._drawn({"": rig} | dict.fromkeys(self.in_bottles, filling))
 
     @property
     def optics(self) -> Optics:

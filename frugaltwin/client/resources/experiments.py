@@ -24,12 +24,12 @@ class Submission:
     rig: str
     """the rig's name"""
     campaign: str | None = None
-    """the id of the campaign that it is a trial of, if it is one"""
+    """the id of the campaign that it is a trial of"""
     trial: int | None = None
     """its number within the campaign"""
     state: Annotated[str, one_of("queued", "running", *ENDS)]
     """queued and running go on; succeeded, failed, aborted and unknown are ends.
-    unknown: a real rig's worker was lost in the middle, so it may or may not have run; nobody runs it again but you"""
+    unknown: a real rig's worker was lost, so it may or may not have run; nobody runs it again but you"""
     settings: Values
     """by the rig's parameters, in their units"""
     estimate: Price
@@ -37,17 +37,17 @@ class Submission:
     outcomes: Values | None = None
     """what was measured, by the rig's outcomes, in their units"""
     score: float | None = None
-    """of a trial that has ended, by its campaign's goal; nothing where no reading counts, or the goal has no score"""
+    """of a trial that has ended and counts, by its campaign's goal"""
     raw: Mapping[str, int | float | str] | None = None
-    """the instrument's own readings, which the outcomes come from"""
+    """the instrument's own readings"""
     happened: Values | None = None
-    """settings that really happened, where the instrument reports them: what was really dosed"""
+    """settings that happened, where the rig reports them"""
     cost: Price | None = None
     """what it took; your budget is charged this, at most the estimate"""
     error: str | None = None
     """why it failed or was aborted"""
     provenance: Mapping[str, Any] | None = None
-    """rig, driver, calibration; for an instructor the driver's options, the seed, versions and worker, too"""
+    """rig, driver, calibration; for an instructor also options, seed, versions and worker"""
     created_at: float
     """s since 1970"""
     started_at: float | None = None
@@ -57,7 +57,7 @@ class Submission:
     position: int | None = None
     """how many go before it, while it is queued"""
     eta_s: float | None = None
-    """s until it begins, by the estimates of those before it; nothing while its rig is not open, or is a twin (it is quick)"""
+    """s until it begins, as estimated; nothing of a twin, or while its rig is not open"""
     waiting_because: str | None = None
     """in words, while it is queued"""
 
@@ -74,7 +74,7 @@ class Quote:
     __pydantic_config__ = CONFIG
 
     allowed: bool
-    """whether your budget allows it; what is not allowed otherwise is an error here too"""
+    """whether your budget allows it; anything else is an error here too"""
     reason: str | None = None
     """why it would be refused"""
     estimate: Price
