@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 from frugaltwin import InvalidInput, make_driver
 from frugaltwin.diagram import Diagram
-from frugaltwin.plugins import KnowsDiagram
+from frugaltwin.plugins import KnowsDiagram, KnowsTruths
 from simulator.binary_solution import BinarySolution, BinarySolutionOptions
 from simulator.equations.binary_equilibrium import (
     POTENTIAL_TOLERANCE,
@@ -206,6 +206,18 @@ def test_at_the_peritectic_three_phases_share_their_chemical_potentials() -> Non
         if isinstance(phase, Solution)
     ]
     assert np.ptp(np.array(potentials), axis=0).max() < 1e-4  # the temperature is found to 1e-9 of its size
+
+
+@pytest.mark.parametrize("constants", [{}, {"melting_A": 60, "melting_B": 70}, {"enthalpy_A": 200_000}])
+def test_solids_that_hardly_dissolve_in_each_other_are_those_that_do_not_at_all(constants: dict[str, float]) -> None:
+    """A tie line may end at e^-4000, or shrink to nothing where a pure component melts."""
+    nearly, pure = (make_driver("eutectic", constants | more) for more in ({"solid_interaction": 200_000}, {}))
+    assert isinstance(nearly, KnowsTruths)
+    assert isinstance(nearly, KnowsDiagram)
+    assert isinstance(pure, KnowsTruths)
+    places = [{"composition": x, "temperature": T} for x in (0.02, 0.5, 0.98) for T in (300.0, 400.0, 498.0, 520.0, 560.0)]
+    assert [t["phase"] for t in nearly.truths(places)] == [t["phase"] for t in pure.truths(places)]
+    assert nearly.diagram().lines
 
 
 def test_a_compound_that_melts_incongruently_has_a_peritectic_and_a_eutectic() -> None:

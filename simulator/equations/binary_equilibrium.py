@@ -32,6 +32,8 @@ Integers = NDArray[np.intp]
 
 POTENTIAL_TOLERANCE = 1e-7
 """Largest difference of the chemical potentials at the two ends of a tie line, J/mol."""
+VANISHED = 1e-9
+"""Mole fraction of the other component in both ends of a tie line that has shrunk to a pure one, where this melts."""
 NEAREST = 3e-8
 """Relative distance to a critical temperature at which a gap is still found; a nearer gap is narrower than 3e-4, and rounding fills it."""
 NOWHERE = np.array([[np.inf], [-np.inf]])
@@ -398,8 +400,9 @@ def _refined(grid: _Grid, T: Floats, row: Integers, ends: Integers, U: Floats, f
     one that would cross `far` [2, m] (a point inside the gap of a phase) goes half the way there.
 
     Raises:
-        ArithmeticError: The chemical potentials still differ after 200 steps.
+        ArithmeticError: The chemical potentials still differ after 200 steps, and after 200 larger ones.
     """
+    U_before = U
     if len(row) == 0:
         return _Lines(row, ends, U, U, np.zeros(0), np.zeros(0))
     if len(row) <= 4:
@@ -445,7 +448,7 @@ def _refined(grid: _Grid, T: Floats, row: Integers, ends: Integers, U: Floats, f
                 np.where(allowed, trial_x, x),
                 np.where(allowed, new, np.where(wrong, (trial - U) / 2, trial - U)),
             )
-    raise ArithmeticError(f"no common tangent found at {T[row].min():g} to {T[row].max():g} K")
+    return _refined_few(grid, T, row, ends, U_before, far)
 
 
 def _refined_few(grid: _Grid, T: Floats, row: Integers, ends: Integers, U: Floats, far: Floats) -> _Lines:
@@ -481,9 +484,41 @@ def _tangent(
         lines: The composition of a compound, None for a solution.
 
     Raises:
-        ArithmeticError: The chemical potentials still differ after 200 steps.
+        ArithmeticError: It is not found.
     """
     RT = R * T
+    found = _by_newton(RT, coefficients, lines, start, far)
+    if found is None:
+        found = _by_newton(RT, coefficients, lines, _dilute(RT, coefficients, lines, start), far, longest=50.0)
+    if found is None:
+        raise ArithmeticError(f"no common tangent found at {T:g} K")
+    return found
+
+
+def _dilute(
+    RT: float,
+    coefficients: tuple[list[float], list[float]],
+    lines: tuple[float | None, float | None],
+    start: tuple[float, float],
+) -> tuple[float, float]:
+    """Log-odds from where a tie line next to a pure component is found: the component that is rare has one potential in both solutions."""
+    u, v = start
+    if lines != (None, None) or min(abs(u), abs(v)) < 5 or u * v < 0:
+        return start
+    (_, s, mu, _), (_, t, nu, _) = _end(RT, coefficients[0], None, u), _end(RT, coefficients[1], None, v)
+    moved = (u, v - (mu - nu) / RT) if u > 0 else (u - (s + mu - t - nu) / RT, v)
+    return moved if moved[0] < moved[1] else start
+
+
+def _by_newton(
+    RT: float,
+    coefficients: tuple[list[float], list[float]],
+    lines: tuple[float | None, float | None],
+    start: tuple[float, float],
+    far: tuple[float, float],
+    longest: float = 2.0,
+) -> tuple[float, float, float, float, float, float] | None:
+    """The tangent of `_tangent` by 200 steps up to `longest`, in log-odds; None where the potentials still differ."""
     (u, v), (du, dv) = start, (0.0, 0.0)
     for attempt in range(200):
         if attempt:  # a step beyond `far` goes half the way there
@@ -499,6 +534,8 @@ def _tangent(
             s, mu = t, mu - a * t
         elif lines[1] is not None:
             t, nu = s, nu - b * s
+        if longest > 2 and _has_vanished(a, b, mu - nu, s - t + mu - nu):
+            return a, max(a, b), u + du, v + dv, t, nu
         if attempt and not (width > 0 and stiff_a > 0 and stiff_b > 0):
             du = du / 2 if stiff_a <= 0 or width <= 0 else du
             dv = dv / 2 if stiff_b <= 0 or width <= 0 else dv
@@ -506,12 +543,18 @@ def _tangent(
         u, v = u + du, v + dv
         F, H = s - t, mu - nu
         q = -(H + a * F) / width if width > 0 else 0.0
-        du = 0.0 if lines[0] is not None else min(max((q - F) / stiff_a, -2.0), 2.0)
-        dv = 0.0 if lines[1] is not None else min(max(q / stiff_b, -2.0), 2.0)
+        du = 0.0 if lines[0] is not None else min(max((q - F) / stiff_a, -longest), longest)
+        dv = 0.0 if lines[1] is not None else min(max(q / stiff_b, -longest), longest)
         is_still = attempt > 50 or max(abs(du) * a * (1 - a), abs(dv) * b * (1 - b)) < 1e-11
         if is_still and max(abs(H), abs(F + H)) < POTENTIAL_TOLERANCE / 4:
             return a, b, u, v, t, nu
-    raise ArithmeticError(f"no common tangent found at {T:g} K")
+    return None
+
+
+def _has_vanished(left: float, right: float, in_A: float, in_B: float) -> bool:
+    """Whether a tie line has shrunk to a pure component, whose chemical potential agrees; the differences are those of both components."""
+    enough = POTENTIAL_TOLERANCE / 4
+    return (right < VANISHED and abs(in_A) < enough) or (left > 1 - VANISHED and abs(in_B) < enough)
 
 
 def _end(RT: float, coefficients: list[float], line: float | None, u: float) -> tuple[float, float, float, float]:
