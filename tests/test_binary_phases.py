@@ -208,10 +208,10 @@ def test_at_the_peritectic_three_phases_share_their_chemical_potentials() -> Non
     assert np.ptp(np.array(potentials), axis=0).max() < 1e-4  # the temperature is found to 1e-9 of its size
 
 
-@pytest.mark.parametrize("constants", [{}, {"melting_A": 60, "melting_B": 70}, {"enthalpy_A": 200_000}])
+@pytest.mark.parametrize("constants", [{}, {"melting_A": 60.0, "melting_B": 70.0}, {"enthalpy_A": 2e5}])
 def test_solids_that_hardly_dissolve_in_each_other_are_those_that_do_not_at_all(constants: dict[str, float]) -> None:
     """A tie line may end at e^-4000, or shrink to nothing where a pure component melts."""
-    nearly, pure = (make_driver("eutectic", constants | more) for more in ({"solid_interaction": 200_000}, {}))
+    nearly, pure = (make_driver("eutectic", constants | more) for more in ({"solid_interaction": 2e5}, {}))
     assert isinstance(nearly, KnowsTruths)
     assert isinstance(nearly, KnowsDiagram)
     assert isinstance(pure, KnowsTruths)

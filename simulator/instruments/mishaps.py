@@ -28,7 +28,7 @@ def mishap(meaning: str) -> Any:
 
 
 class MishapOptions(Options):
-    """How often each mishap happens: 1 is as in a teaching lab, 0 is never."""
+    """Options of how often each mishap happens: 1 is as in a teaching lab, 0 is never."""
 
     profiles: ClassVar = {"teaching-lab": dict.fromkeys(("bubbles", "drops", "slips", "clogs"), 1.0)}
 
@@ -39,7 +39,7 @@ class MishapOptions(Options):
 
 
 class Mishaps:
-    """What rarely happens to the doses of some pumps."""
+    """The mishaps of some pumps."""
 
     def __init__(self, sizes: MishapOptions, pumps: Iterable[str], random: np.random.Generator) -> None:
         self._sizes, self._random = sizes, random
@@ -48,7 +48,7 @@ class Mishaps:
         self._clogged = dict.fromkeys(self._hanging, 0)  # doses until it is free again
 
     def left_of(self, volume: float, pump: str) -> float:
-        """The mL that arrive of a dose."""
+        """Volume that arrives of a dose, mL."""
         if not self._is_unlucky:
             return volume
         sizes = self._sizes
