@@ -45,7 +45,7 @@ class Running:
     def client(self, token: str | None = None, **options: Any) -> httpx.Client:
         """Somebody's requests."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.address, headers=headers, timeout=30, trust_env=False, **options)
+        return httpx.Client(base_url=self.address, headers=headers, timeout=120, trust_env=False, **options)
 
     def person(self, role: str = "student", name: str = "Ada", **limits: float) -> tuple[str, str]:
         """Somebody new: id and token."""
@@ -63,7 +63,7 @@ class Running:
     def stop(self) -> None:
         """As a signal would; returns when everything has ended."""
         self._server.should_exit = True
-        self._thread.join(30)
+        self._thread.join(120)
         assert not self._thread.is_alive()
 
 

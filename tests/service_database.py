@@ -31,7 +31,7 @@ SETTINGS = {"red": 0.1, "yellow": 0.2, "blue": 0.3, "water": 3.4}
 Reply = tuple[int, dict[str, Any]]
 
 
-def until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(is_so: Callable[[], bool], seconds: float = 600.0) -> None:
     """Return as soon as something is so; fail when it is not in time."""
     end = time.monotonic() + seconds
     while not is_so():
@@ -48,7 +48,8 @@ class PostgresServer:
         Args:
             options: Of PostgreSQL, in place of those for tests, which need no disk to be sure.
         """
-        self._options = {"listen_addresses": "", "fsync": "off", "max_connections": "60", "shared_buffers": "16MB", **(options or {})}
+        quiet = {"listen_addresses": "", "fsync": "off", "autovacuum": "off"}
+        self._options = {**quiet, "max_connections": "60", "shared_buffers": "16MB", **(options or {})}
         self._bin = self.programs()
         assert self._bin is not None
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=lifeline.folder()))
@@ -85,7 +86,7 @@ class PostgresServer:
         """Stop it: SIGINT ends what is under way, SIGQUIT is as good as a crash."""
         assert self._process is not None
         self._process.send_signal(how)
-        self._process.wait(60)
+        self._process.wait(240)
 
     def remove(self) -> None:
         """Stop it and take its folder away."""
@@ -128,7 +129,7 @@ class PostgresServer:
     def _run(self, program: str, *words: object) -> None:
         assert self._bin is not None
         done = subprocess.run(
-            [self._bin / program, *map(str, words)], capture_output=True, text=True, timeout=120, cwd="/", check=False, **self._as
+            [self._bin / program, *map(str, words)], capture_output=True, text=True, timeout=600, cwd="/", check=False, **self._as
         )
         assert done.returncode == 0, done.stderr
 
@@ -160,7 +161,7 @@ class ServiceProcess:
     def kill(self) -> None:
         """As if the power went."""
         self._process.kill()
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=120)
         assert self._process.returncode == -signal.SIGKILL
 
 
@@ -209,7 +210,7 @@ def submit(database: Database, person: str, rig: str = "color-1", cost: Amounts 
 @contextlib.contextmanager
 def client(address: str, token: str) -> Iterator[httpx.Client]:
     """Somebody's requests."""
-    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False) as found:
+    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=120, trust_env=False) as found:
         yield found
 
 

@@ -145,7 +145,7 @@ def test_only_so_many_requests_of_one_person_wait_and_one_more_is_answered_at_on
     async def wait() -> None:
         headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
         limits = httpx.Limits(max_connections=WAITS + 2)
-        async with httpx.AsyncClient(base_url=service.address, headers=headers, timeout=60, trust_env=False, limits=limits) as many:
+        async with httpx.AsyncClient(base_url=service.address, headers=headers, timeout=120, trust_env=False, limits=limits) as many:
             waiting = [asyncio.create_task(many.get(f"/v1/experiments/{identity}")) for _ in range(WAITS + 1)]
             early, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             assert (len(early), len(late)) == (1, WAITS)

@@ -141,11 +141,12 @@ def test_a_campaign_is_named_by_what_its_result_depends_on(tmp_path: Path) -> No
     assert {s.file for s in plan(tmp_path, SMALL.replace("0.1", "0.2")).shards()}.isdisjoint(s.file for s in shards)
 
 
+@pytest.mark.timing
 def test_bytes_are_the_same_whenever_it_was_killed_and_on_however_many_processes(tmp_path: Path) -> None:
     read = plan(tmp_path, SMALL.replace("seeds = 6", f"seeds = {times(8, 60)}"))
     shards = read.shards()
     moments = random.Random(16)
-    for _ in range(times(2, 10)):
+    for _ in range(times(1, 10)):
         killed_when_done(bench("run", read.path, "--jobs", "2"), read, n_done(read) + moments.randint(1, 4))
     assert executor.missing(shards, read.folder)
     ended = bench("run", read.path, "--jobs", "2")
@@ -166,6 +167,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_left_half_written(tmp_path: 
     assert {p.name for p in read.folder.iterdir()} == {".lock"}
 
 
+@pytest.mark.timing
 def test_a_killed_process_is_one_sentence_and_what_was_finished_is_kept(tmp_path: Path) -> None:
     read = plan(tmp_path, SMALL.replace("seeds = 6", "seeds = 2000"))
     running = bench("run", read.path, "--jobs", "1")

@@ -411,14 +411,14 @@ def test_every_field_occurs(name: str) -> None:
 @pytest.mark.parametrize("name", TWINS)
 def test_every_system_that_is_drawn_has_all_fields_and_a_diagram(name: str) -> None:
     diagrams = set()
-    for system in range(8):
+    for system in range(times(3, 8)):
         lab = TWINS[name](system=system)
         assert {o["phase"] for o in lab.truths(grid_of(lab))} == set(lab.experiment.outcomes[0].labels)
         for constant, value in lab.constants.items():
             low, high = OPTIONS[name].stated[constant].drawn or (math.nan, math.nan)
             assert low <= value <= high
         diagrams.add(tuple(mark.at for mark in lab.diagram().marks))
-    assert len(diagrams) == 8
+    assert len(diagrams) == times(3, 8)
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -486,7 +486,7 @@ def test_many_truths_are_those_one_by_one(name: str) -> None:
 
 
 def test_all_over_the_lens_a_sample_takes_up_three_times_what_is_read_as_melting() -> None:
-    for system in range(20):
+    for system in range(times(6, 20)):
         lab = Lens(system=system)
         melting = [o for o in lab.truths(grid_of(lab)) if o["phase"] == "liquid + solid"]
         assert min(float(o["heat_capacity"]) for o in melting) - LATTICE_HEAT_CAPACITY > 3 * Calorimeter().limit

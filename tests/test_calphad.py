@@ -3,6 +3,8 @@
 import builtins
 import math
 import sys
+from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from frugaltwin import catalog
+from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, MissingPart, RigFault
 from frugaltwin.plugins import Fingerprints, KnowsTruths
 from simulator.calphad import Calphad, Found, System, pattern_of, system_of
@@ -43,6 +46,25 @@ def rows(found: Found | None) -> list[tuple[float, ...]]:
 @pytest.fixture(scope="module")
 def eutectic() -> Calphad:
     return Calphad(path=EUTECTIC, **LIMITS)
+
+
+class CoarselyDrawn(Calphad):
+    """The twin, whose diagram has fewer points: each is an equilibrium by pycalphad."""
+
+    def diagram(self, at: float | None = None) -> Diagram:
+        return replace(super().diagram(at), n_points=13)
+
+
+def test_its_diagram_shows_every_field_over_its_parameters_and_has_no_section() -> None:
+    from frugaltwin.pictures.picture import picture
+
+    twin = CoarselyDrawn(path=EUTECTIC, **LIMITS)
+    assert twin.diagram().axes == tuple(p.name for p in twin.experiment.parameters)
+    drawn = picture(twin).svg()
+    for label in {str(o["phase"]) for o in twin.truths([{"x_cd": x, "temperature": T} for x in (0.2, 0.8) for T in (380.0, 440.0, 620.0)])}:
+        assert escape(label) in drawn
+    with pytest.raises(InvalidInput, match="has no section to cut at 400"):
+        twin.diagram(400.0)
 
 
 def test_our_ternary_solver_agrees_with_pycalphad() -> None:

@@ -35,7 +35,7 @@ Json = dict[str, Any]
 RANDOM = {"name": "random"}
 
 
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 600.0) -> Any:
     """What a condition gives as soon as it is true."""
     end = time.monotonic() + seconds
     while not (found := condition()):
@@ -662,6 +662,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.timing
 def test_a_service_killed_in_the_middle_leaves_campaigns_that_go_on_with_the_same_numbering(lab: Lab) -> None:
     token = lab.token("Ann")
     with ExitStack() as first:  # takes the order and is gone

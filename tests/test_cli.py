@@ -372,6 +372,7 @@ def test_a_read_only_store_can_be_read_but_not_written(cli: Cli, tmp_path: Path)
     tmp_path.chmod(0o755)
 
 
+@pytest.mark.timing
 def test_a_second_process_on_the_same_campaign_is_refused(cli: Cli, tmp_path: Path) -> None:
     first = forked.Process(command("run", "--json", "--name", "c", "--budget", 100000, *RANDOM), cwd=tmp_path, stdout=subprocess.PIPE)
     try:
@@ -389,6 +390,7 @@ def test_a_second_process_on_the_same_campaign_is_refused(cli: Cli, tmp_path: Pa
         first.communicate()
 
 
+@pytest.mark.timing
 def test_ctrl_c_leaves_a_campaign_that_can_go_on_and_says_how(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "our lab").mkdir()
     (tmp_path / "c.toml").write_text('store = "our lab/c.db"\nstrategy = "random"\n')
@@ -399,7 +401,7 @@ def test_ctrl_c_leaves_a_campaign_that_can_go_on_and_says_how(cli: Cli, tmp_path
     while not run.stdout.readline().startswith("  3"):
         pass
     run.send_signal(signal.SIGINT)
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=120)
     assert run.returncode == 130
     assert "Traceback" not in err
     assert err.strip().endswith("Go on with: frugaltwin run --name c --store 'our lab/c.db'")
@@ -411,10 +413,11 @@ def test_ctrl_c_leaves_a_campaign_that_can_go_on_and_says_how(cli: Cli, tmp_path
     assert again.stdout is not None
     assert json.loads(again.stdout.readline())["number"] == len(numbers) + 1
     again.send_signal(signal.SIGINT)
-    summary = json.loads(again.communicate(timeout=60)[0].splitlines()[-1])
+    summary = json.loads(again.communicate(timeout=120)[0].splitlines()[-1])
     assert (summary["stopped_because"], summary["report"]) == ("interrupted", "c.html")
 
 
+@pytest.mark.timing
 def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: Cli, tmp_path: Path) -> None:
     acknowledged: dict[int, object] = {}
     begin = perf_counter()

@@ -695,7 +695,7 @@ class Run:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=120)
 
 
 def run_here(service: ServeProcess, store: Path, budget: int) -> list[int]:
@@ -715,6 +715,7 @@ def stored_experiments(store: Path) -> list[object]:
     return [t.measurement.raw["experiment"] for t in trials if t.measurement]
 
 
+@pytest.mark.timing
 def test_a_campaign_goes_on_when_its_client_was_killed_and_nothing_is_performed_twice(
     shared: ServeProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -751,6 +752,7 @@ def test_a_campaign_goes_on_when_its_client_was_killed_and_nothing_is_performed_
     assert json.loads(body)["driver"] == {"name": shared.rig, "options": {}}
 
 
+@pytest.mark.timing
 def test_a_campaign_and_whoever_watches_it_outlive_their_service(
     service: ServeProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -772,12 +774,13 @@ def test_a_campaign_and_whoever_watches_it_outlive_their_service(
         assert stored_experiments(store) == [x.id for x in reversed(list(client.experiments()))]
 
 
+@pytest.mark.timing
 def test_ctrl_c_takes_the_experiment_back(shared: ServeProcess, tmp_path: Path) -> None:
     with Client(shared.address) as client, shared.paused():
         run = Run(shared, client.join(shared.code, "Lise").token, tmp_path)
         until(lambda: any(client.experiments()))
         run.process.send_signal(signal.SIGINT)
-        _, said = run.process.communicate(timeout=60)
+        _, said = run.process.communicate(timeout=120)
         assert run.process.returncode == 130
         assert "Go on with: frugaltwin run --name reef" in said
         assert [x.state for x in client.experiments()] == ["aborted"]

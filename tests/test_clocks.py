@@ -134,6 +134,7 @@ def test_a_choice_that_came_too_late_does_not_count(database_url: str, clock: Cl
     database.close()
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 def test_whoever_waits_for_an_experiment_waits_as_long_as_asked(sqlite_url: str, clock: Clock, jump: float) -> None:
     with running(sqlite_url) as service, ThreadPoolExecutor(1) as pool:

@@ -16,6 +16,7 @@ from frugaltwin.campaign import OfflineDriver
 from frugaltwin.errors import CampaignError, FrugalTwinError, InvalidInput
 from frugaltwin.pictures import picture, report
 from tests.conftest import Cli, events
+from tests.forms import times
 
 EXPERIMENT = Experiment(
     "demo",
@@ -173,7 +174,7 @@ def test_a_stop_rule_needs_one_score_and_counts_what_keeps_the_requirements() ->
     assert str(campaign.stopped_because).startswith("goal: ")
 
 
-@pytest.mark.parametrize("strategy", ["random", "sobol"])
+@pytest.mark.parametrize("strategy", ["sobol", "random"][: times(1, 2)])
 def test_a_campaign_with_two_goals_and_a_requirement_shows_its_front_everywhere(strategy: str, cli_here: Cli, tmp_path: Path) -> None:
     file = f'goal = {json.dumps(WORDS)}\nrequire = ["{REQUIRED}"]\nstrategy = "{strategy}"\nbudget = 6\nstore = "two.db"\n'
     (tmp_path / "two.toml").write_text(file)

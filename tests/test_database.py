@@ -394,6 +394,7 @@ def test_a_process_hears_of_what_another_commits_also_after_its_line_was_cut(pos
     there.close()
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
 def test_what_was_acknowledged_survives_restarts_of_the_database_server(postgres: PostgresServer, how: signal.Signals) -> None:
     database = Database(postgres.new_database())

@@ -152,7 +152,7 @@ def test_the_health_check_believes_only_a_good_answer(status: int | None, is_hea
     else:
         thread.start()
     try:
-        done = subprocess.run([sys.executable, *arguments], capture_output=True, timeout=30, check=False)
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, timeout=120, check=False)
     finally:
         if status is not None:
             server.shutdown()
@@ -274,11 +274,11 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     program = shlex.split(unit()["ExecStart"][0])[0]
     copy = tmp_path / "frugaltwin.service"
     copy.write_text(words.replace(program, sys.executable))
-    done = subprocess.run([tool, "verify", "--man=no", copy], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([tool, "verify", "--man=no", copy], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert str(copy) not in done.stderr
     copy.write_text(words.replace("KillMode=mixed", "KillMode=gentle").replace(program, sys.executable))
-    refused = subprocess.run([tool, "verify", "--man=no", copy], capture_output=True, text=True, timeout=60, check=False)
+    refused = subprocess.run([tool, "verify", "--man=no", copy], capture_output=True, text=True, timeout=120, check=False)
     assert "gentle" in refused.stderr  # it does read the file
 
 

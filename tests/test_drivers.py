@@ -3,10 +3,17 @@
 import pytest
 
 from frugaltwin import catalog, testing
+from frugaltwin.testing import drivers
+from tests.forms import IS_LONG
+
+SLOW = (("calphad", drivers.its_truth_can_be_drawn),)
+"""3,721 equilibria by pycalphad: ten seconds. In the short form its diagram is tried in tests/test_calphad.py."""
+TRIED = [
+    (name, promise) for promise in testing.DRIVER_PROMISES for name in catalog.names("driver") if IS_LONG or (name, promise) not in SLOW
+]
 
 
-@pytest.mark.parametrize("name", catalog.names("driver"))
-@pytest.mark.parametrize("promise", testing.DRIVER_PROMISES)
+@pytest.mark.parametrize(("name", "promise"), TRIED)
 def test_a_driver_keeps_a_promise(name: str, promise: testing.Promise) -> None:
     promise(testing.Plugin.of("driver", name))
 

@@ -411,6 +411,7 @@ def test_the_same_requests_give_the_same_board_again(elf: Path) -> None:
     assert story() == story()
 
 
+@pytest.mark.timing
 @needs_tools
 def test_a_dead_board_is_an_error_and_not_a_hang(elf: Path) -> None:
     board = Engine(elf, light)
@@ -422,6 +423,7 @@ def test_a_dead_board_is_an_error_and_not_a_hang(elf: Path) -> None:
     board.close()
 
 
+@pytest.mark.timing
 @needs_tools
 def test_a_board_that_does_not_answer_is_an_error_in_time(elf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board = Engine(elf, light)

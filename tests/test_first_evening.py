@@ -59,6 +59,7 @@ def has_curl_json() -> bool:
     return "--json" in subprocess.run(["curl", "--help", "all"], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.timing
 @pytest.mark.skipif(not has_curl_json(), reason="needs bash and curl 7.82")
 def test_the_lines_of_the_page_join_perform_and_run_a_campaign(tmp_path: Path) -> None:
     join, perform, campaign = re.findall(r"```sh\n(.*?)```", PAGE.read_text().split("## From Python")[0], re.S)

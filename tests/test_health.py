@@ -232,7 +232,7 @@ def test_a_browser_shows_the_page_and_asks_nobody_else(sqlite_url: str, tmp_path
     try:
         with running(sqlite_url) as service:
             words = [str(CHROMIUM), *flags, f"{service.address}/docs"]
-            done = subprocess.run(words, capture_output=True, text=True, timeout=90, check=False)
+            done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     finally:
         proxy.shutdown()
         thread.join()

@@ -65,6 +65,7 @@ class Student(threading.Thread):
             return
 
 
+@pytest.mark.timing
 def test_nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed(service: ServiceProcess, database_url: str) -> None:
     database = Database(database_url)
     new_rig(database)
@@ -84,7 +85,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed(serv
         service.start()
     for student in students:
         student.is_over = True
-        student.join(60)
+        student.join(240)
     for student, person in zip(students, whose, strict=True):
         words = text("select id from experiment where person = :who order by number")
         found = database.read_now(lambda c, person=person, words=words: list(c.execute(words, {"who": person}).scalars()))  # type: ignore[misc]

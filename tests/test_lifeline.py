@@ -32,6 +32,7 @@ def test_something(postgres, tmp_path):
 """
 
 
+@pytest.mark.timing
 @pytest.mark.skipif(sys.platform != "linux" or PostgresServer.programs() is None, reason="needs Linux and PostgreSQL")
 def test_a_run_whose_main_process_is_killed_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
     (tmp_path / "test_tiny.py").write_text(TINY)

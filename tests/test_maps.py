@@ -185,12 +185,13 @@ def test_nothing_is_predicted_from_nothing() -> None:
 
 
 def test_a_report_shows_the_map_after_every_experiment_and_no_truth_unless_asked() -> None:
-    mapping = campaign(runs=6)
+    runs = times(3, 6)
+    mapping = campaign(runs=runs)
     list(mapping.run())
     text = html(mapping.record())
     maps = json.loads(re.findall(r'<script type="application/json" id="maps">(.*?)</script>', text, re.S)[0])
     measured = [t.number for t in mapping.trials if t.measurement]
-    assert [m["n"] for m in maps] == list(range(measured[0], 7))
+    assert [m["n"] for m in maps] == list(range(measured[0], runs + 1))
     assert all(m["url"].startswith("data:image/png;base64,") for m in maps)
     assert "no recommendation" not in text
     assert "<th>score" not in text
@@ -257,7 +258,7 @@ def test_a_number_over_two_parameters_is_drawn_as_the_model_expects_it(tmp_path:
 
 
 def test_a_story_from_the_catalog_to_the_map(cli_here: Cli, tmp_path: Path) -> None:
-    budget = times(4, 8)
+    budget = times(2, 8)
     assert "Redlich" in cli_here("catalog", "binary-solution").stdout
     drawn = cli_here("plot", "binary-solution", "--option", "system=3", "--out", "truth.png")
     assert drawn.returncode == 0, drawn.stderr

@@ -255,7 +255,7 @@ def test_a_postgresql_backup_is_restored_whole(postgres: PostgresServer, tmp_pat
     url = postgres.new_database(is_empty=True)
     name = url.rpartition("/d")[2].partition("?")[0]
     words = ["pg_restore", "-h", str(postgres.folder), "-U", "postgres", "-d", f"d{name}", str(tmp_path / "copy.dump")]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert {f.status for f in maintenance.findings(url)} == {"ok"}
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -88,10 +88,10 @@ def test_no_answer_surprises(case: Any, running: Running, who: str) -> None:
     headers = {"Authorization": f"Bearer {running.tokens[who]}"}
     if case.path == "/v1/events":
         headers["Accept"] = "application/json"  # a stream has no end
-    case.call_and_validate(base_url=running.address, headers=headers, checks=CHECKS, timeout=30)
+    case.call_and_validate(base_url=running.address, headers=headers, checks=CHECKS, timeout=120)
     if case.path_parameters:  # and of something that is there
         case.path_parameters = {word: next(running.ids[word]) for word in case.path_parameters}
-        case.call_and_validate(base_url=running.address, headers=headers, checks=CHECKS, timeout=30)
+        case.call_and_validate(base_url=running.address, headers=headers, checks=CHECKS, timeout=120)
 
 
 @schema.include(path="/v1/events").parametrize()
@@ -100,7 +100,7 @@ def test_a_stream_begins_as_the_document_says(case: Any, running: Running) -> No
     """Only its head is looked at: it has no end."""
     headers = {"Authorization": f"Bearer {running.tokens['student']}", "Accept": "text/event-stream"}
     asked = case.as_transport_kwargs(base_url=running.address, headers=headers)
-    with httpx.stream(**asked, timeout=30, trust_env=False) as answer:
+    with httpx.stream(**asked, timeout=120, trust_env=False) as answer:
         said = DOCUMENT["paths"][case.path]["get"]["responses"][str(answer.status_code)]
         kinds = DOCUMENT["components"]["responses"][said["$ref"].rpartition("/")[2]]["content"] if "$ref" in said else said["content"]
         kind = answer.headers["content-type"].partition(";")[0]
@@ -170,7 +170,7 @@ def test_a_students_document_says_of_bodies_what_the_whole_one_says() -> None:
 @pytest.mark.parametrize("words", [None, "Bearer ft_nobody", "Bearer", "Basic YTpi", "bearer\tft_nobody"])
 def test_nobody_gets_in_without_a_token(running: Running, words: str | None) -> None:
     headers = {"Authorization": words} if words else {}
-    with httpx.Client(base_url=running.address, headers=headers, timeout=30, trust_env=False) as nobody:
+    with httpx.Client(base_url=running.address, headers=headers, timeout=120, trust_env=False) as nobody:
         for path, method in ((path, method) for path, methods in DOCUMENT["paths"].items() for method in methods):
             if (method.upper(), path) not in OPEN:
                 answer = nobody.request(method, path.format(**{word: next(ids) for word, ids in running.ids.items()}))
@@ -211,7 +211,7 @@ NOT_DONE = {
 
 def test_every_example_is_accepted_as_it_stands(running: Running) -> None:
     headers = {"Authorization": f"Bearer {running.tokens['instructor']}"}
-    with httpx.Client(base_url=running.address, headers=headers, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=running.address, headers=headers, timeout=120, trust_env=False) as client:
         client.post("/v1/campaigns", json={"name": "mine", "rig": "color-1", "goal": "match-color:coral", "mode": "client"})
         limited = client.post("/v1/people", json={"name": "Ada", "budget": {"runs": 10, "volume": 500.0}}).json()["person"]
         ids = {"campaigns": client.get("/v1/campaigns").json()["items"][0]["id"], "people": limited}

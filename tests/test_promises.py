@@ -94,6 +94,7 @@ def story(database: Database) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.timing
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL and SIGSTOP")
 def test_no_experiment_runs_twice_on_a_real_rig_whatever_happens_to_its_workers(database_url: str, tmp_path: Path) -> None:
     database = Database(database_url, fast)

@@ -298,6 +298,7 @@ def test_a_calibrated_rig_doses_better_and_every_trial_names_the_calibration(tmp
     assert {trial["raw"]["calibration"] for trial in exported["trials"]} == {"p261124-090507"}
 
 
+@pytest.mark.timing
 @needs_board
 def test_a_person_who_weighs_is_asked_again_can_take_a_break_and_repeats_nothing(cli: Cli, tmp_path: Path) -> None:
     plan = [(pump, seconds) for pump in PUMPS for seconds in (0.1, 0.5) for _ in range(2)]
@@ -540,6 +541,7 @@ def test_stop_leaves_everything_off_and_latched(cli: Cli) -> None:
         assert not any(server.board.plant.outputs[:7])
 
 
+@pytest.mark.timing
 @needs_board
 @pytest.mark.parametrize(
     ("arguments", "number"),
@@ -592,6 +594,7 @@ def test_a_port_that_is_not_there_gets_one_sentence(cli_here: Cli, tmp_path: Pat
 # The emulated rig behind a port
 
 
+@pytest.mark.timing
 @needs_board
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_emulated_rig_prints_its_port_first_and_ends_in_peace(tmp_path: Path, number: signal.Signals) -> None:
@@ -630,6 +633,7 @@ def asked_until(mixer: ArduinoMixer, is_over: Callable[[], bool]) -> None:
         mixer.state()
 
 
+@pytest.mark.timing
 @needs_board
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pyserial leaves a socket open whose other end is gone
 @pytest.mark.parametrize("make", [PtyServer, TcpServer])

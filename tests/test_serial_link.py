@@ -206,6 +206,7 @@ NOISES: dict[str, Callable[[random.Random], bytes]] = {
 }
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("kind", NOISES)
 def test_a_port_that_babbles_takes_neither_memory_nor_more_than_its_time(kind: str) -> None:
     dice = random.Random(1)

@@ -190,7 +190,7 @@ def serving(folder: Path, *words: str) -> Iterator[tuple[dict[str, Any], list[st
         yield json.loads(process.stdout.readline()), said
     finally:
         process.terminate()
-        said += process.communicate(timeout=60)[1].splitlines()
+        said += process.communicate(timeout=120)[1].splitlines()
     assert process.returncode == 0
 
 

@@ -247,6 +247,7 @@ def test_requests_of_strangers_begin_in_turn_and_a_good_token_has_no_turn(monkey
     assert begun(monkeypatch, entries, is_busy=False)[0] == "a0"  # nobody else asks
 
 
+@pytest.mark.timing
 def test_while_others_ask_requests_of_strangers_begin_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """However often the loop turns."""
     monkeypatch.setattr("time.monotonic", lambda: 0.0)

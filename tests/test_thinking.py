@@ -33,6 +33,7 @@ def dies() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("ending", ["killed", "too long", "given up"])
 def test_what_ends_one_process_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
     """One question that took too long ended the whole pool, and others' questions with it."""
@@ -73,6 +74,7 @@ def test_what_ends_one_process_ends_no_other(tmp_path: Path, monkeypatch: pytest
     asyncio.run(day())
 
 
+@pytest.mark.timing
 def test_a_place_goes_to_who_has_had_least_time() -> None:
     """By time, not by number: long questions of one person held the processes for two minutes, again and again."""
     clock = [0.0]
@@ -98,6 +100,7 @@ def test_a_place_goes_to_who_has_had_least_time() -> None:
     assert served[2:8].count("greedy") == 0
 
 
+@pytest.mark.timing
 def test_nobody_has_all_places_at_once() -> None:
     has: list[int] = []
 

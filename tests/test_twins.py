@@ -23,9 +23,10 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.catalog import make_driver, random_settings
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings
+from tests.forms import times
 from tests.service_database import new_person, until
 
-CAMPAIGNS, TRIALS, PEOPLE = 50, 6, 5
+CAMPAIGNS, TRIALS, PEOPLE = times(20, 50), 6, 5
 Json = dict[str, Any]
 
 
@@ -95,7 +96,8 @@ def pasts(database: Database) -> dict[str, list[ExperimentRow]]:
     return found
 
 
-def test_fifty_campaigns_at_once_read_what_each_reads_alone_at_home_whatever_is_killed(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.timing
+def test_many_campaigns_at_once_read_what_each_reads_alone_at_home_whatever_is_killed(database_url: str, tmp_path: Path) -> None:
     database, rig = Database(database_url), RigWords("color-1", "color-mixing")
     register(database, rig)
     people = [new_person(database, f"s{i}") for i in range(PEOPLE)]

@@ -114,6 +114,7 @@ def test_streams_of_both_tell_the_same_events_in_the_same_order_without_gaps(pai
             each.result(60)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("has_stream", [False, True])
 def test_a_token_that_is_revoked_at_one_is_refused_at_the_other_in_two_seconds(pair: Pair, has_stream: bool) -> None:
     owner, _ = pair.student()
@@ -204,6 +205,7 @@ def test_a_budget_is_spent_once_at_both(pair: Pair) -> None:
     assert pair.left(both[0]) == pair.left(both[1]) == 0
 
 
+@pytest.mark.timing
 def test_a_campaign_goes_on_at_the_other_when_the_service_is_killed_where_it_was_started(pair: Pair) -> None:
     here, there = pair.student()
     _, worker = pair.both(pair.instructor)

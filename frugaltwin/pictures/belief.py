@@ -27,6 +27,7 @@ from frugaltwin.pictures.phase_fields import (
     one_hot,
     softened,
     write_head,
+    write_title,
 )
 from frugaltwin.pictures.plane import Plane
 from frugaltwin.pictures.style import INK, MARKERS, colors
@@ -137,7 +138,7 @@ class MapView:
             is_right = np.array([labels.index(label) for label in prediction.labels]) == truth.codes
             title += f"; truth {self._draw_truth(left, truth, is_right)}, {np.mean(is_right):.1%} of the map right"
         write_head(left, self.plane, title)
-        right.set_title("uncertainty", fontsize=10, color=INK)
+        write_title(right, self.plane, "uncertainty")
         is_ringed = truth is not None and self._is_scattered
         left.legend(handles=_legend(self.goal, self.record.trials, is_ringed), **BELOW)
         return figure
