@@ -25,7 +25,7 @@ from frugaltwin.goals import Combined, Goal, MatchColor, Minimize, Objective, Re
 from frugaltwin.goals.extreme import quantity_named
 from frugaltwin.goals.words import Bound, joined, split
 from frugaltwin.instruments import Mixer
-from frugaltwin.plugins import Driver, KnowsTruth, Strategy
+from frugaltwin.plugins import Driver, KnowsTruth, NamesGoal, Strategy
 from frugaltwin.state import State
 from frugaltwin.tables import color_of
 
@@ -80,8 +80,11 @@ SERIAL_MIXER = "hardware.mixers:serial_mixer"
 """A mixer of any other name is a serial port: a device, ``auto``, or ``socket://host:port``."""
 REMOTE_DRIVER = "frugaltwin.client.remote_driver:remote_driver"
 """A driver whose name is an address is a rig of a service: ``http://192.168.1.20:8000/rigs/color-1``."""
-UNLISTED_DRIVERS = {"practice": "frugaltwin.tasks.practice:practice"}
-"""Drivers that a command of ours chooses: no list has them."""
+UNLISTED_DRIVERS = {
+    "practice": "frugaltwin.tasks.practice:practice",
+    "experiment": "hardware.experiment_file:ExperimentFile",
+}
+"""Drivers that a command or a file chooses: no list has them."""
 ADDRESSES = ("mixer", "port", "url")
 """The options of drivers that may hold the address of a rig."""
 KINDS = {"driver": DRIVERS, "strategy": STRATEGIES | PEERS, "goal": GOALS}
@@ -270,7 +273,10 @@ def make_goal(words: str | Sequence[str], driver: Driver, seed: int = 0, require
         InvalidInput: The rest of the words cannot be understood.
     """
     texts, bounds = split(joined([words] if isinstance(words, str) else words, require))
-    goals = [_one_goal(text, driver, seed) for text in texts or [default_goal(driver)]]
+    if not texts:
+        texts, more = split(default_goal(driver))
+        bounds = [*more, *bounds]
+    goals = [_one_goal(text, driver, seed) for text in texts]
     if len(goals) == 1 and not bounds:
         return goals[0]
     if odd := next((goal for goal in goals if not isinstance(goal, Objective)), None):
@@ -304,6 +310,8 @@ def default_goal(driver: Driver) -> str:
     Raises:
         InvalidInput: There is no such thing.
     """
+    if isinstance(driver, NamesGoal) and driver.default_goal:
+        return driver.default_goal
     if driver.experiment.color is not None:
         # A rig cannot say what it could reach; this green is well within reach of dyes and of LEDs.
         return "match-color:reachable" if isinstance(driver, KnowsTruth) else "match-color:#8fb04a"

@@ -208,6 +208,16 @@ class Resumes(Protocol):
 
 
 @runtime_checkable
+class NamesGoal(Protocol):
+    """A driver that says what it is usually for."""
+
+    @property
+    def default_goal(self) -> str:
+        """Objectives and requirements as one text; empty where it says nothing."""
+        ...
+
+
+@runtime_checkable
 class CountsSupplies(Protocol):
     """A driver that knows what its experiments use up, and how much of it there was."""
 

@@ -76,6 +76,8 @@ def file_name(value: str) -> str:
 
 
 def _named(value: object) -> object:
+    if isinstance(value, str) and value.endswith(".toml"):
+        return {"name": "experiment", "options": {"file": value}}
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -96,7 +98,7 @@ def _scored(value: object) -> object:
 
 
 Named = Annotated[Choice, BeforeValidator(_named)]
-"""A driver or a strategy: its name, or a table with its name and its options."""
+"""A driver or a strategy: its name, a table with its name and its options, or for a driver the file of an experiment (``NAME.toml``)."""
 
 Limits = Annotated[BudgetSpec, BeforeValidator(_counted)]
 """A budget: a number of runs, or a table of limits by kind."""

@@ -32,6 +32,9 @@ def specification(
     given |= {"name": name, "store": store, "budget": budget_fields(budget), "earlier": relations(earlier)}
     fields |= {key: value for key, value in given.items() if value is not None}
     if driver is not None or option:
+        if driver is not None and driver.endswith(".toml"):
+            fields["driver"] = {"name": "experiment", "options": {"file": driver}}
+            driver = None
         before: Any = fields.get("driver") or _stored_driver(fields) or "color-mixing"
         choice: dict[str, Any] = {"name": before} if isinstance(before, str) else dict(before)
         if driver is not None and driver != choice.get("name"):

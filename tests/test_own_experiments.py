@@ -1,0 +1,201 @@
+"""Experiments of anybody: a file describes them, a program or a person performs them."""
+
+import math
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from frugaltwin import catalog, testing
+from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, Stopped
+from frugaltwin.experiment import Settings
+from frugaltwin.state import State
+from hardware.own.description import Description
+from hardware.own.formula import Formula
+from tests.conftest import Cli, events
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "suzuki.toml"
+TEXT = EXAMPLE.read_text(encoding="utf-8")
+ROBOT = """
+import json, sys, time
+for line in sys.stdin:
+    settings = json.loads(line)["settings"]
+    WORK
+    print(json.dumps(answer), flush=True)
+"""
+GOOD = 'answer = {"outcomes": {"yield": settings["temperature"], "purity": 95}, "cost": {"money": 1.5}, "batch": 7}'
+SETTINGS: Settings = {"temperature": 45.0, "loading": 1.0, "ligand": "SPhos", "toluene": 0.5, "water": 0.2, "ethanol": 0.3}
+
+
+def automated(folder: Path, work: str, seconds: float = 30) -> Path:
+    (folder / "robot.py").write_text(ROBOT.replace("WORK", work))
+    path = folder / "auto.toml"
+    path.write_text(f'{TEXT}\n[by]\nprogram = ["{sys.executable}", "robot.py"]\nseconds = {seconds}\n', encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1 + 2 * x", 7.0), ("-x ** 2", -9.0), ("max(x, y, 1e1)", 10.0), ("sqrt(abs(-16)) / 2", 2.0), ("log(exp(y))", 0.5), (5, 5.0)],
+)
+def test_a_formula_gives_a_number(text: str | float, value: float) -> None:
+    assert Formula.read(text, ("x", "y"))({"x": 3.0, "y": 0.5}) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("2 * z", "no parameter 'z'"),
+        ("2 * temprature", "did you mean 'temperature'"),
+        ("__import__('os')", "no function"),
+        ("x.real", "no part of a formula"),
+        ("(lambda: 1)()", "no part of a formula"),
+        ("[x][0]", "no part of a formula"),
+        ("x if x else 1", "no part of a formula"),
+        ("'a' * 9", "no part of a formula"),
+        ("True", "no part of a formula"),
+        ("x +", "no formula"),
+        ("", "no formula"),
+        ("abs(x, x)", "takes one value"),
+        ("min(x)", "takes two values"),
+        ("sqrt(x=1)", "no part of a formula"),
+        ("1" * 400, "too large"),
+        ("(" * 90 + "x" + ")" * 90 + "+1" * 60, "too many brackets"),
+        ("x" * 2000, "more than 1000"),
+        ("9**9**9**9", "gives no number"),
+        ("1 / (x - 3)", "gives no number"),
+        ("log(x - 4)", "gives no number"),
+        ("exp(700) * exp(700) * x", "gives inf"),
+    ],
+)
+def test_whatever_is_no_formula_is_refused_in_one_sentence(text: str, fault: str) -> None:
+    with pytest.raises(InvalidInput, match=fault) as refused:
+        Formula.read(text, ("x", "temperature"))({"x": 3.0, "temperature": 1.0})
+    assert "\n" not in str(refused.value)
+
+
+def test_every_suggestion_keeps_to_the_file(tmp_path: Path) -> None:
+    driver = catalog.make_driver("experiment", {"file": EXAMPLE})
+    goal = catalog.make_goal("", driver)
+    assert goal.text == "maximize:yield"
+    for suggestion in catalog.make_strategy("sobol", seed=3).suggest(State(goal), 64):
+        settings = suggestion.settings
+        parts = [float(settings[name]) for name in ("toluene", "water", "ethanol")]
+        assert math.fsum(parts) == pytest.approx(1, abs=1e-9)
+        assert parts[1] + 0.5 * parts[2] >= 0.1 - 1e-9
+        assert settings["temperature"] in range(20, 81, 5)
+        assert settings["ligand"] in ("XPhos", "SPhos", "PPh3")
+    cost = Description.read(EXAMPLE).price(SETTINGS)
+    assert (cost.seconds, cost.money, cost.volume) == (3600 + 60 * 25, 2.5, 5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("high = 80", "hihg = 80", "hihg.*did you mean 'high'"),
+        ("low = 20", "low = 90", "temperature"),
+        ('scale = "log"', 'scale = "cubic"', "scale"),
+        ('["XPhos", "SPhos", "PPh3"]', '["XPhos", "XPhos"]', "ligand"),
+        ('["XPhos", "SPhos", "PPh3"]', '["XPhos", 3]', "all numbers or all names"),
+        ('parts = ["toluene", "water", "ethanol"]', 'parts = ["toluene", "ligand"]', "no parameter 'ligand' with numbers"),
+        ("terms = { water = 1, ethanol = 0.5 }", "terms = { wine = 1 }", "no parameter 'wine'"),
+        ('seconds = "3600', 'seconds = "os.getpid() + 3600', "cost.seconds: .*no part of a formula|no function"),
+        ("temperature - 20", "temperatur - 20", "cost.seconds: .*did you mean 'temperature'"),
+        ('yield = { unit = "%", description = "isolated" }', 'temperature = { unit = "%" }', "named twice"),
+        ("[outcomes]", "[outcome]", "outcome"),
+        ('name = "suzuki"', 'name = "../suzuki"', "name"),
+    ],
+)
+def test_a_file_that_cannot_be_is_refused_with_the_place(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert old in TEXT
+    path = tmp_path / "bad.toml"
+    path.write_text(TEXT.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(FrugalTwinError, match=fault) as refused:
+        Description.read(path)
+    assert str(refused.value).startswith(str(path))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("promise", testing.DRIVER_PROMISES, ids=lambda promise: promise.__name__)
+def test_a_program_makes_a_driver_like_any_other(promise: testing.Promise, tmp_path: Path) -> None:
+    if "data_sheet" not in promise.__name__:  # its parameters are those of the file
+        promise(testing.Plugin.of("driver", "experiment", {"file": automated(tmp_path, GOOD)}))
+
+
+def test_a_program_is_asked_and_states_its_own_cost(tmp_path: Path) -> None:
+    with catalog.make_driver("experiment", {"file": automated(tmp_path, GOOD)}) as driver:
+        measured = driver.perform(SETTINGS)
+    assert dict(measured.outcomes) == {"yield": 45.0, "purity": 95}
+    assert (measured.cost.money, measured.cost.volume) == (1.5, 5.0)
+    assert measured.raw == {"batch": 7}
+
+
+@pytest.mark.parametrize(
+    ("work", "fault"),
+    [
+        ('print("hello", flush=True); continue', "'hello', which is no JSON"),
+        ("answer = 5", "wrote '5'"),
+        ("answer = {}", "outcomes"),
+        ('answer = {"error": "no vial left"}', "no vial left"),
+        ("sys.exit(3)", "ended with code 3"),
+        ("time.sleep(60)", "no answer within 1 s"),
+        (GOOD.replace('"money": 1.5', '"money": -1'), "cost"),
+    ],
+)
+def test_a_program_that_fails_is_one_failed_experiment_and_is_started_again(tmp_path: Path, work: str, fault: str) -> None:
+    first = f'open("tried", "w").close()\n        {work}'
+    once = f'import os\n    if os.path.exists("tried"):\n        {GOOD}\n    else:\n        {first}'
+    with catalog.make_driver("experiment", {"file": automated(tmp_path, once, seconds=1)}) as driver:
+        with pytest.raises(DriverError, match=fault):
+            driver.perform(SETTINGS)
+        assert driver.perform(SETTINGS).outcomes["yield"] == 45
+
+
+def test_stop_ends_what_a_program_is_doing(tmp_path: Path) -> None:
+    work = 'open("begun", "w").close(); time.sleep(600)'
+    with catalog.make_driver("experiment", {"file": automated(tmp_path, work, seconds=600)}) as driver:
+
+        def stop() -> None:
+            while not (tmp_path / "begun").exists():
+                threading.Event().wait(0.01)
+            driver.stop()
+
+        thread = threading.Thread(target=stop)
+        thread.start()
+        with pytest.raises(Stopped):
+            driver.perform(SETTINGS)
+        thread.join()
+
+
+def test_a_chemist_goes_from_a_new_file_to_a_recommendation(cli_here: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    assert cli_here("experiment", "new", path).returncode == 0
+    again = cli_here("experiment", "new", path)
+    assert (again.returncode, "there already" in again.stderr) == (2, True)
+    checked = cli_here("experiment", "check", path).stdout
+    assert "[0.01, 1] mol/L" in checked
+    assert f"begin with: frugaltwin suggest mine --driver {path}" in checked
+    suggested = cli_here("suggest", "mine", "--driver", path, "--strategy", "sobol")
+    assert suggested.returncode == 0, suggested.stderr
+    settings = suggested.stdout.splitlines()[0]
+    assert cli_here("tell", "mine", "--settings", settings, "--outcomes", "yield=41").returncode == 0
+    assert "41" in cli_here("show", "mine").stdout
+    refused = cli_here("run", "--name", "mine")
+    assert refused.returncode in (1, 2)
+    assert "performed by hand" in refused.stderr
+
+
+def test_a_robot_runs_a_campaign(cli_here: Cli, tmp_path: Path) -> None:
+    path = automated(tmp_path, GOOD)
+    done = cli_here("run", "--driver", path, "--strategy", "sobol", "--budget", 4, "--json")
+    trials = [event for event in events(done) if event["event"] == "trial"]
+    assert [trial["outcomes"]["yield"] == trial["settings"]["temperature"] for trial in trials] == [True] * 4
+
+
+def test_constraints_that_nobody_can_satisfy_are_found_by_check(cli_here: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "none.toml"
+    path.write_text(TEXT.replace("low = 0.1\n", "low = 4\n"), encoding="utf-8")
+    refused = cli_here("experiment", "check", path)
+    assert refused.returncode == 2
+    assert "satisfy its constraints" in refused.stderr
