@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.maintenance import pruning
-from api.request_limits import WITH_BODY, HeadAsGet, RequestLimits
+from api.request_limits import WITH_BODY, Charged, HeadAsGet, RequestLimits
 from api.routes import problems
 from api.routes.health import Counted
 from api.routes.problems import Problem
@@ -83,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
         license_info={"name": "MIT"}, openapi_url=None, docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
     )  # fmt: skip
+    app.state.documents = {}  # those of `docs_page` that were made
     problems.install(app)
     for name in RESOURCES:
         # One list: FastAPI's include_router makes a router within the router, and each request is matched against all of them in turn.
@@ -90,6 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestLimits)
     app.add_middleware(Counted)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(Charged)
     make = app.openapi
 
     def openapi() -> dict[str, Any]:

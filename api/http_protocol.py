@@ -9,6 +9,7 @@ stranger could fill the disk.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import httptools
@@ -38,6 +39,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP with limits; without them, it would read and wait for ever."""
 
     patience = SLOWEST
+    had_turn = False
+    """Whether the connection came in by a turn, which is its first request's too."""
     _timer: asyncio.TimerHandle | None = None
     _has_head = False  # of the request that arrives
     _n_head = 0  # bytes of a head, as far as it was parsed
@@ -138,13 +141,22 @@ class BoundedProtocol(HttpToolsProtocol):
             self.loop.call_soon(self._parse)  # by then a client that has gone is known
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            with contextlib.suppress(asyncio.CancelledError):  # the service ends before it is answered
+                await app(scope, receive, send)
+                if not cycle.response_started:
+                    return  # a mistake, which is answered and logged
+            if not cycle.response_complete:
+                self._hang_up()
+
         def begin() -> bool:
             if not cycle.disconnected:
-                super(BoundedProtocol, self)._start_asgi_task(cycle, app)
+                super(BoundedProtocol, self)._start_asgi_task(cycle, answer)
             return not cycle.disconnected
 
         strangers: Strangers | None = self.app_state.get("strangers")
-        if strangers is None:
+        had_turn, self.had_turn = self.had_turn, False
+        if strangers is None or had_turn:
             begin()
             return
         shown = next((value for name, value in cycle.scope["headers"] if name == b"authorization"), b"")

@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.records.shares import LEAST, WHOSE, timed
 from api.routes import problems
 from api.routes.problems import Mistake
 
@@ -97,6 +98,23 @@ class HeadAsGet:
                 has_answered.set()
 
         await self._app({**scope, "method": "GET"}, heard, answer)
+
+
+class Charged:
+    """The middleware that counts the time of a core which a request takes, for the person whose it turned out to be."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        def charge(seconds: float) -> None:
+            scope["app"].state.service.database.shares.charge(WHOSE.get(), seconds - LEAST)
+
+        await timed(self._app(scope, receive, send), charge)
 
 
 class RequestLimits:

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from api import log_redaction, migrations
 from api.app import create_app
+from api.door import GuardedServer
 from api.records import fair_queue, join_codes, people, rigs, tokens
 from api.records.database import Database, engine_of
 from api.service import Service
@@ -31,6 +32,8 @@ from frugaltwin.errors import InvalidInput, StoreError
 
 SWEEP = 2.0  # s between two queries for leases that ran out
 CONNECTIONS = 8192
+BACKLOG = 2048
+"""Connections that the system keeps until they are taken."""
 SWITCH = 0.0005
 """s after which a thread that computes lets another one go on. By default 0.005: so long each step of a request waits for a table."""
 GRACE = 3  # s that answers under way have when the service ends
@@ -71,8 +74,8 @@ def run(
         return 0 if server.started else 1
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server with workers: they begin when it listens, and end, their rigs at rest, before it does."""
+class Server(GuardedServer):
+    """The server with workers: they begin when it listens, and end, their rigs at rest, before it does."""
 
     def __init__(self, settings: Settings, rigs: Sequence[RigWords], reports: Path) -> None:
         self._app = create_app(settings)
@@ -82,7 +85,7 @@ class Server(uvicorn.Server):
         # No access log: uvicorn's would show what callers put into addresses.
         log = log_redaction.settings("WARNING")
         config = uvicorn.Config(
-            self._app, http=_protocol(), ws="none", access_log=False, log_config=log, timeout_graceful_shutdown=GRACE, backlog=2048
+            self._app, http=_protocol(), ws="none", access_log=False, log_config=log, timeout_graceful_shutdown=GRACE, backlog=BACKLOG
         )
         super().__init__(config)
 

@@ -12,13 +12,13 @@ from api.errors import TooMany, Unauthorized
 from api.event_streams import EventStreams
 from api.news import News
 from api.rate_limit import RateLimit
-from api.records import people
+from api.records import people, tokens
 from api.records.database import Database
 from api.records.people import Caller
 from api.records.rigs import Rigs
 from api.records.shares import WHOSE
 from api.settings import Settings
-from api.strangers import Strangers
+from api.strangers import REMEMBERED, Strangers
 from api.workers.strategy_processes import StrategyProcesses
 
 REMEMBER = 2.0
@@ -56,8 +56,11 @@ class Service:
         self.database.shares.leave()
         self.news.announce()
 
-    async def caller(self, words: str) -> Caller:
+    async def caller(self, words: str, *, is_work: bool = False) -> Caller:
         """The person whose token this is; each request counts against its limit.
+
+        Args:
+            is_work: Whether it is a rig's worker that asks: a class waits for it, so it never waits.
 
         Raises:
             Unauthorized: The token is unknown, or not good any more.
@@ -74,12 +77,14 @@ class Service:
                 raise
             self._callers[digest] = now, found
             self.strangers.welcome(words)
-        WHOSE.set(found.person)
         try:
             self.rate_limit.count(found)
         except TooMany:
             await asyncio.sleep(LATE)
             raise
+        if not is_work:
+            WHOSE.set(found.person)
+            await self.database.shares.turn(found.person)
         return found
 
     def forget(self) -> None:
@@ -99,6 +104,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
 
     database.on_commit(announce)
     try:
+        service.strangers.remember(await database.read(lambda c: tokens.good(c, database.now(), REMEMBERED)))
         yield service
     finally:
         service.leave()

@@ -1,24 +1,27 @@
-"""Requests that show no good token, in turn: those of a class do not wait for them."""
+"""Requests and connections that show no good token, in turn: a class does not wait for them."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from api.records.people import digest
 
-PACE = 0.01
-"""s between the beginnings of two requests of strangers while others ask."""
+PACE = 0.05
+"""s between the beginnings of two requests of strangers while others ask: a class of thirty has joined in 1.5 s, and strangers
+take a twentieth of a core."""
 LATELY = 10.0
 """s for which others count as asking: what they asked may still be under way."""
 REMEMBERED = 10_000
 """Good tokens that are remembered at most."""
+LONGEST = 200
+"""Characters of what may be a token."""
 
 
 class Strangers:
-    """Tokens that were good lately, and the requests of all others.
+    """Tokens that were good lately, and the turns of all others: a turn is a connection with its first request, or a later request.
 
     Each address has its turn, so that a class is not kept from joining by one address that asks on and on. While nobody else asks, a
     request begins with each turn of the event loop. None is refused: a classroom shares one address.
@@ -33,6 +36,24 @@ class Strangers:
         """When a stranger's request began, and when somebody known asked; s of a clock that cannot be set."""
         self._timer: asyncio.Handle | None = None
 
+    @property
+    def have_turns(self) -> bool:
+        """Whether strangers wait for each other, or for what others ask."""
+        return bool(self._waiting) or self._pause(time.monotonic()) > 0
+
+    @property
+    def are_waiting(self) -> bool:
+        """Whether some wait for their turn."""
+        return bool(self._waiting)
+
+    def knows(self, token: str) -> bool:
+        """Whether this token was good lately."""
+        return 0 < len(token) <= LONGEST and digest(token) in self._known
+
+    def remember(self, digests: Iterable[str]) -> None:
+        """Remember tokens that are good, by their digests: after a restart nobody of a class is a stranger."""
+        self._known |= dict.fromkeys(digests)
+
     def welcome(self, token: str) -> None:
         """Remember that this token is good."""
         self.forget(token)
@@ -45,14 +66,14 @@ class Strangers:
         self._known.pop(digest(token), None)
 
     def admit(self, token: str, address: str, begin: Callable[[], bool]) -> None:
-        """Begin a request when it is its turn, that of a good token at once.
+        """Begin a request, or let a connection in, when it is its turn; what shows a good token at once.
 
         Args:
             token: The one that the request shows, or nothing.
             begin: Begins it; returns whether it did, because the client may have gone.
         """
         now = time.monotonic()
-        if token and digest(token) in self._known:
+        if self.knows(token):
             self._asked = now
             begin()
         elif not self._waiting and now >= self._begun + self._pause(now):

@@ -64,7 +64,7 @@ async def hostile_student(port: int, words: dict[str, Any], seen: Counter[str]) 
     async def hammer(i: int) -> None:
         draw = random.Random(i)
         while True:
-            with contextlib.suppress(OSError, EOFError, TimeoutError):
+            with contextlib.suppress(OSError, EOFError, ValueError, TimeoutError):
                 async with connected(port, words["tokens"][i % TOKENS]) as line:
                     while True:
                         async with asyncio.timeout(GRACE):
@@ -115,7 +115,7 @@ async def hostile_stranger(port: int, words: dict[str, Any], seen: Counter[str])
     async def asking(i: int) -> None:
         draw = random.Random(i)
         while True:
-            with contextlib.suppress(OSError, EOFError, TimeoutError):
+            with contextlib.suppress(OSError, EOFError, ValueError, TimeoutError):
                 async with connected(port, "nobody") as line:
                     while True:
                         code = "".join(draw.choices("abcdefghjkmnpqrstuvwxyz", k=12))

@@ -209,6 +209,35 @@ def test_who_takes_too_long_to_say_what_they_want_is_hung_up_on(application: App
         assert line.recv(1000) == b""  # it hangs up
 
 
+def test_a_service_that_ends_before_it_has_answered_hangs_up_and_logs_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    has_begun = threading.Event()
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/half":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+            return
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    config = uvicorn.Config(endless, "127.0.0.1", 0, http=BoundedProtocol, ws="none", lifespan="off", log_config=None)
+    config.timeout_graceful_shutdown = 0
+    server = uvicorn.Server(config)
+    runner = threading.Thread(target=lambda: uvloop.run(server.serve()))
+    runner.start()
+    until(lambda: server.started)
+    address = server.servers[0].sockets[0].getsockname()
+    with socket.create_connection(address, timeout=30) as line, socket.create_connection(address, timeout=30) as half:
+        line.sendall(GET)
+        half.sendall(GET.replace(b"/ ", b"/half ", 1))
+        heard = b"".join(iter(lambda: half.recv(1000), b""))
+        has_begun.wait(30)
+        server.should_exit = True
+        runner.join()
+        assert heard.startswith(b"HTTP/1.1 200")
+        assert line.recv(1000) == b""
+    assert not [r for r in caplog.records if r.exc_info or "ASGI" in r.message]
+
+
 def begun(monkeypatch: pytest.MonkeyPatch, entries: list[tuple[str, str]], gone: str = "", *, is_busy: bool) -> list[str]:
     """The requests in the order in which they begin, all of them sent at one moment.
 

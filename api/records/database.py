@@ -30,7 +30,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 
 from api.records.append_buffer import AppendBuffer
 from api.records.prepared_statement import PreparedStatement
-from api.records.shares import Shares
+from api.records.shares import WHOSE, Shares, Timed
 from frugaltwin.errors import FrugalTwinError, InvalidInput, MissingPart, StoreError
 
 GROUP = 500  # changes that share a commit at most
@@ -145,8 +145,12 @@ class Database:
             StoreError: It could not be written, or (the message says so) nobody knows whether it was.
         """
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._line_up(change, result)
-        return await result
+        timed = Timed(change)
+        self._line_up(timed, result)
+        try:
+            return await result
+        finally:
+            self.shares.charge(WHOSE.get(), timed.seconds)
 
     def write_now(self, change: Change[T]) -> T:
         """The same, for a thread that may wait."""

@@ -75,7 +75,7 @@ async def _caller(
 ) -> Caller:
     if bearer is None:
         raise Unauthorized("no token came with the request; send the header `Authorization: Bearer ft_…`")
-    caller = await service.caller(bearer.credentials)
+    caller = await service.caller(bearer.credentials, is_work="work" in needed.scopes)
     for scope in needed.scopes:
         caller.check(scope)
     return caller

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import json
+import threading
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ router = resource(include_in_schema=False)
 STATIC = Path(__file__).parents[1] / "static"
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
 _FILES = {p.name: p for p in STATIC.iterdir() if p.suffix in _KINDS}  # no path of a request is ever joined to a folder
+_making = threading.Lock()
 _HEADERS = {
     # Swagger UI's style sheet has its arrows inside it, as data: images; nothing else comes from anywhere but here.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -51,7 +53,10 @@ async def asset(name: str) -> Response:
 @router.get("/openapi.json")
 async def openapi(request: Request, whose: Annotated[Literal["student"] | None, Query(alias="for")] = None) -> Response:
     """The document, or what a student's agent needs of it; made once: whoever has it is told that it is the same."""
-    plain, packed, tag = _document(request.app.openapi, whose)
+    documents: dict[str | None, asyncio.Task[tuple[bytes, bytes, str]]] = request.app.state.documents
+    if whose not in documents:  # it takes half a second, for which others do not wait
+        documents[whose] = asyncio.create_task(asyncio.to_thread(_document, request.app.openapi, whose))
+    plain, packed, tag = await asyncio.shield(documents[whose])  # the one who asked first may have gone
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     if tag in request.headers.get("If-None-Match", ""):
         return Response(status_code=304, headers=headers)
@@ -60,10 +65,11 @@ async def openapi(request: Request, whose: Annotated[Literal["student"] | None, 
     return Response(packed, headers=headers | {"Content-Encoding": "gzip"}, media_type="application/json")
 
 
-@lru_cache(maxsize=4)
 def _document(make: Callable[[], dict[str, Any]], whose: str | None) -> tuple[bytes, bytes, str]:
     """The document as bytes, the same compressed, and its tag."""
-    plain = json.dumps(student_document(make()) if whose else make(), ensure_ascii=False, separators=(",", ":")).encode()
+    with _making:
+        document = make()
+    plain = json.dumps(student_document(document) if whose else document, ensure_ascii=False, separators=(",", ":")).encode()
     return plain, gzip.compress(plain, mtime=0), f'"{hashlib.sha256(plain).hexdigest()[:32]}"'
 
 

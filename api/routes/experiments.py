@@ -15,6 +15,7 @@ from api.records import experiment_table, experiments, fair_queue
 from api.records.database import Database
 from api.records.experiments import Look, Request
 from api.records.people import Caller
+from api.records.shares import EXPERIMENT
 from api.routes.body import Body
 from api.routes.dependencies import Key, Made, TheCaller, TheService, once, resource, shown
 from api.routes.pagination import Limit
@@ -98,6 +99,7 @@ async def submit(
         return 202, view(Look(row, waiting_because="the queue"), caller), f"/v1/experiments/{row.id}"
 
     response = await once(service, caller, key, body, change)
+    service.database.shares.charge(caller.person, EXPERIMENT)
     identity = response.headers["location"].rpartition("/")[2]
     if not wait or not await until(service, caller, identity, wait, lambda c: fair_queue.has_ended(c, identity)):
         return response

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from api.rate_limit import RateLimit
 from api.records.people import Caller
 from api.records.shares import Shares
+from frugaltwin.errors import StoreError
 
 STALLED = 60.0
 """s after which an answer is broken off whose reader takes nothing."""
@@ -27,7 +28,7 @@ class Parts(StreamingResponse):
 
         try:
             await super().stream_response(in_time)
-        except TimeoutError:  # the server closes the connection; the reader sees that it is not whole
+        except (TimeoutError, StoreError):  # the connection is closed; the reader sees that it is not whole
             return
 
 

@@ -25,6 +25,7 @@ from api.records.campaigns import ENDED, PAUSED, RUNNING, WAITING
 from api.records.database import Database
 from api.records.rigs import Rig, Rigs
 from api.records.rows import CampaignRow
+from api.records.shares import Timed
 from api.records.standings import experiment_of
 from api.workers import strategy_processes
 from api.workers.strategy_processes import Decision, Question, RigDescription, StrategyProcesses, Turns
@@ -35,6 +36,8 @@ from frugaltwin.state import Earlier
 
 PACE = 0.05
 """s between two looks at the campaigns at least, however much is committed."""
+STEP = 0.03
+"""s of a core that a step counts for, besides its reading and what its strategy computes: it commits four times, for which others wait."""
 PATIENCE = 2.0
 """s until a campaign is looked at again whose step could not be done."""
 
@@ -88,8 +91,11 @@ class CampaignRunner:
 
     async def _choose(self, identity: str, whose: str) -> None:
         try:
+            await self._database.shares.turn(whose, STEP)  # before it takes a place, which others wait for
             async with self._turns.of(whose):
                 await self._step(identity)
+        except StoreError:  # it is in the log
+            await asyncio.sleep(PATIENCE)
         except FrugalTwinError as error:
             _log.warning("campaign %s waits for a while: %s", identity, error)
             await asyncio.sleep(PATIENCE)
@@ -104,14 +110,20 @@ class CampaignRunner:
         row = await database.write(lambda c, now: campaigns.claim(c, now, identity, self._name))
         if row is None:
             return
+
+        def known(connection: Connection) -> tuple[Rig, Log, Sequence[Earlier]]:
+            check_size(connection, row, row.words.get("earlier", {}), self._most)
+            return self._rigs.get(connection, row.rig)[0], log_of(connection, row), earlier_of(connection, row.words)
+
+        reading = Timed(known)
         try:
-            await database.read(lambda c: check_size(c, row, row.words.get("earlier", {}), self._most))
+            rig, log, earlier = await database.read(reading)
         except Conflict as refusal:
             why = str(refusal)
             await database.write(lambda c, now: hold(c, now, identity, self._name, why))
             return
-        rig, _ = await database.read(lambda c: self._rigs.get(c, row.rig))
-        log, earlier = await database.read(lambda c: (log_of(c, row), earlier_of(c, row.words)))
+        finally:
+            database.shares.charge(row.person, reading.seconds)
         decision = await self._decision(row, rig, log, earlier)
         await database.write(lambda c, now: follow(c, now, self._rigs, identity, self._name, log, decision))
 

@@ -334,7 +334,9 @@ def picture(question: Question) -> str:
 
 def _settle_in(lifeline: Connection, nice: int) -> None:
     os.environ.update(ONE_THREAD)
-    if nice and hasattr(os, "nice"):
+    if nice and hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    elif nice and hasattr(os, "nice"):
         os.nice(nice)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends us
 
