@@ -113,6 +113,7 @@ def test_the_document_is_made_once_and_sent_only_to_who_does_not_have_it() -> No
     app, alone = create_app(Settings()), FastAPI(openapi_url=None)
     assert app.openapi() is app.openapi()
     alone.include_router(docs_page.router)
+    alone.state.documents = {}
     alone.openapi = app.openapi  # type: ignore[method-assign]
 
     async def ask(**headers: str) -> httpx.Response:
