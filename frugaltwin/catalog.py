@@ -60,11 +60,13 @@ STRATEGIES = {
     "random": "optimizers.random_search:RandomSearch",
 }
 PEERS = {
+    "ax": "optimizers.peers.ax:Ax",
+    "baybe": "optimizers.peers.baybe:BayBE",
     "optuna": "optimizers.peers.optuna:Optuna",
     "nimo-pdc": "optimizers.peers.nimo:PDC",
 }
 """Other people's strategies, of optional packages."""
-EXTRAS = {"nimo": "nimo", "optuna": "optuna"}
+EXTRAS = {"ax": "ax", "baybe": "baybe", "nimo": "nimo", "optuna": "optuna"}
 """The optional extra that has a package, by the name under which that is imported."""
 GOALS = {
     "match-color": "frugaltwin.goals:MatchColor",

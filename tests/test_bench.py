@@ -12,7 +12,8 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ from frugaltwin.bench import executor, report
 from frugaltwin.bench.functions import FUNCTIONS, FunctionDriver
 from frugaltwin.bench.metrics import Trajectory, acceleration, enhancement, hypervolume, trajectories
 from frugaltwin.bench.plan import Plan
+from frugaltwin.bench.problems import Spoilt
 from frugaltwin.bench.results import Results
 from frugaltwin.bench.shard import read_result, result_bytes
 from frugaltwin.bench.statistics import comparisons, paired, seeds_needed, slowed
 from frugaltwin.errors import FrugalTwinError, InvalidInput, MissingPart, UnknownName
-from frugaltwin.experiment import Trial
+from frugaltwin.experiment import Categorical, Measurement, Trial
+from frugaltwin.state import State
 from simulator.table import Table
-from tests.forms import times
+from tests.forms import IS_LONG, times
 from tests.service_database import until
 
 DIAGRAM = Path(__file__).parent.parent / "benchmarks" / "data" / "phase_lens_441.csv"
@@ -93,6 +96,8 @@ def result(losses: list[float | None], optimum: float | None = 0.0, seed: int = 
         ("seeds = 6", "seeds = { first = 5, count = 6 }", "seed 5 is both for development and for the report"),
         ("seeds = 6", 'seeds = 6\nbaseline = "best"', "baseline = 'best' is no strategy of the plan; there are random, sobol"),
         ("reach = [20]", 'driver = "lens"', "it takes either a driver or a function"),
+        ("reach = [20]", "moved = true", "only the minimum of ackley4, ackley20, levy20 can be moved"),
+        ("reach = [20]", "outliers = { share = 0.1 }", "either a share or one_of, and either a shift or a factor"),
         ("reach = [20]", 'goal = "minimize:y"', "problem branin: branin has no outcome 'y'"),
         ('function = "branin"\nnoise = 0.1', 'driver = "lens"\nper_seed = "sytem"', "problem branin: there is no option of lens 'sytem'"),
     ],
@@ -110,16 +115,84 @@ def test_a_strategy_that_is_not_installed_is_named_before_anything_runs(tmp_path
     monkeypatch.setitem(catalog.KINDS["strategy"], "a-peer", "a_peer:Peer")
     with pytest.raises(MissingPart, match=r"strategy a-peer: .* needs the package 'surely_not_installed'; install it with"):
         plan(tmp_path, SMALL.replace('"sobol"', '"a-peer"')).shards()
+    read = plan(tmp_path, SMALL.replace('"sobol"', '"a-peer"'))
+    with pytest.raises(MissingPart, match=r"or leave it out: --only random$"):
+        read.shards()
+    assert {shard.strategy for shard in read.only(["random"]).shards()} == {"random"}
+    with pytest.raises(InvalidInput, match=r"the plan has no strategy 'rndom'; it has random, a-peer"):
+        read.only(["rndom"])
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_no_place_is_lower_than_the_stated_minimum(name: str) -> None:
     function = FUNCTIONS[name]
-    low, high = np.array(function.box).T
-    assert function.value(np.array(function.at)) == pytest.approx(function.minimum, abs=1e-6)
-    draws = np.random.default_rng(0).random((2000, len(low)))
-    near = np.clip(np.array(function.at) + 0.01 * (high - low) * (draws - 0.5), low, high)
-    assert min(function.value(x) for x in [*(low + (high - low) * draws), *near]) >= function.minimum - 1e-9
+    driver = FunctionDriver(name)
+    place = {p.name: p.values[int(x)] if isinstance(p, Categorical) else x for p, x in zip(function.parameters, function.at, strict=True)}
+    assert driver.truth(driver.experiment.check(place))["f"] == pytest.approx(function.minimum, abs=1e-6)
+    state = State(catalog.make_goal("minimize:f", driver))
+    drawn = [s.settings for s in catalog.make_strategy("random", seed=0).suggest(state, times(200, 5000))]
+    near = [{n: v if isinstance(v, str) else v + 0.01 * (float(s[n]) - v) for n, v in place.items()} for s in drawn]
+    near = [s for s in near if name != "mixed"]  # its levels are not near each other
+    assert min(float(driver.truth(s)["f"]) for s in [*drawn, *near]) >= function.minimum - 1e-9
+
+
+@pytest.mark.parametrize("name", [name for name, function in FUNCTIONS.items() if function.can_move])
+def test_a_minimum_that_is_moved_is_elsewhere_for_each_seed_and_as_low(name: str) -> None:
+    function, lowest = FUNCTIONS[name], []
+    for seed in (1, 2):
+        driver = FunctionDriver(name, seed=seed, is_moved=True)
+        lowest.append(np.array(function.at) + driver.shift)
+        at = driver.experiment.check({p.name: float(x) for p, x in zip(function.parameters, lowest[-1], strict=True)})
+        assert driver.truth(at)["f"] == pytest.approx(function.minimum, abs=1e-6)
+    assert np.abs(lowest[0] - lowest[1]).min() > 0
+
+
+def test_outliers_are_those_of_the_seed_whether_a_campaign_goes_on_or_not() -> None:
+    def lab() -> Spoilt:
+        return Spoilt(FunctionDriver("branin"), 5, share=0.15, shift=100.0)
+
+    at = {"x1": 1.0, "x2": 2.0}
+    true = float(FunctionDriver("branin").truth(at)["f"])
+    with lab() as whole:
+        read = [float(whole.perform(at).outcomes["f"]) for _ in range(200)]
+    outliers = [k for k, y in enumerate(read, start=1) if whole.is_outlier(k)]
+    assert 15 <= len(outliers) <= 45
+    assert {round(abs(y - true), 6) for k, y in enumerate(read, start=1) if k in outliers} == {100.0}
+    assert {y for k, y in enumerate(read, start=1) if k not in outliers} == {true}
+    resumed = lab()
+    resumed.resume([Trial(k, at, Measurement({"f": y})) for k, y in enumerate(read[:50], start=1)])
+    with resumed:
+        assert [resumed.perform(at).outcomes["f"] for _ in range(20)] == read[50:70]
+    one = [Spoilt(FunctionDriver("branin"), seed, one_of=(3, 9), factor=(10, 1e6)) for seed in range(20)]
+    numbers = [[k for k in range(1, 30) if spoilt.is_outlier(k)] for spoilt in one]
+    assert all(len(found) == 1 and 3 <= found[0] <= 9 for found in numbers)
+    assert len({found[0] for found in numbers}) > 3
+
+
+def test_batches_intervals_and_outliers_are_judged(tmp_path: Path) -> None:
+    text = """
+    seeds = 1
+    budget = 5
+    strategies = ["straddle", "sobol"]
+    [problems.front]
+    driver = "cloud-point"
+    goal = "map:turbidity:0.3"
+    intervals = true
+    batch = 2
+    outliers = { share = 0.5, shift = 0.2 }
+    """
+    read = plan(tmp_path, text)
+    read.folder.mkdir()
+    for shard in read.shards():
+        (read.folder / shard.file).write_bytes(result_bytes(shard))
+    results = Results.gathered(read, read.shards())
+    trials = results.campaigns["front", "straddle"][0]["trials"]
+    assert len(trials) == 5
+    assert [len(t.get("inside", ())) for t in trials] == [0, *[2] * 4], "nothing is stated before the first reading"
+    assert {t["outlier"] for t in trials} == {True, False}
+    straddle, sobol = results.rows()
+    assert straddle["in 90 % intervals"].endswith(" %")
+    assert "in 90 % intervals" not in sobol
 
 
 def test_a_function_reads_the_same_whether_it_goes_on_or_not() -> None:
@@ -180,6 +253,68 @@ def test_a_killed_process_is_one_sentence_and_what_was_finished_is_kept(tmp_path
     assert running.returncode == 2
     assert "a process of the run was killed" in said
     assert n_done(read) > 0
+
+
+@contextmanager
+def cluster(folder: Path, n_workers: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A Dask scheduler and workers of one thread on this machine, with the scheduler first."""
+    pytest.importorskip("distributed", reason="Dask is not installed: pip install 'frugaltwin[dask]'")
+    started = list[subprocess.Popen[bytes]]()
+
+    def start(*words: str) -> None:
+        with (folder / f"{len(started)}.log").open("wb") as log:
+            command = [sys.executable, "-m", "dask", *words, "--no-dashboard"]
+            started.append(subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONWARNINGS": "ignore"}))
+
+    said = folder / "scheduler.json"
+    try:
+        start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(said))
+        until(said.exists, 300)
+        address = json.loads(said.read_text())["address"]
+        for _ in range(n_workers):
+            start("worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
+        yield address, started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("n_workers", [2] if not IS_LONG else [1, 2, 3])
+def test_a_cluster_gives_the_same_bytes_when_a_worker_is_killed_and_what_is_finished_is_kept_when_it_goes(
+    n_workers: int, tmp_path: Path
+) -> None:
+    read = plan(tmp_path, SMALL.replace("seeds = 6", "seeds = 20"))
+    with cluster(tmp_path, n_workers) as (address, (scheduler, *workers)):
+        running = bench("run", read.path, "--dask", address)
+        until(lambda: n_done(read) >= 4 or running.poll() is not None, 300)
+        if n_workers > 1:
+            workers[0].kill()  # one that performs a campaign: its campaigns are performed by another
+            until(lambda: n_done(read) >= 16 or running.poll() is not None, 300)
+        scheduler.kill()
+        _, said = running.communicate()
+    assert running.returncode == 2, said
+    assert said.splitlines()[-1] == (f"frugaltwin: the Dask cluster at {address} has gone; what was finished is kept: run it again"), said
+    assert 4 <= n_done(read) < 40
+    ended = bench("run", read.path, "--jobs", "1")
+    _, said = ended.communicate()
+    assert ended.returncode == 0, said
+    assert all((read.folder / s.file).read_bytes() == result_bytes(s) for s in read.shards())
+
+
+def test_an_address_without_a_cluster_and_a_cluster_without_workers_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, shards = plan(tmp_path), plan(tmp_path).shards()
+    monkeypatch.setattr(executor, "CONNECTS_WITHIN", 1)
+    monkeypatch.setattr(executor, "WORKERS_WITHIN", 0)
+    with cluster(tmp_path, 0) as (address, _), pytest.raises(FrugalTwinError, match="has no workers; start some with `dask worker tcp://"):
+        executor.perform_on(address, shards, read.folder, lambda shard: None)
+    with pytest.raises(FrugalTwinError, match=r"there is no Dask scheduler at tcp://127.0.0.1:\d+; start one with `dask scheduler`"):
+        executor.perform_on(address, shards, read.folder, lambda shard: None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingPart, match=r"--dask needs the package 'distributed'; install it with pip install 'frugaltwin\[dask\]'"):
+        executor.perform_on(address, shards, read.folder, lambda shard: None)
 
 
 def test_two_runs_of_a_plan_do_not_meet(tmp_path: Path) -> None:

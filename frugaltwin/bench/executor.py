@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 from frugaltwin.bench.plan import Shard
-from frugaltwin.bench.shard import THREADS, perform_into
-from frugaltwin.errors import CampaignError, FrugalTwinError
+from frugaltwin.bench.shard import THREADS, perform_into, result_bytes, write_atomically
+from frugaltwin.errors import CampaignError, FrugalTwinError, MissingPart
 
 Done = Callable[[Shard], None]
 """A function called with each campaign when its result is on disk."""
+CONNECTS_WITHIN = 10
+"""Seconds after which a cluster that does not answer is none."""
+WORKERS_WITHIN = 60
+"""Seconds after which a cluster without workers is given up."""
 
 
 def missing(shards: Sequence[Shard], folder: Path) -> list[Shard]:
@@ -58,6 +67,77 @@ def _collect(pool: Executor, submit: Callable[[Shard], Future[None]], shards: Se
             except FrugalTwinError as error:
                 raise type(error)(f"{shard.title}: {error}") from error
             done(shard)
+
+
+def perform_on(address: str, shards: Sequence[Shard], folder: Path, done: Done) -> None:
+    """Perform campaigns on a Dask cluster, whose workers may come and go. Results travel as bytes, so that they need not share a disk.
+
+    Raises:
+        MissingPart: Dask is not installed.
+        FrugalTwinError: There is no cluster, it goes away, or a campaign cannot be made. What was finished is kept.
+        OSError: A result cannot be written.
+    """
+    with alone_in(folder), _connected(address) as client:
+        for shard, content in _performed_on(address, client, shards):
+            write_atomically(folder / shard.file, content)
+            done(shard)
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    """Client of a cluster, which says nothing itself."""
+    try:
+        distributed = import_module("distributed")
+    except ModuleNotFoundError as error:
+        raise MissingPart("--dask needs the package 'distributed'; install it with pip install 'frugaltwin[dask]'") from error
+    for name in ("distributed", "asyncio", "tornado"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        client = distributed.Client(address, timeout=CONNECTS_WITHIN)
+    except (OSError, ValueError) as error:
+        text = f"there is no Dask scheduler at {address}; start one with `dask scheduler`, and give --dask the address that it prints"
+        raise CampaignError(text) from error
+    try:
+        yield client
+    finally:
+        with suppress(Exception):  # of a cluster that is gone
+            client.close(timeout=5)
+
+
+def _performed_on(address: str, client: Any, shards: Sequence[Shard]) -> Iterator[tuple[Shard, bytes]]:
+    """The campaigns with their results, in the order in which they end."""
+    distributed = import_module("distributed")
+    waiting, running, there_at = iter(shards), dict[Any, Shard](), monotonic()
+    while True:
+        try:
+            n_threads = sum(client.nthreads().values())
+            there_at = monotonic() if n_threads else there_at
+            for shard in islice(waiting, max(4 * n_threads, 8, len(running)) - len(running)):
+                running[client.submit(result_bytes, shard, key=f"{shard.digest}-{id(running)}", pure=False)] = shard
+            if not running:
+                return
+            try:
+                ended = distributed.wait(list(running), timeout=1, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                ended = set()
+            results = [(running[future], future.result()) for future in ended if future.status == "finished"]
+            failures = [(running[future], future.exception()) for future in ended if future.status != "finished"]
+        except (OSError, CancelledError, RuntimeError, AttributeError) as error:  # whichever it was at when the connection was lost
+            raise CampaignError(f"the Dask cluster at {address} has gone; what was finished is kept: run it again") from error
+        yield from results
+        for future in ended:
+            del running[future]
+        for shard, failure in failures:
+            if isinstance(failure, FrugalTwinError):
+                raise type(failure)(f"{shard.title}: {failure}") from failure
+            if isinstance(failure, distributed.KilledWorker):
+                text = "the workers that performed it were killed, one after the other, perhaps for want of memory"
+            else:
+                text = f"a worker cannot perform it ({type(failure).__name__}: {failure}); is the same frugaltwin installed there?"
+            raise CampaignError(f"{shard.title}: {text}; what was finished is kept: run it again") from failure
+        if monotonic() - there_at > WORKERS_WITHIN:
+            text = f"the Dask cluster at {address} has no workers; start some with `dask worker {address} --nthreads 1`"
+            raise CampaignError(f"{text}; what was finished is kept: run it again")
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from frugaltwin import catalog
 from frugaltwin.bench import code
 from frugaltwin.bench.functions import FUNCTIONS
-from frugaltwin.errors import FrugalTwinError
+from frugaltwin.errors import FrugalTwinError, InvalidInput, MissingPart
 from frugaltwin.plugins import Fingerprints
 from frugaltwin.spec import BudgetSpec, Choice, Limits, Named, Strict, Whole, listed, parsed, read_toml
 
@@ -24,12 +24,37 @@ FORMAT = 1
 """Version of the files of shards and results."""
 
 
+class OutliersSpec(Strict):
+    """Readings that are spoilt: a share of them or one; every number of such a reading is shifted or multiplied."""
+
+    share: float = Field(0.0, ge=0, le=1, description="The chance of every reading to be spoilt.")
+    one_of: tuple[Whole, Whole] | None = Field(
+        None, description="In place of a share: one reading, between these two numbers, by the seed."
+    )
+    shift: float = Field(0.0, ge=0, description="What is added or subtracted, in the unit of the outcome.")
+    factor: tuple[float, float] | None = Field(
+        None, description="In place of a shift: a factor between these two, evenly in its logarithm."
+    )
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> OutliersSpec:
+        if (self.share > 0) == (self.one_of is not None) or (self.shift > 0) == (self.factor is not None):
+            raise ValueError("it takes either a share or one_of, and either a shift or a factor")
+        if self.one_of and not 1 <= self.one_of[0] <= self.one_of[1]:
+            raise ValueError("one_of has two numbers of readings, from 1, the first one not above the second")
+        if self.factor and not 0 < self.factor[0] <= self.factor[1]:
+            raise ValueError("factor has two numbers above 0, the first one not above the second")
+        return self
+
+
 class ProblemSpec(Strict):
     """A lab, a goal and how a campaign on it is judged."""
 
     driver: Named | None = Field(None, description="A twin or a table; the lab.")
     function: str | None = Field(None, description="In place of a driver: a function with a known minimum.")
-    noise: float = Field(0.0, ge=0, description="Standard deviation of the readings of a function.")
+    noise: float = Field(0.0, ge=0, description="Standard deviation of the readings of a function, or of what is read off a table.")
+    moved: bool = Field(False, description="The minimum of a function is moved by the seed, by up to a quarter of the box.")
+    outliers: OutliersSpec | None = Field(None, description="Readings that are spoilt.")
     goal: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field((), description="As in a campaign file.")
     require: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field((), description="As in a campaign file.")
     per_seed: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
@@ -39,6 +64,10 @@ class ProblemSpec(Strict):
     reach: tuple[float, ...] = Field((), description="How good is good: regrets, or of a map shares that are right.")
     optimum: float | None = Field(None, description="The best score there is, where nobody else knows it.")
     start: Whole = Field(0, ge=0, le=10_000, description="Random settings that every strategy of a seed begins with; they count.")
+    batch: Whole = Field(
+        1, ge=1, le=1000, description="Suggestions that are asked for at once; they are told one by one when all are performed."
+    )
+    intervals: bool = Field(False, description="Before every reading the strategy states a 90 % interval, where it has a model.")
     model: Named | None = Field(None, description="The model that draws the map of a strategy without one.")
     recommend: tuple[Whole, ...] = Field((), description="Numbers of runs after which the recommended settings are judged.")
     end_when_reached: bool = Field(False, description="A campaign ends when it has reached all of `reach`.")
@@ -51,8 +80,11 @@ class ProblemSpec(Strict):
             near = get_close_matches(self.function, list(FUNCTIONS), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(FUNCTIONS)}"
             raise ValueError(f"there is no function {self.function!r}; {hint}")
-        if self.noise and self.function is None:
-            raise ValueError("noise is that of a function; a driver has its own")
+        if self.noise and self.function is None and self.driver is not None and self.driver.name != "table":
+            raise ValueError("noise is that of a function or a table; a twin has its own")
+        if self.moved and (self.function is None or not FUNCTIONS[self.function].can_move):
+            movable = ", ".join(name for name, function in FUNCTIONS.items() if function.can_move)
+            raise ValueError(f"only the minimum of {movable} can be moved")
         if self.per_seed and self.driver is None:
             raise ValueError("a function has no options, so none can differ by seed")
         return self
@@ -111,6 +143,17 @@ class PlanSpec(Strict):
             raise ValueError(f"seed {shared[0]} is both for development and for the report; let `seeds` begin elsewhere")
         return self
 
+    def only(self, names: Sequence[str]) -> PlanSpec:
+        """The plan with these of its strategies.
+
+        Raises:
+            InvalidInput: One of them is none.
+        """
+        if unknown := [name for name in names if name not in self.strategies]:
+            raise InvalidInput(f"the plan has no strategy {unknown[0]!r}; it has {', '.join(self.strategies)}", field="only")
+        kept = {name: spec for name, spec in self.strategies.items() if name in names}
+        return self.model_copy(update={"strategies": kept, "baseline": self.baseline if self.baseline in names else None})
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -155,6 +198,14 @@ class Plan:
         """
         return cls(parsed(PlanSpec, read_toml(path, "a plan"), f"{path}: "), path)
 
+    def only(self, names: Sequence[str]) -> Plan:
+        """The plan with these of its strategies.
+
+        Raises:
+            InvalidInput: One of them is none.
+        """
+        return replace(self, spec=self.spec.only(names))
+
     @property
     def folder(self) -> Path:
         """The folder of the results, beside the file."""
@@ -174,7 +225,7 @@ class Plan:
         seeds = (self.spec.development if is_development else self.spec.seeds).numbers
         home = str(self.path.absolute().parent)
         problems = {name: problem_words(name, self.budgeted(name), home, seeds[0]) for name in self.spec.problems}
-        strategies = {name: _strategy_words(name, spec) for name, spec in self.spec.strategies.items()}
+        strategies = {name: self._strategy_words(name, spec) for name, spec in self.spec.strategies.items()}
         versions = {"format": FORMAT, "code": code.digest(), "versions": dict(code.versions())}
         return [
             Shard(p, s, seed, {"problem": words, **strategies[s], "seed": seed, **versions}, home)
@@ -182,6 +233,18 @@ class Plan:
             for p, words in problems.items()
             for s in strategies
         ]
+
+    def _strategy_words(self, name: str, spec: StrategySpec) -> dict[str, Any]:
+        chosen = spec.strategy or Choice(name=name)
+        try:
+            with _about(f"strategy {name}"):
+                catalog.make_strategy(chosen.name, chosen.options, seed=0)
+                options = catalog.resolved_options("strategy", chosen.name, chosen.options)
+        except MissingPart as error:
+            if others := [other for other in self.spec.strategies if other != name]:
+                raise MissingPart(f"{error}, or leave it out: --only {','.join(others)}") from error
+            raise
+        return {"strategy": {"name": chosen.name, "options": options}, "replicate": spec.replicate}
 
     def budgeted(self, problem: str) -> ProblemSpec:
         """The problem with its budget."""
@@ -204,14 +267,6 @@ def problem_words(name: str, spec: ProblemSpec, folder: str, seed: int) -> dict[
         driver = problem.driver(seed)
         problem.judge(driver, problem.goal(driver, seed))
         return words | ({"fingerprint": driver.fingerprint} if isinstance(driver, Fingerprints) else {})
-
-
-def _strategy_words(name: str, spec: StrategySpec) -> dict[str, Any]:
-    chosen = spec.strategy or Choice(name=name)
-    with _about(f"strategy {name}"):
-        catalog.make_strategy(chosen.name, chosen.options, seed=0)
-        options = catalog.resolved_options("strategy", chosen.name, chosen.options)
-    return {"strategy": {"name": chosen.name, "options": options}, "replicate": spec.replicate}
 
 
 @contextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from frugaltwin.errors import DriverError, InvalidInput
 from frugaltwin.experiment import Measurement, Outcomes, Settings, Trial
 from frugaltwin.goals import Goal, Map, MatchColor
 from frugaltwin.goals.words import joined
-from frugaltwin.plugins import Driver, KnowsTruth, Predicts, Strategy
+from frugaltwin.plugins import Driver, KnowsTruth, Predicts, Resumes, Strategy
 from frugaltwin.state import State
 
 PLACES = 500
@@ -35,6 +36,67 @@ class KnowsReadings(Protocol):
         ...
 
 
+class Spoilt:
+    """A lab whose readings have more noise, or outliers among them, by the seed and the number of the reading."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        seed: int,
+        share: float = 0.0,
+        one_of: Sequence[int] | None = None,
+        shift: float = 0.0,
+        factor: Sequence[float] | None = None,
+        noise: float = 0.0,
+    ) -> None:
+        self.sound, self.experiment = driver, driver.experiment
+        self._seed, self._share, self._shift, self._factor, self._noise = seed, share, shift, factor, noise
+        self.has_outliers = share > 0 or one_of is not None
+        self._done = 0
+        self._one = int(self._random(0).integers(one_of[0], one_of[1] + 1)) if one_of else None
+
+    def __enter__(self) -> Self:
+        self.sound.__enter__()
+        return self
+
+    def perform(self, settings: Settings) -> Measurement:
+        self._done += 1
+        measurement = self.sound.perform(settings)
+        random, is_outlier = self._random(self._done), self.is_outlier(self._done)
+        random.random()  # the one that decided
+        outcomes = {
+            name: value if isinstance(value, str) else self._read(value, is_outlier, random) for name, value in measurement.outcomes.items()
+        }
+        return replace(measurement, outcomes=outcomes)
+
+    def is_outlier(self, number: int) -> bool:
+        """Whether the reading of that number, from 1, is spoilt."""
+        return number == self._one if self._one is not None else self._random(number).random() < self._share
+
+    def resume(self, trials: Sequence[Trial]) -> None:
+        """Go on after these trials."""
+        self._done = sum(trial.source == "driver" for trial in trials)
+        if isinstance(self.sound, Resumes):
+            self.sound.resume(trials)
+
+    def stop(self) -> None:
+        self.sound.stop()
+
+    def __exit__(self, *failure: Any) -> None:
+        self.sound.__exit__(*failure)
+
+    def _random(self, number: int) -> np.random.Generator:
+        return np.random.default_rng((self._seed, number, 1850))
+
+    def _read(self, value: float, is_outlier: bool, random: np.random.Generator) -> float:
+        noisy = value + self._noise * float(random.standard_normal())
+        if not is_outlier:
+            return noisy
+        if self._factor is None:
+            return noisy + self._shift * float(random.choice((-1.0, 1.0)))
+        return noisy * float(np.exp(random.uniform(*np.log(self._factor))))
+
+
 class Problem:
     """A problem by the words of its plan."""
 
@@ -42,12 +104,19 @@ class Problem:
         self._words, self._folder = words, folder
         self.budget = Budget(**words["budget"])
         self.start, self.recommend = int(words.get("start", 0)), tuple(words.get("recommend", ()))
+        self.batch, self.has_intervals = int(words.get("batch", 1)), bool(words.get("intervals"))
         self.reach = tuple(words.get("reach", ())) if words.get("end_when_reached") else ()
 
     def driver(self, seed: int) -> Driver:
         """The lab of a seed."""
+        driver, outliers = self._driver(seed), self._words.get("outliers", {})
+        noise = 0.0 if "function" in self._words else self._words.get("noise", 0.0)
+        return Spoilt(driver, seed, **outliers, noise=noise) if outliers or noise else driver
+
+    def _driver(self, seed: int) -> Driver:
+        """The lab as it is."""
         if function := self._words.get("function"):
-            return FunctionDriver(function, self._words.get("noise", 0.0), seed)
+            return FunctionDriver(function, self._words.get("noise", 0.0), seed, bool(self._words.get("moved")))
         choice = self._words["driver"]
         options = {**choice.get("options", {}), **dict.fromkeys(self._words.get("per_seed", ()), seed)}
         resolved = catalog.resolved_options("driver", choice["name"], options)
@@ -62,12 +131,12 @@ class Problem:
         return catalog.make_goal(text, driver, seed)
 
     def judge(self, driver: Driver, goal: Goal) -> Judge:
-        """The judge of a campaign.
+        """The judge of a campaign, to whom outliers do not happen.
 
         Raises:
             InvalidInput: The driver knows no truth.
         """
-        return Judge(driver, goal)
+        return Judge(driver.sound if isinstance(driver, Spoilt) else driver, goal)
 
     def optimum(self, driver: Driver, goal: Goal) -> float | None:
         """The smallest loss there is; None where nobody knows it."""
@@ -80,7 +149,7 @@ class Problem:
             return 0.0
         if "function" in self._words and objective.is_minimized:
             return FUNCTIONS[self._words["function"]].minimum
-        if isinstance(driver, KnowsReadings):
+        if isinstance(driver.sound if isinstance(driver, Spoilt) else driver, KnowsReadings):
             judge = self.judge(driver, goal)
             losses = [judge.losses(settings, None) for settings in driver.experiment.candidates]
             return min((found[0] for found in losses if found), default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,15 @@ class Results:
             "cells": cells,
         }
         write_atomically(path, json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+
+    def only(self, names: Sequence[str]) -> Results:
+        """The results of these of its strategies.
+
+        Raises:
+            InvalidInput: One of them is none.
+        """
+        kept = {(p, s): of for (p, s), of in self.campaigns.items() if s in names}
+        return replace(self, plan=self.plan.only(names), campaigns=kept)
 
     @property
     def baseline(self) -> str:
@@ -201,15 +210,30 @@ class Results:
                     row[f"recommended after {n}"] = _rounded(quantile(advised, 0.5)) if advised else "–"
                 if scores := [t.f1 for t in found if t.f1 is not None]:
                     row["macro-F1"] = _rounded(quantile(scores, 0.5))
-                rows.append(row | {"failed": sum(t.n_failed for t in found)})
+                rows.append(row | _judged_models(self.campaigns[problem, strategy]) | {"failed": sum(t.n_failed for t in found)})
         return rows
 
 
 def _short(result: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a campaign's result that metrics need."""
-    kept = ("cost", "losses", "right", "f1", "recommended", "error")
+    kept = ("cost", "losses", "right", "f1", "recommended", "error", "inside", "outlier", "named")
     trials = [{name: t[name] for name in kept if name in t} for t in result["trials"]]
     return {"words": {"seed": result["words"]["seed"]}, "optimum": result["optimum"], "unit": result["unit"], "trials": trials}
+
+
+def _judged_models(campaigns: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """How often readings were in the 90 % intervals stated before, and which share of outliers and of sound readings was doubted.
+
+    >>> _judged_models([{"trials": [{"inside": [3, 4]}, {"inside": [0, 0]}]}])
+    {'in 90 % intervals': '75 %'}
+    """
+    trials = [t for c in campaigns for t in c["trials"] if "error" not in t]
+    inside, stated = (sum(t["inside"][k] for t in trials if "inside" in t) for k in (0, 1))
+    found = {"in 90 % intervals": f"{100 * inside / stated:.3g} %"} if stated else {}
+    for words, is_outlier in (("outliers doubted", True), ("sound ones doubted", False)):
+        if of := [t["named"] for t in trials if "named" in t and t["outlier"] is is_outlier]:
+            found[words] = f"{100 * sum(of) / len(of):.3g} %"
+    return found
 
 
 def _counts(values: Sequence[float], limit: float | None) -> str:

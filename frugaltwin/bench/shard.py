@@ -5,25 +5,30 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from frugaltwin import catalog
+from frugaltwin.amounts import Amounts
 from frugaltwin.bench import code
 from frugaltwin.bench.plan import FORMAT, Shard
-from frugaltwin.bench.problems import Judge, Problem
+from frugaltwin.bench.problems import Judge, Problem, Spoilt
 from frugaltwin.campaign import Campaign
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Trial
+from frugaltwin.experiment import Outcomes, Settings, Trial
 from frugaltwin.goals import Map
-from frugaltwin.plugins import Predicts
+from frugaltwin.plugins import Doubts, Predicts
 from frugaltwin.store import Store
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables that give a process one thread of each BLAS, when they are 1 before it imports numpy."""
+Z90 = 1.6448536269514722
+"""Half the width of a 90 % interval in standard deviations."""
 _one_at_a_time = threading.Lock()
 
 
@@ -100,27 +105,41 @@ def _performed(shard: Shard) -> dict[str, Any]:
     begun = problem.begin(driver, goal, seed)
     with driver:
         for settings in begun:
-            trial = _attempt(campaign, settings)
+            trial = campaign.tell(*_performed_at(campaign, settings), source="driver")
             judged.append(_judgment(campaign, judge, model if trial.number == len(begun) else None, trial, problem))
     optimum = problem.optimum(problem.driver(seed), goal)
     if not problem.is_over(judged, optimum):
-        for trial in campaign.run():
+        for trial in campaign.run() if problem.batch == 1 else _batches(campaign, problem):
             judged.append(_judgment(campaign, judge, model, trial, problem))
             if problem.is_over(judged, optimum):
                 break
+    if isinstance(driver, Spoilt) and driver.has_outliers:
+        named = {d.number for d in strategy.doubts(campaign.state())} if isinstance(strategy, Doubts) and goal.has_score else None
+        for number, judgment in enumerate(judged, start=1):
+            judgment.update({"outlier": driver.is_outlier(number)} | ({} if named is None else {"named": number in named}))
     return {"goal": goal.text, "unit": goal.unit, "optimum": optimum, "ended": campaign.stopped_because, "trials": judged}
 
 
-def _attempt(campaign: Campaign, settings: Any) -> Trial:
-    """A trial of the start, performed and told as one of the driver's."""
+def _batches(campaign: Campaign, problem: Problem) -> Iterator[Trial]:
+    """The trials of a campaign whose suggestions are asked for in batches, each told when the last one of its batch is performed."""
+    with campaign.driver:
+        while (why := problem.budget.exhausted(campaign.trials)) is None:
+            n = int(min(problem.batch, problem.budget.runs - len(campaign.trials)))
+            attempts = [_performed_at(campaign, suggestion.settings) for suggestion in campaign.suggest(n)]
+            yield from (campaign.tell(*attempt, source="driver") for attempt in attempts)
+    campaign.stopped_because = why
+
+
+def _performed_at(campaign: Campaign, settings: Any) -> tuple[Settings, Outcomes | None, Amounts, str | None]:
+    """Settings that were performed, what was read, what it cost, and why it failed."""
     from frugaltwin.errors import DriverError
 
     checked = campaign.driver.experiment.check(settings)
     try:
         measurement = campaign.driver.perform(checked)
     except DriverError as error:
-        return campaign.tell(checked, None, error.cost, str(error) or "failed", source="driver")
-    return campaign.tell(checked, measurement.outcomes, measurement.cost, source="driver")
+        return checked, None, error.cost, str(error) or "failed"
+    return checked, measurement.outcomes, measurement.cost, None
 
 
 def _judgment(campaign: Campaign, judge: Judge, model: Predicts | None, trial: Trial, problem: Problem) -> dict[str, Any]:
@@ -132,6 +151,24 @@ def _judgment(campaign: Campaign, judge: Judge, model: Predicts | None, trial: T
         found["losses"] = judge.losses(trial.settings, trial)
     if model is not None and (state := campaign.state()).counted:
         found["right"], found["f1"] = judge.agreement(model, state)
+    if problem.has_intervals and (inside := _inside(campaign, trial)):
+        found["inside"] = inside
     if trial.number in problem.recommend and (advised := campaign.recommendation()) is not None:
         found["recommended"] = judge.losses(advised, None)
     return found
+
+
+def _inside(campaign: Campaign, trial: Trial) -> list[int] | None:
+    """Of the numbers of a reading, how many were in the 90 % intervals that the model stated before, and of how many it stated one."""
+    strategy, before = campaign.strategy, campaign.state()
+    before = replace(before, trials=[t for t in before.trials if t.number < trial.number])
+    if not isinstance(strategy, Predicts) or trial.measurement is None or not before.counted:
+        return None
+    expected = strategy.predict(before, [trial.settings])
+    read = {**trial.measurement.outcomes, "score": campaign.goal.score_of_trial(trial) if campaign.goal.has_score else None}
+    pairs = [
+        (float(value), float(m[0]), float(expected.deviations[n][0]))
+        for n, m in expected.means.items()
+        if (value := read.get(n)) is not None
+    ]
+    return [sum(abs(value - mean) <= Z90 * sd for value, mean, sd in pairs), len(pairs)] if pairs else None

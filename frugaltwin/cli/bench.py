@@ -26,6 +26,7 @@ app = typer.Typer(
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan (TOML); see docs/bench.md.")]
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="A plan (TOML), for what is there so far; or its file of results (JSON).")]
+Only = Annotated[str | None, typer.Option(metavar="NAMES", help="Strategies of the plan, such as bayesian,random, in place of all.")]
 Development = Annotated[bool, typer.Option("--development", help="The seeds for choosing and tuning, which no report counts.")]
 
 
@@ -33,6 +34,10 @@ Development = Annotated[bool, typer.Option("--development", help="The seeds for 
 def run(
     plan: PlanFile,
     jobs: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes, one thread each; as many as cores without it.")] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="In place of processes here: a Dask cluster, by its scheduler.")
+    ] = None,
+    only: Only = None,
     development: Development = False,
     as_json: AsJson = False,
 ) -> int:
@@ -43,20 +48,27 @@ def run(
     from frugaltwin.catalog import check_packages
     from frugaltwin.checks import check_writable
 
+    if jobs and dask:
+        raise InvalidInput(
+            "--jobs are processes of this machine, and --dask has workers of its own; leave one of the two out", field="dask"
+        )
     check_packages()
     os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
-    read = Plan.read(plan)
+    read = Plan.read(plan) if only is None else Plan.read(plan).only(_names(only))
     shards = read.shards(development)
     out = read.path.with_suffix(".development.json" if development else ".json")
     check_writable(out)
     todo = executor.missing(shards, read.folder)
     n_jobs = min(jobs or _cores(), max(len(todo), 1))
-    say(f"{plan}: {len(todo)} of {len(shards)} campaigns to run" + (f" on {n_jobs} process{'es' if n_jobs > 1 else ''}" if todo else ""))
+    where = f"the Dask cluster at {dask}" if dask else f"{n_jobs} process{'es' if n_jobs > 1 else ''}"
+    say(f"{plan}: {len(todo)} of {len(shards)} campaigns to run" + (f" on {where}" if todo else ""))
     if not development:
         _say_what_can_be_found(read.path.with_suffix(".development.json"))
     try:
         with _shown(len(todo), as_json) as done:
-            if todo:
+            if todo and dask:
+                executor.perform_on(dask, todo, read.folder, done)
+            elif todo:
                 executor.perform(todo, read.folder, n_jobs, done)
     except KeyboardInterrupt:
         say(f"Stopped; every finished campaign is kept. Go on with: frugaltwin bench run {plan}")
@@ -70,14 +82,15 @@ def run(
 
 
 @app.command()
-def show(file: Source, development: Development = False, as_json: AsJson = False) -> None:
+def show(file: Source, only: Only = None, development: Development = False, as_json: AsJson = False) -> None:
     """Show how the strategies of a plan compare, also while it runs."""
-    _show(_results(file, development), as_json)
+    _show(_results(file, development, only), as_json)
 
 
 @app.command()
 def report(
     file: Source,
+    only: Only = None,
     development: Development = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Ends in .html, .md or .csv; PLAN.html by default.")] = None,
 ) -> None:
@@ -85,7 +98,7 @@ def report(
     from frugaltwin.bench.report import write
 
     path = out or file.with_suffix(".html")
-    write(_results(file, development), path)
+    write(_results(file, development, only), path)
     show_line(str(path))
 
 
@@ -100,11 +113,15 @@ def _say_what_can_be_found(path: Path) -> None:
                 say(f"{problem}: a slow-down by a tenth of {earlier.baseline} is found with {needed}, by the development seeds")
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _results(file: Path, development: bool) -> Results:
+def _results(file: Path, development: bool, only: str | None) -> Results:
     from frugaltwin.bench.plan import Plan
     from frugaltwin.bench.results import Results
     from frugaltwin.catalog import check_packages
@@ -112,8 +129,10 @@ def _results(file: Path, development: bool) -> Results:
     check_packages()
     if file.suffix != ".toml":
         results = Results.read(file)
+        if only is not None:
+            results = results.only(_names(only))
     else:
-        plan = Plan.read(file)
+        plan = Plan.read(file) if only is None else Plan.read(file).only(_names(only))
         results = Results.gathered(plan, plan.shards(development), development)
     if not results.n_campaigns:
         raise InvalidInput(f"none of the campaigns of {file} has been run with this version; run them with: frugaltwin bench run {file}")
