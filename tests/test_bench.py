@@ -21,11 +21,12 @@ import numpy as np
 import pytest
 
 from frugaltwin import catalog
-from frugaltwin.bench import executor, report
+from frugaltwin.bench import executor, report, timing
 from frugaltwin.bench.functions import FUNCTIONS, FunctionDriver
 from frugaltwin.bench.metrics import Trajectory, acceleration, enhancement, hypervolume, trajectories
 from frugaltwin.bench.plan import Plan
 from frugaltwin.bench.problems import Spoilt
+from frugaltwin.bench.readme import SUITES, Home, seconds_table, tables
 from frugaltwin.bench.results import Results
 from frugaltwin.bench.shard import read_result, result_bytes
 from frugaltwin.bench.statistics import comparisons, paired, seeds_needed, slowed
@@ -47,6 +48,11 @@ function = "branin"
 noise = 0.1
 reach = [20]
 """
+
+
+TABLE = f"""driver = {{ name = "table", options = {{ path = "{DIAGRAM}", outcomes = "phase" }} }}
+goal = "map:phase"
+model = "label-propagation" """
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +80,7 @@ def n_done(read: Plan) -> int:
 
 
 def killed_when_done(running: subprocess.Popen[str], read: Plan, wanted: int) -> None:
-    until(lambda: n_done(read) >= wanted or running.poll() is not None)
+    until(lambda: n_done(read) >= wanted or running.poll() is not None, 300)
     running.kill()
     running.communicate()  # ends when the processes that it started have ended, too
 
@@ -244,7 +250,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_left_half_written(tmp_path: 
 def test_a_killed_process_is_one_sentence_and_what_was_finished_is_kept(tmp_path: Path) -> None:
     read = plan(tmp_path, SMALL.replace("seeds = 6", "seeds = 2000"))
     running = bench("run", read.path, "--jobs", "1")
-    until(lambda: n_done(read) > 0)
+    until(lambda: n_done(read) > 0, 300)
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     workers = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     for pid in workers:
@@ -444,6 +450,105 @@ def test_a_spoilt_shard_is_named(tmp_path: Path) -> None:
         Results.gathered(read, shards)
     with pytest.raises(InvalidInput, match="no result"):
         read_result(read.folder / shards[0].file)
+
+
+PAGE = """# Before
+
+<!-- bench color -->
+An earlier version.
+<!-- end -->
+
+between
+
+<!-- bench maps -->
+to be kept
+<!-- end -->
+after
+"""
+
+
+def test_a_table_of_the_readme_is_made_of_results_that_are_stored(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    (tmp_path / "benchmarks" / "suites").mkdir(parents=True)
+    home.readme.write_text(PAGE)
+    text = SMALL.replace("reach = [20]", "reach = [20]\nrecommend = [5]").replace('"sobol"]', '"sobol", "optuna"]')
+    (tmp_path / "benchmarks" / "suites" / "color.toml").write_text(text)
+    read, left_out = home.plan("color", is_night=False)
+    assert not left_out
+    shards = read.shards()
+    assert len(shards) == 5 * 2, "over a coffee there are five seeds and no peers"
+    read.folder.mkdir()
+    for shard in shards:
+        (read.folder / shard.file).write_bytes(result_bytes(shard))
+    results = Results.gathered(read, shards)
+    home.stored("color").parent.mkdir()
+    results.write(home.stored("color"))
+    made = tables({"color": Results.read(home.stored("color"))})
+    assert made == tables({"color": results})
+    head, _, *rows = made["color"].splitlines()[2:]
+    assert head == "|  | within 20 | recommended after 5 |"
+    assert [row.split(" | ")[0] for row in rows] == ["| random", "| sobol"]
+    assert made["color"].startswith("Seeds 100 to 104; digest of the sources `")
+    home.write(made)
+    assert home.blocks() == {"color": made["color"], "maps": "to be kept"}
+    assert home.readme.read_text() == PAGE.replace("An earlier version.", made["color"])
+
+
+def test_a_strategy_that_is_not_installed_is_left_out_of_the_readme_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "benchmarks" / "suites").mkdir(parents=True)
+    (tmp_path / "benchmarks" / "suites" / "maps.toml").write_text(SMALL.replace('"sobol"', '"a-peer"'))
+    (tmp_path / "a_peer.py").write_text("import surely_not_installed")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(catalog.KINDS["strategy"], "a-peer", "a_peer:Peer")
+    read, left_out = Home(tmp_path).plan("maps", is_night=True)
+    assert {shard.strategy for shard in read.shards()} == {"random"}
+    assert len(read.shards()) == 6
+    assert len(left_out) == 1
+    assert "maps: left out, for the strategy a-peer needs the package 'surely_not_installed'" in left_out[0]
+
+
+def test_the_readme_is_made_in_a_checkout_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        InvalidInput, match="is no checkout of the sources: README's plans are in its folder benchmarks/suites; change to one"
+    ):
+        Home.here()
+
+
+def test_the_tables_of_our_readme_are_those_of_the_results_that_are_kept() -> None:
+    home = Home(Path(__file__).parents[1])
+    blocks = home.blocks()
+    assert blocks.keys() == {*SUITES, "seconds"} - {"map_signal"}
+    kept = tables({suite: Results.read(home.stored(suite)) for suite in SUITES if home.stored(suite).exists()})
+    if home.seconds.exists():
+        kept["seconds"] = seconds_table(home.seconds)
+    for name, text in blocks.items():
+        if name in kept:
+            assert text == kept[name], f"{name}: run frugaltwin bench readme --night"
+        else:
+            assert text.startswith("An earlier version"), f"{name} stands on no results that are kept"
+
+
+def test_every_plan_that_is_shipped_can_be_run() -> None:
+    for path in sorted((Path(__file__).parents[1] / "benchmarks" / "suites").glob("*.toml")):
+        read = Plan.read(path)
+        ours = [name for name, spec in read.spec.strategies.items() if (spec.strategy.name if spec.strategy else name) not in catalog.PEERS]
+        assert ours, path
+        assert read.only(ours).shards(), path
+
+
+def test_seconds_are_those_of_suggestions_and_a_busy_machine_gives_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FrugalTwinError, match=r"the machine was busy: the suggestions took 2.0 times their own time, so nothing is kept"):
+        timing.check_idle(4.0, 2.0)
+    monkeypatch.setattr(timing, "SIZES", (5, 500))
+    monkeypatch.setattr(timing, "BUSY", math.inf)
+    read = plan(tmp_path, SMALL.replace('function = "branin"\nnoise = 0.1', TABLE))
+    problems, strategies = read.words(0)
+    (of,) = timing.seconds(problems, strategies, str(tmp_path)).values()
+    assert {name: len(found) for name, found in of.items()} == {"random": 2, "sobol": 2}
+    assert all(s > 0 for found in of.values() for s in found)
 
 
 def test_other_code_or_more_threads_give_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

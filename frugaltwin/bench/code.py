@@ -11,7 +11,7 @@ from pathlib import Path
 PARTS = ("frugaltwin", "simulator", "optimizers", "hardware")
 LEFT_OUT = ("frugaltwin/cli", "frugaltwin/client", "frugaltwin/pictures", "frugaltwin/templates", "frugaltwin/testing", "hardware/commands")
 """Parts on which no result depends."""
-REPORTING = ("executor.py", "metrics.py", "report.py", "results.py", "statistics.py")
+REPORTING = ("executor.py", "metrics.py", "readme.py", "report.py", "results.py", "statistics.py", "timing.py")
 """Files of this folder that only read results."""
 LIBRARIES = ("numpy", "scipy", "torch", "gpytorch", "botorch")
 

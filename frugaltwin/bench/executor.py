@@ -14,12 +14,13 @@ from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from frugaltwin.bench.plan import Shard
 from frugaltwin.bench.shard import THREADS, perform_into, result_bytes, write_atomically
 from frugaltwin.errors import CampaignError, FrugalTwinError, MissingPart
 
+Found = TypeVar("Found")
 Done = Callable[[Shard], None]
 """A function called with each campaign when its result is on disk."""
 CONNECTS_WITHIN = 10
@@ -50,6 +51,12 @@ def perform(shards: Sequence[Shard], folder: Path, jobs: int, done: Done) -> Non
             raise CampaignError(text) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def apart(function: Callable[..., Found], *arguments: Any) -> Found:
+    """The result of a function that is called in a process of its own, with one thread."""
+    with _one_thread_each(), ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def _collect(pool: Executor, submit: Callable[[Shard], Future[None]], shards: Sequence[Shard], ahead: int, done: Done) -> None:

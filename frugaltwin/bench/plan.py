@@ -224,8 +224,7 @@ class Plan:
         """
         seeds = (self.spec.development if is_development else self.spec.seeds).numbers
         home = str(self.path.absolute().parent)
-        problems = {name: problem_words(name, self.budgeted(name), home, seeds[0]) for name in self.spec.problems}
-        strategies = {name: self._strategy_words(name, spec) for name, spec in self.spec.strategies.items()}
+        problems, strategies = self.words(seeds[0])
         versions = {"format": FORMAT, "code": code.digest(), "versions": dict(code.versions())}
         return [
             Shard(p, s, seed, {"problem": words, **strategies[s], "seed": seed, **versions}, home)
@@ -233,6 +232,16 @@ class Plan:
             for p, words in problems.items()
             for s in strategies
         ]
+
+    def words(self, seed: int) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+        """The words of its problems and of its strategies, after one trial of making each.
+
+        Raises:
+            FrugalTwinError: One of them cannot be made; the message names it.
+        """
+        home = str(self.path.absolute().parent)
+        problems = {name: problem_words(name, self.budgeted(name), home, seed) for name in self.spec.problems}
+        return problems, {name: self._strategy_words(name, spec) for name, spec in self.spec.strategies.items()}
 
     def _strategy_words(self, name: str, spec: StrategySpec) -> dict[str, Any]:
         chosen = spec.strategy or Choice(name=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -60,7 +61,8 @@ class Results:
             InvalidInput: It is none, or one of another version.
         """
         try:
-            body = json.loads(path.read_text(encoding="utf-8"))
+            content = path.read_bytes()
+            body = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
         except OSError as error:
             raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
         except ValueError as error:
@@ -75,7 +77,9 @@ class Results:
         return cls(path.stem, plan, body["development"], campaigns, body["missing"], body["made_with"])
 
     def write(self, path: Path) -> None:
-        """Write the file of results: the same results give the same bytes. Trials keep what metrics need; all else is in the shards.
+        """Write the file of results, compressed where its name ends in ``.gz``: the same results give the same bytes.
+
+        Trials keep what metrics need; all else is in the shards.
 
         Raises:
             OSError: It cannot be written.
@@ -87,7 +91,8 @@ class Results:
             "plan": self.plan.model_dump(exclude_none=True, exclude_defaults=True, mode="json"),
             "cells": cells,
         }
-        write_atomically(path, json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        content = json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        write_atomically(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
     def only(self, names: Sequence[str]) -> Results:
         """The results of these of its strategies.
@@ -222,7 +227,7 @@ def _short(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _judged_models(campaigns: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """How often readings were in the 90 % intervals stated before, and which share of outliers and of sound readings was doubted.
+    """Shares of readings in the 90 % intervals that were stated before, and of outliers and sound readings that were doubted.
 
     >>> _judged_models([{"trials": [{"inside": [3, 4]}, {"inside": [0, 0]}]}])
     {'in 90 % intervals': '75 %'}

@@ -22,7 +22,7 @@ from frugaltwin.campaign import Campaign
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Outcomes, Settings, Trial
 from frugaltwin.goals import Map
-from frugaltwin.plugins import Doubts, Predicts
+from frugaltwin.plugins import Doubts, Predicts, Resumes
 from frugaltwin.store import Store
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -122,6 +122,8 @@ def _performed(shard: Shard) -> dict[str, Any]:
 
 def _batches(campaign: Campaign, problem: Problem) -> Iterator[Trial]:
     """The trials of a campaign whose suggestions are asked for in batches, each told when the last one of its batch is performed."""
+    if isinstance(campaign.driver, Resumes):
+        campaign.driver.resume(campaign.trials)
     with campaign.driver:
         while (why := problem.budget.exhausted(campaign.trials)) is None:
             n = int(min(problem.batch, problem.budget.runs - len(campaign.trials)))

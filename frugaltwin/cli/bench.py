@@ -14,11 +14,12 @@ import typer
 
 from frugaltwin.cli.console import INTERRUPTED, say, show_line, show_rows
 from frugaltwin.cli.options import AsJson
-from frugaltwin.errors import InvalidInput
+from frugaltwin.errors import CampaignError, InvalidInput
 
 if TYPE_CHECKING:
-    from frugaltwin.bench.plan import Shard
+    from frugaltwin.bench.plan import Plan, Shard
     from frugaltwin.bench.results import Results
+    from frugaltwin.bench.timing import Seconds
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Compare strategies: problems × strategies × seeds."
@@ -39,6 +40,7 @@ def run(
     ] = None,
     only: Only = None,
     development: Development = False,
+    time: Annotated[bool, typer.Option("--time", help="Seconds per suggestion in place of campaigns; on an idle machine only.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Run what is missing of a plan, and say how the strategies compare. Stopped or killed, the same command goes on."""
@@ -55,6 +57,8 @@ def run(
     check_packages()
     os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     read = Plan.read(plan) if only is None else Plan.read(plan).only(_names(only))
+    if time:
+        return _time(read, as_json)
     shards = read.shards(development)
     out = read.path.with_suffix(".development.json" if development else ".json")
     check_writable(out)
@@ -100,6 +104,82 @@ def report(
     path = out or file.with_suffix(".html")
     write(_results(file, development, only), path)
     show_line(str(path))
+
+
+@app.command()
+def readme(
+    night: Annotated[
+        bool, typer.Option("--night", help="All seeds and all peers that are installed; writes README and the results that it stands on.")
+    ] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes, one thread each; as many as cores without it.")] = None,
+) -> int:
+    """Make README's comparisons of strategies again, in a checkout of the sources: over a coffee, to look at, or over a night, to keep."""
+    from frugaltwin.bench import executor
+    from frugaltwin.bench.readme import SUITES, Home, seconds_table, tables
+    from frugaltwin.bench.results import Results
+
+    home, found = Home.here(), dict[str, Results]()
+    for suite in SUITES:
+        plan, left_out = home.plan(suite, night)
+        for sentence in left_out:
+            say(sentence)
+        shards = plan.shards()
+        todo = executor.missing(shards, plan.folder)
+        say(f"{suite}: {len(todo)} of {len(shards)} campaigns to run")
+        try:
+            with _shown(len(todo), False) as done:
+                if todo:
+                    executor.perform(todo, plan.folder, min(jobs or _cores(), len(todo)), done)
+        except KeyboardInterrupt:
+            say("Stopped; every finished campaign is kept. The same command goes on.")
+            return INTERRUPTED
+        found[suite] = Results.gathered(plan, shards)
+        if night:
+            home.stored(suite).parent.mkdir(exist_ok=True)
+            found[suite].write(home.stored(suite))
+    made = tables(found)
+    if night:
+        try:
+            _timed(home.plan(SUITES[0], night)[0], home.seconds)
+            made["seconds"] = seconds_table(home.seconds)
+        except CampaignError as error:
+            say(str(error))
+    for text in made.values():
+        show_line(f"\n{text}")
+    if night:
+        home.write(made)
+        say(f"{home.readme} has these tables now, and {home.stored(SUITES[0]).parent} the results")
+    return 0
+
+
+def _time(plan: Plan, as_json: bool) -> int:
+    """Show the seconds per suggestion of the strategies of a plan; they are kept beside it in a file of their own."""
+    from frugaltwin.bench.timing import SIZES
+
+    out = plan.path.with_suffix(".seconds.json")
+    for problem, of in _timed(plan, out).items():
+        if not as_json:
+            show_line(f"\n{problem}: seconds per suggestion after n trials, one thread")
+        rows = [
+            {"strategy": name, **{f"n = {n}": float(f"{s:.3g}") for n, s in zip(SIZES, times, strict=True)}} for name, times in of.items()
+        ]
+        show_rows([{"problem": problem} | row for row in rows] if as_json else rows, as_json)
+    if not as_json:
+        show_line(str(out))
+    return 0
+
+
+def _timed(plan: Plan, out: Path) -> Seconds:
+    """Time suggestions, and keep the seconds in a file."""
+    from frugaltwin.bench import code, executor
+    from frugaltwin.bench.shard import write_atomically
+    from frugaltwin.bench.timing import SIZES, seconds
+
+    problems, strategies = plan.words(plan.spec.seeds.first)
+    found = executor.apart(seconds, problems, strategies, str(plan.path.absolute().parent))
+    body = {"code": code.digest(), "versions": dict(code.versions()), "sizes": SIZES, "seconds": found}
+    write_atomically(out, json.dumps(body, indent=1).encode() + b"\n")
+    return found
 
 
 def _say_what_can_be_found(path: Path) -> None:
