@@ -293,12 +293,14 @@ def test_a_cluster_gives_the_same_bytes_when_a_worker_is_killed_and_what_is_fini
     read = plan(tmp_path, SMALL.replace("seeds = 6", "seeds = 20"))
     with cluster(tmp_path, n_workers) as (address, (scheduler, *workers)):
         running = bench("run", read.path, "--dask", address)
-        until(lambda: n_done(read) >= 4 or running.poll() is not None, 300)
-        if n_workers > 1:
-            workers[0].kill()  # one that performs a campaign: its campaigns are performed by another
-            until(lambda: n_done(read) >= 16 or running.poll() is not None, 300)
-        scheduler.kill()
-        _, said = running.communicate()
+        try:
+            until(lambda: n_done(read) >= 4 or running.poll() is not None, 600)
+            if n_workers > 1:
+                workers[0].kill()  # one that performs a campaign: its campaigns are performed by another
+                until(lambda: n_done(read) >= 16 or running.poll() is not None, 600)
+        finally:
+            scheduler.kill()
+            _, said = running.communicate()
     assert running.returncode == 2, said
     assert said.splitlines()[-1] == (f"frugaltwin: the Dask cluster at {address} has gone; what was finished is kept: run it again"), said
     assert 4 <= n_done(read) < 40

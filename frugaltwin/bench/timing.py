@@ -74,7 +74,8 @@ def _once(problem: Problem, strategy: Mapping[str, Any], n: int, seed: int) -> f
                 trials.append(Trial(number, settings, driver.perform(driver.experiment.check(settings))))
             except DriverError as error:
                 trials.append(Trial(number, settings, None, str(error)))
-    made = catalog.make_strategy(strategy["name"], strategy["options"], seed=int(np.random.SeedSequence(seed).generate_state(1)[0]))
+    chosen = strategy["strategy"]
+    made = catalog.make_strategy(chosen["name"], chosen["options"], seed=int(np.random.SeedSequence(seed).generate_state(1)[0]))
     state, begin = State(goal, trials), perf_counter()
     made.suggest(state)
     return perf_counter() - begin
