@@ -150,6 +150,13 @@ class Prediction:
     """The mean [n] of each modeled outcome, or of ``score``, in its unit."""
     deviations: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
     """Their standard deviations [n]: of the quantity itself, without the noise of a reading."""
+    noise: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
+    """The standard deviations [n] of the noise of a reading, of those for which the model knows it."""
+
+    @property
+    def reading_deviations(self) -> dict[str, NDArray[np.float64]]:
+        """The standard deviations [n] of the next reading around each mean: of the quantity and of its noise together."""
+        return {name: np.hypot(deviation, self.noise.get(name, 0.0)) for name, deviation in self.deviations.items()}
 
     @property
     def labels(self) -> list[str]:
@@ -172,17 +179,24 @@ class Prediction:
 
     def at(self, k: int) -> Prediction:
         """The prediction at the setting k alone."""
-        parts = ({name: values[k : k + 1] for name, values in table.items()} for table in (self.probabilities, self.means, self.deviations))
+        parts = (
+            {name: values[k : k + 1] for name, values in table.items()}
+            for table in (self.probabilities, self.means, self.deviations, self.noise)
+        )
         return Prediction(*parts)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat row a setting: ``label``, ``probability``, ``uncertainty``, ``p(LABEL)`` of a map; ``X_mean``, ``X_sd`` of numbers."""
+        """One flat row a setting: ``label``, ``probability``, ``uncertainty``, ``p(LABEL)`` of a map; ``X_mean``, ``X_sd`` of numbers.
+
+        ``X_sd`` is that of the next reading, its noise included.
+        """
         columns: dict[str, Sequence[Any]] = {}
+        around = self.reading_deviations
         if self.probabilities:
             columns |= {"label": self.labels, "probability": self.probability.tolist(), "uncertainty": self.uncertainty.tolist()}
             columns |= {f"p({label})": chances.tolist() for label, chances in self.probabilities.items()}
         for name, mean in self.means.items():
-            columns |= {f"{name}_mean": mean.tolist(), f"{name}_sd": self.deviations[name].tolist()}
+            columns |= {f"{name}_mean": mean.tolist(), f"{name}_sd": around[name].tolist()}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     @property
@@ -206,10 +220,13 @@ class Doubt:
     expected: float
     deviation: float
     """Standard deviation of a reading around what is expected."""
+    odds: float | None = None
+    """The odds that it is bad, against 1; None from a model that does not know them."""
 
     def __str__(self) -> str:
         expected = f"{significant(self.expected, 4)} ± {significant(self.deviation, 2)}"
-        return f"experiment {self.number}: {self.outcome} = {significant(self.measured, 4)}, where {expected} is expected"
+        odds = f" (odds of {significant(self.odds, 2)} to 1 that it is bad)" if self.odds else ""
+        return f"experiment {self.number}: {self.outcome} = {significant(self.measured, 4)}, where {expected} is expected{odds}"
 
 
 @dataclass(frozen=True)
@@ -239,8 +256,9 @@ class Suggestion:
         if expected.probabilities:
             parts.append(f"{expected.labels[0]} ({expected.probability[0]:.0%})")
         names = list(expected.means) if len(expected.means) <= SHOWN else ["score"] if "score" in expected.means else []
+        around = expected.reading_deviations
         for name in names:
-            mean, deviation = expected.means[name][0], expected.deviations[name][0]
+            mean, deviation = expected.means[name][0], around[name][0]
             words = f"{name} {significant(mean, 3)} ± {significant(deviation, 2)}"
             parts.append(f"{words} {unit}" if name == "score" and unit not in ("", "1") else words)
         if self.worth is not None:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
+from scipy.special import ndtr
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial
@@ -14,12 +13,13 @@ from frugaltwin.goals.suitable import mapped
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.mapping import borders, check_starts, chosen_settings, known_labels
 from optimizers.models.reasons import UNCERTAIN_SIDE
-from optimizers.models.regression import Regression
-from optimizers.space.search import Acquisition
+from optimizers.models.regression import Prior, Regression
+from optimizers.space.search import Graded
 from optimizers.space.space import Floats, Space
 
 _CONFIDENCE = 1.96  # standard deviations: 95 %, as published
-_CHUNK = 512  # settings at once: bounds the memory
+_PRIOR = Prior(amplitude=(2.0, 0.5), noise=(0.1, 0.7), length=(0.6, 0.5), form="gaussian", offset=0.0)
+"""Smooth and noisy: a map asks where a signal passes a value, not where it is highest."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,10 @@ class Straddle:
         X, readings = _readings(space, goal, state.trials)
         if not len(X):
             return chosen_settings(space, state, count, self.seed, self.starts, None, X)
-        model = Regression(X, readings, threshold)
+        model = Regression(space, X, readings, threshold, _PRIOR)
 
-        def worth(busy: Floats) -> Acquisition:
-            later = model.conditioned_on(busy)
-
-            def straddle(X: Tensor) -> Tensor:
-                mean, deviation = later.expected(X)
-                return (_CONFIDENCE * deviation - (mean - threshold).abs()) / model.spread
-
-            return straddle
+        def worth(busy: Floats) -> Graded:
+            return _straddle(model.conditioned_on(busy), threshold)
 
         near = borders(X, known_labels(space, goal, state.trials)[1])
         return chosen_settings(space, state, count, self.seed, self.starts, worth, near, UNCERTAIN_SIDE)
@@ -70,13 +64,27 @@ class Straddle:
         state = state.at_fidelity()
         goal, threshold = _divided(state.goal)
         space = Space.of(state.experiment)
-        model = Regression(*_readings(space, goal, state.trials), threshold)
-        with torch.no_grad():
-            moments = [model.expected(X) for X in torch.split(torch.from_numpy(space.encode(settings)), _CHUNK)]
-        mean, deviation = (torch.cat(part) for part in zip(*moments, strict=True))
-        above = torch.special.ndtr((mean - threshold) / deviation).numpy()
+        model = Regression(space, *_readings(space, goal, state.trials), threshold, _PRIOR)
+        mean, deviation = model.expected(space.encode(settings))
+        above = ndtr((mean - threshold) / deviation)
         below, at_least = goal.labels
-        return Prediction({below: 1 - above, at_least: above}, {goal.outcome: mean.numpy()}, {goal.outcome: deviation.numpy()})
+        chances, noise = {below: 1 - above, at_least: above}, np.full(len(mean), model.noise)
+        return Prediction(chances, {goal.outcome: mean}, {goal.outcome: deviation}, {goal.outcome: noise})
+
+
+def _straddle(model: Regression, threshold: float) -> Graded:
+    """1.96 · standard deviation - |mean - threshold|, in units of the spread of the readings."""
+    level = (threshold - model.center) / model.spread
+
+    def values(X: Floats) -> Floats:
+        mean, deviation = model.model.expected(X)
+        return _CONFIDENCE * deviation[:, 0] - np.abs(mean[:, 0] - level)
+
+    def slopes(X: Floats) -> tuple[Floats, Floats]:
+        mean, deviation, of_mean, of_deviation = model.model.expected_slopes(X)
+        return _CONFIDENCE * deviation - np.abs(mean - level), _CONFIDENCE * of_deviation - np.sign(mean - level)[:, None] * of_mean
+
+    return Graded(values, slopes)
 
 
 def _divided(goal: Goal) -> tuple[Map, float]:

@@ -198,7 +198,7 @@ def its_sample_paths_agree_with_its_predictions(plugin: Plugin, experiment: Expe
 
 
 def its_suggestions_do_not_depend_on_units(plugin: Plugin, experiment: Experiment) -> None:
-    """The same, bit for bit, with all parameters and outcomes times powers of two; times others to 1e-4 of the range."""
+    """The same, bit for bit, with all parameters and outcomes times powers of two; times others to 1e-6 of the range."""
     goal, history = goal_of(plugin, experiment), trials(experiment, 6)
     expected = suggested(plugin.make(), goal, history, 2)
     for of_settings, of_outcomes in ((2.0**50, 2.0**-50), (2.0**-50, 2.0**50), (1e15, 1e-15), (1e-15, 1e15)):
@@ -243,9 +243,9 @@ class _Units:
         return {name: v if isinstance(v, str) else v / self.of_settings for name, v in settings.items()}
 
     def is_nearly(self, one: Settings, other: Settings) -> bool:
-        """Whether settings in the original units are the same to 1e-4 of the range: maxima that are flat along it are not sharper."""
+        """Whether settings in the original units are the same to 1e-6 of the range."""
         ranges = {p.name: p.high - p.low if isinstance(p, Continuous) else 1e-3 for p in self.original.parameters}
-        return all(one[n] == v if isinstance(v, str) else abs(float(one[n]) - v) <= 1e-4 * ranges[n] for n, v in other.items())
+        return all(one[n] == v if isinstance(v, str) else abs(float(one[n]) - v) <= 1e-6 * ranges[n] for n, v in other.items())
 
     def _factor(self, outcome: str) -> float:
         return next(1.0 if o.law else self.of_outcomes for o in self.original.outcomes if o.name == outcome)

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import log_ndtr
 
-from frugaltwin.experiment import Trial
+from frugaltwin.experiment import Settings, Trial
 from optimizers.space.search import Graded
 from optimizers.space.space import Floats, Space
 
 _REACH = 0.3  # how far a failure is believed to reach, per root of the dimension of the unit box
 _DOUBT = 0.1  # how far a regression value must lie from 1/2 to be trusted
+
+
+def failures(history: Sequence[Trial]) -> list[Settings]:
+    """The settings of the trials that failed because of these."""
+    return [t.settings for t in history if t.measurement is None and t.source != "stopped" and not t.is_retracted]
 
 
 def log_feasibility(space: Space, history: Sequence[Trial]) -> Graded:

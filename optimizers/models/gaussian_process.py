@@ -120,14 +120,18 @@ class Evidence:
         H: Floats = np.array(rows) / 2
         return np.asarray(H + H.T)
 
-    def draws(self, theta: Floats, n: int, random: np.random.Generator) -> Floats:
+    def draws(self, theta: Floats, n: int, random: np.random.Generator, width: float = 1.0) -> Floats:
         """n hyperparameters [n, p + q] that the data leave open, around the likeliest: Laplace's approximation.
 
         Nowhere wider than the prior.
+
+        Args:
+            width: Factor of the standard deviations. The approximation is too narrow where few data leave one side open.
         """
         values, axes = np.linalg.eigh(self.curvature(theta))
         least = 1 / float(self.priors[:, 1].max()) ** 2
-        drawn: Floats = theta + (random.standard_normal((n, len(theta))) / np.sqrt(np.maximum(values, least))) @ axes.T
+        spread = width / np.sqrt(np.maximum(values, least))
+        drawn: Floats = theta + (random.standard_normal((n, len(theta))) * spread) @ axes.T
         low, high = np.array(self.box).T
         return np.asarray(np.clip(drawn, low, high))
 
@@ -195,11 +199,11 @@ class GaussianProcess:
         """Variance of the noise of a reading of every output where the learned parts have the shape 1, [g]."""
         return np.full(len(self.variance), float(np.exp(2 * self.theta[len(self._own) :]).sum()))
 
-    def conditioned_on(self, busy: Floats) -> "GaussianProcess":
-        """The same, once points busy [b, D] will have been measured, should they read what is expected of them."""
+    def conditioned_on(self, busy: Floats, most: float = math.inf) -> "GaussianProcess":
+        """The same, once points busy [b, D] will have been measured, should they read what is expected of them, but no more than `most`."""
         if not len(busy):
             return self
-        Z = np.concatenate([self.Z, self.mean(busy).T], axis=1)
+        Z = np.concatenate([self.Z, np.minimum(self.mean(busy), most).T], axis=1)
         variance = np.concatenate([self.variance, np.repeat(self.reading_variance[:, None], len(busy), axis=1)], axis=1)
         return GaussianProcess(self.kernel, np.concatenate([self.X, busy]), Z, Noise.known(variance), self._own)
 

@@ -1,5 +1,7 @@
 """Parts that all map strategies share: known labels, evenly spread first settings, and the choice of the next ones."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 
@@ -14,7 +16,7 @@ from frugaltwin.goals import Map
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
 from optimizers.models.reasons import EVEN, FAR_AWAY
-from optimizers.space.search import Acquisition, best_points, differentiated
+from optimizers.space.search import Acquisition, Graded, best_points, differentiated
 from optimizers.space.space import Floats, Space
 
 Integers = NDArray[np.int64]
@@ -59,7 +61,7 @@ def chosen_settings(
     count: int,
     seed: int,
     starts: int,
-    worth: Callable[[Floats], Acquisition] | None,
+    worth: Callable[[Floats], Acquisition | Graded] | None,
     near: Floats,
     why: str = "",
 ) -> list[Suggestion]:
@@ -85,7 +87,7 @@ def chosen_settings(
         else:
             taken = space.encode([*(t.settings for t in trials), *busy])
             value = worth(space.encode(busy)) if worth else distance(taken)
-            X = best_points(differentiated(value) + chance, space, seed + turn, near)
+            X = best_points((value if isinstance(value, Graded) else differentiated(value)) + chance, space, seed + turn, near)
             whys.append(why if worth else FAR_AWAY)
         chosen += space.untried(X, 1, state, chosen)
     return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]

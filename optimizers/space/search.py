@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 Acquisition: TypeAlias = "Callable[[Tensor], Tensor]"
 """A value [b] for points X [b, D] of the unit box, differentiable by torch: the larger, the better."""
 
-_CHUNK = 512  # points at once: bounds the memory for thousands of candidates
+_CHUNK = 2048  # points at once: bounds the memory for thousands of candidates, and lets an interruption be heard
 _RAW = 256  # points of the even sample
 _CLIMBS = 4
-_NEAR = 0.05  # of the unit box: how far around the best points so far it looks
+_NEAR = (0.2, 0.05, 0.01)  # of the unit box: how far around the best points so far it looks
+_AROUND = 64  # points at each of these distances
+_MOVED = 8  # columns that change at once around a point, on average: in many dimensions few things are worth changing
+_APART = 0.02  # of the unit box, between points that are climbed from
+_CROSSED = 8  # of the best points, which are tried with all combinations of names and levels
+_LISTED = 1024  # of a listed space: more than the first of them nobody asks for
 
 
 @dataclass(frozen=True)
@@ -72,19 +77,19 @@ def torch_loss(loss: Acquisition) -> Loss:
 
 
 def best_points(acquisition: Graded, space: Space, seed: int, near: Floats) -> Floats:
-    """Points [r, D] of the space, best first: all of a listed space, else local maxima and, behind them, where they were sought.
+    """Points [r, D] of the space, best first: of a listed space the best ones, else local maxima and, behind them, where they were sought.
 
-    Climbs from the best of an even sample and of the neighborhood of `near` [k, D].
+    Climbs from the best of an even sample and of the neighborhood of `near` [k, D], each with all combinations of names and levels,
+    where these are not too many to try; else it moves one of them at a time.
     """
     if space.listed:
-        return _ranked(acquisition, space.points)
-    random = np.random.default_rng([seed, 1])
-    around = near[random.integers(len(near), size=_RAW // 4)] if len(near) else near
-    around = space.snap(np.clip(around + space.is_graded * _NEAR * random.standard_normal(around.shape), 0, 1))
-    X = _ranked(acquisition, np.concatenate([space.sample(_RAW, [seed, 2]), around[space.is_allowed(around)]]))
-    climbed = _climb(acquisition, space, X[:_CLIMBS])
+        return _ranked(acquisition, space.points)[:_LISTED]
+    X = _ranked(acquisition, np.concatenate([space.sample(_RAW, [seed, 2]), _around(space, near, np.random.default_rng([seed, 1]))]))
+    if len(space.combinations):
+        X = np.concatenate([_ranked(acquisition, _crossed(space, _distinct(X, _CROSSED))), X])
+    climbed = _climb(acquisition, space, _distinct(X, _CLIMBS))
     for _ in range(3):
-        moves = space.moves(climbed[0])
+        moves = _crossed(space, climbed[:1]) if len(space.combinations) else space.moves(climbed[0])
         if not len(moves):
             break
         tops = np.concatenate([climbed[:1], _ranked(acquisition, moves)[:2]])
@@ -92,6 +97,37 @@ def best_points(acquisition: Graded, space: Space, seed: int, near: Floats) -> F
         if np.array_equal(climbed[0], tops[0]):
             break
     return np.concatenate([climbed, X])
+
+
+def _around(space: Space, near: Floats, random: np.random.Generator) -> Floats:
+    """Allowed points near those given [k, D], and these themselves."""
+    if not len(near):
+        return near
+    centers = near[random.integers(len(near), size=len(_NEAR) * _AROUND)]
+    moved = space.is_graded & (random.random(centers.shape) < _MOVED / max(space.size, 1))
+    steps = np.repeat(_NEAR, _AROUND)[:, None] * random.standard_normal(centers.shape)
+    found = np.concatenate([near, np.clip(centers + moved * steps, 0, 1)])
+    found = space.snap(found)
+    return found[space.is_allowed(found)]
+
+
+def _crossed(space: Space, X: Floats) -> Floats:
+    """Points X [n, D] with every combination of names and levels, as far as these are allowed."""
+    fixed = ~space.is_graded
+    found = np.repeat(X, len(space.combinations), axis=0)
+    found[:, fixed] = np.tile(space.combinations, (len(X), 1))
+    return found[space.is_allowed(found)]
+
+
+def _distinct(X: Floats, n: int) -> Floats:
+    """The first n of points X [b, D] that are not close to one another."""
+    chosen: list[int] = []
+    for i, x in enumerate(X):
+        if len(chosen) == n:
+            break
+        if not chosen or np.abs(X[chosen] - x).max(axis=1, initial=0.0).min() > _APART:
+            chosen.append(i)
+    return X[chosen]
 
 
 def _ranked(acquisition: Graded, X: Floats) -> Floats:

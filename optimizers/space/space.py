@@ -6,10 +6,11 @@ parameter out: it is what the others leave over, so that sums are exact by const
 """
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
+from itertools import chain, product
 from typing import Self, TypeAlias
 
 import numpy as np
@@ -23,9 +24,11 @@ from frugaltwin.tables import settings_array
 
 Floats = NDArray[np.float64]
 
+_DIGITS = 12  # of the unit box: those behind depend on the unit that a person chose, and nothing else may
 _TINY = 1e-9  # of the unit box: what rounding may do, far below what constraints tolerate
 _SAME = 1e-6  # of the unit box: nearer points are the same settings
 _FEW_LEVELS = 8  # a parameter with more of them is climbed as if it were continuous, then rounded
+_MOST_COMBINATIONS = 256  # of names and levels that are tried one by one
 _MOST_LISTED = 4096  # allowed settings that are listed one by one
 _MOST_NAMES = 1000  # of a categorical parameter: each is a column, and every setting a row
 
@@ -70,7 +73,16 @@ class Space:
         Raises:
             InvalidInput: Nothing satisfies the constraints, or a parameter has more names than can be told apart by trials.
         """
-        experiment = experiment.at_fidelity
+        for known, space in _RECENT:
+            if known is experiment and type(space) is cls:
+                return space
+        space = cls._made(experiment.at_fidelity)
+        if experiment.candidates:
+            _RECENT.append((experiment, space))
+        return space
+
+    @classmethod
+    def _made(cls, experiment: Experiment) -> Self:
         parameters = experiment.parameters
         for p in parameters:
             if isinstance(p, Categorical) and len(p.values) > _MOST_NAMES:
@@ -97,7 +109,7 @@ class Space:
                 if high > low:
                     if isinstance(p, Discrete) and not experiment.candidates:
                         values = np.log(np.array(p.values) / unit[j]) if unit[j] else np.array(p.values)
-                        levels.append((len(columns), (values - low) / (high - low)))
+                        levels.append((len(columns), np.round((values - low) / (high - low), _DIGITS)))
                     columns.append(np.eye(len(parameters))[j] * (high - low))
         slope = np.stack(columns, axis=1) if columns else np.zeros((len(parameters), 0))
         for e in equalities:
@@ -146,6 +158,17 @@ class Space:
             graded[column] = len(values) > _FEW_LEVELS
         return graded
 
+    @cached_property
+    def combinations(self) -> Floats:
+        """All combinations of names and levels, as their columns [n, k]: those that are not `is_graded`. None where they are too many."""
+        graded = self.is_graded
+        parts = [(column, values[:, None]) for column, values in self.levels if not graded[column]]
+        parts += [(first, np.eye(n)) for first, n in self.choices]
+        if not parts or math.prod(len(values) for _, values in parts) > _MOST_COMBINATIONS:
+            return np.zeros((0, int((~graded).sum())))
+        parts.sort(key=lambda part: part[0])
+        return np.array([np.concatenate(rows) for rows in product(*(values for _, values in parts))])
+
     def encode(self, settings: Sequence[Settings]) -> Floats:
         """Settings as [n, D]; where the experiment has fidelities, as if they were at these."""
         fixed = self.experiment.fidelities
@@ -161,7 +184,7 @@ class Space:
         for first, n in self.choices:
             j = self._parameter(first + n - 1)
             X[np.arange(len(settings)), first + natural[:, j].astype(int)] = 1.0
-        return X
+        return np.round(X, _DIGITS)
 
     def decode(self, x: Floats) -> dict[str, float | str]:
         """The allowed settings at (or nearest to) a point [D] that satisfies the constraints."""
@@ -194,7 +217,7 @@ class Space:
         columns = {self._parameter(column): column for column in np.flatnonzero(self.continuous).tolist()}
         parameters = ((columns[j], j, p) for j, p in enumerate(self.experiment.parameters) if j in columns)
         return tuple(
-            (column, (p.smallest - p.low) / self.slope[j, column])
+            (column, round(float((p.smallest - p.low) / self.slope[j, column]), _DIGITS))
             for column, j, p in parameters
             if isinstance(p, Continuous) and p.scale == "linear" and p.low == 0 < p.smallest
         )
@@ -292,20 +315,21 @@ class Space:
         tried = self._places([t.settings for t in state.trials if not t.is_retracted])
         worked = self._places([t.settings for t in state.trials if t.measurement is not None])
         busy = self._places(state.unavailable)
-        places = list(dict.fromkeys([*map(self._nearest, X), *range(len(self.listed))])) if self.listed else list(X)
+        # One by one: of a hundred thousand listed settings, a few are looked at.
+        places: Iterable[_Place] = chain(map(self._nearest, X), range(len(self.listed))) if self.listed else X
         taken = self._places(chosen)
         found: list[_Place] = []
-        again: list[tuple[bool, bool, int]] = []
-        for i, place in enumerate(places):
+        again: list[tuple[bool, bool, int, _Place]] = []
+        for place in places:
             if len(found) == n:
                 break
             if _is_among(place, tried) or _is_among(place, busy):
-                again.append((_is_among(place, busy), not _is_among(place, worked), i))
+                again.append((_is_among(place, busy), not _is_among(place, worked), len(again), place))
             elif not _is_among(place, taken + found):
                 found.append(place)
-        for _, _, i in sorted(again):
-            if len(found) < n and not _is_among(places[i], taken + found):
-                found.append(places[i])
+        for _, _, _, place in sorted(again, key=lambda repeated: repeated[:3]):
+            if len(found) < n and not _is_among(place, taken + found):
+                found.append(place)
         if len(found) < n:
             asked, there = len(chosen) + n, len(chosen) + len(found)
             raise InvalidInput(f"{asked} different settings were asked for, but {self.experiment.name} has only {there}")
@@ -461,6 +485,9 @@ class Space:
         return X
 
 
+_RECENT: deque[tuple[Experiment, Space]] = deque(maxlen=4)
+"""Spaces of the last experiments with candidates: it takes a second to read a hundred thousand of them."""
+
 _Place: TypeAlias = int | Floats
 """The number of listed settings, or a point [D]."""
 
@@ -554,4 +581,4 @@ def _inequalities(
                     raise _infeasible(experiment)
                 rows.append(sign * a / scale)
                 limits.append(limit / scale)
-    return np.array(rows).reshape(len(rows), slope.shape[1]), np.array(limits)
+    return np.round(np.array(rows).reshape(len(rows), slope.shape[1]), _DIGITS), np.round(np.array(limits), _DIGITS)
