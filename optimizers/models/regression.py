@@ -29,7 +29,7 @@ class Prior:
 
     amplitude: tuple[float, float] = (1.0, 0.1)
     noise: tuple[float, float] = (0.01, 1.5)
-    length: tuple[float, float] = (0.5, 1.0)
+    length: tuple[float, float] = (0.3, 1.0)
     name: tuple[float, float] = (1.0, 1.0)
     """Length of the column of a name of a categorical parameter."""
     form: Form = "matern52"
