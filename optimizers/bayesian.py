@@ -133,7 +133,7 @@ class _Scores:
 
     @cached_property
     def trusted(self) -> Regression:
-        """What is learned from the others."""
+        """The regression on the others."""
         if not self.doubts:
             return self.model
         kept = np.delete(np.arange(self.n), [doubtful.number for doubtful in self.doubts])
