@@ -168,9 +168,6 @@ def _inside(campaign: Campaign, trial: Trial) -> list[int] | None:
         return None
     expected = strategy.predict(before, [trial.settings])
     read = {**trial.measurement.outcomes, "score": campaign.goal.score_of_trial(trial) if campaign.goal.has_score else None}
-    pairs = [
-        (float(value), float(m[0]), float(expected.deviations[n][0]))
-        for n, m in expected.means.items()
-        if (value := read.get(n)) is not None
-    ]
+    around = expected.reading_deviations
+    pairs = [(float(value), float(m[0]), float(around[n][0])) for n, m in expected.means.items() if (value := read.get(n)) is not None]
     return [sum(abs(value - mean) <= Z90 * sd for value, mean, sd in pairs), len(pairs)] if pairs else None

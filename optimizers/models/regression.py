@@ -15,7 +15,7 @@ from optimizers.models.spread import spread
 from optimizers.space.space import Floats, Space
 
 _DRAWS = 16  # of the hyperparameters, for what is told to people
-_WIDTH = 2.0  # of these draws: with it, nine of ten readings to come lie in intervals of 90 % (`benchmarks/coverage.py`)
+_WIDTH = 2.0  # of these draws: with it, about nine of ten readings to come lie in intervals of 90 %
 _MOST_FITTED = 64  # readings that the hyperparameters are learned from
 _DIGITS = 10  # of a reading in units of the spread: the unit that a person chose has no say in those behind
 
