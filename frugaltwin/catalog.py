@@ -53,6 +53,7 @@ DRIVERS = {
 STRATEGIES = {
     "composite": "optimizers.composite:Composite",
     "bayesian": "optimizers.bayesian:Bayesian",
+    "phase-map": "optimizers.phase_map:PhaseMap",
     "gp-classifier": "optimizers.gp_classifier:GPClassifier",
     "straddle": "optimizers.straddle:Straddle",
     "label-propagation": "optimizers.label_propagation:LabelPropagation",

@@ -34,7 +34,7 @@ from tests.service_database import report_one, until
 LOOK = Categorical("look", ("glance", "stare"))
 PLAIN = Experiment("plain", (Continuous("a", 0.0, 1.0), Discrete("n", (1.0, 2.0))), (Outcome("y"), Outcome("phase", labels=("one", "two"))))
 LOOKED = replace(PLAIN, parameters=(PLAIN.parameters[0], LOOK, PLAIN.parameters[1]), fidelities={"look": "stare"})
-KNOW_NONE = ("random", "sobol", "bayesian", "composite", "gp-classifier", "label-propagation", "straddle")
+KNOW_NONE = ("random", "sobol", "bayesian", "composite", "phase-map", "gp-classifier", "label-propagation", "straddle")
 """Strategies that suggest, and learn from, nothing but the goal's fidelity."""
 DWELL_FIXED = {"dwell": 1.0}
 

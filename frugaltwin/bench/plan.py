@@ -52,6 +52,7 @@ class ProblemSpec(Strict):
 
     driver: Named | None = Field(None, description="A twin or a table; the lab.")
     function: str | None = Field(None, description="In place of a driver: a function with a known minimum.")
+    fields: Whole | None = Field(None, ge=1, le=10_000, description="In place of a driver: a map of many fields, drawn with this number.")
     noise: float = Field(0.0, ge=0, description="Standard deviation of the readings of a function, or of what is read off a table.")
     moved: bool = Field(False, description="The minimum of a function is moved by the seed, by up to a quarter of the box.")
     outliers: OutliersSpec | None = Field(None, description="Readings that are spoilt.")
@@ -74,8 +75,8 @@ class ProblemSpec(Strict):
 
     @model_validator(mode="after")
     def _has_a_lab(self) -> ProblemSpec:
-        if (self.driver is None) == (self.function is None):
-            raise ValueError("it takes either a driver or a function")
+        if sum(lab is not None for lab in (self.driver, self.function, self.fields)) != 1:
+            raise ValueError("it takes one lab: a driver, a function or the number of a map of fields")
         if self.function is not None and self.function not in FUNCTIONS:
             near = get_close_matches(self.function, list(FUNCTIONS), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(FUNCTIONS)}"
@@ -86,7 +87,7 @@ class ProblemSpec(Strict):
             movable = ", ".join(name for name, function in FUNCTIONS.items() if function.can_move)
             raise ValueError(f"only the minimum of {movable} can be moved")
         if self.per_seed and self.driver is None:
-            raise ValueError("a function has no options, so none can differ by seed")
+            raise ValueError("only a driver has options that can differ by seed")
         return self
 
 

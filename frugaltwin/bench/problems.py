@@ -12,6 +12,7 @@ import numpy as np
 
 from frugaltwin import catalog
 from frugaltwin.amounts import Amounts
+from frugaltwin.bench.fields import FieldsDriver
 from frugaltwin.bench.functions import FUNCTIONS, FunctionDriver
 from frugaltwin.budget import Budget
 from frugaltwin.errors import DriverError, InvalidInput
@@ -117,6 +118,8 @@ class Problem:
         """The lab as it is."""
         if function := self._words.get("function"):
             return FunctionDriver(function, self._words.get("noise", 0.0), seed, bool(self._words.get("moved")))
+        if number := self._words.get("fields"):
+            return FieldsDriver(number)
         choice = self._words["driver"]
         options = {**choice.get("options", {}), **dict.fromkeys(self._words.get("per_seed", ()), seed)}
         resolved = catalog.resolved_options("driver", choice["name"], options)

@@ -59,5 +59,5 @@ def strategies(goal: Goal) -> list[str]:
         found += ["composite"] if goal.outcomes and not labeled & set(goal.outcomes) else []
         found += ["bayesian"]
     if isinstance(goal, Map):
-        found += ["gp-classifier", "label-propagation"] + (["straddle"] if goal.threshold is not None else [])
+        found += ["phase-map", "gp-classifier", "label-propagation"] + (["straddle"] if goal.threshold is not None else [])
     return list(dict.fromkeys([*found, "sobol", "random"]))

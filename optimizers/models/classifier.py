@@ -5,18 +5,20 @@ import math
 import torch
 from torch import Tensor
 
-from optimizers.models.mapping import Integers
+from optimizers.models.mapping import Chances, Integers
 from optimizers.space.descent import lowest_point
 from optimizers.space.search import torch_loss
 from optimizers.space.space import Floats
 
 _DRAWS = 128  # of the latents; in pairs on either side of their mean
 _NEWTON = 30  # steps at most
+_RULED_OUT = 0.01  # lowest chance that another model can give: it may be wrong
 _LEAST = 1e-9  # of a worth, whose logarithm is taken
 _SURE = 1e-6  # change of the log posterior that ends Newton's iterations
 
 # Log-normal priors: likeliest value and standard deviation of the logarithm. The length is per root of the dimension of the unit box.
 _AMPLITUDE = (5.0, 0.5)
+_CORRECTION = (2.0, 0.7)  # of the latents around what another model expects
 _LENGTH = (0.4, 0.5)
 
 
@@ -27,23 +29,43 @@ class Classifier:
     something else somewhere. Afterwards they have no chance until one of them is seen.
     """
 
-    def __init__(self, X: Floats, labels: Integers, n_labels: int) -> None:
-        """Learn from the labels [n], numbers below n_labels, at points X [n, D]."""
+    def __init__(self, X: Floats, labels: Integers, n_labels: int, values: Tensor | None = None, expected: Chances | None = None) -> None:
+        """Learn from the labels [n], numbers below n_labels, at points X [n, D].
+
+        Args:
+            values: Hyperparameters [1 + D] of an earlier posterior, `values`, that are taken as they are; fitted without them.
+            expected: Chances before anything was measured, whose logarithms are the means of the latents; all alike without them.
+        """
         self._X, self._n_labels = torch.from_numpy(X), n_labels
         self._seen = sorted(set(labels.tolist()))
         n_latents = max(len(self._seen), min(2, n_labels))
         row = torch.tensor([self._seen.index(k) for k in labels.tolist()])
         self._is = torch.nn.functional.one_hot(row, n_latents).T.double()  # [C, n]
-        self._weights = torch.zeros_like(self._is)  # the latents' mode is weights · K
-        self._mode_before = torch.zeros_like(self._is)
-        self._fit()
+        self._latents = [*self._seen, *(k for k in range(n_labels) if k not in self._seen)][:n_latents]
+        self._expected = expected
+        self._amplitude = _AMPLITUDE if expected is None else _CORRECTION
+        self._mean = self._means(self._X)  # [C, n]
+        self._weights = torch.zeros_like(self._is)  # the latents' mode is mean + weights · K
+        self._mode_before = self._mean
+        self.values = self._fitted() if values is None else values
+        """Hyperparameters [1 + D]: the latents' amplitude, and a length scale per column."""
+        with torch.no_grad():
+            self._evidence(self.values)
+            K = self._covariance(self._X, self.values)
+            self._residual, self._E, self._M = self._curvature(self._mean + self._weights @ K, K)[1:]
         generator = torch.Generator().manual_seed(0)
         half = torch.randn(_DRAWS // 2, n_latents, generator=generator, dtype=torch.double)
         self._draws = torch.cat([half, -half])
 
-    def _fit(self) -> None:
+    def _means(self, X: Tensor) -> Tensor:
+        """The latents [C, b] that are expected at points X [b, D] before anything was measured."""
+        if self._expected is None:
+            return X.new_zeros(len(self._latents), len(X))
+        return self._expected(X).T[self._latents].clamp(_RULED_OUT, 1).log()
+
+    def _fitted(self) -> Tensor:
         D = self._X.shape[1]
-        prior = torch.tensor([_AMPLITUDE, *((_LENGTH[0] * math.sqrt(D), _LENGTH[1]),) * D], dtype=torch.double)
+        prior = torch.tensor([self._amplitude, *((_LENGTH[0] * math.sqrt(D), _LENGTH[1]),) * D], dtype=torch.double)
         mean, spread = prior[:, 0].log(), prior[:, 1]
 
         def loss(theta: Tensor) -> Tensor:
@@ -51,11 +73,7 @@ class Classifier:
             return value
 
         box = [(m - 4 * s, m + 4 * s) for m, s in zip(mean.tolist(), spread.tolist(), strict=True)]
-        self._values = torch.from_numpy(lowest_point(torch_loss(loss), mean.numpy(), box)).exp()
-        with torch.no_grad():
-            self._evidence(self._values)
-            K = self._covariance(self._X, self._values)
-            self._residual, self._E, self._M = self._curvature(self._weights @ K, K)[1:]
+        return torch.from_numpy(lowest_point(torch_loss(loss), mean.numpy(), box)).exp()
 
     def _covariance(self, X: Tensor, values: Tensor) -> Tensor:
         """Prior covariance [b, n] of a latent between points X [b, D] and those measured."""
@@ -68,7 +86,7 @@ class Classifier:
         with torch.no_grad():
             K0 = K.detach()
             self._weights = self._mode(K0)
-            mode = self._mode_before = self._weights @ K0
+            mode = self._mode_before = self._mean + self._weights @ K0
             _, residual, E, M = self._curvature(mode, K0)
         # What follows is nothing in value, and has the derivative of the mode: d mode = (1 + K W)⁻¹ dK · residual.
         pushed = residual @ (K - K0)
@@ -81,11 +99,11 @@ class Classifier:
         """The weights [C, n] that maximize the log posterior, from the last mode on."""
         # Where other hyperparameters make that a bad start, the prior's mode is none.
         starts = [self._step(self._mode_before, K), torch.zeros_like(self._is)]
-        reached, weights = max(((self._log_posterior(w, w @ K), w) for w in starts), key=lambda pair: float(pair[0]))
+        reached, weights = max(((self._log_posterior(w, self._mean + w @ K), w) for w in starts), key=lambda pair: float(pair[0]))
         for _ in range(_NEWTON):
-            step = self._step(weights @ K, K) - weights
+            step = self._step(self._mean + weights @ K, K) - weights
             size = 1.0
-            while (value := self._log_posterior(weights + size * step, (weights + size * step) @ K)) < reached and size > 1e-3:
+            while (value := self._log_posterior(w := weights + size * step, self._mean + w @ K)) < reached and size > 1e-3:
                 size /= 2
             weights, gain, reached = weights + size * step, value - reached, value
             if gain < _SURE:
@@ -93,14 +111,15 @@ class Classifier:
         return weights
 
     def _log_posterior(self, weights: Tensor, latents: Tensor) -> Tensor:
-        value: Tensor = -(weights * latents).sum() / 2 + (self._is * latents).sum() - latents.logsumexp(0).sum()
+        value: Tensor = -(weights * (latents - self._mean)).sum() / 2 + (self._is * latents).sum() - latents.logsumexp(0).sum()
         return value
 
     def _step(self, latents: Tensor, K: Tensor) -> Tensor:
         """The weights [C, n] after one step of Newton's method from latents [C, n]."""
         _, residual, E, M = self._curvature(latents, K)
         chance = latents.softmax(0)
-        b = chance * latents - chance * (chance * latents).sum(0) + residual
+        moved = latents - self._mean
+        b = chance * moved - chance * (chance * moved).sum(0) + residual
         c = (E @ (b @ K)[..., None])[..., 0]
         return b - c + (E @ torch.cholesky_solve(c.sum(0)[:, None], M))[..., 0]
 
@@ -115,11 +134,11 @@ class Classifier:
 
     def _drawn(self, X: Tensor) -> Tensor:
         """Equally probable chances [draws, b, C] of the labels with a latent, at points X [b, D]."""
-        k = self._covariance(X, self._values)
-        mean = k @ self._residual.T
+        k = self._covariance(X, self.values)
+        mean = self._means(X).T + k @ self._residual.T
         spent = k @ self._E  # [C, b, n]
         shared = torch.linalg.solve_triangular(self._M, spent.mT, upper=False)
-        own = self._values[0] ** 2 - (spent * k).sum(-1)
+        own = self.values[0] ** 2 - (spent * k).sum(-1)
         covariance = torch.einsum("cnb,dnb->bcd", shared, shared) + torch.diag_embed(own.T + 1e-6)
         latents = mean + torch.einsum("bcd,sd->sbc", torch.linalg.cholesky(covariance), self._draws)
         return latents.softmax(-1)
@@ -127,8 +146,11 @@ class Classifier:
     def doubt(self, X: Tensor) -> Tensor:
         """The logarithm of least confidence times the root of how open the chances are, at points X [b, D], [b]."""
         drawn = self._drawn(X)
-        variance = drawn.var(0, correction=0).amax(1)
-        return (1 - drawn.mean(0).amax(1) + _LEAST).log() + (variance + _LEAST**2).log() / 4
+        return (1 - drawn.mean(0).amax(1) + _LEAST).log() + _log_openness(drawn) / 2
+
+    def openness(self, X: Tensor) -> Tensor:
+        """The logarithm of how open the chances are at points X [b, D], [b]: of their largest standard deviation over the draws."""
+        return _log_openness(self._drawn(X))
 
     def chances(self, X: Tensor) -> Tensor:
         """The chance [b, n_labels] of every label at points X [b, D]."""
@@ -138,3 +160,7 @@ class Classifier:
         if unseen := [k for k in range(self._n_labels) if k not in self._seen and mean.shape[1] > len(self._seen)]:
             table[:, unseen] = mean[:, len(self._seen) :] / len(unseen)
         return table
+
+
+def _log_openness(drawn: Tensor) -> Tensor:
+    return (drawn.var(0, correction=0).amax(1) + _LEAST**2).log() / 2

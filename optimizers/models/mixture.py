@@ -1,0 +1,116 @@
+"""A mixture of models of a map; each has the weight that its predictions have earned."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optimizers.models.classifier import Classifier
+from optimizers.models.mapping import Integers
+from optimizers.models.votes import Votes
+from optimizers.space.space import Floats
+
+_FIRST = 6  # labels at the first examination
+_GROWTH = 1.28  # of the number of labels from one examination to the next
+_MISREAD = 0.01  # lowest chance that a score counts: one label that was misread is no reason to dismiss a model
+_SHARE = 0.01  # of all weight that is shared out anew at each examination, so that nobody is out for good
+_ASLEEP = 0.03  # weight below which a model that takes time is not fitted
+_YOUNG = 20  # labels up to which it is fitted all the same
+_LEAST = 1e-9  # of a worth, whose logarithm is taken
+
+VOTES, PROCESS = "votes", "process"
+_PRIOR = {VOTES: 0.1, PROCESS: 0.9}
+
+
+class Model(Protocol):
+    """A model of a map."""
+
+    def chances(self, X: Tensor) -> Tensor:
+        """The chance [b, C] of every label at points X [b, D]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Models of a map, and weights that add up to one."""
+
+    models: Mapping[str, Model]
+    weights: Mapping[str, float]
+    n_known: int
+    """The number of labels that they were fitted to."""
+
+    def chances(self, X: Tensor) -> Tensor:
+        """The chance [b, C] of every label at points X [b, D]."""
+        return torch.stack([weight * self.models[name].chances(X) for name, weight in self.weights.items()]).sum(0)
+
+    def doubt(self, X: Tensor) -> Tensor:
+        """The doubt of the model with most weight at points X [b, D], [b], as a logarithm.
+
+        A vote doubts empty space and borders alike: least confidence. A process knows besides how open the chances are: where it knows
+        a border well, another label tells little.
+        """
+        leader = self.models[max(self.weights, key=lambda name: self.weights[name])]
+        return leader.doubt(X) if isinstance(leader, Classifier) else (1 - leader.chances(X).amax(1) + _LEAST).log()
+
+    def examined(self, X: Floats, labels: Integers) -> Mapping[str, float]:
+        """The weights after the labels [n] that were read at points X [n, D] since the models were fitted."""
+        if not len(labels):
+            return self.weights
+        chances = {name: model.chances(torch.from_numpy(X)).numpy()[np.arange(len(X)), labels] for name, model in self.models.items()}
+        score = {name: float(np.log(self.weights[name]) + np.log(np.maximum(c, _MISREAD)).sum()) for name, c in chances.items()}
+        top = max(score.values())
+        share = {name: float(np.exp(s - top)) for name, s in score.items()}
+        total, n = sum(share.values()), len(share)
+        return {name: (1 - _SHARE) * s / total + _SHARE / n for name, s in share.items()}
+
+
+def learned(X: Floats, labels: Integers, n_labels: int) -> Mixture:
+    """The mixture that follows from labels [n], numbers below n_labels, in the order in which they were read at points X [n, D].
+
+    At examinations, ever more labels apart, the models are fitted to all labels so far; each is scored by the chances that it gave to
+    those that were read until the next one (the prequential score), and its weight is multiplied by that.
+    Source: Dawid, J. R. Stat. Soc. A 147 (1984) 278, doi:10.2307/2981683; Herbster & Warmuth, Machine Learning 32 (1998) 151,
+    doi:10.1023/A:1007424614876 (the share that nobody loses).
+    """
+    exam = max(_examinations(len(labels)), default=0)
+    if not exam:
+        return _fitted(X, labels, n_labels, None, True)
+    before = _examined(X[:exam].tobytes(), labels[:exam].tobytes(), n_labels)
+    return before if exam == len(labels) else _fitted(X, labels, n_labels, before, False)
+
+
+@lru_cache(maxsize=64)
+def _examined(points: bytes, labels: bytes, n_labels: int) -> Mixture:
+    """The mixture at an examination. It follows from its arguments, and is kept for whoever asks for the next one."""
+    y = np.frombuffer(labels, dtype=np.int64).copy()
+    X = np.frombuffer(points).reshape(len(y), -1).copy()
+    last = max(_examinations(len(y) - 1), default=0)
+    before = _examined(X[:last].tobytes(), y[:last].tobytes(), n_labels) if last else None
+    return _fitted(X, y, n_labels, before, True)
+
+
+def _examinations(n: int) -> Iterator[int]:
+    """The numbers of labels, up to n, at which there is an examination."""
+    exam = _FIRST
+    while exam <= n:
+        yield exam
+        exam = max(exam + 1, int(exam * _GROWTH))
+
+
+def _fitted(X: Floats, labels: Integers, n_labels: int, before: Mixture | None, is_exam: bool) -> Mixture:
+    """The models fitted to labels [n], with the weights that they have earned since the examination before.
+
+    Between examinations hyperparameters stay as they were.
+    """
+    n, known = len(labels), before.n_known if before else 0
+    weights = before.examined(X[known:], labels[known:]) if before else _PRIOR
+    models: dict[str, Model] = {VOTES: Votes(X, labels, n_labels)}
+    if PROCESS in weights and (n <= _YOUNG or weights[PROCESS] >= _ASLEEP):
+        last = before.models[PROCESS] if before and n > _YOUNG and not is_exam else None
+        models[PROCESS] = Classifier(X, labels, n_labels, last.values if isinstance(last, Classifier) else None)
+    total = sum(weights[name] for name in models)
+    return Mixture(models, {name: weights[name] / total for name in models}, n)
