@@ -28,7 +28,7 @@ def drawn(number: int) -> tuple[Floats, Integers]:
     hundredths wide and curved, and islands.
 
     >>> [(places.shape, int(labels.max()) + 1) for places, labels in map(drawn, (1, 2))]
-    [((1400, 2), 9), ((1830, 3), 11)]
+    [((1558, 2), 8), ((1326, 3), 8)]
     """
     random = np.random.default_rng((number, 1217))
     while True:
