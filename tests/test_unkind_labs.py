@@ -33,7 +33,7 @@ def test_inferred_labels_are_right_in_nine_of_ten_places_and_not_in_all(name: st
         read = [lab.perform(s).outcomes["phase"] for s in settings]
     assert isinstance(lab, KnowsTruths)
     right = np.mean([label == truth["phase"] for label, truth in zip(read, lab.truths(settings), strict=True)])
-    assert 0.9 <= right <= 0.995
+    assert 0.9 <= right <= 0.995  # 300 places tell a share of 98.5 % to 0.7 % only
 
 
 @pytest.mark.parametrize("name", LABS)
