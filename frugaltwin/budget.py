@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Trial, quantity, total
+from frugaltwin.experiment import Trial, html_table, quantity, total
 from frugaltwin.goals import Goal
 
 IDLE = 10
@@ -35,6 +35,10 @@ class Budget(Amounts):
             if not (math.isfinite(limit) and limit > 0):
                 raise InvalidInput(f"budget {name} = {limit:g} leaves nothing to do; it must be above 0")
         super().__init__(**(dict.fromkeys(names, math.inf) | given))
+
+    def _repr_html_(self) -> str:
+        texts = {kind.name: kind.text for kind in Amounts.kinds()}
+        return html_table(("budget", "at most"), [(texts[name], f"{limit:g}") for name, limit in self.limits.items()])
 
     @property
     def limits(self) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import platform
@@ -11,7 +12,9 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import escape
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -19,7 +22,7 @@ import numpy as np
 from frugaltwin.amounts import Amounts
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, OutOfBounds, Stopped, UnknownName
-from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, check_cost, describe, plain
+from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, check_cost, describe, plain, total
 from frugaltwin.goals import Goal
 from frugaltwin.log import Amendment, Entry, Log, Logged, Preference, Proposal, Rejection, Retraction
 from frugaltwin.plugins import (
@@ -46,7 +49,13 @@ from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experi
 if TYPE_CHECKING:
     import pandas as pd
 
+    from frugaltwin.pictures.picture import Picture
     from frugaltwin.spec import CampaignSpec
+
+BY_HAND = "by-hand"
+"""The name of the driver of experiments that people perform."""
+
+THINKING, EXPERIMENTING = "thinking …", "experimenting"
 
 FAILURES_IN_A_ROW = 5
 """So many failed trials one after another end a campaign: the rig needs a person."""
@@ -113,6 +122,8 @@ class Campaign:
         self.plan: dict[str, Any] = {}
         """Words for `run` that are kept, so that it goes on with them: `budget`, `stop`, and the file of its `report`."""
         self.stopped_because: str | None = None
+        self.doing = ""
+        """The present work of `run`: `THINKING` while the strategy chooses, `EXPERIMENTING` while the driver performs, else empty."""
         self._stop = threading.Event()
         self._n_before = 0
         self._is_connected = False
@@ -122,6 +133,8 @@ class Campaign:
     @classmethod
     def open(cls, spec: CampaignSpec | None = None, **fields: Any) -> Self:
         """A campaign by its specification, new or as it is in the store, with the budget and the stop rule that it had where none is named.
+
+        A stop rule of None, named, takes one away that it had.
 
         Args:
             spec: The specification; or its fields, one by one: ``Campaign.open(driver="color-mixing", goal="match-color:coral")``.
@@ -142,11 +155,13 @@ class Campaign:
         plan = dict(stored.body.get("plan", {})) if stored else {}
         spec = spec.going_on(plan)
         words = _agreed(spec, stored.body, is_begun) if stored else _words(spec)
-        seed, choice = int(words["seed"]), words["driver"]
+        seed, choice = int(words["seed"]), catalog.found_again(words["driver"], Path(store.path).parent)
         known = {"seed": seed, "goal": words["goal"] or ""}
-        if stored and catalog.without_address(choice) == catalog.without_address(stored.body["driver"]):
+        if stored and _is_same_driver(choice, stored.body):
             begun_with = experiment_from_json(stored.body["experiment"])
-            driver = catalog.make_driver_of(begun_with, choice["name"], choice["options"], **known)
+            driver: Driver = OfflineDriver(begun_with)
+            if choice["name"] != BY_HAND:
+                driver = catalog.make_driver_of(begun_with, choice["name"], choice["options"], **known)
         else:
             driver = catalog.make_driver(choice["name"], choice["options"], **known)
         fingerprint = driver.fingerprint if isinstance(driver, Fingerprints) else None
@@ -164,11 +179,52 @@ class Campaign:
         chosen = words["strategy"] or {"name": goal.default_strategy, "options": {}}
         strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
         name = spec.name or _new_name(choice["name"], store)
-        words = words | {"goal": goal.text, "strategy": chosen, "fingerprint": fingerprint}
+        words = words | {"driver": choice, "goal": goal.text, "strategy": chosen, "fingerprint": fingerprint}
+        typed = stored.body.get("typed") if stored and (is_begun or not spec.goal_text) else spec.goal_text
+        words |= {"typed": typed} if typed else {}
         earlier = _earlier(store, name, words.pop("earlier"))
         campaign = cls(name, driver, goal, strategy, store, spec.budget_or_default, spec.stop_rule, words, earlier)
         campaign._changed = changed
-        campaign.plan = plan | spec.plan
+        campaign.plan = {k: v for k, v in plan.items() if k != "stop" or spec.stop} | spec.plan
+        return campaign
+
+    @classmethod
+    def by_hand(
+        cls, experiment: Experiment, goal: str | Sequence[str], name: str | None = None, store: Path | str = "frugaltwin.db", **fields: Any
+    ) -> Self:
+        """A campaign on an experiment that people perform: no driver is needed, and `suggest` and `tell` do all.
+
+        It is stored at once, so that `frugaltwin suggest`, `tell`, `show` and `report` go on with it, and this call too.
+
+        Args:
+            goal: One or more, such as ``maximize:yield``.
+            name: The experiment's name without it.
+            fields: `require`, `strategy` and `seed`, as for `open`.
+
+        Raises:
+            InvalidInput: A field is impossible.
+            UnknownName: A goal, strategy or option has another name.
+            CampaignError: The store has a campaign of that name on another experiment, or with another goal or strategy.
+        """
+        from frugaltwin import catalog
+        from frugaltwin.spec import CampaignSpec
+
+        spec = CampaignSpec.parse({"name": name or experiment.name, "goal": goal, "store": str(store), **fields})
+        driver = OfflineDriver(experiment)
+        made = catalog.make_goal(spec.goal_text or "", driver, spec.seed)
+        words = _words(spec) | {"driver": {"name": BY_HAND, "options": {}}, "goal": made.text, "typed": spec.goal_text}
+        words["strategy"] = words["strategy"] or {"name": made.default_strategy, "options": {}}
+        opened = Store(spec.store)
+        begun = opened.find(str(spec.name))
+        for field in ("driver", "goal", "strategy", "seed") if begun else ():
+            if begun and words[field] != begun.body[field] and (field in spec.model_fields_set or field == "driver"):
+                raise _contradiction(begun.name, field, _shown(begun.body[field]), _shown(words[field]))
+        words |= {field: begun.body[field] for field in ("strategy", "seed")} if begun else {}
+        chosen = words["strategy"]
+        strategy = catalog.make_strategy(chosen["name"], chosen["options"], seed=int(words["seed"]))
+        earlier = _earlier(opened, str(spec.name), words.pop("earlier"))
+        campaign = cls(str(spec.name), driver, made, strategy, opened, spec.budget_or_default, None, words, earlier)
+        campaign.begin()
         return campaign
 
     @classmethod
@@ -189,6 +245,58 @@ class Campaign:
         words = {k: v for k, v in record.body.items() if k not in ("id", "experiment", "versions")}
         goal, earlier = catalog.make_goal(record.body["goal"], driver), _earlier(store, name, words.get("earlier", {}))
         return cls(name, driver, goal, strategy, store, None, specification=words, earlier=earlier)
+
+    def fork(self, name: str, goal: str | Sequence[str] = "", require: Sequence[str] = (), **fields: Any) -> CampaignRecord:
+        """A new campaign in the same store that has all trials of this one, for another goal; it goes on by `open`.
+
+        The trials are copied as they were performed, with what people said about them, and cost nothing again: a budget that is named is
+        for what comes after them.
+
+        Args:
+            name: Of the new one.
+            goal: One or more goals; this one's without any.
+            require: Bounds that a good trial meets.
+            fields: `strategy`, `seed`, `budget` and `stop`, as for `open`.
+
+        Raises:
+            CampaignError: The store has a campaign of that name, or this one has no trials.
+            InvalidInput: A field is impossible.
+            UnknownName: A goal, strategy or option has another name.
+        """
+        from frugaltwin import catalog
+        from frugaltwin.spec import CampaignSpec
+
+        spec = CampaignSpec.parse({"name": name, **({"goal": goal} if goal else {}), "require": require, **fields})
+        record, log = self.store.get(self.name), self.log
+        if not log.performed:
+            raise CampaignError(f"campaign {self.name!r} has no trials to go on from; begin {name!r} without it", field="name")
+        if self.store.find(name):
+            raise CampaignError(f"there is a campaign {name!r} already; choose another name", field="name")
+        experiment = experiment_from_json(record.body["experiment"])
+        seed = spec.seed if "seed" in spec.model_fields_set else int(record.body["seed"])
+        made = catalog.make_goal(spec.goal_text or record.body["goal"], self._knowing(spec.goal_text), seed).on(experiment)
+        chosen = _words(spec)["strategy"]
+        if chosen is None:
+            is_default = record.body["strategy"]["name"] == self.goal.default_strategy
+            chosen = {"name": made.default_strategy, "options": {}} if is_default and made != self.goal else record.body["strategy"]
+        catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
+        if spec.stop and not made.has_score:
+            raise InvalidInput(f"{made.text} has no score to stop at; leave the stop rule out and limit the budget", field="stop")
+        spent = total(log.performed)
+        limits = {kind: limit + getattr(spent, kind) for kind, limit in spec.budget_or_default.limits.items()}
+        words = {k: v for k, v in record.body.items() if k != "plan"} | {"id": secrets.token_hex(8), "versions": versions()}
+        words |= {"goal": made.text, "strategy": chosen, "seed": seed, "plan": spec.plan | {"budget": limits}}
+        words |= {"typed": spec.goal_text} if spec.goal_text else {}
+        words["forked"] = {"name": self.name, "id": record.body.get("id", record.created_at), "trials": len(log.performed)}
+        forked = CampaignRecord(name, _now(), words)
+        kept = [x for x in log.entries if isinstance(x.entry, Retraction | Amendment | Preference)]
+        with self.store.locked(name):
+            self.store.add(forked, Log(log.performed, kept))
+        return forked
+
+    def _knowing(self, text: str | None) -> Driver:
+        """The driver for which a goal is understood: a twin where a color is to be drawn that it can make."""
+        return self.twin() if text and "reachable" in text else self.driver
 
     def __repr__(self) -> str:
         return f"<Campaign {self.name!r}: {self.goal.title}, {len(self.trials)} trials>"
@@ -217,6 +325,9 @@ class Campaign:
         self._stop.clear()
         if self._changed:
             raise CampaignError(self._changed, field="name")
+        if self.specification["driver"]["name"] == BY_HAND:
+            text = f"campaign {self.name!r} is performed by people: ask it what to try next (suggest), and tell it what was measured (tell)"
+            raise CampaignError(text, field="driver")
         with self._locked():
             log = self.log
             trials = list(log.performed)
@@ -226,18 +337,24 @@ class Campaign:
             self._n_before, self._is_connected = len(trials), True
             if isinstance(self.driver, Resumes):
                 self.driver.resume(trials)
-            suggestion = self._next(log)
-            if suggestion is None:
-                return
             try:
+                self.doing = THINKING
+                suggestion = self._next(log)
+                if suggestion is None:
+                    return
+                self.doing = ""
                 with self.driver:
                     self._check_rig(trials)
                     while suggestion is not None and not self._stop.is_set():
+                        self.doing = EXPERIMENTING
                         trial = self._attempt(len(trials) + 1, suggestion.settings)
                         self._keep(trial)
                         trials.append(trial)
+                        self.doing = ""
                         yield trial
+                        self.doing = THINKING
                         suggestion = self._next(Log(trials, log.entries))
+                        self.doing = ""
                         if trial.source == "stopped" and not self._stop.is_set():
                             # Somebody at the rig did it (the emergency switch, say): it takes a person to go on.
                             self.stopped_because = self._failures = trial.error
@@ -246,7 +363,7 @@ class Campaign:
                 if not self._stop.is_set():
                     raise
             finally:
-                self._is_connected = False
+                self._is_connected, self.doing = False, ""
             if self._stop.is_set():
                 self.stopped_because = "stopped by the user"
 
@@ -280,7 +397,8 @@ class Campaign:
     def suggest(self, count: int = 1) -> list[Suggestion]:
         """Suggest what to try next, for a person to perform and `tell`.
 
-        The suggestions are under way from then on (`pending`), until their settings are told or rejected: the next ones differ from them.
+        They are rounded to digits that people dose (`Experiment.readable`), and under way from then on (`pending`), until their settings
+        are told or rejected: the next ones differ from them.
 
         Raises:
             CampaignError: Nothing is left to suggest besides what is under way or was rejected, or another process has this campaign open.
@@ -289,8 +407,14 @@ class Campaign:
             self._begin()
             log = self.log
             state = self._state(log)
-            suggestions = [self._checked(s) for s in self.strategy.suggest(state, count)]
             experiment = self.driver.experiment
+            taken = {experiment.key(settings) for settings in (*state.unavailable, *(t.settings for t in log.performed))}
+            suggestions: list[Suggestion] = []
+            for found in map(self._checked, self.strategy.suggest(state, count)):
+                rounded = experiment.readable(found.settings)
+                is_new = experiment.key(rounded) not in taken
+                suggestions.append(replace(found, settings=rounded) if is_new else found)
+                taken.add(experiment.key(rounded))
             taken = {experiment.key(settings) for settings in state.unavailable}
             if any(experiment.key(s.settings) in taken for s in suggestions):
                 n, asked = len(state.pending), f"{count} more" if count > 1 else "one more"
@@ -304,6 +428,14 @@ class Campaign:
     def pending(self) -> list[Suggestion]:
         """The suggestions that are under way, oldest first: they were neither told nor rejected."""
         return [Suggestion(proposal.settings, proposal.why) for proposal in self.log.proposals(self.driver.experiment)]
+
+    def suggested(self, number: int) -> Settings:
+        """The settings of a suggestion by its number, from 1 in the order in which they were made; told and rejected ones count.
+
+        Raises:
+            InvalidInput: There is none of that number.
+        """
+        return self.log.suggested(number).settings
 
     def explained(self, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
         """The suggestions with what the strategy's model expects of them, where it has one and something was measured."""
@@ -330,6 +462,7 @@ class Campaign:
         """Store what a person performed; without outcomes it is a failed trial and `error` says why.
 
         Args:
+            outcomes: Those that the goal does not need may be left out.
             raw: Raw readings besides the outcomes; arrays are kept as lists, and what JSON has no word for as text.
             source: As of a `Trial`: who performed it.
             happened: Settings that happened where others were asked for, as of a `Measurement`.
@@ -407,7 +540,7 @@ class Campaign:
         """A trial without a number yet."""
         checked = self.driver.experiment.check_told(settings)
         measured = None if outcomes is None else Measurement(outcomes, cost, raw or {}, happened or {})  # type: ignore[arg-type]
-        measurement = None if measured is None else sensible(self.goal, checked, measured)
+        measurement = None if measured is None else sensible(self.goal, checked, measured, self.goal.outcomes)
         return Trial(0, checked, measurement, plain(error), check_cost(cost), source, _now())
 
     def retract(self, number: int, why: str) -> Trial:
@@ -515,18 +648,19 @@ class Campaign:
         Raises:
             FrugalTwinError: It cannot be made any more.
         """
-        if not isinstance(self.driver, OfflineDriver):
+        if not isinstance(self.driver, OfflineDriver) or self.specification["driver"]["name"] == BY_HAND:
             return self.driver
         from frugaltwin import catalog
 
-        choice = self.specification["driver"]
+        choice = catalog.found_again(self.specification["driver"], Path(self.store.path).parent)
         seed = int(self.specification["seed"])
         return catalog.make_driver_of(self.driver.experiment, choice["name"], choice["options"], seed=seed, goal=self.goal.text)
 
-    def predict(self, settings: Sequence[Mapping[str, object]], trials: Sequence[Trial] | None = None) -> Prediction:
+    def predict(self, settings: Any, trials: Sequence[Trial] | None = None) -> Prediction:
         """Prediction of the model at other settings.
 
         Args:
+            settings: Some settings, one alone, or a data frame with a column for each parameter; its other columns are ignored.
             trials: The trials that it may know; all of the campaign without it.
 
         Raises:
@@ -538,7 +672,64 @@ class Campaign:
             at = f" at {describe(self.goal.experiment.fidelities)}" if any(t.measurement for t in state.trials) else ""
             raise CampaignError(f"campaign {self.name!r} has measured nothing{at} yet, so nothing can be predicted")
         experiment = self.driver.experiment
-        return self.model.predict(state, [experiment.check(s) for s in settings])
+        return self.model.predict(state, [experiment.check(s) for s in _listed(settings, experiment)])
+
+    def plot(self, with_truth: bool = False) -> Picture:
+        """The picture of the campaign, as `frugaltwin plot` draws it; a notebook shows it, and `save` writes it.
+
+        Raises:
+            InvalidInput: There is nothing to draw, or the truth is not known.
+        """
+        from frugaltwin.pictures.picture import picture
+
+        return picture(self, with_truth=with_truth)
+
+    def report(self, path: Path | str = "", with_truth: bool = False) -> Path:
+        """Write the report as one HTML file, ``NAME.html`` without a path, and return where it is.
+
+        Raises:
+            InvalidInput: It cannot be written, or the truth is not known.
+        """
+        from frugaltwin.pictures.report import write
+
+        file = Path(path or f"{self.name}.html")
+        write(self.record(), file, with_truth)
+        return file
+
+    def compare(self, *others: Self) -> Picture:
+        """The best so far of this campaign and of others for the same goal, against experiments, lab time and money.
+
+        Raises:
+            InvalidInput: Their goals differ, or one has no score or no reading.
+        """
+        from frugaltwin.pictures import comparison
+        from frugaltwin.pictures.picture import Picture
+
+        records = [one.record() for one in (self, *others)]
+        comparison.check_comparable(records)
+        return Picture(comparison.figure(records))
+
+    def live(self) -> None:
+        """Run to the end in a notebook, with a view that is brought up to date in its place; run again, say why there is nothing to do.
+
+        Raises:
+            MissingPart: There is no notebook: IPython is not installed.
+        """
+        from frugaltwin.errors import MissingPart
+
+        try:
+            notebook: Any = importlib.import_module("IPython.display")
+        except ModuleNotFoundError as error:
+            raise MissingPart("live is for notebooks, and needs IPython; elsewhere write: for trial in campaign.run(): …") from error
+        view, before = notebook.display(self, display_id=True), len(self.trials)
+        for _ in self.run():
+            if view is not None:
+                view.update(self)
+        n = len(self.trials) - before
+        words = (
+            f"{n} experiment{'s' * (n != 1)} performed; ended by {self.stopped_because}" if n else f"nothing to do: {self.stopped_because}"
+        )
+        notebook.display(notebook.HTML(f"<p>{escape(words)}</p>"))
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a trial: number, settings, outcomes, derived color, score and cost.
@@ -602,11 +793,8 @@ class Campaign:
                 text += f" was calibrated again; choose another name, and give {self.name} as an earlier campaign to learn from it"
                 raise CampaignError(text, field="name")
         record, driver = self.store.find(self.name), self.specification["driver"]
-        if record and record.body["driver"] != driver:
-            from frugaltwin.catalog import without_address
-
-            if without_address(record.body["driver"]) == without_address(driver):
-                self.store.change(self.name, driver=driver)
+        if record and record.body["driver"] != driver and _is_same_driver(driver, record.body):
+            self.store.change(self.name, driver=driver)
 
     def _keep(self, trial: Trial) -> None:
         if trial.number == 1:
@@ -624,7 +812,7 @@ class Campaign:
             entry = made(log)
             log.check(entry)
             if isinstance(entry, Amendment):
-                sensible(self.goal, log.performed[entry.number - 1].settings, Measurement(entry.outcomes))
+                sensible(self.goal, log.performed[entry.number - 1].settings, Measurement(entry.outcomes), self.goal.outcomes)
             self._note(log, entry)
             return self.trials[entry.number - 1]
 
@@ -746,13 +934,26 @@ def versions() -> dict[str, str]:
     return found
 
 
-def sensible(goal: Goal, settings: Settings, measurement: Measurement) -> Measurement:
+def _listed(settings: Any, experiment: Experiment) -> list[Mapping[str, object]]:
+    """Settings as a list: some, one alone, or the rows of a data frame."""
+    if isinstance(settings, Mapping):
+        return [settings]
+    if callable(to_dict := getattr(settings, "to_dict", None)) and hasattr(settings, "columns"):
+        names = {p.name for p in experiment.parameters}
+        return [{str(k): v for k, v in row.items() if str(k) in names} for row in to_dict("records")]
+    return list(settings)
+
+
+def sensible(goal: Goal, settings: Settings, measurement: Measurement, needed: Sequence[str] | None = None) -> Measurement:
     """The measurement of settings as `Experiment` checks it, whose score is a number.
+
+    Args:
+        needed: The outcomes that may not be left out; all without it.
 
     Raises:
         OutOfBounds: They are not.
     """
-    checked = goal.experiment.check_measurement(measurement)
+    checked = goal.experiment.check_measurement(measurement, needed)
     if checked.happened:
         checked = replace(checked, happened=goal.experiment.check_happened(settings, checked.happened))
     goal.check({**settings, **checked.happened}, checked.outcomes, checked.cost)
@@ -789,7 +990,21 @@ def _failing(trials: list[Trial]) -> str | None:
 
 def _beginning(body: Mapping[str, Any]) -> Any:
     """The words of a stored campaign on which its suggestions depend, as they come back from JSON."""
-    return json.loads(json.dumps({name: word for name, word in body.items() if name not in ("versions", "plan")}))
+    words = {name: word for name, word in body.items() if name not in ("versions", "plan")}
+    if words.get("fingerprint"):
+        from frugaltwin.catalog import without_place
+
+        words["driver"] = without_place(words["driver"])
+    return json.loads(json.dumps(words))
+
+
+def _is_same_driver(choice: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    """Whether a driver is that of a stored campaign: at another address, perhaps, and with files that are the same by what is in them."""
+    from frugaltwin.catalog import without_address, without_place
+
+    if without_address(choice) == without_address(stored["driver"]):
+        return True
+    return bool(stored.get("fingerprint")) and without_place(choice) == without_place(stored["driver"])
 
 
 def _now() -> str:
@@ -812,14 +1027,12 @@ def _agreed(spec: CampaignSpec, stored: Mapping[str, Any], is_begun: bool) -> di
 
     The goal of one that has begun is compared when it is understood.
     """
-    from frugaltwin.catalog import without_address
-
     named = spec.model_fields_set | ({"goal"} if spec.require else set())
     asked = {field: word for field, word in _words(spec).items() if field in named and word is not None}
     stored = {"earlier": {}, **stored}
     if "earlier" in asked and _relations(asked["earlier"]) == _relations(stored["earlier"]):
         del asked["earlier"]  # with as many trials as at first
-    is_same_driver = "driver" not in asked or without_address(asked["driver"]) == without_address(stored["driver"])
+    is_same_driver = "driver" not in asked or _is_same_driver(asked["driver"], stored)
     if is_begun:
         for field in asked.keys() & {"driver", "strategy", "seed", "earlier"}:
             if asked[field] != stored[field] and not (field == "driver" and is_same_driver):

@@ -13,14 +13,14 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, TypeAlias, cast, get_type_hints
+from typing import Any, TypeAlias, cast, get_args, get_type_hints
 
 import numpy as np
 
 from frugaltwin import data_sheets
-from frugaltwin.color import Lab
-from frugaltwin.errors import DriverError, InvalidInput, MissingPart, ShadowedPackage, UnknownName, in_words
-from frugaltwin.experiment import Experiment, Settings
+from frugaltwin.color import Lab, delta_e
+from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, MissingPart, ShadowedPackage, UnknownName, in_words
+from frugaltwin.experiment import Continuous, Experiment, Settings
 from frugaltwin.goals import Combined, Goal, MatchColor, Minimize, Objective, Requirement
 from frugaltwin.goals.extreme import quantity_named
 from frugaltwin.goals.words import Bound, joined, split
@@ -237,6 +237,36 @@ def without_address(choice: Mapping[str, Any]) -> dict[str, Any]:
     return {**choice, "name": "".join(name.rstrip("/").rpartition("/rigs/")[1:]) if is_remote(name) else name, "options": options}
 
 
+def without_place(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without the places of its files either: for a driver that says by a fingerprint what is in them."""
+    found = without_address(choice)
+    return found | {"options": found["options"] | dict.fromkeys(_files(choice), "a file")}
+
+
+def found_again(choice: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A driver's name and options, with files that are not where they were at their new place below a folder.
+
+    A store and its tables move together: of ``/home/ann/lab/t.csv``, ``lab/t.csv`` and then ``t.csv`` are looked for beside the store.
+    """
+    options = dict(choice.get("options", {}))
+    for name in _files(choice):
+        if not Path(options[name]).is_file():
+            parts = re.split(r"[/\\]", str(options[name]))
+            beside = (folder.joinpath(*parts[k:]) for k in range(1, len(parts)))
+            options[name] = next((str(path) for path in beside if path.is_file()), options[name])
+    return {**choice, "options": options}
+
+
+def _files(choice: Mapping[str, Any]) -> list[str]:
+    """The options given that are files; none of a driver that cannot be loaded."""
+    try:
+        factory = target("driver", str(choice["name"]))
+        hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    except (FrugalTwinError, NameError):
+        return []
+    return [name for name in choice.get("options", {}) if Path in (hints.get(name), *get_args(hints.get(name)))]
+
+
 def _is_address(value: object) -> bool:
     return isinstance(value, str) and _found("mixer", value.partition(":")[0]) is None
 
@@ -305,6 +335,58 @@ def _requirement(bound: Bound, driver: Driver, seed: int) -> Requirement:
         return Requirement(goal, bound.is_upper, bound.value)
     name = quantity_named(bound.quantity, driver.experiment, "require", field="require")
     return Requirement(Minimize(driver.experiment, name), bound.is_upper, bound.value)
+
+
+def nominal_twin(name: str, options: Options) -> Driver | None:
+    """The twin of a driver as its data sheet has it, whatever this one hides; None where there is none, or it cannot be made.
+
+    Of the options those are kept that say what can be set and measured, and no rig's address.
+    """
+    if is_remote(name):
+        return None
+    try:
+        stated = stated_options("driver", name)
+        kept = {k: v for k, v in options.items() if k in stated and stated[k].changes == "experiment" and k not in ADDRESSES}
+        twin = make_driver(name, kept)
+    except FrugalTwinError:
+        return None
+    return twin if isinstance(twin, KnowsTruth) else None
+
+
+def nearest_color(twin: Driver, target: Lab) -> tuple[Lab, float] | None:
+    """The color nearest to a target that a twin can make, and their difference ΔE00; None where it says nothing.
+
+    A search: random settings first, then steps from the best one towards the others and away from them.
+    """
+    experiment, random = twin.experiment, np.random.default_rng(23)
+    if not isinstance(twin, KnowsTruth) or experiment.color is None:
+        return None
+
+    def judged(settings: Settings) -> tuple[float, Lab] | None:
+        try:
+            color = color_of(experiment, settings, twin.truth(settings))
+        except DriverError:
+            return None  # not every setting can be measured
+        lab = (color["L"], color["a"], color["b"])
+        return float(delta_e(np.array(lab), np.array(target))), lab
+
+    drawn = random_settings(twin, REACH)
+    known = [(found, settings) for settings in drawn if (found := judged(settings))]
+    if not known:
+        return None
+    (difference, lab), best = min(known, key=lambda one: one[0][0])
+    numeric = [p.name for p in experiment.parameters if isinstance(p, Continuous)]
+    for size in np.geomspace(1.0, 0.01, REACH if numeric and not experiment.candidates else 0):
+        _, other = known[random.integers(len(known))]
+        share = size * random.uniform(-1.0, 1.0)
+        moved = {**best, **{name: float(best[name]) + share * (float(other[name]) - float(best[name])) for name in numeric}}
+        if experiment.allows(moved) and (found := judged(moved)) and found[0] < difference:
+            (difference, lab), best = found, moved
+    return lab, difference
+
+
+REACH = 600
+"""Settings that `nearest_color` draws, and as many steps."""
 
 
 def default_goal(driver: Driver) -> str:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
+from html import escape
 from typing import Any, Literal, Self, TypeAlias
 
 from frugaltwin.amounts import Amounts
@@ -41,6 +42,9 @@ LONGEST = 100
 TOLD_OUTSIDE = 0.05
 """Share of a range, or of a sum, by which settings that somebody performed may lie outside of it."""
 
+READABLE = 1e-4
+"""Share of a range within which the numbers of a recipe for people are rounded."""
+
 LARGEST = 1e100
 """Largest setting or outcome that is allowed: squares and sums of such numbers are still finite."""
 
@@ -61,6 +65,22 @@ def significant(value: float, digits: int) -> str:
     ('0.486', '12054', '1000', '-1.23e-07', 'inf')
     """
     return f"{round(value) if 10**digits <= abs(value) < 1e6 else float(f'{value:.{digits}g}'):g}"
+
+
+def written_value(value: float | str, unit: str) -> str:
+    """A setting with all its digits and its unit.
+
+    >>> written_value(0.1206, "mL"), written_value(4.0, "mL"), written_value("water", "")
+    ('0.1206 mL', '4 mL', 'water')
+    """
+    return f"{value}" if isinstance(value, str) else f"{repr(value).removesuffix('.0')}{_suffix(unit)}"
+
+
+def html_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A small table for a notebook."""
+    head = "".join(f"<th>{escape(str(name))}</th>" for name in names)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def free_name(name: str, taken: Container[str], prefix: str = "trial_") -> str:
@@ -493,6 +513,11 @@ def _widened(parameter: Continuous) -> Continuous:
     return replace(parameter, low=low, high=parameter.high + room, smallest=0.0)
 
 
+def _decimals(parameter: Continuous) -> int:
+    """The decimals with which a number is within `READABLE` of the range."""
+    return -math.floor(math.log10(READABLE * (parameter.high - parameter.low)))
+
+
 def _allowed(parameter: Parameter) -> tuple[object, ...]:
     """The kind, the unit and the values that a parameter allows, without how it is described and searched."""
     span = (parameter.low, parameter.high) if isinstance(parameter, Continuous) else parameter.values
@@ -557,6 +582,12 @@ class Experiment:
                 raise ValueError(f"{self.name}: the fidelity {error}") from error
         if self.candidates and not any(map(self.counts, self.candidates)):
             raise ValueError(f"{self.name}: no candidate is at {describe(self.fidelities)}, where a measurement counts")
+
+    def _repr_html_(self) -> str:
+        settings = [(p.name, p.limits, p.description) for p in self.parameters]
+        outcomes = [(o.name, o.unit if o.unit != "1" else "", ", ".join(o.labels) or o.description) for o in self.outcomes]
+        tables = html_table(("setting", "allowed", "meaning"), settings) + html_table(("outcome", "unit", "meaning"), outcomes)
+        return f"<div><b>{escape(self.name)}</b>{tables}</div>"
 
     def counts(self, settings: Settings) -> bool:
         """Whether a measurement of these settings counts for a goal, for all that the fidelities say."""
@@ -672,6 +703,48 @@ class Experiment:
         loose = [LinearConstraint(dict.fromkeys(c.parameters, 1.0), *sorted((low * c.total, high * c.total))) for c in sums]
         return replace(self, parameters=wide, constraints=(*kept, *loose))
 
+    def readable(self, settings: Settings) -> dict[str, float | str]:
+        """The settings in as few digits as people dose, within `READABLE` of each range; the parts of a mixture add up exactly.
+
+        More digits where constraints need them. Names and numbers that are chosen from a list stay as they are.
+
+        >>> parts = Continuous("red", 0, 1, "mL"), Continuous("water", 0, 4, "mL")
+        >>> mix = Experiment("mix", parts, (), (MixtureSum(("red", "water"), 4.0, "mL"),))
+        >>> mix.readable({"red": 0.0123456789, "water": 3.9876543211}), mix.recipe({"red": 7e-17, "water": 4.0})
+        ({'red': 0.0123, 'water': 3.9877}, 'red 0 mL, water 4 mL')
+        """
+        for more in range(0, 10, 3):
+            rounded = self._rounded_settings(settings, more)
+            with suppress(OutOfBounds):
+                return self.check(rounded)
+        return dict(settings)
+
+    def recipe(self, settings: Settings) -> str:
+        """The `readable` settings in one line, with units."""
+        found, units = self.readable(settings), {p.name: p.unit for p in self.parameters}
+        return ", ".join(f"{name} {written_value(value, units[name])}" for name, value in found.items())
+
+    def _rounded_settings(self, settings: Settings, more: int) -> dict[str, float | str]:
+        """The settings rounded to `more` digits than `readable` asks for."""
+        if self.candidates:
+            return dict(settings)
+        digits = {p.name: _decimals(p) + more for p in self.parameters if isinstance(p, Continuous) and p.scale == "linear"}
+        sums = [c for c in self.constraints if isinstance(c, MixtureSum)]
+        for mixture in sums:
+            parts = [name for name in mixture.parameters if name in digits]
+            digits |= dict.fromkeys(parts, max((digits[name] for name in parts), default=0))
+        found = {name: round(float(value), digits[name]) + 0.0 if name in digits else value for name, value in settings.items()}
+        for p in self.parameters:
+            if isinstance(p, Continuous) and p.scale == "log":
+                found[p.name] = float(f"{float(settings[p.name]):.{5 + more}g}")
+        for mixture in sums:
+            parts = [name for name in mixture.parameters if name in digits]
+            for name in sorted(parts, key=lambda name: -abs(float(settings[name]) - float(found[name]))):
+                step = 10.0 ** -digits[name]
+                missing = round((mixture.total - math.fsum(float(found[part]) for part in mixture.parameters)) / step)
+                found[name] = round(float(found[name]) + step * max(-1, min(1, missing)), digits[name])
+        return found
+
     def allows(self, settings: Mapping[str, object]) -> bool:
         """Whether settings can be asked for."""
         try:
@@ -680,21 +753,27 @@ class Experiment:
             return False
         return True
 
-    def check_outcomes(self, outcomes: Mapping[str, object]) -> dict[str, float | str]:
+    def check_outcomes(self, outcomes: Mapping[str, object], needed: Container[str] | None = None) -> dict[str, float | str]:
         """The outcomes in their order, numbers as floats.
+
+        Args:
+            needed: The names of those that may not be left out; all of them without it.
 
         Raises:
             OutOfBounds: One is missing, unknown, not finite or not a label.
         """
         names = [o.name for o in self.outcomes]
-        if missing := [n for n in names if n not in outcomes]:
+        if missing := [n for n in names if n not in outcomes and (needed is None or n in needed)]:
             raise OutOfBounds(f"{', '.join(missing)} missing: {self.name} measures {', '.join(names)}")
         if unknown := [n for n in outcomes if n not in names]:
             raise OutOfBounds(f"{', '.join(map(str, unknown))} unknown: {self.name} measures {', '.join(names)}")
-        return {o.name: o.check(outcomes[o.name]) for o in self.outcomes}
+        return {o.name: o.check(outcomes[o.name]) for o in self.outcomes if o.name in outcomes}
 
-    def check_measurement(self, measurement: object) -> Measurement:
+    def check_measurement(self, measurement: object, needed: Container[str] | None = None) -> Measurement:
         """The measurement with outcomes that were checked, a cost in floats, and raw readings that JSON can keep.
+
+        Args:
+            needed: As for `check_outcomes`.
 
         Raises:
             OutOfBounds: It is no measurement, or an outcome or its cost makes no sense.
@@ -704,7 +783,7 @@ class Experiment:
         if not isinstance(measurement.outcomes, Mapping):
             raise OutOfBounds(f"the outcomes {_shown(measurement.outcomes)} are no mapping of names to values")
         raw: Any = {} if measurement.raw is None else plain(measurement.raw)
-        outcomes = self.check_outcomes(measurement.outcomes)
+        outcomes = self.check_outcomes(measurement.outcomes, needed)
         cost = check_cost(measurement.cost)
         return Measurement(outcomes, cost, raw if isinstance(raw, dict) else {"raw": raw}, measurement.happened)
 
@@ -778,6 +857,13 @@ class Trial:
     """UTC, ISO 8601."""
     correction: Correction | None = None
     """A person's correction that was taken into account; None for a trial as it was performed."""
+
+    def _repr_html_(self) -> str:
+        outcomes = self.measurement.outcomes if self.measurement else {}
+        words = {**self.settings, **outcomes}
+        cells = [significant(value, 4) if isinstance(value, float) else value for value in words.values()]
+        remark = f" ({escape(self.remark)})" if self.remark else ""
+        return f"<div><b>experiment {self.number}</b>{remark}{html_table(list(words), [cells])}</div>"
 
     @property
     def happened(self) -> Settings:

@@ -173,11 +173,17 @@ class Log:
         found: list[Logged] = []
         is_free = not experiment.candidates and any(p.kind == "continuous" for p in experiment.parameters)
         trials = list(self.performed)
+        done = set[tuple[float | str, ...]]()
+
+        def end(trial: Trial) -> None:  # another reading of settings that were performed before ends nothing else
+            is_new = (key := experiment.key(trial.settings)) not in done
+            _end(found, experiment, trial.settings, is_near_enough=is_free and is_new and trial.source == "told")
+            done.add(key)
+
         for logged in self.entries:
             entry = logged.entry
             while trials and trials[0].number <= logged.after:
-                _end(found, experiment, trials[0].settings, is_near_enough=is_free and trials[0].source == "told")
-                del trials[0]
+                end(trials.pop(0))
             if isinstance(entry, Proposal):
                 found.append(logged)
             elif isinstance(entry, Rejection | Approval):
@@ -185,8 +191,29 @@ class Log:
             else:
                 found = [x for x in found if x.after != logged.after or (isinstance(x.entry, Proposal) and x.entry.by_hand)]
         for trial in trials:
-            _end(found, experiment, trial.settings, is_near_enough=is_free and trial.source == "told")
+            end(trial)
         return found
+
+    def suggested(self, number: int) -> Proposal:
+        """A proposal by its number, from 1 in the order in which they were made.
+
+        Raises:
+            InvalidInput: There is none of that number.
+        """
+        made = [x.entry for x in self.entries if isinstance(x.entry, Proposal)]
+        if not 1 <= number <= len(made):
+            there = f"they go from 1 to {len(made)}" if made else "nothing was suggested yet"
+            raise InvalidInput(f"there is no suggestion {number}: {there}", field="number")
+        return made[number - 1]
+
+    @property
+    def n_suggested(self) -> int:
+        """The number of the last proposal; 0 before the first."""
+        return sum(isinstance(x.entry, Proposal) for x in self.entries)
+
+    def number_of(self, logged: Logged) -> int:
+        """The number of a proposal of this log."""
+        return next(k for k, x in enumerate((x for x in self.entries if isinstance(x.entry, Proposal)), start=1) if x is logged)
 
     def amendment(self, experiment: Experiment, number: int, outcomes: Mapping[str, object], why: str) -> Amendment:
         """The amendment of some outcomes of a trial; the others stay as they are.
@@ -198,7 +225,8 @@ class Log:
         if not outcomes:
             raise InvalidInput(f"say which outcomes of trial {number} were wrong, and what they should be", field="outcomes")
         measurement = self._correctable(number, why).measurement
-        return Amendment(number, experiment.check_outcomes({**(measurement.outcomes if measurement else {}), **outcomes}), why)
+        known = measurement.outcomes if measurement else None
+        return Amendment(number, experiment.check_outcomes({**(known or {}), **outcomes}, known), why)
 
     def check(self, entry: Entry) -> None:
         """Refuse an entry that makes no sense after those that are there. Settings and outcomes are checked by the caller.

@@ -8,14 +8,21 @@ from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from frugaltwin.budget import Budget, StopRule
+from frugaltwin.color import hex_code
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
+from frugaltwin.goals.goal import rounded
 from frugaltwin.log import Log
 from frugaltwin.plugins import Doubts, Driver, Recommends, Strategy, UsesEarlier
 from frugaltwin.state import Doubt, Earlier, Prediction, State, Suggestion
+from frugaltwin.tables import color_of
 
 Predict = Callable[[Sequence[Settings], Sequence[Trial]], Prediction]
 """The prediction at some settings by a model that knows only these trials."""
+
+
+SOME = 5
+"""Number of readings from which on it is said that a target is out of reach."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,34 @@ class Record:
     def strategy_name(self) -> str:
         """The strategy's name in the catalog."""
         return str(self.specification["strategy"]["name"])
+
+    @property
+    def goal_title(self) -> str:
+        """The goal in words for people, a color as it was typed."""
+        title, typed = self.goal.title, str(self.specification.get("typed") or "")
+        code = hex_code(self.goal.target_color) if self.goal.target_color else ""
+        if not code or not typed or ";" in typed or code in typed.lower():
+            return title
+        return f"{typed.replace(':', ' ', 1)} = {title.partition(' ')[2]}"
+
+    @cached_property
+    def out_of_reach(self) -> str | None:
+        """A sentence that says that the target color cannot be made, as far as the campaign's own model knows; None where it may be.
+
+        The model expects of the recommendation, with a chance of about 98 %, no good match.
+        """
+        good = next(iter(sorted(self.goal.objectives[0].levels, reverse=True)), None) if self.goal.has_score else None
+        recommended = self.recommendation if good is not None and self.goal.target_color else None
+        if good is None or recommended is None or not self.is_recommended_by_model or len(self.state.counted) < SOME:
+            return None
+        expected = self.predict([recommended], self.trials)
+        mean, deviation = (float(table["score"][0]) for table in (expected.means, expected.deviations))
+        if mean - 2 * deviation <= good:
+            return None
+        best = self.best
+        color = color_of(self.experiment, best[0].settings, best[0].measurement.outcomes) if best and best[0].measurement else None
+        nearest = f"; the nearest reading is {hex_code((color['L'], color['a'], color['b']))}" if color else ""
+        return f"{self.goal_title} seems out of reach: the best that is expected is {rounded(mean, self.goal.unit)} off{nearest}"
 
     def score(self, trial: Trial) -> float | None:
         """The goal's score of a trial; None when it failed."""

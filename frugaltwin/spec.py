@@ -162,8 +162,8 @@ class CampaignSpec(Strict):
         return {field: word for field, word in found.items() if word is not None}
 
     def going_on(self, plan: Mapping[str, Any]) -> Self:
-        """This specification, with the budget and the stop rule of a stored plan where it names none."""
-        named = {field for field in ("budget", "stop") if getattr(self, field) is not None}
+        """This specification, with the budget and the stop rule of a stored plan where it names none. None, named, is no stop rule."""
+        named = {"stop"} & self.model_fields_set | ({"budget"} if self.budget is not None else set())
         kept = CampaignSpec.parse({field: plan[field] for field in ("budget", "stop") if field in plan})
         return self.model_copy(update={field: getattr(kept, field) for field in ("budget", "stop") if field not in named})
 

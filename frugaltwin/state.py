@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Experiment, Settings, Trial, quantity, significant
+from frugaltwin.experiment import Experiment, Settings, Trial, html_table, quantity, significant
 from frugaltwin.goals import Goal
 from frugaltwin.log import RELATIONS, Preference, Rejection, Relation
 from frugaltwin.prices import Price
@@ -112,12 +112,13 @@ class State:
     def at_fidelity(self) -> State:
         """The state for a strategy that knows no fidelities: its experiment allows no settings at which the goal does not count.
 
-        Trials, pending and rejected settings at others are left out, and so are preferences about such trials.
+        Trials, pending and rejected settings at others are left out, trials without an outcome that the goal needs, and preferences about
+        such trials.
         """
         experiment = self.experiment
-        if not experiment.fidelities:
+        if not experiment.fidelities and not any(map(self.goal.missing, self.trials)):
             return self
-        trials = [t for t in self.trials if experiment.counts(t.settings)]
+        trials = [t for t in self.trials if experiment.counts(t.settings) and not self.goal.missing(t)]
         numbers = {t.number for t in trials}
         return replace(
             self,
@@ -176,6 +177,11 @@ class Prediction:
         p = self._table
         entropy: NDArray[np.float64] = -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=0) / np.log(max(len(p), 2))
         return np.clip(entropy, 0.0, 1.0)
+
+    def _repr_html_(self) -> str:
+        rows = self.rows()
+        cells = [[significant(value, 3) if isinstance(value, float) else value for value in row.values()] for row in rows]
+        return html_table(list(rows[0]) if rows else (), cells)
 
     def at(self, k: int) -> Prediction:
         """The prediction at the setting k alone."""

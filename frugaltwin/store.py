@@ -6,10 +6,12 @@ whatever is killed next. So a copy of the file between two experiments has all o
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
 import sqlite3
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from frugaltwin.state import Earlier
 
 APPLICATION_ID = 0x46547769  # "FTwi": says that a SQLite file is ours
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 CALIBRATION = "create table calibration (id text primary key, created_at text not null, body text not null) strict;"
 ENTRY = """
 create table entry (
@@ -38,7 +40,9 @@ create table entry (
     primary key (campaign, number)
 ) strict;
 """
-UPGRADES = {1: CALIBRATION, 2: ENTRY}
+PART = "create table part (id text primary key, body blob not null) strict;"
+"""Long experiments, each once for all campaigns that have it, by its SHA-256."""
+UPGRADES = {1: CALIBRATION, 2: ENTRY, 3: PART}
 """The statements that bring a store from a version to the next one."""
 SCHEMA = f"""
 create table campaign (name text primary key, created_at text not null, body text not null) strict;
@@ -47,7 +51,10 @@ create table trial (
 ) strict;
 {CALIBRATION}
 {ENTRY}
+{PART}
 """
+LONG = 10_000
+"""Characters from which on an experiment is kept once."""
 
 _log = logging.getLogger(__name__)
 
@@ -138,7 +145,7 @@ def trial_json(trial: Trial) -> str:
         body["measurement"]["cost"] = performed.measurement.cost.cost()
         if not performed.measurement.happened:  # as it was stored before there was any
             del body["measurement"]["happened"]
-    return json.dumps(body, allow_nan=False, ensure_ascii=False)
+    return _line(body)
 
 
 def trial_from_json(text: str) -> Trial:
@@ -162,6 +169,7 @@ class Store:
         self.path = str(path) if str(path) == ":memory:" else str(Path(path).absolute())
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._parts: dict[str, Any] = {}
         if self.path != ":memory:":
             if Path(self.path).is_dir():
                 raise StoreError(f"cannot open the store {path}: it is a folder; name a file", field="store")
@@ -183,10 +191,23 @@ class Store:
                 is_begun = db.execute("select 1 from trial where campaign = ?", (record.name,)).fetchone()
                 for words in () if is_begun else ("entry where campaign", "campaign where name"):
                     db.execute(f"delete from {words} = ?", (record.name,))  # noqa: S608 - words of ours
-                db.execute(
-                    "insert into campaign values (?, ?, ?)",
-                    (record.name, record.created_at, json.dumps(dict(record.body), allow_nan=False, ensure_ascii=False)),
-                )
+                db.execute("insert into campaign values (?, ?, ?)", (record.name, record.created_at, self._packed(db, record.body)))
+
+    def add(self, record: CampaignRecord, log: Log) -> None:
+        """Keep a campaign that has trials already, with the entries of its log: all of it, or nothing.
+
+        Raises:
+            StoreError: There is one of that name, or the store cannot be written.
+        """
+        with self._translated("write"):
+            db = self._connected()
+            with db:
+                db.execute("insert into campaign values (?, ?, ?)", (record.name, record.created_at, self._packed(db, record.body)))
+                rows = [(record.name, trial.number, trial_json(trial)) for trial in log.performed]
+                db.executemany("insert into trial values (?, ?, ?)", rows)
+                entries = enumerate(log.entries, start=1)
+                said = [(record.name, number, x.after, x.at, _line(entry_to_json(x.entry))) for number, x in entries]
+                db.executemany("insert into entry values (?, ?, ?, ?, ?)", said)
 
     def change(self, name: str, **words: Any) -> None:
         """Keep other words of a campaign: what it goes on with, or its driver where its rig has got another address.
@@ -198,7 +219,7 @@ class Store:
             db = self._connected()
             with db:
                 ((body,),) = db.execute("select body from campaign where name = ?", (name,)).fetchall()
-                text = json.dumps(json.loads(body) | words, allow_nan=False, ensure_ascii=False)
+                text = _line(json.loads(body) | words)
                 db.execute("update campaign set body = ? where name = ?", (text, name))
 
     def check_writable(self) -> None:
@@ -324,7 +345,7 @@ class Store:
         Raises:
             StoreError: It could not be written.
         """
-        body = json.dumps(entry_to_json(logged.entry), allow_nan=False, ensure_ascii=False)
+        body = _line(entry_to_json(logged.entry))
         with self._translated("write"):
             db = self._connected()
             with db:
@@ -362,7 +383,7 @@ class Store:
         Raises:
             StoreError: It could not be written.
         """
-        body = json.dumps(dict(record.body), allow_nan=False, ensure_ascii=False)
+        body = _line(dict(record.body))
         with self._translated("write"):
             db = self._connected()
             with db:
@@ -467,7 +488,26 @@ class Store:
         with self._translated("read"):
             rows = self._db.execute(f"select name, created_at, body from campaign {which}", values).fetchall()  # noqa: S608 - words of ours
         with self._decoded():
-            return [CampaignRecord(name, created_at, json.loads(body)) for name, created_at, body in rows]
+            return [CampaignRecord(name, created_at, self._whole(json.loads(body))) for name, created_at, body in rows]
+
+    def _packed(self, db: sqlite3.Connection, body: Mapping[str, Any]) -> str:
+        """The words of a campaign as they are kept: a long experiment, such as that of a table, by its name, and the experiment once."""
+        text = _line(body.get("experiment", {}))
+        if len(text) < LONG:
+            return _line(dict(body))
+        name = hashlib.sha256(text.encode()).hexdigest()
+        db.execute("insert or ignore into part values (?, ?)", (name, zlib.compress(text.encode())))
+        return _line({**body, "experiment": {"part": name}})
+
+    def _whole(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The inverse of `_packed`."""
+        if name := body.get("experiment", {}).get("part"):
+            if name not in self._parts:
+                assert self._db is not None
+                ((packed,),) = self._db.execute("select body from part where id = ?", (name,)).fetchall()
+                self._parts[name] = json.loads(zlib.decompress(packed))
+            body["experiment"] = self._parts[name]
+        return body
 
     def _has(self, table: str) -> bool:
         """Whether there is a table of that name; an older store that is not ours to write may have none."""
@@ -553,6 +593,10 @@ class Store:
             }
             reason = next((text for prefix, text in reasons.items() if code.startswith(prefix)), str(error))
             raise StoreError(f"cannot {verb} the store {self.path}: {reason}", field="store") from error
+
+
+def _line(body: Any) -> str:
+    return json.dumps(body, allow_nan=False, ensure_ascii=False)
 
 
 def _upgrade(db: sqlite3.Connection) -> None:

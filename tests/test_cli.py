@@ -253,7 +253,7 @@ BAD = [
     (("run", "--budget", "lots"), "budget.runs = 'lots'"),
     (("run", "--seed", "-1"), "seed = -1"),
     (("run", "--seed", "one"), "--seed"),
-    (("run", "--stop", "nan"), "stop.score = nan"),
+    (("run", "--stop", "nan"), "--stop nan: it is a score, such as 0.5, or none"),
     (("run", "--name", "a b"), "name = 'a b'"),
     (("run", "--name", ""), "name = ''"),
     (("run", "--store", "nowhere/s.db"), "nowhere"),
@@ -491,7 +491,7 @@ def test_a_person_corrects_and_judges_and_every_display_respects_it(cli_here: Cl
         assert cli_here("tell", "bench", *RANDOM, "--settings", RECIPE, "--outcomes", told).returncode == 0
     suggested = cli_here("suggest", "bench").stdout.strip()
     (other,) = (s["settings"] for s in events(cli_here("suggest", "bench", "--json")))
-    assert cli_here("suggest", "bench", "--pending").stdout.split()[0] == suggested
+    assert cli_here("suggest", "bench", "--pending").stdout.splitlines()[0] == suggested
     assert cli_here("reject", "bench", "--settings", suggested, "--why", "we have no blue").returncode == 0
     (pending,) = events(cli_here("suggest", "bench", "--pending", "--json"))
     assert (pending["event"], pending["settings"]) == ("pending", other)

@@ -169,7 +169,7 @@ def test_the_command_line_and_a_file_name_them(store: Path, tmp_path: Path) -> N
     assert run(app, ["run", str(file), "--store", str(store)]).exit_code == 0
     assert "monday (sister lab, 3 trials)" in run(app, ["show", "wednesday", "--store", str(store)]).output
     assert "monday (same lab, 3 trials)" in (tmp_path / "tuesday.html").read_text(encoding="utf-8")
-    for pair, reason in (("monday", "write CAMPAIGN=RELATION"), ("mondy=same", "did you mean 'monday'")):
+    for pair, reason in (("=same", "write CAMPAIGN=RELATION"), ("mondy=same", "did you mean 'monday'")):
         refused = run(app, [*words, "--name", "thursday", "--from", pair])
         assert isinstance(refused.exception, FrugalTwinError)
         assert reason in str(refused.exception)

@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from frugaltwin.checks import check_writable
-from frugaltwin.cli.console import FAILED, INTERRUPTED, is_asked, progress, say, show_line, show_rows
-from frugaltwin.cli.open_campaign import open_campaign, say_that_it_is_new, specification, stored_campaign
+from frugaltwin.cli.console import FAILED, INTERRUPTED, REPORT, check_free, is_asked, progress, say, show_line, show_rows, thinking
+from frugaltwin.cli.open_campaign import (
+    fork_campaign,
+    open_campaign,
+    say_that_it_is_new,
+    say_what_is_out_of_reach,
+    specification,
+    stored_campaign,
+)
 from frugaltwin.cli.options import (
     STORE,
     AsJson,
@@ -34,11 +41,14 @@ from frugaltwin.cli.options import (
     StorePath,
     StrategyName,
     StrategyOptions,
+    forked_from,
 )
 from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from frugaltwin.amounts import Amounts
     from frugaltwin.campaign import Campaign
+    from frugaltwin.experiment import Settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -64,14 +74,22 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run a campaign to its end, or go on with one. Without arguments: match a color on the color-mixing twin."""
+    source, earlier = forked_from(earlier)
     spec = specification(file, driver, option, goal, require, strategy, budget, stop, seed, name, store, earlier, strategy_option)
+    if source:
+        if file or driver or option:
+            raise InvalidInput(f"--from {source} goes on with the lab of {source}; leave the file and the driver out")
+        spec = fork_campaign(spec, source)
     campaign = open_campaign(spec, as_json)
+    if not as_json and not campaign.trials:
+        say_what_is_out_of_reach(campaign)
     folder = spec.store.parent
     if report:
         campaign.plan["report"] = _relative(report, folder)
     else:
         report = Path(os.path.normpath(folder / campaign.plan.get("report", f"{campaign.name}.html")))
     check_writable(report)
+    check_free(report, REPORT, flag="--report")
     campaign.store.check_writable()
     from rich.console import Console
 
@@ -79,10 +97,14 @@ def run(
     from frugaltwin.pictures.report import write
 
     begun = campaign.record()
-    display = run_display.JsonDisplay(begun) if as_json else run_display.TableDisplay(begun, Console())
+    display = run_display.JsonDisplay(begun) if as_json else run_display.TableDisplay(begun, Console(), lambda: campaign.doing)
     with display, _stopped_by_ctrl_c(campaign) as interrupted:
-        for trial in campaign.run():
-            display.show(trial)
+        try:
+            for trial in campaign.run():
+                display.show(trial)
+        except KeyboardInterrupt:
+            if len(interrupted) != 1:  # pressed twice
+                raise
     if interrupted:
         campaign.stopped_because = "interrupted"
     ended = campaign.record()
@@ -117,36 +139,48 @@ def suggest(
     as_json: AsJson = False,
 ) -> None:
     """Suggest what to try next, for an experiment done by hand; `tell` stores its result, `reject` drops it."""
-    from frugaltwin.tables import written
-
     if pending:
         _show_pending(stored_campaign(name, store), as_json)
         return
     spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier, strategy_option)
     campaign = open_campaign(spec, as_json)
-    for suggestion in campaign.suggest(count):
+    with thinking():
+        suggestions = campaign.suggest(count)
+    last = campaign.log.n_suggested
+    for number, suggestion in enumerate(suggestions, start=last - len(suggestions) + 1):
         if as_json:
-            show_line(json.dumps({"event": "suggestion"} | suggestion.as_dict(), ensure_ascii=False))
+            show_line(json.dumps({"event": "suggestion", "number": number} | suggestion.as_dict(), ensure_ascii=False))
         else:
-            show_line(written(suggestion.settings))
-            for words in filter(None, (suggestion.why, suggestion.describe(campaign.goal.unit))):
-                say(f"  {words}")
+            _show_recipe(campaign, number, suggestion.settings, suggestion.why, suggestion.describe(campaign.goal.unit))
+    if not as_json:
+        outcomes = ",".join(f"{o}=…" for o in (campaign.goal.outcomes or [o.name for o in campaign.driver.experiment.outcomes]))
+        where = [] if (store or STORE) == STORE else ["--store", str(store)]
+        say(
+            f"tell what was measured with: {shlex.join(['frugaltwin', 'tell', name, str(last), *where])} --outcomes {shlex.quote(outcomes)}"
+        )
+
+
+def _show_recipe(campaign: Campaign, number: int, settings: Settings, *words: str) -> None:
+    """The recipe of a suggestion on standard output, which `tell` reads, and the rest for people."""
+    from frugaltwin.tables import written
+
+    show_line(written(settings, campaign.driver.experiment.parameters))
+    say(f"  suggestion {number}" + "".join(f"; {text}" for text in words if text))
 
 
 def _show_pending(campaign: Campaign, as_json: bool) -> None:
     from frugaltwin.log import Proposal
-    from frugaltwin.tables import written
 
-    under_way = campaign.log.under_way(campaign.driver.experiment)
+    log = campaign.log
+    under_way = log.under_way(campaign.driver.experiment)
     for logged in under_way:
-        proposal = logged.entry
+        proposal, number = logged.entry, log.number_of(logged)
         assert isinstance(proposal, Proposal)
         if as_json:
-            event = {"event": "pending", "settings": dict(proposal.settings), "suggested_at": logged.at}
+            event = {"event": "pending", "number": number, "settings": dict(proposal.settings), "suggested_at": logged.at}
             show_line(json.dumps(event | ({"why": proposal.why} if proposal.why else {}), ensure_ascii=False))
         else:
-            show_line(written(proposal.settings))
-            say(f"  suggested at {logged.at}" + (f": {proposal.why}" if proposal.why else ""))
+            _show_recipe(campaign, number, proposal.settings, f"suggested at {logged.at}", proposal.why)
     if not under_way and not as_json:
         say(f"no suggestion of {campaign.name} is under way")
 
@@ -154,10 +188,20 @@ def _show_pending(campaign: Campaign, as_json: bool) -> None:
 @app.command()
 def tell(
     name: CampaignName,
-    settings: Annotated[
-        str | None, typer.Option(metavar="KEY=VALUE,…", help="The settings of the experiment; or the same as JSON.")
+    number: Annotated[
+        int | None, typer.Argument(metavar="SUGGESTION", help="The number of a suggestion that was performed, in place of its settings.")
     ] = None,
-    outcomes: Annotated[str | None, typer.Option(metavar="KEY=VALUE,…", help="The measured outcomes; or the same as JSON.")] = None,
+    settings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY=VALUE,…",
+            help="The settings of the experiment, as they were really dosed; or the same as JSON. Beside a number those that were others.",
+        ),
+    ] = None,
+    outcomes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE,…", help="The measured outcomes; or the same as JSON. Repeated, it is one experiment each."),
+    ] = None,
     failed: Annotated[str | None, typer.Option(metavar="WHY", help="Instead of outcomes: the reason why there are none.")] = None,
     cost: Annotated[str | None, typer.Option(metavar="KEY=N,…", help="The cost: seconds=60,money=0.1,volume=12.")] = None,
     table: Annotated[
@@ -181,14 +225,16 @@ def tell(
     from frugaltwin.cli.run_display import trial_event
     from frugaltwin.tables import read_results
 
-    is_one = settings is not None and (outcomes is None) != (failed is None) and (failed is None or bool(failed.strip()))
+    is_named = settings is not None or number is not None
+    is_one = is_named and bool(outcomes) != (failed is not None) and (failed is None or bool(failed.strip()))
     if table is None and not is_one:
-        raise InvalidInput("tell needs --settings with --outcomes, or with --failed and why; or --table")
-    if table is not None and any(word is not None for word in (settings, outcomes, failed, cost)):
+        text = "tell needs --settings with --outcomes, or with --failed and why (the number of a suggestion stands for its settings)"
+        raise InvalidInput(f"{text}; or --table by itself")
+    if table is not None and (outcomes or any(word is not None for word in (number, settings, failed, cost))):
         raise InvalidInput(
             "--table has settings, outcomes, reasons of failures and costs as columns; leave the options for one experiment out"
         )
-    result = _result(settings, outcomes, failed, cost) if settings is not None else {}
+    spent = _cost(cost)
     new_in = None
     if all(
         word is None for word in (driver, option, goal or None, require or None, strategy, strategy_option or None, earlier or None, seed)
@@ -198,7 +244,10 @@ def tell(
         spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier, strategy_option)
         campaign = open_campaign(spec, as_json, say_new=False)
         new_in = None if campaign.store.find(name) else spec.store
-    results = [result] if table is None else read_results(table, campaign.driver.experiment)
+    if table is None:
+        results = _results(campaign, number, settings, outcomes, failed, spent)
+    else:
+        results = read_results(table, campaign.driver.experiment, campaign.goal.outcomes)
     if not yes:
         _check_meant(campaign, results, as_json)
     trials = campaign.tell_all(results)
@@ -228,18 +277,31 @@ def _check_meant(campaign: Campaign, results: Sequence[Mapping[str, Any]], as_js
         raise InvalidInput(f"{text}; nothing is stored. If it was read so, tell it with --yes")
 
 
-def _result(settings: str, outcomes: str | None, failed: str | None, cost: str | None) -> dict[str, Any]:
-    """The arguments of `Campaign.tell`."""
+def _cost(text: str | None) -> Amounts:
     from frugaltwin.amounts import Amounts
     from frugaltwin.tables import pairs
 
-    spent = pairs("--cost", cost) if cost else {}
+    spent = pairs("--cost", text) if text else {}
     kinds = [kind.name for kind in Amounts.cost_kinds()]
     for key, amount in spent.items():
         if key not in kinds or not isinstance(amount, float) or not 0 <= amount < float("inf"):
             raise InvalidInput(f"--cost {key}={amount}: it takes {', '.join(kinds)}, each a number from 0 up")
-    measured = None if outcomes is None else pairs("--outcomes", outcomes)
-    return {"settings": pairs("--settings", settings), "outcomes": measured, "cost": Amounts(**spent), "error": failed}
+    return Amounts(**spent)
+
+
+def _results(
+    campaign: Campaign, number: int | None, settings: str | None, outcomes: list[str] | None, failed: str | None, spent: Amounts
+) -> list[dict[str, Any]]:
+    """The arguments of `Campaign.tell` for each reading of one recipe."""
+    from frugaltwin.tables import told
+
+    experiment = campaign.driver.experiment
+    performed: dict[str, Any] = {} if number is None else dict(campaign.suggested(number))
+    performed |= told("--settings", settings, experiment.parameters) if settings else {}
+    if failed is not None:
+        return [{"settings": performed, "outcomes": None, "cost": spent, "error": failed}]
+    readings = [told("--outcomes", text, experiment.outcomes) for text in outcomes or []]
+    return [{"settings": performed, "outcomes": reading, "cost": spent} for reading in readings]
 
 
 @app.command("list")
@@ -254,28 +316,28 @@ def list_campaigns(store: StorePath = None, as_json: AsJson = False) -> None:
         | {"strategy": r.body["strategy"]["name"], "seed": r.body["seed"], "started": r.created_at}
         for r in records
     ]
+    if not as_json:
+        goals = [str(r.body.get("typed") or _rounded(str(r.body["goal"]))) for r in records]
+        shown = ("name", "trials", "driver", "strategy", "started", "goal")
+        rows = [row | {"started": _local(str(row["started"])), "goal": goal} for row, goal in zip(rows, goals, strict=True)]
+        rows = [{name: row[name] for name in shown} for row in rows]
     if not rows and not as_json:
         say(f"no campaigns in {opened.path} yet; begin one with: frugaltwin run")
     show_rows(rows, as_json)
 
 
-@app.command()
-def backup(
-    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="A new file for the copy, or a folder for one with the date.")],
-    store: StorePath = None,
-    as_json: AsJson = False,
-) -> None:
-    """Copy the store as it is now, also while campaigns run."""
-    from frugaltwin.store import Store
+def _local(time: str) -> str:
+    """A time of the store as the clock here shows it."""
+    from datetime import datetime
 
-    opened = Store(store or STORE)
-    copied = Store(opened.backup(out))
-    counts = copied.counts()
-    found = {"campaigns": len(copied.names()), "trials": sum(counts.values()), "calibrations": len(copied.calibrations())}
-    if as_json:
-        show_line(json.dumps({"event": "backup", "store": opened.path, "copy": copied.path} | found, ensure_ascii=False))
-        return
-    show_line(f"copied to {copied.path}: {', '.join(f'{n} {what[:-1] if n == 1 else what}' for what, n in found.items())}")
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}"
+
+
+def _rounded(goal: str) -> str:
+    """A goal whose numbers have one decimal: of a color that nobody typed."""
+    import re
+
+    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.1f}", goal)
 
 
 @app.command()
@@ -298,14 +360,19 @@ def show(name: CampaignName, store: StorePath = None, as_json: AsJson = False) -
 
 @contextmanager
 def _stopped_by_ctrl_c(campaign: Campaign) -> Iterator[list[int]]:
-    """Stop the campaign on Ctrl-C, after its trial is stored; a second Ctrl-C ends at once."""
+    """Stop the campaign on Ctrl-C, after its trial is stored, or at once while it thinks; a second Ctrl-C ends at once."""
+    from frugaltwin.campaign import THINKING
+
     caught: list[int] = []
 
     def stop(number: int, frame: object) -> None:
-        if caught:
-            raise KeyboardInterrupt
         caught.append(number)
+        if len(caught) > 1:
+            raise KeyboardInterrupt
         campaign.stop()
+        if campaign.doing == THINKING:
+            campaign.doing = ""
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
 
-from frugaltwin.cli.console import say, show_line, show_rows
+from frugaltwin.cli.console import room, say, show_line, show_rows
+from frugaltwin.cli.data_sheet import rendered
 from frugaltwin.cli.options import AsJson
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -21,9 +23,10 @@ def catalog(name: Annotated[str | None, typer.Argument(help="Print the data shee
     if name:
         kind = known.kind_of(name)
         sheet = known.data_sheet(kind, name)
-        show_line(
-            json.dumps({"kind": kind, "name": name, "data_sheet": sheet}, ensure_ascii=False) if as_json else f"{name} ({kind})\n\n{sheet}"
-        )
+        if as_json:
+            show_line(json.dumps({"kind": kind, "name": name, "data_sheet": sheet}, ensure_ascii=False))
+        else:
+            show_line(f"{name} ({kind})\n\n{rendered(sheet, min(room(), 100), has_bold=sys.stdout.isatty())}")
         return
     show_rows([{"kind": kind, "name": n, "about": known.summary(kind, n)} for kind in known.KINDS for n in known.names(kind)], as_json)
     for sentence in known.refused():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
-from frugaltwin.errors import FrugalTwinError
+from frugaltwin.cli.data_sheet import fitted
+from frugaltwin.errors import FrugalTwinError, InvalidInput
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes."""
@@ -18,6 +21,25 @@ ARGUMENTS = ("number", "better", "worse")
 
 OPTIONS = {"option": "--option KEY=VALUE", "earlier": "--from CAMPAIGN=RELATION"}
 """The options of fields that have another name on the command line."""
+
+
+REPORT = " · Frugal Twin</title>"
+"""The end of the title of every report."""
+
+
+def check_free(path: Path, mark: str, force: bool = False, flag: str = "--out") -> None:
+    """Refuse to write over a file that is there already and is none of ours.
+
+    Args:
+        mark: A text that files have which this command wrote: these are brought up to date.
+        flag: The option that names another file.
+
+    Raises:
+        InvalidInput: There is one, and nobody said that it may go.
+    """
+    if path.is_file() and not force and mark.encode() not in path.read_bytes():
+        way = ", or write over it by --force" if flag == "--out" else ""
+        raise InvalidInput(f"{path} is there already, and is not what this command writes; name another file by {flag}{way}")
 
 
 def show_line(text: str) -> None:
@@ -49,6 +71,11 @@ def is_asked(as_json: bool) -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and not as_json
 
 
+def room() -> int:
+    """Columns of the terminal; 100 where the output is none."""
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+
+
 def show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     """A table for people, or JSON lines for scripts."""
     if as_json:
@@ -58,9 +85,19 @@ def show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     if not rows:
         return
     names = list(rows[0])
-    widths = {n: max(len(n), *(len(str(row[n])) for row in rows)) for n in names}
-    for row in [dict(zip(names, names, strict=True)), *rows]:
-        show_line("  ".join(f"{row[n]!s:<{widths[n]}}" for n in names).rstrip())
+    header, _, *lines = fitted([names, *([str(row[n]) for n in names] for row in rows)], room() if sys.stdout.isatty() else 10**6)
+    for line in (header, *lines):
+        show_line(line)
+
+
+@contextmanager
+def thinking() -> Iterator[None]:
+    """Show on a terminal that a strategy is thinking."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("thinking …") if console.is_terminal else nullcontext():
+        yield
 
 
 @contextmanager

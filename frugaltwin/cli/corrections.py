@@ -10,6 +10,7 @@ import typer
 from frugaltwin.cli.console import show_line
 from frugaltwin.cli.open_campaign import stored_campaign
 from frugaltwin.cli.options import AsJson, CampaignName, StorePath
+from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
     from frugaltwin.campaign import Campaign
@@ -39,10 +40,10 @@ def amend(
     as_json: AsJson = False,
 ) -> None:
     """Say what a trial's outcomes should have been, and why. The reading is kept beside it; the last amendment counts."""
-    from frugaltwin.tables import pairs
+    from frugaltwin.tables import told
 
     campaign = stored_campaign(name, store)
-    _show(campaign, campaign.amend(number, pairs("--outcomes", outcomes), why), as_json)
+    _show(campaign, campaign.amend(number, told("--outcomes", outcomes, campaign.driver.experiment.outcomes), why), as_json)
 
 
 @app.command()
@@ -61,14 +62,22 @@ def prefer(
 @app.command()
 def reject(
     name: CampaignName,
-    settings: Annotated[str, typer.Option(metavar="KEY=VALUE,…", help="The settings that were suggested; or the same as JSON.")],
+    number: Annotated[int | None, typer.Argument(metavar="SUGGESTION", help="The number of the suggestion.")] = None,
+    settings: Annotated[
+        str | None,
+        typer.Option(metavar="KEY=VALUE,…", help="In place of its number, the settings that were suggested; or the same as JSON."),
+    ] = None,
     why: Comment = "",
     store: StorePath = None,
 ) -> None:
     """Turn a suggestion down; `suggest` then suggests something else."""
-    from frugaltwin.tables import pairs
+    from frugaltwin.tables import told
 
-    stored_campaign(name, store).reject(pairs("--settings", settings), why)
+    if (number is None) == (settings is None):
+        raise InvalidInput("reject needs the number of a suggestion, or its --settings")
+    campaign = stored_campaign(name, store)
+    text = settings or ""
+    campaign.reject(told("--settings", text, campaign.driver.experiment.parameters) if number is None else campaign.suggested(number), why)
     show_line(f"kept with {name}: that is not suggested again before the next trial")
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from frugaltwin.cli import bench, campaigns, catalog, corrections, doctor, pictures, tables, tasks
+from frugaltwin.cli import bench, campaigns, catalog, compare, copies, corrections, doctor, pictures, tables, tasks
 from frugaltwin.cli.console import BAD_INPUT, FAILED, INTERRUPTED, say, sentence, show_line
 from frugaltwin.errors import FrugalTwinError, InvalidInput
 
@@ -48,7 +48,7 @@ def begin(
     """Options before the name of a command."""
 
 
-for part in (campaigns, corrections, pictures, tables, catalog, tasks, doctor):
+for part in (campaigns, corrections, copies, compare, pictures, tables, catalog, tasks, doctor):
     app.add_typer(part.app)
 app.add_typer(tasks.of_class, name="class")
 app.add_typer(bench.app, name="bench")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from frugaltwin.cli.console import is_asked, say
-from frugaltwin.cli.options import STORE, budget_fields, named_options, relations
+from frugaltwin.cli.options import STORE, budget_fields, named_options, relations, stop_fields
 from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 def specification(
     file: Path | None, driver: str | None, option: list[str] | None, goal: list[str] | None, require: list[str] | None,
-    strategy: str | None, budget: str | None, stop: float | None, seed: int | None, name: str | None, store: Path | None,
+    strategy: str | None, budget: str | None, stop: str | None, seed: int | None, name: str | None, store: Path | None,
     earlier: list[str] | None = None, strategy_option: list[str] | None = None,
 ) -> CampaignSpec:  # fmt: skip
     """The fields of a campaign file with the options of the command laid over them."""
     from frugaltwin.spec import CampaignSpec, read_fields
 
     fields: dict[str, Any] = read_fields(file) if file else {}
-    given: dict[str, Any] = {"goal": goal or None, "require": require or None, "strategy": strategy, "stop": stop, "seed": seed}
+    given: dict[str, Any] = {"goal": goal or None, "require": require or None, "strategy": strategy, "seed": seed}
     given |= {"name": name, "store": store, "budget": budget_fields(budget), "earlier": relations(earlier)}
-    fields |= {key: value for key, value in given.items() if value is not None}
+    fields |= {key: value for key, value in given.items() if value is not None} | stop_fields(stop)
     if driver is not None or option:
         if driver is not None and driver.endswith(".toml"):
             fields["driver"] = {"name": "experiment", "options": {"file": driver}}
@@ -88,7 +88,23 @@ def open_campaign(spec: CampaignSpec, as_json: bool, *, say_new: bool = True) ->
 
 def say_that_it_is_new(campaign: Campaign, store: Path) -> None:
     """Say which lab and goal a new campaign has, and the store as it was typed."""
-    say(f"new campaign {campaign.name} in {store}: {campaign.driver.experiment.name}, {campaign.goal.title}")
+    say(f"new campaign {campaign.name} in {store}: {campaign.driver.experiment.name}, {campaign.record().goal_title}")
+
+
+def say_what_is_out_of_reach(campaign: Campaign) -> None:
+    """Say, before the first trial, that a color cannot be made, by the data sheet of the driver's twin; never by a truth that is hidden."""
+    from frugaltwin import catalog
+    from frugaltwin.color import hex_code
+    from frugaltwin.goals.goal import rounded
+
+    target, choice = campaign.goal.target_color, campaign.specification["driver"]
+    if not target or not campaign.goal.has_score or "reachable" in campaign.specification.get("typed", "reachable"):
+        return
+    twin = catalog.nominal_twin(choice["name"], choice["options"])
+    found = catalog.nearest_color(twin, target) if twin else None
+    if found and found[1] > max(campaign.goal.objectives[0].levels):
+        nearest = f"nearest {hex_code(found[0])}, {rounded(float(f'{found[1]:.2g}'), campaign.goal.unit)}"
+        say(f"{campaign.record().goal_title} is out of reach by the data sheet of {choice['name']}: {nearest}; the nearest is looked for")
 
 
 def _check_meant(name: str, store: Store, as_json: bool) -> None:
@@ -114,3 +130,27 @@ def stored_campaign(name: str, store: Path | None) -> Campaign:
 
     check_packages()
     return Campaign.stored(name, Store(store or STORE))
+
+
+def fork_campaign(spec: CampaignSpec, source: str) -> CampaignSpec:
+    """Make a campaign that has all trials of another one of the store, with the goal of a specification; return what opens it.
+
+    Args:
+        spec: Its name, or none for one that is made up, with its goal, its strategy, its budget for what comes, and its stop rule.
+    """
+    from frugaltwin.campaign import Campaign
+    from frugaltwin.spec import CampaignSpec
+    from frugaltwin.store import Store
+
+    store = Store(spec.store)
+    campaign = Campaign.stored(source, store)
+    name = spec.name or next(n for k in range(2, 10**9) if store.find(n := f"{source}-{k}") is None)
+    given: dict[str, Any] = {field: getattr(spec, field) for field in spec.model_fields_set & {"goal", "require", "seed"}}
+    given |= {"budget": spec.budget.model_dump(exclude_none=True)} if spec.budget else {}
+    given |= {"strategy": spec.strategy.model_dump()} if spec.strategy else {}
+    given |= {"stop": spec.stop.score} if spec.stop else {}
+    forked = campaign.fork(name, **given)
+    n = forked.body["forked"]["trials"]
+    goal = Campaign.stored(name, store).goal
+    say(f"new campaign {name} in {spec.store}: the {n} trial{'s' * (n != 1)} of {source}, {goal.title}")
+    return CampaignSpec.parse({"name": name, "store": spec.store})

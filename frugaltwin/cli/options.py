@@ -43,21 +43,24 @@ EarlierCampaigns = Annotated[
     list[str] | None,
     typer.Option(
         "--from",
-        metavar="CAMPAIGN=RELATION",
+        metavar="CAMPAIGN[=RELATION]",
         help="An earlier campaign of the store to learn from, of the same lab, of a sister lab, or of a twin (same, sister, twin); may be "
-        "repeated.",
+        "repeated. A name alone: begin with all trials of that campaign, for another goal.",
     ),
 ]
 BudgetText = Annotated[
     str | None,
     typer.Option("--budget", metavar="N|KEY=N,…", help="Runs in all, or any of runs=12,seconds=900,money=1.5,volume=300."),
 ]
-StopScore = Annotated[float | None, typer.Option("--stop", metavar="SCORE", help="End as soon as a reading is this good or better.")]
+StopScore = Annotated[
+    str | None, typer.Option("--stop", metavar="SCORE", help="End as soon as a reading is this good or better; none takes one away.")
+]
 Seed = Annotated[int | None, typer.Option("--seed", help="Random seed; 0 by default.")]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the campaign; one that exists goes on where it stopped.")]
 StorePath = Annotated[Path | None, typer.Option("--store", metavar="FILE", help="The SQLite file; frugaltwin.db by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, and nothing else.")]
 Truth = Annotated[bool, typer.Option("--truth", help="Draw the truth of the twin over a map, and print how much of the map is right.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")]
 CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of the store.")]
 
 
@@ -76,6 +79,20 @@ def named_options(pairs: list[str] | None, flag: str = "--option") -> dict[str, 
     return options
 
 
+def forked_from(pairs: list[str] | None) -> tuple[str, list[str] | None]:
+    """The campaign whose name stands alone in ``--from``, empty without one, and the others.
+
+    Raises:
+        InvalidInput: There is another one beside it.
+    """
+    alone = [pair for pair in pairs or [] if "=" not in pair]
+    if alone and len(pairs or []) > 1:
+        raise InvalidInput(
+            f"--from {alone[0]} takes all its trials over, so there is no other one beside it; write {alone[0]}=same to learn from it"
+        )
+    return (alone[0], None) if alone else ("", pairs)
+
+
 def relations(pairs: list[str] | None) -> dict[str, str] | None:
     """The relations of earlier campaigns from ``CAMPAIGN=RELATION``, one each.
 
@@ -86,11 +103,27 @@ def relations(pairs: list[str] | None) -> dict[str, str] | None:
     for pair in pairs or []:
         name, equals, relation = pair.rpartition("=")
         if not equals or not name:
-            raise InvalidInput(f"--from {pair}: write CAMPAIGN=RELATION, such as monday=same")
+            raise InvalidInput(f"--from {pair}: write CAMPAIGN=RELATION, such as monday=same, or one campaign's name alone")
         if name in found:
             raise InvalidInput(f"--from {pair}: {name} is named twice; once is enough")
         found[name] = relation
     return found or None
+
+
+def stop_fields(text: str | None) -> dict[str, Any]:
+    """The field of a stop rule from ``0.5``, or ``none``; no field where it is not named.
+
+    Raises:
+        InvalidInput: It is neither.
+    """
+    from frugaltwin.table_reader import number
+
+    if text is None:
+        return {}
+    score = number(text)
+    if score is None and text.strip().lower() != "none":
+        raise InvalidInput(f"--stop {text}: it is a score, such as 0.5, or none")
+    return {"stop": score}
 
 
 def budget_fields(text: str | None) -> dict[str, Any] | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.color import hex_code
-from frugaltwin.experiment import Continuous, Parameter, Trial, describe, free_name, significant, total
+from frugaltwin.experiment import READABLE, Continuous, Parameter, Trial, free_name, significant, total
 from frugaltwin.goals import Column
 from frugaltwin.goals.goal import shown
 from frugaltwin.record import Record
@@ -73,6 +74,7 @@ def summary_event(record: Record, report: Path | None) -> dict[str, Any]:
         "retracted": sum(t.is_retracted for t in trials),
         "under_way": [dict(s) for s in record.state.pending],
         "doubtful": [asdict(d) for d in record.doubts],
+        "out_of_reach": record.out_of_reach,
         "preferences": [asdict(p) for p in record.state.preferences],
         "rejections": [{"settings": dict(r.settings), "why": r.why} for r in record.state.rejections],
         "earlier": [
@@ -145,14 +147,24 @@ class _Part:
 class TableDisplay(Display):
     """A table that grows line by line, with swatches and a progress bar where the output is a terminal."""
 
-    def __init__(self, record: Record, console: Console) -> None:
+    def __init__(self, record: Record, console: Console, doing: Callable[[], str] = str) -> None:
+        """Begin a table.
+
+        Args:
+            doing: Says what the campaign does now; it stands beside the bar.
+        """
         super().__init__(record)
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, Task, TimeElapsedColumn
+        from rich.text import Text
+
+        class Doing(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                return Text(f"{doing():13}")
 
         self._console = console
         self._is_terminal = console.is_terminal
         self._progress = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            SpinnerColumn(), Doing(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             console=console, transient=True, disable=not self._is_terminal,
         )  # fmt: skip
         runs = record.budget.limits.get("runs") if record.budget else None
@@ -162,12 +174,13 @@ class TableDisplay(Display):
         parameters = record.experiment.parameters
         names = [p.name for p in parameters]
         self._columns = [*goal.columns, *filter(None, [goal.standing_column])]
+        self._fractions: list[int] = [3 if column.unit not in ("", "1") else 0 for column in self._columns]
         scores = [free_name(_heading(c), names) for c in self._columns]
         costs = [free_name(name, names) for name in ("lab time", *(kind.unit for kind in _ADDED))]
         swatches = [free_name(name, names) for name in ("measured", "target")] if goal.target_color else []
         self._settings = _Part(names, [max(6, _longest(p)) for p in parameters], has_names=True)
         self._swatches = _Part(swatches, [max(8, len(heading)) for heading in swatches])
-        self._scores = _Part(scores, [max(c.width, len(heading)) for c, heading in zip(self._columns, scores, strict=True)])
+        self._scores = _Part(scores, [max(c.width, 7, len(heading)) for c, heading in zip(self._columns, scores, strict=True)])
         self._costs = _Part(costs, [max(8, len(costs[0])), *(max(5, len(heading)) for heading in costs[1:])])
         room = console.width if self._is_terminal else 10**6
         if swatches and self._length() > room:
@@ -188,18 +201,20 @@ class TableDisplay(Display):
     def _line(self, trial: Trial) -> None:
         self._headline()
         goal, spent = self.record.goal, total(self.trials)
-        settings = [_cell(trial.settings[name]) for name in self._settings.headings]
+        settings = [_setting(p, trial.settings[p.name]) for p in self.record.experiment.parameters]
         if trial.measurement is None:
             self._print(f"{trial.number:>3} {' '.join(self._settings.cells(settings))} {trial.remark}")
         else:
             codes = []
             if goal.target_color:
                 color = _color(self.record, trial)
-                codes = [hex_code((color["L"], color["a"], color["b"])), hex_code(goal.target_color)]
+                codes = [hex_code((color["L"], color["a"], color["b"])) if color else "", hex_code(goal.target_color)]
             values = goal.values(trial)
             scores = [shown(values[c.name]) for c in goal.columns]
             if goal.standing_column:
                 scores.append(shown(goal.standing(self.trials)))
+            self._fractions = [max(most, _fraction(text)) for most, text in zip(self._fractions, scores, strict=True)]
+            scores = [_on_the_point(text, most) for text, most in zip(scores, self._fractions, strict=True)]
             costs = [clock(spent.seconds), *(_amount(getattr(spent, kind.name), max(kind.decimals - 1, 0)) for kind in _ADDED)]
             self._print(f"{trial.number:>3} {self._row(settings, codes, scores, costs)} {goal.remark(trial)}".rstrip())
         self._progress.update(self._task, completed=trial.number)
@@ -213,16 +228,18 @@ class TableDisplay(Display):
         self._print(record.goal.summary(record.trials))
         if recommended:
             by = "by the model, not the luckiest reading" if record.is_recommended_by_model else "the best reading"
-            self._print(f"{self._bold('recommended recipe')} ({by}): {describe(recommended)}")
+            self._print(f"{self._bold('recommended recipe')} ({by}): {record.experiment.recipe(recommended)}")
+        if record.out_of_reach:
+            self._print(record.out_of_reach)
         for doubt in record.doubts:
             retract = f"frugaltwin retract {record.name} {doubt.number} --why …"
             self._print(f"doubtful: {doubt} from the others; the recommendation leaves it out. If it is wrong: {retract}")
         for preference in record.state.preferences:
             self._print(f"preferred: {preference.better} to {preference.worse}{_because(preference.why)}")
         for rejection in record.state.rejections:
-            self._print(f"rejected: {describe(rejection.settings)}{_because(rejection.why)}")
+            self._print(f"rejected: {record.experiment.recipe(rejection.settings)}{_because(rejection.why)}")
         for settings in record.state.pending:
-            self._print(f"under way: {describe(settings)}")
+            self._print(f"under way: {record.experiment.recipe(settings)}")
         if report:
             self._print(f"report: {report}")
 
@@ -234,7 +251,9 @@ class TableDisplay(Display):
         goal = self.record.goal
         swatch = f" {self._swatch(hex_code(goal.target_color))}" if goal.target_color else ""
         self._print(f"{self._bold(self.record.name)}: {self.record.experiment.name}, strategy {self.record.strategy_name}")
-        self._print(f"goal: {goal.title}{swatch}")
+        self._print(f"goal: {self.record.goal_title}{swatch}")
+        if goal.explanation:
+            self._print(goal.explanation)
         for line in self.record.earlier:
             self._print(f"earlier: {line}")
         self._print(f"  # {self._headings()}")
@@ -262,7 +281,7 @@ class TableDisplay(Display):
             self._console.file.flush()
 
     def _swatch(self, code: str, width: int = 8) -> str:
-        if not self._is_terminal or self._console.color_system is None:
+        if not code or not self._is_terminal or self._console.color_system is None:
             return f"{code:>{width}}"
         red, green, blue = (int(code[k : k + 2], 16) for k in (1, 3, 5))
         return f"\x1b[48;2;{red};{green};{blue}m{' ' * width}\x1b[0m"
@@ -298,6 +317,40 @@ def _heading(column: Column) -> str:
 def _longest(parameter: Parameter) -> int:
     """Characters of a parameter's name, or of its longest value where they are listed."""
     return max(map(len, (parameter.name, *([] if isinstance(parameter, Continuous) else map(_cell, parameter.values)))))
+
+
+def _setting(parameter: Parameter, value: float | str) -> str:
+    """A setting with as many decimals as the others in its column, where these show it.
+
+    >>> dye = Continuous("red", 0, 1, "mL")
+    >>> [_setting(dye, value) for value in (0.59231, 1.0, 7e-17, 0.0002)], _setting(Continuous("T", 300, 1200), 723.456)
+    (['0.592', '1.000', '0.000', '0.0002'], '723.5')
+    """
+    if not isinstance(parameter, Continuous) or isinstance(value, str) or parameter.scale == "log":
+        return _cell(value)
+    width = parameter.high - parameter.low
+    decimals = -math.floor(math.log10(10 * READABLE * width))
+    is_shown = abs(value) >= 10.0**-decimals or abs(value) < READABLE * width / 10
+    return f"{round(value, decimals) + 0.0:.{decimals}f}" if 0 <= decimals <= 6 and abs(value) < 1e6 and is_shown else _cell(value)
+
+
+def _fraction(text: str) -> int:
+    """The digits behind the point of a number."""
+    return len(text.partition(".")[2]) if number(text) is not None and "e" not in text else 0
+
+
+def _on_the_point(text: str, most: int) -> str:
+    """A number with blanks behind it, so that the points of a column stand below each other.
+
+    Args:
+        most: Digits behind the point in this column.
+
+    >>> _on_the_point("39", 3), _on_the_point("5.61", 3), _on_the_point("0.993", 3), _on_the_point("2/3", 3), _on_the_point("7", 0)
+    ('39    ', '5.61 ', '0.993', '2/3', '7')
+    """
+    if number(text) is None or "e" in text or not most:
+        return text
+    return text + " " * (most - _fraction(text) + ("." not in text))
 
 
 def _cell(value: float | str) -> str:

@@ -53,9 +53,8 @@ def export(
 ) -> None:
     """Write a campaign as a table (csv) or with raw readings and provenance (json)."""
 
-    from frugaltwin.experiment import total
-    from frugaltwin.goals.trial_table import own_names, trial_columns, trial_rows
-    from frugaltwin.log import entry_to_json
+    from frugaltwin.cli.exchange import campaign_document
+    from frugaltwin.goals.trial_table import trial_columns, trial_rows
     from frugaltwin.tables import format_rows
 
     if form not in ("csv", "json"):
@@ -63,23 +62,10 @@ def export(
     if out is not None:
         _check_is_text(out)
     campaign = stored_campaign(name, store)
-    rows = trial_rows(campaign.goal, campaign.trials)
     if form == "csv":
-        text = format_rows(trial_columns(campaign.goal), rows)
+        text = format_rows(trial_columns(campaign.goal), trial_rows(campaign.goal, campaign.trials))
     else:
-        record = campaign.store.find(name)
-        body: dict[str, Any] = {"name": name, "created_at": record.created_at, **record.body} if record else {"name": name}
-        log = campaign.log
-        raws = [dict(t.measurement.raw) if t.measurement else {} for t in log.performed]
-        original, readings, happened = own_names(campaign.goal, ("original", "raw", "happened")).values()
-        body["trials"] = [
-            row | {original: row[original] and json.loads(row[original]), readings: raw} for row, raw in zip(rows, raws, strict=True)
-        ]
-        for row, trial in zip(body["trials"], log.performed, strict=True):
-            if trial.measurement and trial.measurement.happened:
-                row[happened] = dict(trial.happened)
-        body["entries"] = [entry_to_json(x.entry) | {"after": x.after, "at": x.at} for x in log.entries]
-        body["spent"] = total(campaign.trials).cost()
+        body = campaign_document(campaign.store.get(name), campaign.goal, campaign.log)
         text = json.dumps(body, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     if out is None:
         sys.stdout.write(text)

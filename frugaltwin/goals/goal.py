@@ -6,13 +6,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from frugaltwin.amounts import Amounts
-from frugaltwin.color import Array, Lab
+from frugaltwin.color import Array, Lab, hex_code
 from frugaltwin.errors import InvalidInput, OutOfBounds
 from frugaltwin.experiment import Experiment, Outcomes, Settings, Trial, describe, quantity, significant
 from frugaltwin.tables import outcomes_array, settings_array
@@ -79,6 +80,11 @@ class Goal(ABC):
         """
         raise InvalidInput(f"{cls.name} is no goal of the catalog: name each of its parts by itself", field="goal")
 
+    def _repr_html_(self) -> str:
+        code = hex_code(self.target_color) if self.target_color else ""
+        swatch = f'<span style="display:inline-block;width:2em;height:1em;border:1px solid #888;background:{code}"></span> ' if code else ""
+        return f"<div>{swatch}<b>{escape(self.title)}</b>{f'<br>{escape(self.explanation)}' if self.explanation else ''}</div>"
+
     @property
     @abstractmethod
     def text(self) -> str:
@@ -134,6 +140,11 @@ class Goal(ABC):
         """The color that is wanted; None when none is."""
         return next((o.target_color for o in self.objectives if o is not self and o.target_color), None)
 
+    @property
+    def explanation(self) -> str:
+        """A sentence that says what its unit is; empty where that needs none."""
+        return next((o.explanation for o in self.objectives if o is not self and o.explanation), "")
+
     def on(self, experiment: Experiment) -> Self:
         """The same goal of another experiment with the same names."""
         return replace(self, experiment=experiment)
@@ -149,14 +160,24 @@ class Goal(ABC):
                 raise OutOfBounds(f"the outcomes give the score {score}, which is not a finite number")
 
     def counts(self, trial: Trial) -> bool:
-        """Whether a trial has a measurement at the experiment's fidelities; others have no score, no label and no place on a front."""
-        return trial.measurement is not None and self.experiment.counts(trial.settings)
+        """Whether a trial has a measurement at the experiment's fidelities, of all that the goal needs.
+
+        Others have no score, no label and no place on a front.
+        """
+        return trial.measurement is not None and self.experiment.counts(trial.settings) and not self.missing(trial)
+
+    def missing(self, trial: Trial) -> list[str]:
+        """The outcomes that the goal needs and that were not measured."""
+        if trial.measurement is None or len(trial.measurement.outcomes) == len(self.experiment.outcomes):
+            return []
+        return [name for name in self.outcomes if name not in trial.measurement.outcomes]
 
     def remark(self, trial: Trial) -> str:
         """The remark about a trial: that it failed, was corrected, or does not count; empty for most."""
         if trial.measurement is None or self.counts(trial):
             return trial.remark
-        return "; ".join(filter(None, [trial.remark, f"does not count: {self._fidelity} does"]))
+        missing = ", ".join(self.missing(trial))
+        return "; ".join(filter(None, [trial.remark, f"does not count: {f'no {missing}' if missing else f'{self._fidelity} does'}"]))
 
     def label_of_trial(self, trial: Trial) -> str | None:
         """The label of a trial; None when it failed or does not count, or without a map."""
@@ -315,7 +336,9 @@ class Objective(Goal):
 
     def reading_of_trial(self, trial: Trial) -> float | None:
         """The score of a trial as it was read, whether it counts or not; None when it failed."""
-        return None if trial.measurement is None else self.score_of(trial.happened, trial.measurement.outcomes, trial.cost)
+        if trial.measurement is None or self.missing(trial):
+            return None
+        return self.score_of(trial.happened, trial.measurement.outcomes, trial.cost)
 
     def loss_of_trial(self, trial: Trial) -> float:
         """The score of a trial, with the sign that makes small ones good; infinite when it failed or does not count."""

@@ -82,7 +82,7 @@ class Map(Goal):
         return (Column(self.outcome, width=max(len(self.outcome), *(min(len(label), 24) for label in self.labels))),)
 
     def values(self, trial: Trial) -> dict[str, Value]:
-        return {self.outcome: self.label_of(trial.measurement.outcomes) if trial.measurement else None}
+        return {self.outcome: self.label_of(trial.measurement.outcomes) if trial.measurement and not self.missing(trial) else None}
 
     @property
     def standing_column(self) -> Column | None:

@@ -61,6 +61,10 @@ class MatchColor(Objective):
         return "ΔE00"
 
     @property
+    def explanation(self) -> str:
+        return "ΔE00 is how different two colors look: about 1 is just visible, 2.3 is a good match"
+
+    @property
     def outcomes(self) -> tuple[str, ...]:
         assert self.experiment.color is not None
         return self.experiment.color.channels
@@ -76,7 +80,7 @@ class MatchColor(Objective):
 
     @property
     def levels(self) -> Mapping[float, str]:
-        return {1.0: "just noticeable"}
+        return {1.0: "just visible", 2.3: "a good match"}
 
     @property
     def is_ratio(self) -> bool:

@@ -61,9 +61,9 @@ def trial_rows(goal: Goal, trials: Sequence[Trial], front: Container[int] | None
             ours["counts"] = experiment.counts(t.settings)
         ours |= t.cost.cost() | {"source": t.source, "finished_at": t.finished_at, "error": t.error}
         ours |= {"correction": t.remark if t.correction else None, "original": _original(t)}
-        measured = empty
+        measured: dict[str, Any] = dict(empty)
         if t.measurement:
-            measured = dict(t.measurement.outcomes) | color_of(experiment, t.happened, t.measurement.outcomes)
+            measured |= {**t.measurement.outcomes, **color_of(experiment, t.happened, t.measurement.outcomes)}
         rows.append({named[name]: cell for name, cell in ours.items()} | dict(t.settings) | measured)
     return rows
 

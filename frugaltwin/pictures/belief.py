@@ -52,7 +52,21 @@ def map_figure(record: Record, with_truth: bool) -> Figure:
     """
     twin = record.twin() if with_truth else None
     view = MapView.of(record, twin.diagram().n_points if isinstance(twin, KnowsDiagram) else FINE)
-    return view.figure(record.trials, record.suggestion, view.truth() if with_truth else None)
+    truth, share = (view.truth(), share_right(record)) if with_truth else (None, None)
+    return view.figure(record.trials, record.suggestion, truth, share)
+
+
+def share_right(record: Record) -> float:
+    """The share of the map that the model has right: one number for pictures, reports and the command line, over `COARSE` points.
+
+    Raises:
+        InvalidInput: There is no plane to draw, or the truth is not known.
+        CampaignError: Nothing was measured yet.
+    """
+    view = MapView.of(record, COARSE)
+    truth, labels = view.truth(), view.goal.labels
+    found = record.predict(view.plane.settings(), record.trials).labels
+    return float(np.mean([labels[code] == label for code, label in zip(truth.codes, found, strict=True)]))
 
 
 @dataclass(frozen=True)
@@ -121,8 +135,12 @@ class MapView:
                 axes.set_position(place)
             yield n, drawn
 
-    def figure(self, trials: Sequence[Trial], following: Settings | None, truth: Truth | None = None) -> Figure:
-        """The predicted fields on the left, the uncertainty on the right."""
+    def figure(self, trials: Sequence[Trial], following: Settings | None, truth: Truth | None = None, share: float | None = None) -> Figure:
+        """The predicted fields on the left, the uncertainty on the right.
+
+        Args:
+            share: The share of the map that is right; that of the plane without it.
+        """
         prediction = self.record.predict(self.plane.settings(), trials)
         figure, (left, right) = canvas([self.plane, self.plane])
         labels = self.goal.labels
@@ -136,7 +154,9 @@ class MapView:
         title = f"believed after {len(trials)} of {len(self.record.trials)}"
         if truth is not None:
             is_right = np.array([labels.index(label) for label in prediction.labels]) == truth.codes
-            title += f"; truth {self._draw_truth(left, truth, is_right)}, {np.mean(is_right):.1%} of the map right"
+            title += (
+                f"; truth {self._draw_truth(left, truth, is_right)}, {np.mean(is_right) if share is None else share:.1%} of the map right"
+            )
         write_head(left, self.plane, title)
         write_title(right, self.plane, "uncertainty")
         is_ringed = truth is not None and self._is_scattered

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from frugaltwin.goals import Objective
+from frugaltwin.pictures.progress import number_points
 from frugaltwin.pictures.style import ACCENT, INK, QUIET
 from frugaltwin.record import Record
 
@@ -35,15 +36,14 @@ def draw_front(axes: Axes, record: Record) -> None:
     if len(goal.objectives) == 2:
         axes.step(*along.T, where="post" if x.is_minimized else "pre", color=ACCENT, linewidth=1)
     axes.plot(*along.T, "D", color=ACCENT, markersize=7, label="front")
-    for trial, place in zip(done, places, strict=True):
-        if trial.number in best:
-            axes.annotate(str(trial.number), place, textcoords="offset points", xytext=(6, 5), fontsize=8, color=INK)
     for bound in goal.requirements:
         for objective, line in ((x, axes.axvline), (y, axes.axhline)):
             if bound.objective.quantity == objective.quantity:
                 line(bound.bound, color=INK, linestyle="--", linewidth=1, label=f"required: {bound.title}")
     axes.margins(0.12)
-    axes.legend(frameon=False, fontsize=8)
+    shown = {trial.number: (place[0], place[1]) for trial, place in zip(done, places.tolist(), strict=True) if trial.number in best}
+    number_points(axes, shown)
+    axes.legend(frameon=False, fontsize=8, loc="best")
 
 
 def _title(objective: Objective) -> str:

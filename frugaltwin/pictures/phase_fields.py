@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 LETTER = 0.019  # width of a letter of a field's name, of the width of the picture
 
 FINE, COARSE = 121, 41  # points along an axis: of a single picture, of a picture in a series
+
+FRACTION = re.compile(r"(mole|mass|volume|weight|atomic) fraction\b")
+"""The descriptions that say more than the name of a parameter."""
 
 Axes = Any
 """Axes of matplotlib or of mpltern, whose triangle takes three coordinates where the other takes two."""
@@ -58,7 +62,10 @@ def name_axes(axes: Axes, plane: Plane) -> None:
 
 
 def axis_label(of: Any) -> str:
-    """The name and the unit of a parameter or an outcome."""
+    """The name and the unit of a parameter or an outcome; of a number without a unit what it is, such as ``mole fraction of B``."""
+    about = str(getattr(of, "description", "")).partition(";")[0].partition(",")[0].strip()
+    if of.unit == "1" and FRACTION.match(about):
+        return about
     name = of.name.replace("_", " ")
     return name if of.unit in ("", "1") else f"{name}, {of.unit}"
 
@@ -169,7 +176,7 @@ def draw_fields(
                 name = {} if is_believed else {"label": labels[k]}
                 axes.scatter(*coordinates(plane, plane.points[codes == k]), s=30, edgecolor=QUIET if is_believed else INK, **look, **name)
             if marks is not None:
-                axes.legend(frameon=False, fontsize=8)
+                axes.legend(frameon=False, fontsize=8, loc="best")
             return
     if has_lines:
         draw_borders(axes, plane, chances, "-", 1.2)

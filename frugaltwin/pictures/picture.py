@@ -41,8 +41,11 @@ class Picture:
 
     figure: Figure
 
-    def save(self, path: Path | str) -> None:
+    def save(self, path: Path | str, title: str = "") -> None:
         """Write the picture in the format of the file's ending.
+
+        Args:
+            title: It is kept in the file.
 
         Raises:
             InvalidInput: The ending is no picture format, or the file cannot be written.
@@ -52,9 +55,10 @@ class Picture:
             raise InvalidInput(f"{path} has no ending of a picture; try {path.stem}.svg, .png or .pdf")
         try:
             if path.suffix.lower() == ".svg":
-                path.write_text(self.svg(), encoding="utf-8")
+                path.write_text(svg(self.figure, title), encoding="utf-8")
             else:
-                self.figure.savefig(path, dpi=150)
+                has_title = path.suffix.lower() in (".png", ".pdf")
+                self.figure.savefig(path, dpi=150, metadata={"Title": title} if title and has_title else None)
         except OSError as error:
             raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
 

@@ -14,14 +14,15 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.checks import write_text
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Categorical, Outcome, Parameter, Trial, describe, significant, total
+from frugaltwin.experiment import Categorical, Outcome, Parameter, Trial, significant, total
 from frugaltwin.goals import Column
 from frugaltwin.goals.goal import rounded, shown
 from frugaltwin.goals.trial_table import own_columns, trial_rows
-from frugaltwin.pictures import picture, progress
+from frugaltwin.pictures import model, picture, progress
 from frugaltwin.pictures.belief import MapView
 from frugaltwin.pictures.phase_fields import COARSE
 from frugaltwin.pictures.style import svg
+from frugaltwin.plugins import KnowsTruth
 from frugaltwin.record import Record
 from frugaltwin.tables import color_of
 
@@ -62,27 +63,41 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
 
     page = Environment(loader=PackageLoader("frugaltwin"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     experiment, goal, trials = record.experiment, record.goal, record.trials
+    if with_truth and not goal.labels and not isinstance(record.twin(), KnowsTruth):
+        raise InvalidInput(f"{experiment.name} knows no truth to show beside what is believed; write the report without it", field="truth")
     recommended, best = record.recommendation, record.best
     has_lines = not goal.labels and not all(isinstance(p, Categorical) for p in experiment.parameters)
     draws = list(dict.fromkeys([*picture.draws_for(record), *([progress.draw_settings] if has_lines else [])]))
+    believed, words = model.draws(record, with_truth) if goal.has_score else ([], [])
+    if any(title.startswith("Best so far") for title, _, _ in believed):
+        draws = [draw for draw in draws if draw is not progress.draw_best_against_runs]
+    charts = [*believed[:1], *((picture.TITLES[draw], draw, progress.height(draw, record)) for draw in draws), *believed[1:]]
+    expected, expected_hex = model.expected_of(record, recommended) if recommended else ("", "")
+    maps = _maps(record, with_truth, step)
+    if goal.labels and maps:
+        words = [model.certainty(record.predict(MapView.of(record, COARSE).plane.settings(), trials)), model.labels_left_out(record)]
     columns, cells = own_columns(goal), trial_rows(goal, trials)
     return page.get_template("report.html").render(
         name=record.name,
         driver=experiment.name,
-        goal=goal.title,
+        goal=record.goal_title,
+        explanation=goal.explanation,
+        expected=expected,
+        expected_hex=expected_hex,
+        words=[sentence for sentence in [*words, *([f"{record.out_of_reach}."] if record.out_of_reach else [])] if sentence],
         strategy=record.strategy_name,
         stopped_because=record.stopped_because,
-        recommended=recommended and describe(recommended),
+        recommended=recommended and experiment.recipe(recommended),
         recommended_by="by the model" if record.is_recommended_by_model else "the best reading",
         summary=goal.summary(trials),
         doubts=[str(doubt) for doubt in record.doubts],
-        maps=_maps(record, with_truth, step),
+        maps=maps,
         slider=SLIDER,
         slider_hash=base64.b64encode(hashlib.sha256(SLIDER.encode()).digest()).decode(),
         target={"hex": hex_code(goal.target_color), "lab": goal.target_color} if goal.target_color else None,
         best=best and _best(record, *best),
         marked={t.number for t in goal.front(trials)},
-        charts=[{"title": picture.TITLES[draw], "svg": _element(progress.figure([draw], record))} for draw in draws],
+        charts=[{"title": title, "svg": _element(progress.figure([draw], record, height=tall))} for title, draw, tall in charts],
         settings=[_column(p) for p in experiment.parameters],
         outcomes=[_column(o) for o in experiment.outcomes],
         columns=[_column(c) for c in columns],
@@ -130,7 +145,7 @@ def _maps(record: Record, with_truth: bool, step: Step | None) -> list[dict[str,
     numbers, shown = view.steps(), []
     for k, (n, drawn) in enumerate(view.frames(truth), start=1):
         last = record.goal.label_of_trial(record.trials[n - 1]) or record.goal.remark(record.trials[n - 1])
-        words = f"After {n} experiments; the last one, {describe(record.trials[n - 1].settings)}, gave: {last}"
+        words = f"After {n} experiments; the last one, {record.experiment.recipe(record.trials[n - 1].settings)}, gave: {last}"
         shown.append({"n": n, "words": words, "url": picture.Picture(drawn).png_url()})
         if step:
             step(k, len(numbers))
@@ -141,7 +156,7 @@ def _lab(record: Record, trial: Trial) -> tuple[float, float, float] | None:
     if trial.measurement is None or record.experiment.color is None:
         return None
     color = color_of(record.experiment, trial.happened, trial.measurement.outcomes)
-    return color["L"], color["a"], color["b"]
+    return (color["L"], color["a"], color["b"]) if color else None
 
 
 def _best(record: Record, trial: Trial, score: float) -> dict[str, Any]:
@@ -180,13 +195,22 @@ def _costs(cost: Amounts) -> list[str]:
     return [f"{getattr(cost, kind.name):.{kind.decimals}f}" for kind in Amounts.cost_kinds()]
 
 
-def _provenance(record: Record) -> list[tuple[str, str]]:
-    rows = [("store", record.store)] + ([("started", record.started)] if record.started is not None else [])
+def _file_name(value: object) -> object:
+    """The name of a file without its folders, which are the author's; anything else as it is."""
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() and not value.startswith("/dev/") else value
+
+
+def _provenance(record: Record) -> list[tuple[str, object]]:
+    rows = [("store", _file_name(record.store))] + ([("started", record.started)] if record.started is not None else [])
     for key, value in record.specification.items():
         if key in ("experiment", "versions", "earlier", "plan") or value is None:
             continue
-        if isinstance(value, dict):
-            options = ", ".join(f"{k} = {v}" for k, v in value["options"].items()) or "default options"
+        if key == "typed":
+            rows.append(("goal as it was typed", str(value)))
+        elif key == "forked":
+            rows.append(("forked from", f"{value['name']}, {value['trials']} trials"))
+        elif isinstance(value, dict):
+            options = ", ".join(f"{k} = {_file_name(v)}" for k, v in value["options"].items()) or "default options"
             rows.append((key, f"{value['name']} ({options})"))
         else:
             rows.append((key, str(value)))

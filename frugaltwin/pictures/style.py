@@ -29,11 +29,11 @@ def tint(code: str) -> str:
     return "#" + "".join(f"{round(v):02x}" for v in 255 - TINT * (255 - full))
 
 
-def svg(figure: Figure) -> str:
+def svg(figure: Figure, title: str = "") -> str:
     """A figure as an SVG document; text stays text, and the same picture gives the same document."""
     import matplotlib as mpl
 
     text = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "frugaltwin", "font.family": "sans-serif"}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, **({"Title": title} if title else {})})
     return text.getvalue()
