@@ -22,7 +22,6 @@ from optimizers.models.label_spreading import spread_labels
 from optimizers.models.mapping import borders, distance, distance_penalty
 from optimizers.models.mixture import PROCESS, VOTES, _examined
 from optimizers.models.mixture import learned as mixture
-from optimizers.models.regression import Regression
 from simulator.table import Table
 
 DATA = Path(__file__).parents[1] / "benchmarks" / "data"
@@ -267,17 +266,6 @@ def test_the_mode_satisfies_its_own_equation() -> None:
     model = Classifier(X, (X[:, 0] > 0.5).astype(np.int64), 2)
     K = model._covariance(model._X, model.values)
     assert torch.allclose(model._weights, model._is - (model._weights @ K).softmax(0), atol=1e-3)
-
-
-def test_knowing_what_is_pending_narrows_the_regression_as_measuring_would() -> None:
-    X = np.array([[0.1], [0.5], [0.8]])
-    model = Regression(X, np.array([1.0, 2.0, 1.5]))
-    asked = torch.tensor([[0.3], [0.95]], dtype=torch.double)
-    mean, deviation = model.expected(asked)
-    later_mean, later_deviation = model.conditioned_on(np.array([[0.3]])).expected(asked)
-    assert torch.allclose(mean, later_mean, atol=1e-6)
-    assert later_deviation[0] < 0.5 * deviation[0]
-    assert later_deviation[1] <= deviation[1]
 
 
 def test_labels_spread_to_where_the_iteration_of_scikit_learn_ends() -> None:
