@@ -143,7 +143,8 @@ class Door:
             said = b""
         waiting, shown = self._waiting[address], _token.search(said)
         token = shown[1].decode("ascii") if shown else ""
-        is_known = self._strangers.knows(token)
+        person = self._strangers.whose(token)
+        is_known = person is not None and self._strangers.may_knock(person)
         if not said or not (is_known or self._has_room(waiting)):
             line.close()
             return
@@ -159,7 +160,7 @@ class Door:
             return True
 
         waiting.add(line)
-        self._strangers.admit(token, address, enter)
+        self._strangers.admit(token if is_known else "", address, enter)
 
     def _has_room(self, waiting: set[socket.socket]) -> bool:
         """Whether one more of an address may wait."""

@@ -18,13 +18,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from api.request_limits import REPORTS, SLOWEST
 from api.routes import problems
-from api.strangers import Strangers
+from api.strangers import LINES, Strangers
 
 HEAD = 65_536
 """Bytes at most of the head of a request: address and headers."""
 _END = b"\r\n\r\n"  # of a head, and of a body in parts
 _TOO_LARGE = f"the head of a request has at most {HEAD:,} bytes; send a shorter address and fewer headers"
 _NO_HTTP = "this is no HTTP that the service understands; send it as HTTP/1.1"
+
+_TOO_MANY = f"a person has at most {LINES} connections open; close some, and use one for many requests"
 
 
 class _TooLargeError(Exception):
@@ -41,6 +43,7 @@ class BoundedProtocol(HttpToolsProtocol):
     patience = SLOWEST
     had_turn = False
     """Whether the connection came in by a turn, which is its first request's too."""
+    _person: str | None = None  # whose connection it is, as far as a token said
     _timer: asyncio.TimerHandle | None = None
     _has_head = False  # of the request that arrives
     _n_head = 0  # bytes of a head, as far as it was parsed
@@ -56,6 +59,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel()
+        if self._person is not None:
+            self.app_state["strangers"].close_line(self._person)
         self._give_up()
         super().connection_lost(exc)
 
@@ -156,11 +161,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
         strangers: Strangers | None = self.app_state.get("strangers")
         had_turn, self.had_turn = self.had_turn, False
-        if strangers is None or had_turn:
+        if strangers is None:
             begin()
             return
         shown = next((value for name, value in cycle.scope["headers"] if name == b"authorization"), b"")
-        strangers.admit(shown.partition(b" ")[2].strip().decode("latin-1"), self.client[0] if self.client else "", begin)
+        token = shown.partition(b" ")[2].strip().decode("latin-1")
+        if self._person is None and (person := strangers.whose(token)):
+            if not strangers.open_line(person):
+                self.transport.write(_words(problems.document(429, "too-many-requests", "Too many connections", _TOO_MANY, True)))
+                self._hang_up()
+                return
+            self._person = person
+        if had_turn:
+            begin()
+        else:
+            strangers.admit(token, self.client[0] if self.client else "", begin)
 
     def _count(self, n: int) -> None:
         self._n_head += n

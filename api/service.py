@@ -76,7 +76,7 @@ class Service:
                 self.strangers.forget(words)
                 raise
             self._callers[digest] = now, found
-            self.strangers.welcome(words)
+            self.strangers.welcome(words, found.person)
         try:
             self.rate_limit.count(found)
         except TooMany:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
 from api.records.people import digest
@@ -18,6 +18,12 @@ REMEMBERED = 10_000
 """Good tokens that are remembered at most."""
 LONGEST = 200
 """Characters of what may be a token."""
+LINES = 300
+"""Open connections of one person: all streams of all their tokens, and a hundred more."""
+KNOCKS = 20.0
+"""New connections a second of one person; more come in by turns, as strangers do."""
+AT_ONCE = 100
+"""New connections of one person that are not counted against that, at once."""
 
 
 class Strangers:
@@ -28,8 +34,12 @@ class Strangers:
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, None] = {}
-        """Digests of tokens, those shown longest ago first."""
+        self._known: dict[str, str] = {}
+        """People by the digests of their tokens, those shown longest ago first."""
+        self._lines: Counter[str] = Counter()
+        """Open connections by person."""
+        self._knocked: dict[str, float] = {}
+        """By person, until when their new connections are used up; s of a clock that cannot be set."""
         self._waiting: dict[str, deque[Callable[[], bool]]] = {}
         """By address, the address whose turn it is first."""
         self._begun = self._asked = float("-inf")
@@ -46,18 +56,39 @@ class Strangers:
         """Whether some wait for their turn."""
         return bool(self._waiting)
 
-    def knows(self, token: str) -> bool:
-        """Whether this token was good lately."""
-        return 0 < len(token) <= LONGEST and digest(token) in self._known
+    def whose(self, token: str) -> str | None:
+        """The person whose token this was lately."""
+        return self._known.get(digest(token)) if 0 < len(token) <= LONGEST else None
 
-    def remember(self, digests: Iterable[str]) -> None:
-        """Remember tokens that are good, by their digests: after a restart nobody of a class is a stranger."""
-        self._known |= dict.fromkeys(digests)
+    def may_knock(self, person: str) -> bool:
+        """Whether one more new connection of a person may come in at once; it counts."""
+        now = time.monotonic()
+        until = max(self._knocked.get(person, 0.0), now - AT_ONCE / KNOCKS) + 1 / KNOCKS
+        if until <= now:
+            self._knocked[person] = until
+        return until <= now
 
-    def welcome(self, token: str) -> None:
-        """Remember that this token is good."""
+    def open_line(self, person: str) -> bool:
+        """Count a connection of a person, if they may have one more."""
+        if self._lines[person] >= LINES:
+            return False
+        self._lines[person] += 1
+        return True
+
+    def close_line(self, person: str) -> None:
+        """Count it no longer."""
+        self._lines[person] -= 1
+        if not self._lines[person]:
+            del self._lines[person]
+
+    def remember(self, known: Iterable[tuple[str, str]]) -> None:
+        """Remember tokens that are good, by digest and person: after a restart nobody of a class is a stranger."""
+        self._known |= dict(known)
+
+    def welcome(self, token: str, person: str) -> None:
+        """Remember that this token is good, and whose it is."""
         self.forget(token)
-        self._known[digest(token)] = None
+        self._known[digest(token)] = person
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
 
@@ -73,7 +104,7 @@ class Strangers:
             begin: Begins it; returns whether it did, because the client may have gone.
         """
         now = time.monotonic()
-        if self.knows(token):
+        if self.whose(token) is not None:
             self._asked = now
             begin()
         elif not self._waiting and now >= self._begun + self._pause(now):

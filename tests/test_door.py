@@ -49,7 +49,7 @@ class Place:
             await receive()
             self.loop = asyncio.get_running_loop()
             scope["state"]["strangers"] = self.strangers
-            self.strangers.welcome("ft_good")
+            self.strangers.welcome("ft_good", "u_good")
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
@@ -175,3 +175,21 @@ def test_who_waits_when_the_service_ends_is_sent_away(place: Place) -> None:
                 assert line.recv(1000) == b""
         place.strangers._next()
     assert place.taken_in == 0
+
+
+def test_one_person_s_connections_are_bounded_and_beyond_a_rate_they_have_turns(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One token opened as many as there are, and nobody else had one; each costs as much as a request."""
+    monkeypatch.setattr("api.strangers.LINES", 2)
+    with place.line(GOOD) as one, place.line(GOOD) as two:
+        assert [line.recv(1000)[: len(NO_CONTENT)] for line in (one, two)] == [NO_CONTENT] * 2
+        with place.line(GOOD) as three:
+            assert b"".join(iter(lambda: three.recv(10_000), b"")).startswith(b"HTTP/1.1 429")
+        one.sendall(GOOD)
+        assert one.recv(1000).startswith(NO_CONTENT)
+    until(lambda: not place.strangers._lines)
+    monkeypatch.setattr("api.strangers.KNOCKS", 1e-9)
+    place.strangers._knocked["u_good"] = 1e12
+    with place.line(GOOD) as late:
+        until(place.has_waiting(1))
+        place.turn()
+        assert late.recv(1000).startswith(NO_CONTENT)

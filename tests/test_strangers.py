@@ -250,7 +250,7 @@ def begun(monkeypatch: pytest.MonkeyPatch, entries: list[tuple[str, str]], gone:
 
     async def day() -> None:
         strangers = Strangers()
-        strangers.welcome("ft_good")
+        strangers.welcome("ft_good", "u_good")
         if is_busy:
             strangers.admit("ft_good", "9", lambda: True)
             strangers.admit("", "9", lambda: True)
@@ -284,7 +284,7 @@ def test_while_others_ask_requests_of_strangers_begin_one_at_a_time(monkeypatch:
 
     async def day() -> None:
         strangers = Strangers()
-        strangers.welcome("ft_good")
+        strangers.welcome("ft_good", "u_good")
         strangers.admit("ft_good", "9", lambda: True)
         for n in range(10):
 

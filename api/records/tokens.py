@@ -53,11 +53,11 @@ def find(connection: Connection, identity: str) -> TokenRow:
     return row
 
 
-def good(connection: Connection, now: float, most: int) -> list[str]:
-    """The digests of the newest good tokens, the oldest of them first."""
+def good(connection: Connection, now: float, most: int) -> list[tuple[str, str]]:
+    """The newest good tokens by digest and person, the oldest of them first."""
     is_good = token.c.revoked_at.is_(None), or_(token.c.expires_at.is_(None), token.c.expires_at > now)
-    newest = select(token.c.digest).where(*is_good).order_by(token.c.created_at.desc()).limit(most)
-    return [*reversed(connection.execute(newest).scalars().all())]
+    newest = select(token.c.digest, token.c.person).where(*is_good).order_by(token.c.created_at.desc()).limit(most)
+    return [(row.digest, row.person) for row in reversed(connection.execute(newest).all())]
 
 
 def page(connection: Connection, caller: Caller, whose: str | None, limit: int, cursor: str | None) -> tuple[list[TokenRow], str | None]:
