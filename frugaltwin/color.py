@@ -88,11 +88,81 @@ def xyz(lab: Array, white: Array) -> Array:
 def delta_e(lab1: Array, lab2: Array) -> Array:
     """CIEDE2000 color difference of Lab [..., 3] and [..., 3], broadcast to [...]. About 1 is just noticeable.
 
+    Of torch tensors it has the first derivatives by `lab1`, by `delta_e_and_slope`, unless they are wanted by `lab2`, too.
     Source: Sharma, Wu & Dalal, Color Res. Appl. 30 (2005) 21, doi:10.1002/col.20070.
 
     >>> round(float(delta_e(np.array([50.0, 2.6772, -79.7751]), np.array([50.0, 0.0, -82.7485]))), 4)  # their pair 1
     2.0425
     """
+    if getattr(lab1, "requires_grad", False) and not lab2.requires_grad:
+        here = lab1.detach()
+        value, slope = delta_e_and_slope(here.numpy(), lab2.numpy())
+        return lab1.new_tensor(value) + (lab1.new_tensor(slope) * (lab1 - here)).sum(-1)  # the second term is 0, and has the slope
+    return _difference(lab1, lab2)[0]
+
+
+def delta_e_and_slope(lab1: NDArray[np.float64], lab2: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`delta_e` [...] and its derivatives by `lab1`, [..., 3].
+
+    A hue has no derivative at a gray, and the difference none where the colors are the same: these parts count as 0 there.
+
+    >>> value, slope = delta_e_and_slope(np.array([50.0, 0.0, 0.0]), np.array([52.0, 0.0, 0.0]))
+    >>> slope.round(2).tolist()
+    [-1.0, 0.0, 0.0]
+    """
+    E, p = _difference(lab1, lab2)
+    a1, b1, a2, b2, C1, C2, C, h = (p[name] for name in ("a1", "b1", "a2", "b2", "C1", "C2", "C", "h"))
+    degree = np.pi / 180
+
+    def bent(chroma: Array) -> Array:  # the derivative of `_chroma_weight`
+        return 3.5 * 25.0**7 * chroma**2.5 / (chroma**7 + 25.0**7) ** 1.5
+
+    # By the parts of the sum of squares, which are divided by weights.
+    by_l, by_c, by_k = p["l"] / E, (p["c"] + p["R"] * p["k"] / 2) / E, (p["k"] + p["R"] * p["c"] / 2) / E
+    by_R = p["c"] * p["k"] / (2 * E)
+    by_SL, by_SC, by_SH = -by_l * p["l"] / p["SL"], -by_c * p["c"] / p["SC"], -by_k * p["k"] / p["SH"]
+    by_dL, by_dC, by_dH = by_l / p["SL"], by_c / p["SC"], by_k / p["SH"]
+
+    # By the means of both colors.
+    from_50 = p["L"] - 50
+    root = np.sqrt(20 + from_50**2)
+    by_L = by_SL * 0.015 * from_50 * (2 / root - from_50**2 / root**3)
+    sines = 0.17 * np.sin((h - 30) * degree) - 0.48 * np.sin(2 * h * degree) - 0.96 * np.sin((3 * h + 6) * degree)
+    by_T = by_SH * 0.015 * C
+    turn = (60 * degree) * p["hump"]
+    by_h = by_T * (sines + 0.80 * np.sin((4 * h - 63) * degree)) * degree
+    by_h = by_h - by_R * 2 * p["weight"] * np.cos(turn) * turn * (-2 * (h - 275) / 625)
+    by_C = by_SC * 0.045 + by_SH * 0.015 * p["T"] - by_R * 2 * bent(C) * np.sin(turn)
+
+    # By chroma and hue of each color.
+    half, product = p["dh"] * (degree / 2), np.sqrt(C1 * C2)
+    by_dh = np.where(p["is_gray"], 0.0, by_dH * product * np.cos(half) * degree)
+    by_C1 = by_C / 2 - by_dC + by_dH * C2 / product * np.sin(half)
+    by_C2 = by_C / 2 + by_dC + by_dH * C1 / product * np.sin(half)
+    share = np.where(p["is_gray"], 1.0, 0.5)
+
+    def by_a_and_b(a: Array, b: Array, chroma: Array, by_chroma: Array, by_hue: Array) -> tuple[Array, Array]:
+        square = a**2 + b**2
+        around = np.where(square < 2e-24, 0.0, by_hue / (degree * np.where(square < 2e-24, 1.0, square)))
+        return by_chroma * a / chroma - around * b, by_chroma * b / chroma + around * a
+
+    by_a1, by_b1 = by_a_and_b(a1, b1, C1, by_C1, share * by_h - by_dh)
+    by_a2, _ = by_a_and_b(a2, b2, C2, by_C2, share * by_h + by_dh)
+
+    # By a and b before a was stretched by 1 + G, which depends on the chroma of both.
+    by_G = by_a1 * lab1[..., 1] + by_a2 * lab2[..., 1]
+    by_chroma = -0.25 * by_G * bent(p["mean_chroma"]) / p["chroma1"]
+    by_a, by_b = by_a1 * (1 + p["G"]) + by_chroma * lab1[..., 1], by_b1 + by_chroma * lab1[..., 2]
+    return E, np.stack(np.broadcast_arrays(by_L / 2 - by_dL, by_a, by_b), axis=-1)
+
+
+def _chroma_weight(chroma: Array) -> Array:
+    """sqrt(C^7 / (C^7 + 25^7)), which is C^3.5 / sqrt(...): smooth at 0."""
+    return chroma**3.5 / (chroma**7 + 25.0**7) ** 0.5
+
+
+def _difference(lab1: Array, lab2: Array) -> tuple[Array, dict[str, Array]]:
+    """CIEDE2000 and its parts by name, as in the paper; a is the stretched a', and h are degrees."""
     xp = array_api_compat.array_namespace(lab1, lab2)
     L1, a1, b1 = lab1[..., 0], lab1[..., 1], lab1[..., 2]
     L2, a2, b2 = lab2[..., 0], lab2[..., 1], lab2[..., 2]
@@ -100,15 +170,14 @@ def delta_e(lab1: Array, lab2: Array) -> Array:
     def root(square: Array) -> Array:
         return xp.sqrt(square + _TINY)
 
-    def chroma_weight(chroma: Array) -> Array:  # sqrt(C^7 / (C^7 + 25^7)), which is C^3.5 / sqrt(...): smooth at 0
-        return chroma**3.5 / xp.sqrt(chroma**7 + 25.0**7)
-
     def hue(a: Array, b: Array) -> Array:  # degrees, 0 for a gray, where it has no meaning and no gradient
         gray = (xp.abs(a) < 1e-12) & (xp.abs(b) < 1e-12)
         angle = xp.atan2(xp.where(gray, 0.0, b), xp.where(gray, 1.0, a)) * (180 / np.pi)
         return xp.where(angle < 0, angle + 360, angle)
 
-    G = 0.5 * (1 - chroma_weight((root(a1**2 + b1**2) + root(a2**2 + b2**2)) / 2))
+    chroma1 = root(a1**2 + b1**2)
+    mean_chroma = (chroma1 + root(a2**2 + b2**2)) / 2
+    G = 0.5 * (1 - _chroma_weight(mean_chroma))
     a1, a2 = (1 + G) * a1, (1 + G) * a2
     C1, C2 = root(a1**2 + b1**2), root(a2**2 + b2**2)
     h1, h2 = hue(a1, b1), hue(a2, b2)
@@ -127,18 +196,26 @@ def delta_e(lab1: Array, lab2: Array) -> Array:
         return xp.cos(degrees * (np.pi / 180))
 
     T = 1 - 0.17 * cosine(h - 30) + 0.24 * cosine(2 * h) + 0.32 * cosine(3 * h + 6) - 0.20 * cosine(4 * h - 63)
-    R = -2 * chroma_weight(C) * xp.sin(60 * xp.exp(-(((h - 275) / 25) ** 2)) * (np.pi / 180))
-    l = dL / (1 + 0.015 * (L - 50) ** 2 / xp.sqrt(20 + (L - 50) ** 2))  # noqa: E741
-    c = dC / (1 + 0.045 * C)
-    k = dH / (1 + 0.015 * C * T)
-    return root(l**2 + c**2 + k**2 + R * c * k)
+    weight, hump = _chroma_weight(C), xp.exp(-(((h - 275) / 25) ** 2))
+    R = -2 * weight * xp.sin(60 * hump * (np.pi / 180))
+    SL = 1 + 0.015 * (L - 50) ** 2 / xp.sqrt(20 + (L - 50) ** 2)
+    SC = 1 + 0.045 * C
+    SH = 1 + 0.015 * C * T
+    l, c, k = dL / SL, dC / SC, dH / SH  # noqa: E741
+    E = root(l**2 + c**2 + k**2 + R * c * k)
+    parts = {"a1": a1, "b1": b1, "a2": a2, "b2": b2, "chroma1": chroma1, "mean_chroma": mean_chroma, "G": G, "C1": C1, "C2": C2}
+    parts |= {"L": L, "C": C, "h": h, "dh": dh, "is_gray": is_gray, "T": T, "weight": weight, "hump": hump, "R": R}
+    return E, parts | {"SL": SL, "SC": SC, "SH": SH, "l": l, "c": c, "k": k}
 
 
 def _product(values: Array, matrix: Array) -> Array:
     """The product [..., m] of a matrix [m, n] and values [..., n], the same to the last bit alone and among others.
 
-    A library's matrix product rounds one row otherwise than several, and otherwise on each processor. This sum has one order.
+    A library's matrix product rounds one row otherwise than several, and otherwise on each processor. This sum has one order. Of torch
+    tensors the product is the library's: derivatives of many small steps would take most of the time of a suggestion.
     """
+    if not isinstance(values, np.ndarray):
+        return values @ matrix.T
     total = values[..., 0:1] * matrix[:, 0]
     for k in range(1, matrix.shape[1]):
         total = total + values[..., k : k + 1] * matrix[:, k]

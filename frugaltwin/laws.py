@@ -51,7 +51,7 @@ class Law(ABC):
 
     @abstractmethod
     def reading_variance(self, latent: Array, exposure: Array, scale: Array) -> Array:
-        """Variance of latent / scale per unit variance of a reading (delta method); of `Additive`, relative to a typical exposure."""
+        """Variance of latent / scale per unit variance of a reading (delta method); of `Additive`, of a reading at an exposure of 1."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,7 @@ class Additive(Law):
         return latent * exposure
 
     def reading_variance(self, latent: Array, exposure: Array, scale: Array) -> Array:
-        xp = _namespace(exposure)
-        typical = xp.sort(exposure[..., 0])[(exposure.shape[0] - 1) // 2]
-        return (typical / exposure) ** 2
+        return exposure**-2.0
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,21 @@ class Samples(Protocol):
 
 
 @runtime_checkable
+class LeavesOut(Protocol):
+    """A strategy with a model that can be tested on the measurements that it has: each is predicted from all others."""
+
+    def left_out(self, state: State) -> Prediction:
+        """The prediction of each trial that did not fail, in order, as if it alone had not been measured.
+
+        The deviations may include the noise of a reading or leave it to `Prediction.noise`.
+
+        Raises:
+            InvalidInput: The goal is not one that the strategy works for.
+        """
+        ...
+
+
+@runtime_checkable
 class Doubts(Protocol):
     """A strategy with a model that says which readings it can hardly believe: a slipped decimal, a spill, a bubble."""
 

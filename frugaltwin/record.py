@@ -13,7 +13,7 @@ from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
 from frugaltwin.goals.goal import rounded
 from frugaltwin.log import Log
-from frugaltwin.plugins import Doubts, Driver, Recommends, Strategy, UsesEarlier
+from frugaltwin.plugins import Doubts, Driver, LeavesOut, Recommends, Strategy, UsesEarlier
 from frugaltwin.state import Doubt, Earlier, Prediction, State, Suggestion
 from frugaltwin.tables import color_of
 
@@ -23,6 +23,20 @@ Predict = Callable[[Sequence[Settings], Sequence[Trial]], Prediction]
 
 SOME = 5
 """Number of readings from which on it is said that a target is out of reach."""
+
+NORMAL_90 = 1.645  # standard deviations to either side of the mean, between which a normal number lies in 90 % of cases
+FEWEST_COVERED = 8  # trials below which the share says nothing
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The readings that lie in the 90 % interval that a model expects from all other trials, doubtful ones left aside."""
+
+    inside: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.inside} of {self.of} readings ({self.inside / self.of:.0%}) lie in the 90 % intervals that the others make expect"
 
 
 @dataclass(frozen=True)
@@ -106,6 +120,23 @@ class Record:
     def doubts(self) -> list[Doubt]:
         """The readings that the strategy's model can hardly believe; none for a strategy without a model that says so."""
         return list(self.strategy.doubts(self.state)) if isinstance(self.strategy, Doubts) else []
+
+    @cached_property
+    def coverage(self) -> Coverage | None:
+        """The share of readings in the model's intervals; None without a model that can say so, or with few readings."""
+        if not isinstance(self.strategy, LeavesOut) or len(self.state.counted) < FEWEST_COVERED:
+            return None
+        state = self.state.at_fidelity()
+        expected, numbers = self.strategy.left_out(self.state), {doubt.number for doubt in self.doubts}
+        told = [t for t in state.trials if t.measurement is not None]
+        around = expected.reading_deviations
+        inside = [
+            bool(abs(float(t.measurement.outcomes[name]) - mean[k]) <= NORMAL_90 * around[name][k])
+            for name, mean in expected.means.items()
+            for k, t in enumerate(told)
+            if t.measurement is not None and name in t.measurement.outcomes and t.number not in numbers
+        ]
+        return Coverage(sum(inside), len(inside)) if inside else None
 
     @property
     def earlier(self) -> list[str]:

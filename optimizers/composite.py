@@ -1,9 +1,10 @@
 """Model what is measured, and push it through the goal, which is known."""
 
-import warnings
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,21 +13,20 @@ from frugaltwin.experiment import Settings, Trial, measured
 from frugaltwin.goals import Goal, Objective
 from frugaltwin.goals.suitable import single
 from frugaltwin.state import Doubt, Prediction, State, Suggestion
+from frugaltwin.tables import outcomes_array, settings_array
 from optimizers.models.feasibility import log_feasibility
-from optimizers.models.outcome_model import OutcomeModel, Paths, natural
+from optimizers.models.outcome_model import Integers, Known, OutcomeModel, Paths, Score, natural
 from optimizers.models.reasons import IMPROVEMENT
 from optimizers.models.repeats import or_measured_better
-from optimizers.space.search import Acquisition, best_points, differentiated
+from optimizers.space.search import Graded, best_points, differentiated
 from optimizers.space.space import Floats, Space
 
-with warnings.catch_warnings():
-    # linear_operator 0.6 decorates with torch.jit.script, which torch has deprecated.
-    warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
-    from botorch.utils.safe_math import log_softplus, logmeanexp
-
 _PATHS = 64
+_FEW_PATHS = 16  # find the points that are worth a closer look
+_CLIMBS = 2
 _MANY_PATHS = 1024  # a standard deviation to 2 %
 _CHUNK = 64  # settings at once, for many paths
+_LINEAR = -30.0  # log(1 + exp(x)) is exp(x) below it
 _SOFT = 0.01  # of the spread of the scores: what smooths the kink of an improvement
 _NEAR = 3  # of the best settings so far: the search looks around them
 
@@ -65,20 +65,22 @@ class Composite:
         turn = self.seed + len(state.trials) + len(state.unavailable)
         known = measured(state.trials)
         # The same paths serve all suggestions of one call: each improves on what the paths say of those before it.
-        score = _score(model, goal, state.trials, turn) if known else None
+        paths = _paths(model, goal, state.trials, turn) if known else None
+        chance = log_feasibility(space, state.trials)
         chosen: list[Settings] = []
         whys: list[str] = []
         while len(chosen) < count:
             busy = [*state.unavailable, *chosen]
             done = space.encode([*(s for s, _ in known), *busy])
-            if score is None or len(done) < (self.starts or model.n_starts):
-                value, near = model.information(done, turn), done[:0]
+            rough = None
+            if paths is None or len(done) < (self.starts or model.n_starts):
+                value, near = differentiated(model.information(done, turn)), done[:0]
                 whys.append("most information about the " + ("coefficients of the law" if model.has_law else "outcomes"))
             else:
-                value, near = _improvement(score, done)
+                value, near = _improvement(_score(paths, goal, space), done)
+                rough, _ = _improvement(_score(paths.some(_FEW_PATHS), goal, space), done)
                 whys.append(IMPROVEMENT)
-            chance = log_feasibility(space, state.trials)
-            X = best_points(differentiated(value) + chance, space, turn + len(chosen), near)
+            X = best_points(value + chance, space, turn + len(chosen), near, rough + chance if rough else None, _CLIMBS)
             chosen += space.untried(X, 1, state, chosen)
         return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]
 
@@ -90,11 +92,14 @@ class Composite:
         known = space.encode([s for s, _ in measured(state.trials)])
         if not len(known):
             return space.decode(space.sample(1, self.seed)[0])
-        score = _score(model, goal, state.trials, self.seed)
+        paths = _paths(model, goal, state.trials, self.seed)
+        score, rough = _score(paths, goal, space), _score(paths.some(_FEW_PATHS), goal, space)
         chance = log_feasibility(space, state.trials)
         with torch.no_grad():
             order = score(torch.from_numpy(known)).mean(0).argsort(descending=True)
-        X = best_points(differentiated(lambda X: score(X).mean(0)) + chance, space, self.seed, known[order[:_NEAR].numpy()])
+        near = known[order[:_NEAR].numpy()]
+        closely, roughly = differentiated(lambda X: score(X).mean(0)) + chance, differentiated(lambda X: rough(X).mean(0)) + chance
+        X = best_points(closely, space, self.seed, near, roughly, _CLIMBS)
         with torch.no_grad():
             expected = float(score(torch.from_numpy(X[:1])).mean())
         return or_measured_better(space.decode(X[0]), -expected if goal.is_minimized else expected, goal, state.trials)
@@ -111,31 +116,59 @@ class Composite:
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
         state = state.at_fidelity()
-        names, values = _sampled(state, settings, _MANY_PATHS, self.seed)
-        mean, deviation = torch.cat([torch.stack([v.mean(0), v.std(0)]) for v in values], dim=1).numpy()
-        return Prediction(means=dict(zip(names, mean.T, strict=True)), deviations=dict(zip(names, deviation.T, strict=True)))
+        goal, space = single(state.goal, "composite"), Space.of(state.experiment)
+        needed, X = needed_outcomes(goal), space.encode(settings)
+        known = measured(state.trials)
+        paths = OutcomeModel.of(space, needed).averaged_paths(known, _MANY_PATHS, self.seed, _best_first(goal, known))
+        mean, deviation, noise = np.concatenate([_moments(paths, x, goal, space, needed, self.seed) for x in _chunks(X)], axis=1)
+        tables = (dict(zip(_names(goal, needed), part.T, strict=True)) for part in (mean, deviation, noise))
+        return Prediction({}, *tables)
+
+    def left_out(self, state: State) -> Prediction:
+        state = state.at_fidelity()
+        goal = single(state.goal, "composite")
+        found = OutcomeModel.of(Space.of(state.experiment), needed_outcomes(goal)).left_out(measured(state.trials))
+        return Prediction(means={name: mean for name, (mean, _) in found.items()}, deviations={name: sd for name, (_, sd) in found.items()})
 
     def sample(self, state: State, settings: Sequence[Settings], count: int, seed: int = 0) -> dict[str, Floats]:
         state = state.at_fidelity()
-        names, values = _sampled(state, settings, count, seed)
-        drawn = torch.cat(list(values), dim=1).numpy()
-        return {name: drawn[..., j] for j, name in enumerate(names)}
+        goal, space = single(state.goal, "composite"), Space.of(state.experiment)
+        needed, X = needed_outcomes(goal), space.encode(settings)
+        known = measured(state.trials)
+        paths = OutcomeModel.of(space, needed).averaged_paths(known, count, seed, _best_first(goal, known))
+        drawn = np.concatenate([_with_score(_along(paths, x), x, goal, space, needed) for x in _chunks(X)], axis=1)
+        order = np.random.default_rng([seed, 7]).permutation(len(drawn))[:count]
+        return {name: drawn[order, :, j] for j, name in enumerate(_names(goal, needed))}
 
 
-def _sampled(state: State, settings: Sequence[Settings], count: int, seed: int) -> tuple[list[str], Iterator[Tensor]]:
-    """Names of the modeled outcomes and of the score, m of them, and their sample paths [count, n, m], some settings at a time."""
-    goal, space = single(state.goal, "composite"), Space.of(state.experiment)
-    needed = needed_outcomes(goal)
-    paths = OutcomeModel.of(space, needed).paths(measured(state.trials), count, seed)
+def _chunks(X: Floats) -> list[Floats]:
+    return [X[i : i + _CHUNK] for i in range(0, max(len(X), 1), _CHUNK)]
 
-    def values() -> Iterator[Tensor]:
-        for X in torch.split(torch.from_numpy(space.encode(settings)), _CHUNK):
-            with torch.no_grad():
-                outcomes = paths(X)
-                score = goal.score(outcomes, natural(space, X))
-            yield torch.cat([outcomes[..., needed], score[..., None]], dim=-1)
 
-    return [*(state.experiment.outcomes[j].name for j in needed), "score"], values()
+def _names(goal: Goal, needed: Sequence[int]) -> list[str]:
+    return [*(goal.experiment.outcomes[j].name for j in needed), "score"]
+
+
+def _with_score(outcomes: Floats, X: Floats, goal: Objective, space: Space, needed: Sequence[int]) -> Floats:
+    """The needed ones of outcomes [S, b, m] at points X [b, D], and behind them the score."""
+    score = goal.score(outcomes, natural(space, X))
+    return np.concatenate([outcomes[..., needed], score[..., None]], axis=-1)
+
+
+def _along(paths: Sequence[Paths], X: Floats) -> Floats:
+    """Outcomes [S, b, m] at points X [b, D], along all sample paths."""
+    return np.concatenate([some(torch.from_numpy(X)).numpy() for some in paths])
+
+
+def _moments(paths: Sequence[Paths], X: Floats, goal: Objective, space: Space, needed: Sequence[int], seed: int) -> Floats:
+    """Means of readings, standard deviations without their noise, and those of the noise, of outcomes and score at X [b, D], [3, b, m].
+
+    Noise does not only spread a difference from a target, it makes it larger on average.
+    """
+    drawn = _with_score(_along(paths, X), X, goal, space, needed)
+    read = _with_score(np.concatenate([some.read(X, seed + k) for k, some in enumerate(paths)]), X, goal, space, needed)
+    deviation = drawn.std(0, ddof=1)
+    return np.stack([read.mean(0), deviation, np.sqrt(np.maximum(read.var(0, ddof=1) - deviation**2, 0.0))])
 
 
 def needed_outcomes(goal: Goal) -> list[int]:
@@ -154,18 +187,37 @@ def needed_outcomes(goal: Goal) -> list[int]:
     return needed
 
 
-def _score(model: OutcomeModel, goal: Objective, history: Sequence[Trial], seed: int) -> Paths:
+def _paths(model: OutcomeModel, goal: Objective, history: Sequence[Trial], seed: int) -> Paths:
+    """Sample paths of the outcomes."""
+    known = measured(history)
+    return model.paths(known, _PATHS, seed, _best_first(goal, known))
+
+
+def _best_first(goal: Objective, known: Known) -> Integers:
+    """The numbers of measurements by their scores, [n]."""
+    outcomes = outcomes_array(goal.experiment, [m.outcomes for _, m in known])
+    scores = goal.score(outcomes, settings_array(goal.experiment, [settings for settings, _ in known]))
+    return np.argsort(scores if goal.is_minimized else -scores, kind="stable")
+
+
+def _score(paths: Paths, goal: Objective, space: Space) -> Score:
     """Scores [S, b], the larger the better, along sample paths of the outcomes."""
-    outcomes = model.paths(measured(history), _PATHS, seed)
     sign = -1.0 if goal.is_minimized else 1.0
-    return lambda X: sign * goal.score(outcomes(X), natural(model.space, X))
+    return lambda X: sign * goal.score(paths(X), natural(space, X))
 
 
-def _improvement(score: Paths, done: Floats) -> tuple[Acquisition, Floats]:
+def _improvement(score: Score, done: Floats) -> tuple[Graded, Floats]:
     """Logarithm of the expected improvement on the points done [n, D], and the best of these."""
     with torch.no_grad():
         reached = score(torch.from_numpy(done))
     best = reached.max(dim=1, keepdim=True).values
     unit = float(reached.std(correction=0)) or float(reached.abs().max()) or 1.0
     order = reached.mean(0).argsort(descending=True)
-    return lambda X: logmeanexp(log_softplus((score(X) - best) / unit, tau=_SOFT), dim=0), done[order[:_NEAR].numpy()]
+    return differentiated(lambda X: _log_mean((score(X) - best) / (unit * _SOFT))), done[order[:_NEAR].numpy()]
+
+
+def _log_mean(gains: Tensor) -> Tensor:
+    """The logarithm of the mean of log(1 + exp(gain)) over the gains [S, b], [b]: exact where exp(gain) is below what numbers can show."""
+    soft = torch.where(gains > _LINEAR, torch.nn.functional.softplus(gains).clamp_min(1e-300).log(), gains)
+    mean: Tensor = soft.logsumexp(0) - math.log(len(gains))
+    return mean

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frugaltwin import catalog
-from frugaltwin.color import cie_table, delta_e, hex_code, lab, lab_of_hex, parse_color, transmitted_weights, xyz
+from frugaltwin.color import cie_table, delta_e, delta_e_and_slope, hex_code, lab, lab_of_hex, parse_color, transmitted_weights, xyz
 from frugaltwin.errors import InvalidInput
 
 WHITE = np.array([0.95047, 1.0, 1.08883])
@@ -83,6 +83,30 @@ def test_gradients_are_right_and_finite_even_for_equal_and_gray_colors() -> None
         delta_e(at, torch.tensor((50.0, 20.0, -30.0), dtype=torch.double)).backward()
         assert at.grad is not None
         assert torch.isfinite(at.grad).all()
+
+
+def test_the_written_derivatives_of_ciede2000_are_those_of_autograd_and_of_differences_up_to_the_neutral_axis() -> None:
+    import torch
+
+    random = np.random.default_rng(3)
+    one, two = colors(600), colors(600, seed=1)
+    one[:100, 1:] *= 1e-3  # nearly gray
+    two[50:150, 1:] = 0.0  # a gray target
+    one[150:200] = two[150:200] + 0.1 * random.standard_normal((50, 3))
+    value, slope = delta_e_and_slope(one, two)
+    assert np.array_equal(value, delta_e(one, two))
+    step = 1e-4 * np.minimum(1.0, np.hypot(one[:, 1], one[:, 2]))
+    for j, axis in enumerate(np.eye(3)):
+        away = step[:, None] * axis
+        differences = (delta_e(one + away, two) - delta_e(one - away, two)) / (2 * step)
+        assert np.abs(slope[:, j] - differences).max() < 1e-4
+    one[:20, 1:] = 0.0  # gray: no differences, the hue jumps
+    target = torch.from_numpy(two).requires_grad_()  # derivatives by both are left to autograd
+    x = torch.from_numpy(one).requires_grad_()
+    (by_autograd,) = torch.autograd.grad(delta_e(x, target).sum(), x)
+    (written,) = torch.autograd.grad(delta_e(x, target.detach()).sum(), x)
+    assert np.abs(written.numpy() - by_autograd.numpy()).max() < 1e-9
+    assert np.array_equal(written.numpy(), delta_e_and_slope(one, two)[1])
 
 
 @given(st.tuples(st.floats(0, 100), st.floats(-100, 100), st.floats(-100, 100)))

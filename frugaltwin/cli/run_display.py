@@ -75,6 +75,7 @@ def summary_event(record: Record, report: Path | None) -> dict[str, Any]:
         "under_way": [dict(s) for s in record.state.pending],
         "doubtful": [asdict(d) for d in record.doubts],
         "out_of_reach": record.out_of_reach,
+        "coverage": asdict(record.coverage) if record.coverage else None,
         "preferences": [asdict(p) for p in record.state.preferences],
         "rejections": [{"settings": dict(r.settings), "why": r.why} for r in record.state.rejections],
         "earlier": [
@@ -234,6 +235,8 @@ class TableDisplay(Display):
         for doubt in record.doubts:
             retract = f"frugaltwin retract {record.name} {doubt.number} --why …"
             self._print(f"doubtful: {doubt} from the others; the recommendation leaves it out. If it is wrong: {retract}")
+        if record.coverage:
+            self._print(f"model: {record.coverage}")
         for preference in record.state.preferences:
             self._print(f"preferred: {preference.better} to {preference.worse}{_because(preference.why)}")
         for rejection in record.state.rejections:

@@ -91,6 +91,7 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
         recommended_by="by the model" if record.is_recommended_by_model else "the best reading",
         summary=goal.summary(trials),
         doubts=[str(doubt) for doubt in record.doubts],
+        coverage=record.coverage and str(record.coverage),
         maps=maps,
         slider=SLIDER,
         slider_hash=base64.b64encode(hashlib.sha256(SLIDER.encode()).digest()).decode(),

@@ -175,7 +175,7 @@ def a_model_predicts_numbers_in_units_and_chances_that_add_up(plugin: Plugin, ex
 
 
 def its_sample_paths_agree_with_its_predictions(plugin: Plugin, experiment: Experiment) -> None:
-    """`sample` gives paths of the score whose means and deviations are those of `predict`; where it can sample."""
+    """`sample` gives paths of the score whose means and deviations are those of `predict`, up to the noise of a reading."""
     strategy: Strategy = plugin.make()
     if not isinstance(strategy, Samples):
         return
@@ -191,7 +191,7 @@ def its_sample_paths_agree_with_its_predictions(plugin: Plugin, experiment: Expe
     for name, values in paths.items():
         mean, deviation = prediction.means[name], prediction.deviations[name]
         slack = 5 * deviation / np.sqrt(count) + 1e-9 * np.abs(mean)
-        far = np.abs(values.mean(axis=0) - mean) > 2 * slack
+        far = np.abs(values.mean(axis=0) - mean) > 2 * slack + prediction.noise.get(name, 0.0)
         plugin.require(not far.any(), f"the means of its paths of {name} on {experiment.name} are not those that it predicts")
         wide = np.abs(values.std(axis=0) - deviation) > 0.35 * deviation + 1e-6 * np.abs(mean)
         plugin.require(not wide.any(), f"the deviations of its paths of {name} on {experiment.name} are not those that it predicts")

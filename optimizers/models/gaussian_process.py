@@ -9,6 +9,7 @@ Source: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -248,9 +249,14 @@ class GaussianProcess:
         variance = 1 / np.stack([(inverse**2).sum(0) for inverse in self._inverses])
         return self.Z - self.weights * variance, np.sqrt(variance)
 
-    def paths(self, n: int, seed: int) -> "Paths":
-        """n (even) equally probable functions, in pairs on either side of the mean."""
-        return Paths(self, n, np.random.default_rng(seed))
+    def paths(self, n: int, seed: int, errors: Floats | None = None, waves: int = _WAVES) -> "Paths":
+        """n (even) equally probable functions, in pairs on either side of the mean.
+
+        Args:
+            errors: Errors [m, n / 2, n readings] that the readings may have; independent ones without.
+            waves: Number of features of a prior path.
+        """
+        return Paths(self, n, np.random.default_rng(seed), errors, waves)
 
     @cached_property
     def _inverses(self) -> list[Floats]:
@@ -272,28 +278,38 @@ class Paths:
     Source: Wilson et al., J. Mach. Learn. Res. 22 (2021) 105 (pathwise conditioning, with random features as prior).
     """
 
-    def __init__(self, model: GaussianProcess, n: int, random: np.random.Generator) -> None:
+    def __init__(
+        self, model: GaussianProcess, n: int, random: np.random.Generator, errors: Floats | None = None, waves: int = _WAVES
+    ) -> None:
         """Draw n (even) of them, in pairs on either side of the mean."""
         self._model = model
         m, p = len(model.Z), len(model.kernel.priors)
         self._theta = model.theta[:p]
+        self._features, self._feature_slopes = model.kernel.waves(self._theta, waves, random)
+        known = self._features(model.X)
+        heights = random.standard_normal((m, n // 2, known.shape[1]))
+        if errors is None:
+            errors = np.sqrt(model.variance)[:, None] * random.standard_normal((m, n // 2, len(model.X)))
+        read = heights @ known.T + errors
+        own = np.concatenate([heights, -heights], axis=1)  # [m, S, w]
+        update = model._solved(model.Z[:, None] - np.concatenate([read, -read], axis=1))  # [m, S, n]
+        self._weights = np.ascontiguousarray(np.concatenate([own, update], axis=2).transpose(2, 1, 0))  # [w + n, S, m]
 
-        def normal(*shape: int) -> Floats:
-            half = random.standard_normal((m, n // 2, *shape))
-            return np.concatenate([half, -half], axis=1)
-
-        self._features, self._feature_slopes = model.kernel.waves(self._theta, _WAVES, random)
-        waves = self._features(model.X)
-        self._heights = normal(waves.shape[1])  # [m, S, w]
-        read = self._heights @ waves.T + np.sqrt(model.variance)[:, None] * normal(len(model.X))
-        self._update = model._solved(model.Z[:, None] - read)  # [m, S, n]
+    def some(self, n: int) -> Self:
+        """n (even) of them, in pairs."""
+        few, half = copy(self), self._weights.shape[1] // 2
+        few._weights = np.ascontiguousarray(self._weights[:, [*range(n // 2), *range(half, half + n // 2)]])
+        return few
 
     def __call__(self, A: Floats) -> Floats:
         """Values [S, a, m] at points A [a, D]."""
         k = self._model.kernel.covariance(self._theta, A, self._model.X)
-        return np.moveaxis(self._heights @ self._features(A).T + self._update @ k.T, 0, -1)
+        values = np.concatenate([self._features(A), k], axis=1) @ self._weights.reshape(len(self._weights), -1)
+        return np.asarray(values.reshape(len(A), *self._weights.shape[1:]).transpose(1, 0, 2))
 
     def slopes(self, A: Floats, pull: Floats) -> Floats:
         """Derivatives of Σ pull [S, a, m] · values with respect to the points A [a, D], [a, D]."""
-        prior = self._feature_slopes(A, np.einsum("sam,msw->aw", pull, self._heights, optimize=True))
-        return prior + self._model.kernel.slopes(self._theta, A, self._model.X, np.einsum("sam,msn->an", pull, self._update, optimize=True))
+        pulled = pull.transpose(1, 0, 2).reshape(len(A), -1) @ self._weights.reshape(len(self._weights), -1).T
+        w = len(self._weights) - len(self._model.X)
+        own, told = pulled[:, :w], pulled[:, w:]
+        return self._feature_slopes(A, own) + self._model.kernel.slopes(self._theta, A, self._model.X, told)

@@ -114,7 +114,10 @@ class Stationary:
 
         def features(X: Floats) -> Floats:
             angles = X @ frequencies
-            return np.concatenate([height * np.cos(angles), height * np.sin(angles), np.full((len(X), n - 2 * half), self.offset)], axis=1)
+            return np.concatenate(
+                [height * np.cos(angles), height * np.sin(angles), np.full((len(X), n - 2 * half), self.offset / math.sqrt(n - 2 * half))],
+                axis=1,
+            )
 
         def slopes(X: Floats, weights: Floats) -> Floats:
             angles = X @ frequencies

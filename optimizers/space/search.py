@@ -26,6 +26,7 @@ _MOVED = 8  # columns that change at once around a point, on average: in many di
 _APART = 0.02  # of the unit box, between points that are climbed from
 _CROSSED = 8  # of the best points, which are tried with all combinations of names and levels
 _LISTED = 1024  # of a listed space: more than the first of them nobody asks for
+_FINE = 32  # points that a cheap approximation thinks best: the acquisition function sorts these
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,29 @@ def torch_loss(loss: Acquisition) -> Loss:
     return value_and_gradient
 
 
-def best_points(acquisition: Graded, space: Space, seed: int, near: Floats) -> Floats:
+def best_points(acquisition: Graded, space: Space, seed: int, near: Floats, rough: Graded | None = None, climbs: int = _CLIMBS) -> Floats:
     """Points [r, D] of the space, best first: of a listed space the best ones, else local maxima and, behind them, where they were sought.
 
     Climbs from the best of an even sample and of the neighborhood of `near` [k, D], each with all combinations of names and levels,
     where these are not too many to try; else it moves one of them at a time.
+
+    Args:
+        rough: A cheap approximation of the acquisition function: it finds the points that are looked at closely.
+        climbs: The number of points to climb from.
     """
+
+    def ranked(X: Floats) -> Floats:
+        if rough is None:
+            return _ranked(acquisition, X)
+        X = _ranked(rough, X)
+        return np.concatenate([_ranked(acquisition, X[:_FINE]), X[_FINE:]])
+
     if space.listed:
-        return _ranked(acquisition, space.points)[:_LISTED]
-    X = _ranked(acquisition, np.concatenate([space.sample(_RAW, [seed, 2]), _around(space, near, np.random.default_rng([seed, 1]))]))
+        return ranked(space.points)[:_LISTED]
+    X = ranked(np.concatenate([space.sample(_RAW, [seed, 2]), _around(space, near, np.random.default_rng([seed, 1]))]))
     if len(space.combinations):
-        X = np.concatenate([_ranked(acquisition, _crossed(space, _distinct(X, _CROSSED))), X])
-    climbed = _climb(acquisition, space, _distinct(X, _CLIMBS))
+        X = np.concatenate([ranked(_crossed(space, _distinct(X, _CROSSED))), X])
+    climbed = _climb(acquisition, space, _distinct(X, climbs))
     for _ in range(3):
         moves = _crossed(space, climbed[:1]) if len(space.combinations) else space.moves(climbed[0])
         if not len(moves):
