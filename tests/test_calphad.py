@@ -327,6 +327,7 @@ def test_a_function_that_is_used_and_not_defined_is_refused_by_name(tmp_path: Pa
 
 def test_a_search_for_phases_that_takes_long_says_so(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     limits: dict[str, Any] = {"temperature_low": 355.0, "temperature_high": 645.0, "steps": 4}
+    monkeypatch.setattr("simulator.calphad.PATIENCE", math.inf)
     Calphad(path=EUTECTIC, **limits)
     assert not caplog.messages
     monkeypatch.setattr("simulator.calphad.PATIENCE", 0.0)

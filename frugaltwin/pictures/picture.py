@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from frugaltwin.catalog import random_settings
 from frugaltwin.errors import DriverError, InvalidInput
 from frugaltwin.experiment import total
 from frugaltwin.pictures import belief, front, progress, truth
-from frugaltwin.pictures.style import svg
+from frugaltwin.pictures.style import png, svg
 from frugaltwin.plugins import Driver, KnowsDiagram, KnowsTruth
 from frugaltwin.record import Record, Recorded
 from frugaltwin.tables import color_of
@@ -64,9 +63,7 @@ class Picture:
 
     def png_url(self) -> str:
         """The picture as a data URL of a PNG."""
-        picture = io.BytesIO()
-        self.figure.savefig(picture, format="png", dpi=80, metadata={"Software": None})
-        return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode("ascii")
+        return "data:image/png;base64," + base64.b64encode(png(self.figure, 80)).decode("ascii")
 
     def svg(self) -> str:
         """The picture as an SVG document."""

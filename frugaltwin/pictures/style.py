@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,8 +34,34 @@ def tint(code: str) -> str:
 def svg(figure: Figure, title: str = "") -> str:
     """A figure as an SVG document; text stays text, and the same picture gives the same document."""
     import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     text = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "frugaltwin", "font.family": "sans-serif"}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, **({"Title": title} if title else {})})
+    metadata: dict[str, str | None] = {"Date": None, "Creator": None}
+    if title:
+        metadata["Title"] = title
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "frugaltwin", "font.family": "sans-serif"}), _as_it_was(figure):
+        FigureCanvasSVG(figure).print_svg(text, metadata=metadata)  # type: ignore[no-untyped-call]
     return text.getvalue()
+
+
+def png(figure: Figure, dpi: int) -> bytes:
+    """A figure as a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    file = io.BytesIO()
+    with _as_it_was(figure):
+        figure.set_dpi(dpi)
+        FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    return file.getvalue()
+
+
+@contextmanager
+def _as_it_was(figure: Figure) -> Iterator[None]:
+    """Printing by a canvas itself takes two thirds of the time of `savefig`, which draws everything twice; but it leaves its marks."""
+    canvas, dpi = figure.canvas, figure.get_dpi()
+    try:
+        yield
+    finally:
+        figure.set_canvas(canvas)
+        figure.set_dpi(dpi)
