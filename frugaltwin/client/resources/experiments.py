@@ -41,13 +41,13 @@ class Submission:
     raw: Mapping[str, int | float | str] | None = None
     """the instrument's own readings"""
     happened: Values | None = None
-    """settings that happened, where the rig reports them"""
+    """settings that happened, if reported"""
     cost: Price | None = None
     """what it took; your budget is charged this, at most the estimate"""
     error: str | None = None
     """why it failed or was aborted"""
     provenance: Mapping[str, Any] | None = None
-    """rig, driver, calibration; for an instructor also options, seed, versions and worker"""
+    """rig, driver, calibration; an instructor sees more"""
     created_at: float
     """s since 1970"""
     started_at: float | None = None
@@ -74,7 +74,7 @@ class Quote:
     __pydantic_config__ = CONFIG
 
     allowed: bool
-    """whether your budget allows it; anything else is an error here too"""
+    """whether your budget allows it; all else is an error here too"""
     reason: str | None = None
     """why it would be refused"""
     estimate: Price
