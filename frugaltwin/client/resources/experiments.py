@@ -47,7 +47,7 @@ class Submission:
     error: str | None = None
     """why it failed or was aborted"""
     provenance: Mapping[str, Any] | None = None
-    """rig, driver, calibration; an instructor sees more"""
+    """rig, driver, calibration"""
     created_at: float
     """s since 1970"""
     started_at: float | None = None
@@ -57,7 +57,7 @@ class Submission:
     position: int | None = None
     """how many go before it, while it is queued"""
     eta_s: float | None = None
-    """s until it begins, as estimated; nothing of a twin, or while its rig is not open"""
+    """s until it begins, as estimated; not of a twin or of a closed rig"""
     waiting_because: str | None = None
     """in words, while it is queued"""
 
