@@ -33,9 +33,9 @@ class Submission:
     settings: Values
     """by the rig's parameters, in their units"""
     estimate: Price
-    """what is set aside of your budget until it ends; besides, 1 run"""
+    """set aside of your budget until it ends; besides, 1 run"""
     outcomes: Values | None = None
-    """what was measured, by the rig's outcomes, in their units"""
+    """by the rig's outcomes, in their units"""
     score: float | None = None
     """of a trial that has ended and counts, by its campaign's goal"""
     raw: Mapping[str, int | float | str] | None = None
