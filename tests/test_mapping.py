@@ -107,8 +107,9 @@ def around(settings: Settings) -> list[Settings]:
 def test_a_continuous_map_is_learned_and_its_border_is_where_they_look(name: str, least: float) -> None:
     history = learned(name)
     assert accuracy(name, history) >= least
-    near = [s for t in history[12:] for s in around(t.settings)]
-    assert len(near) >= 5
+    later = [*history[12:], *campaign(name, 22, seed=1)[12:]]
+    near = [s for t in later for s in around(t.settings)]
+    assert len(near) >= 10  # of 20; one is a matter of luck
 
 
 @pytest.mark.parametrize("name", MAPPERS)

@@ -143,7 +143,7 @@ def _performed_on(address: str, client: Any, shards: Sequence[Shard]) -> Iterato
                 text = f"a worker cannot perform it ({type(failure).__name__}: {failure}); is the same frugaltwin installed there?"
             raise CampaignError(f"{shard.title}: {text}; what was finished is kept: run it again") from failure
         if monotonic() - there_at > WORKERS_WITHIN:
-            text = f"the Dask cluster at {address} has no workers; start some with `dask worker {address} --nthreads 1`"
+            text = f"the Dask cluster at {address} has no workers; start some with `dask worker {address}`, one thread each"
             raise CampaignError(f"{text}; what was finished is kept: run it again")
 
 

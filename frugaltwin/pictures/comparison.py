@@ -109,7 +109,7 @@ def html(records: Sequence[Record], title: str) -> str:
     about = f"best so far of readings{f'; {goal.explanation}' if goal.explanation else ''}"
     problem = {"name": records[0].goal_title, "about": about, "rows": rows(records), "verdicts": []}
     problem["pictures"] = [{"url": url, "words": "the best reading so far, against experiments, lab time and money"}]
-    remarks = ["One campaign of each is one draw: whether strategies differ is said by frugaltwin compare --strategies A,B --seeds 10."]
+    remarks = ["One campaign of each is one draw: whether strategies differ is said by a comparison over several seeds."]
     return page.get_template("comparison.html").render(title=title, remarks=remarks, problems=[problem], versions=None)
 
 
