@@ -96,13 +96,13 @@ def _connected(address: str) -> Iterator[Any]:
     try:
         distributed = import_module("distributed")
     except ModuleNotFoundError as error:
-        raise MissingPart("--dask needs the package 'distributed'; install it with pip install 'frugaltwin[dask]'") from error
+        raise MissingPart("a Dask cluster needs the package 'distributed'; install it with pip install 'frugaltwin[dask]'") from error
     for name in ("distributed", "asyncio", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = distributed.Client(address, timeout=CONNECTS_WITHIN)
     except (OSError, ValueError) as error:
-        text = f"there is no Dask scheduler at {address}; start one with `dask scheduler`, and give --dask the address that it prints"
+        text = f"there is no Dask scheduler at {address}; start one with `dask scheduler`, and give the address that it prints"
         raise CampaignError(text) from error
     try:
         yield client

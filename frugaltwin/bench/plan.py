@@ -252,7 +252,7 @@ class Plan:
                 options = catalog.resolved_options("strategy", chosen.name, chosen.options)
         except MissingPart as error:
             if others := [other for other in self.spec.strategies if other != name]:
-                raise MissingPart(f"{error}, or leave it out: --only {','.join(others)}") from error
+                raise MissingPart(f"{error}, or compare without it: {','.join(others)}") from error
             raise
         return {"strategy": {"name": chosen.name, "options": options}, "replicate": spec.replicate}
 

@@ -22,7 +22,7 @@ GROUPS = {
     "rig": "hardware.commands.app:app",
     "service": "api.commands.service:app",
     "db": "api.commands.database:app",
-    "experiment": "hardware.own.commands:app",
+    "experiment": "hardware.commands.experiment:app",
     "": "api.commands.serve:app",
 }
 """Commands that another package brings (without a name: single ones). Their modules import nothing heavy at the top."""

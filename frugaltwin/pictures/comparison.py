@@ -32,11 +32,11 @@ def check_comparable(records: Sequence[Record]) -> None:
         InvalidInput: There are fewer than two, one has no score or no reading, or their goals differ.
     """
     if len(records) < 2:
-        raise InvalidInput("a comparison takes two campaigns or more; or --strategies, which are run and compared")
+        raise InvalidInput("a comparison takes two campaigns or more; or strategies, which are run and compared")
     first = records[0]
     for record in records:
         if not record.goal.has_score:
-            raise InvalidInput(f"{record.name} has no score ({record.goal.text}); compare such goals by frugaltwin compare --strategies")
+            raise InvalidInput(f"{record.name} has no score ({record.goal.text}); compare strategies for such a goal instead")
         if record.goal.text != first.goal.text:
             raise InvalidInput(f"{first.name} and {record.name} have other goals: {first.goal_title}, and {record.goal_title}")
         if record.best is None:
