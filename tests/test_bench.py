@@ -321,7 +321,9 @@ def test_an_address_without_a_cluster_and_a_cluster_without_workers_are_one_sent
     with pytest.raises(FrugalTwinError, match=r"there is no Dask scheduler at tcp://127.0.0.1:\d+; start one with `dask scheduler`"):
         executor.perform_on(address, shards, read.folder, lambda shard: None)
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(MissingPart, match=r"a Dask cluster needs the package 'distributed'; install it with pip install 'frugaltwin\[dask\]'"):
+    with pytest.raises(
+        MissingPart, match=r"a Dask cluster needs the package 'distributed'; install it with pip install 'frugaltwin\[dask\]'"
+    ):
         executor.perform_on(address, shards, read.folder, lambda shard: None)
 
 
