@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from time import monotonic
@@ -111,6 +111,24 @@ def _connected(address: str) -> Iterator[Any]:
             client.close(timeout=5)
 
 
+def _told(
+    running: Mapping[Any, Shard], ended: Iterable[Any]
+) -> tuple[list[tuple[Shard, bytes]], list[tuple[Shard, BaseException]], list[Shard]]:
+    """Results, failures, and campaigns that are neither: their worker went before the result came.
+
+    There the connection may be lost, too, which shows at the next step.
+    """
+    results, failures, lost = list[tuple[Shard, bytes]](), list[tuple[Shard, BaseException]](), list[Shard]()
+    for future in ended:
+        if future.status == "finished":
+            results.append((running[future], future.result()))
+        elif failure := future.exception():
+            failures.append((running[future], failure))
+        else:
+            lost.append(running[future])
+    return results, failures, lost
+
+
 def _performed_on(address: str, client: Any, shards: Sequence[Shard]) -> Iterator[tuple[Shard, bytes]]:
     """The campaigns with their results, in the order in which they end."""
     distributed = import_module("distributed")
@@ -127,8 +145,8 @@ def _performed_on(address: str, client: Any, shards: Sequence[Shard]) -> Iterato
                 ended = distributed.wait(list(running), timeout=1, return_when="FIRST_COMPLETED").done
             except TimeoutError:
                 ended = set()
-            results = [(running[future], future.result()) for future in ended if future.status == "finished"]
-            failures = [(running[future], future.exception()) for future in ended if future.status != "finished"]
+            results, failures, lost = _told(running, ended)
+            waiting = chain(lost, waiting)
         except (OSError, CancelledError, RuntimeError, AttributeError) as error:  # whichever it was at when the connection was lost
             raise CampaignError(f"the Dask cluster at {address} has gone; what was finished is kept: run it again") from error
         yield from results

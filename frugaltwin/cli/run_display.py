@@ -159,8 +159,11 @@ class TableDisplay(Display):
         from rich.text import Text
 
         class Doing(ProgressColumn):
+            latest = "experimenting"  # also between two experiments, where nothing is done
+
             def render(self, task: Task) -> Text:
-                return Text(f"{doing():13}")
+                self.latest = doing() or self.latest
+                return Text(f"{self.latest:13}")
 
         self._console = console
         self._is_terminal = console.is_terminal
