@@ -117,10 +117,13 @@ def test_a_file_that_cannot_be_is_refused_with_the_place(tmp_path: Path, old: st
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("promise", testing.DRIVER_PROMISES, ids=lambda promise: promise.__name__)
+PROMISES = [promise for promise in testing.DRIVER_PROMISES if "data_sheet" not in promise.__name__]
+"""All but that of the data sheet: the parameters are those of the file."""
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
 def test_a_program_makes_a_driver_like_any_other(promise: testing.Promise, tmp_path: Path) -> None:
-    if "data_sheet" not in promise.__name__:  # its parameters are those of the file
-        promise(testing.Plugin.of("driver", "experiment", {"file": automated(tmp_path, GOOD)}))
+    promise(testing.Plugin.of("driver", "experiment", {"file": automated(tmp_path, GOOD)}))
 
 
 def test_a_program_is_asked_and_states_its_own_cost(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,8 +111,14 @@ def hand_in(
         par = par_of(judge, step=step)
     result = points(instance.task, par, found, one.spent)
     if as_json:
-        words = {"points": result.points, "parts": result.parts, "found": found.parts, "gap": found.gap, "par": vars(par)}
-        show_line(json.dumps({"event": "points", "campaign": name} | words, ensure_ascii=False).replace("Infinity", "null"))
+        words = {
+            "points": result.points,
+            "parts": result.parts,
+            "found": found.parts,
+            "gap": _finite(found.gap),
+            "par": {k: _finite(v) for k, v in vars(par).items()},
+        }
+        show_line(json.dumps({"event": "points", "campaign": name} | words, ensure_ascii=False))
         return
     show_line(f"{result.points:.0f} of 100 points")
     for part, value in result.parts.items():
@@ -161,6 +168,11 @@ def check(
         middle = sorted(hardness)[len(hardness) // 2]
         spread = ", ".join(f"{value / middle:.2f}" for value in hardness) if middle < float("inf") else "never reached"
         show_line(f"{labs} labs; how hard each is, over the median: {spread}")
+
+
+def _finite(value: float) -> float | None:
+    """A number for JSON, which has no infinity: None where a place was never reached, or does not count."""
+    return value if math.isfinite(value) else None
 
 
 def _handed_in(
