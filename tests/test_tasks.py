@@ -217,6 +217,15 @@ def test_a_map_is_handed_in_by_the_numbers_of_its_places(cli_here: Cli, tmp_path
     assert "stands twice" in cli_here("hand-in", "fields-1", "--labels", tmp_path / "map.csv").stderr
 
 
+def test_what_is_no_task_is_said_without_flags_that_there_are_not(cli_here: Cli) -> None:
+    assert cli_here("run", "--name", "mine", "--strategy", "random", "--budget", 1).returncode == 0
+    for arguments, said in ((("practice", "color-mach"), "there is no task 'color-mach'"), (("hand-in", "mine"), "no campaign of a task")):
+        refused = cli_here(*arguments)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+        assert "--" not in refused.stderr
+
+
 def test_an_instructor_sees_what_others_would_get(cli_here: Cli, tmp_path: Path) -> None:
     rows = {row["who"]: row for row in events(cli_here("class", "task", "check", written(tmp_path, QUICK), "--labs", "1", "--json"))}
     assert float(rows["blank"]["points"]) == 0

@@ -101,7 +101,7 @@ def hand_in(
     campaign = stored_campaign(name, store)
     chosen = campaign.specification["driver"]
     if chosen["name"] != "practice":
-        raise InvalidInput(f"{name} is no campaign of a task; begin one with: frugaltwin practice TASK", field="name")
+        raise InvalidInput(f"{name} is no campaign of a task; begin one with: frugaltwin practice TASK")
     instance = practice_instance(find(str(chosen["options"]["task"])), int(chosen["options"].get("lab", 1)))
     within_budget(instance, campaign.trials)
     judge = InstanceJudge(instance)

@@ -187,5 +187,5 @@ def find(name: str) -> Task:
     if name.endswith(".toml"):
         return Task.read(Path(name))
     if name not in shipped():
-        raise UnknownName(f"there is no task {name!r}; there are {', '.join(shipped())}, and any file NAME.toml", field="task")
+        raise UnknownName(f"there is no task {name!r}; there are {', '.join(shipped())}, and any file NAME.toml")
     return Task.read(SHIPPED / f"{name}.toml")
