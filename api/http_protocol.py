@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from api.request_limits import REPORTS, SLOWEST
 from api.routes import problems
-from api.strangers import LINES, Strangers
+from api.strangers import OPEN, Strangers
 
 HEAD = 65_536
 """Bytes at most of the head of a request: address and headers."""
@@ -26,7 +26,7 @@ _END = b"\r\n\r\n"  # of a head, and of a body in parts
 _TOO_LARGE = f"the head of a request has at most {HEAD:,} bytes; send a shorter address and fewer headers"
 _NO_HTTP = "this is no HTTP that the service understands; send it as HTTP/1.1"
 
-_TOO_MANY = f"a person has at most {LINES} connections open; close some, and use one for many requests"
+_TOO_MANY = f"a person has at most {OPEN} connections open; close some, and use one for many requests"
 
 
 class _TooLargeError(Exception):
@@ -60,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel()
         if self._person is not None:
-            self.app_state["strangers"].close_line(self._person)
+            self.app_state["strangers"].close_connection(self._person)
         self._give_up()
         super().connection_lost(exc)
 
@@ -167,7 +167,7 @@ class BoundedProtocol(HttpToolsProtocol):
         shown = next((value for name, value in cycle.scope["headers"] if name == b"authorization"), b"")
         token = shown.partition(b" ")[2].strip().decode("latin-1")
         if self._person is None and (person := strangers.whose(token)):
-            if not strangers.open_line(person):
+            if not strangers.open_connection(person):
                 self.transport.write(_words(problems.document(429, "too-many-requests", "Too many connections", _TOO_MANY, True)))
                 self._hang_up()
                 return

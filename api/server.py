@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from api import log_redaction, migrations
 from api.app import create_app
-from api.door import GuardedServer
+from api.connection_admission import AdmittingServer
 from api.records import fair_queue, join_codes, people, rigs, tokens
 from api.records.database import Database, engine_of
 from api.service import Service
@@ -74,7 +74,7 @@ def run(
         return 0 if server.started else 1
 
 
-class Server(GuardedServer):
+class Server(AdmittingServer):
     """The server with workers: they begin when it listens, and end, their rigs at rest, before it does."""
 
     def __init__(self, settings: Settings, rigs: Sequence[RigWords], reports: Path) -> None:

@@ -18,10 +18,10 @@ REMEMBERED = 10_000
 """Good tokens that are remembered at most."""
 LONGEST = 200
 """Characters of what may be a token."""
-LINES = 300
+OPEN = 300
 """Open connections of one person: all streams of all their tokens, and a hundred more."""
-KNOCKS = 20.0
-"""New connections a second of one person; more come in by turns, as strangers do."""
+NEW = 20.0
+"""New connections a second of one person; more are admitted by turns, as strangers' are."""
 AT_ONCE = 100
 """New connections of one person that are not counted against that, at once."""
 
@@ -36,9 +36,9 @@ class Strangers:
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
         """People by the digests of their tokens, those shown longest ago first."""
-        self._lines: Counter[str] = Counter()
+        self._open: Counter[str] = Counter()
         """Open connections by person."""
-        self._knocked: dict[str, float] = {}
+        self._new_until: dict[str, float] = {}
         """By person, until when their new connections are used up; s of a clock that cannot be set."""
         self._waiting: dict[str, deque[Callable[[], bool]]] = {}
         """By address, the address whose turn it is first."""
@@ -60,26 +60,26 @@ class Strangers:
         """The person whose token this was lately."""
         return self._known.get(digest(token)) if 0 < len(token) <= LONGEST else None
 
-    def may_knock(self, person: str) -> bool:
-        """Whether one more new connection of a person may come in at once; it counts."""
+    def may_connect(self, person: str) -> bool:
+        """Whether one more new connection of a person may be admitted at once; it counts."""
         now = time.monotonic()
-        until = max(self._knocked.get(person, 0.0), now - AT_ONCE / KNOCKS) + 1 / KNOCKS
+        until = max(self._new_until.get(person, 0.0), now - AT_ONCE / NEW) + 1 / NEW
         if until <= now:
-            self._knocked[person] = until
+            self._new_until[person] = until
         return until <= now
 
-    def open_line(self, person: str) -> bool:
+    def open_connection(self, person: str) -> bool:
         """Count a connection of a person, if they may have one more."""
-        if self._lines[person] >= LINES:
+        if self._open[person] >= OPEN:
             return False
-        self._lines[person] += 1
+        self._open[person] += 1
         return True
 
-    def close_line(self, person: str) -> None:
+    def close_connection(self, person: str) -> None:
         """Count it no longer."""
-        self._lines[person] -= 1
-        if not self._lines[person]:
-            del self._lines[person]
+        self._open[person] -= 1
+        if not self._open[person]:
+            del self._open[person]
 
     def remember(self, known: Iterable[tuple[str, str]]) -> None:
         """Remember tokens that are good, by digest and person: after a restart nobody of a class is a stranger."""

@@ -1,8 +1,8 @@
-"""The door of the service: whoever shows a good token comes in at once, and strangers in turn, while others ask.
+"""Admission of connections: those that show a good token at once, strangers' in turn while others ask.
 
 To take a connection in costs a quarter of a millisecond of the core that everybody waits for, before a word of it is read; a stranger may
-knock hundreds of times a second. So the door itself takes connections from the system, looks at the first words without taking them, and
-hands a stranger's over when it is their turn (`strangers`); by then many have gone. What is not handed over is not read either: whoever
+connect hundreds of times a second. So the listener itself accepts connections, looks at their first bytes without reading them, and hands a
+stranger's to the server when it is their turn (`strangers`); by then many have gone. What is not handed over is not read either: whoever
 sends and sends waits for themselves.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 100
 """Connections that are taken from the system before others go on."""
-GLANCE = 4096
+PEEK = 4096
 """Bytes in which a token is looked for. Behind more headers it is found when the request is read."""
 SILENCE = 10.0
 """s after which a connection is closed on which nothing was said."""
@@ -45,7 +45,7 @@ AGAIN = 0.1
 _token = re.compile(rb"\r\nauthorization:[ \t]*bearer[ \t]+([!-~]{1,200})[ \t]*\r\n", re.IGNORECASE)
 
 
-class Door:
+class AdmittingListener:
     """A listening socket and the connections that wait behind it."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Door:
 
     @property
     def _selector(self) -> int:
-        return self._heard.fileno()  # where there is a door, it has one
+        return self._heard.fileno()  # wherever this listener is used, it has one
 
     def close(self) -> None:
         """Close it; who waits is sent away."""
@@ -84,8 +84,8 @@ class Door:
             self._timer.cancel()
         self._heard.close()
         self._listening.close()
-        for line in (*self._silent, *chain.from_iterable(self._waiting.values())):
-            line.close()
+        for connection in (*self._silent, *chain.from_iterable(self._waiting.values())):
+            connection.close()
         for waiting in self._waiting.values():
             waiting.clear()
 
@@ -118,48 +118,48 @@ class Door:
         """Take the connections that the system has; the time for which there is no use in trying again, s."""
         for _ in range(AT_ONCE):
             try:
-                line, address = self._listening.accept()
+                connection, address = self._listening.accept()
             except BlockingIOError:
                 return 0.0
             except ConnectionError:  # it has gone already
                 continue
             except OSError:  # too many files are open
                 return AGAIN
-            line.setblocking(False)
+            connection.setblocking(False)
             if self._strangers.have_turns:
-                self._look(line, str(address[0]))
+                self._inspect(connection, str(address[0]))
             else:
-                self._let_in(line, had_turn=False)
+                self._admit(connection, had_turn=False)
         return 0.0
 
-    def _look(self, line: socket.socket, address: str) -> None:
+    def _inspect(self, connection: socket.socket, address: str) -> None:
         """Look at what was said, if anything was."""
         try:
-            said = line.recv(GLANCE, socket.MSG_PEEK)
+            said = connection.recv(PEEK, socket.MSG_PEEK)
         except BlockingIOError:
-            self._wait_for_words(line, address)
+            self._wait_for_head(connection, address)
             return
         except OSError:
             said = b""
         waiting, shown = self._waiting[address], _token.search(said)
         token = shown[1].decode("ascii") if shown else ""
         person = self._strangers.whose(token)
-        is_known = person is not None and self._strangers.may_knock(person)
+        is_known = person is not None and self._strangers.may_connect(person)
         if not said or not (is_known or self._has_room(waiting)):
-            line.close()
+            connection.close()
             return
 
         def enter() -> bool:
-            if line not in waiting:
+            if connection not in waiting:
                 return False
-            waiting.remove(line)
-            if not is_known and _has_gone(line):
-                line.close()
+            waiting.remove(connection)
+            if not is_known and _has_hung_up(connection):
+                connection.close()
                 return False
-            self._let_in(line, had_turn=True)
+            self._admit(connection, had_turn=True)
             return True
 
-        waiting.add(line)
+        waiting.add(connection)
         self._strangers.admit(token if is_known else "", address, enter)
 
     def _has_room(self, waiting: set[socket.socket]) -> bool:
@@ -167,44 +167,44 @@ class Door:
         now = time.monotonic()
         if len(waiting) >= WAITING and now >= self._sifted + AGAIN:
             self._sifted = now
-            for line in [line for line in waiting if _has_gone(line)]:
-                waiting.remove(line)
-                line.close()
+            for connection in [connection for connection in waiting if _has_hung_up(connection)]:
+                waiting.remove(connection)
+                connection.close()
         return len(waiting) < WAITING
 
-    def _wait_for_words(self, line: socket.socket, address: str) -> None:
+    def _wait_for_head(self, connection: socket.socket, address: str) -> None:
         now = time.monotonic()
         while self._silent and (len(self._silent) >= SILENT or next(iter(self._silent.values()))[1] < now):
             self._forget(next(iter(self._silent))).close()
-        self._silent[line] = address, now + SILENCE
-        self._heard.register(line, selectors.EVENT_READ)
+        self._silent[connection] = address, now + SILENCE
+        self._heard.register(connection, selectors.EVENT_READ)
 
     def _listen(self) -> None:
         """Look at the connections on which something was said."""
         for key, _ in self._heard.select(0):
-            line = key.fileobj
-            assert isinstance(line, socket.socket)
-            address, _ = self._silent[line]
-            self._look(self._forget(line), address)
+            connection = key.fileobj
+            assert isinstance(connection, socket.socket)
+            address, _ = self._silent[connection]
+            self._inspect(self._forget(connection), address)
 
-    def _forget(self, line: socket.socket) -> socket.socket:
-        del self._silent[line]
-        self._heard.unregister(line)
-        return line
+    def _forget(self, connection: socket.socket) -> socket.socket:
+        del self._silent[connection]
+        self._heard.unregister(connection)
+        return connection
 
-    def _let_in(self, line: socket.socket, *, had_turn: bool) -> None:
-        task = self._loop.create_task(self._enter(line, had_turn))
+    def _admit(self, connection: socket.socket, *, had_turn: bool) -> None:
+        task = self._loop.create_task(self._enter(connection, had_turn))
         self._entering.add(task)
         task.add_done_callback(self._entering.discard)
 
-    async def _enter(self, line: socket.socket, had_turn: bool) -> None:
+    async def _enter(self, connection: socket.socket, had_turn: bool) -> None:
         with contextlib.suppress(OSError):  # it has gone
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self._loop.connect_accepted_socket(lambda: self._make(had_turn), line)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._loop.connect_accepted_socket(lambda: self._make(had_turn), connection)
 
 
-class GuardedServer(uvicorn.Server):
-    """uvicorn's server behind a door for each of its sockets, where the system has what a door needs."""
+class AdmittingServer(uvicorn.Server):
+    """uvicorn's server, its sockets behind listeners that admit connections, where the system has what these need."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if sys.platform == "win32":
@@ -212,8 +212,8 @@ class GuardedServer(uvicorn.Server):
             return
         await super().startup([])
         strangers: Strangers = self.lifespan.state["strangers"]
-        doors = [Door(listening, self.config.backlog, strangers, self._protocol) for listening in sockets or ()]
-        self.servers += doors  # type: ignore[arg-type]  # which are closed as asyncio's are
+        listeners = [AdmittingListener(listening, self.config.backlog, strangers, self._protocol) for listening in sockets or ()]
+        self.servers += listeners  # type: ignore[arg-type]  # which are closed as asyncio's are
 
     def _protocol(self, had_turn: bool) -> asyncio.Protocol:
         kind: Any = self.config.http_protocol_class
@@ -222,8 +222,8 @@ class GuardedServer(uvicorn.Server):
         return protocol
 
 
-def _has_gone(line: socket.socket) -> bool:
+def _has_hung_up(connection: socket.socket) -> bool:
     """Whether the other side has hung up, also behind words that were not read."""
     poll = select.poll()
-    poll.register(line, getattr(select, "POLLRDHUP", 0))  # errors and the end of both directions are always told
+    poll.register(connection, getattr(select, "POLLRDHUP", 0))  # errors and the end of both directions are always told
     return bool(poll.poll(0))

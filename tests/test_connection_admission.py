@@ -1,4 +1,4 @@
-"""The door: a stranger's connection costs next to nothing until it is their turn, and a good token has no turn."""
+"""Admission of connections: a stranger's connection costs next to nothing until it is their turn, and a good token has no turn."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ import uvicorn
 from tests.service_database import until
 
 if sys.platform == "win32":
-    pytest.skip("there the service has no door", allow_module_level=True)
+    pytest.skip("the service does not admit connections there", allow_module_level=True)
 
 import uvloop
 
-from api import door
-from api.door import GuardedServer
+from api import connection_admission
+from api.connection_admission import AdmittingServer
 from api.http_protocol import BoundedProtocol
 from api.strangers import Strangers
 
@@ -83,7 +83,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
             made.taken_in += 1
             super().__init__(*args, **words)
 
-    server = GuardedServer(uvicorn.Config(made, http=Counted, ws="none", log_config=None))
+    server = AdmittingServer(uvicorn.Config(made, http=Counted, ws="none", log_config=None))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         made.address = listening.getsockname()
@@ -92,7 +92,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         until(lambda: server.started)
         with made.line(GOOD) as line:  # from now on others ask
             assert line.recv(1000).startswith(NO_CONTENT)
-        with made.line(GET + b"\r\n") as line:  # the first stranger comes in at once
+        with made.line(GET + b"\r\n") as line:  # the first stranger is admitted at once
             assert line.recv(1000).startswith(NO_CONTENT)
         made.taken_in = 0
 
@@ -133,7 +133,7 @@ def test_who_has_hung_up_has_no_turn(place: Place) -> None:
 
 def test_who_says_nothing_is_looked_at_when_they_do(place: Place) -> None:
     with place.line() as good, place.line() as stranger, place.line() as gone:
-        with place.line(GOOD) as line:  # the door has looked at those before
+        with place.line(GOOD) as line:  # by then it has looked at those before
             assert line.recv(1000).startswith(NO_CONTENT)
         gone.close()
         good.sendall(GOOD)
@@ -146,8 +146,8 @@ def test_who_says_nothing_is_looked_at_when_they_do(place: Place) -> None:
 
 
 def test_so_many_of_an_address_wait_and_those_who_have_gone_make_room(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "WAITING", 3)
-    monkeypatch.setattr(door, "AGAIN", 0.0)
+    monkeypatch.setattr(connection_admission, "WAITING", 3)
+    monkeypatch.setattr(connection_admission, "AGAIN", 0.0)
     with contextlib.ExitStack() as stack:
         waiting = [stack.enter_context(place.line(GET + b"\r\n")) for _ in range(3)]
         until(place.has_waiting(3))
@@ -161,7 +161,7 @@ def test_so_many_of_an_address_wait_and_those_who_have_gone_make_room(place: Pla
 
 
 def test_silent_connections_have_an_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "SILENT", 2)
+    monkeypatch.setattr(connection_admission, "SILENT", 2)
     with place.line() as first, place.line(), place.line(), contextlib.suppress(ConnectionResetError):
         assert first.recv(1000) == b""
 
@@ -179,16 +179,16 @@ def test_who_waits_when_the_service_ends_is_sent_away(place: Place) -> None:
 
 def test_one_person_s_connections_are_bounded_and_beyond_a_rate_they_have_turns(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """One token opened as many as there are, and nobody else had one; each costs as much as a request."""
-    monkeypatch.setattr("api.strangers.LINES", 2)
+    monkeypatch.setattr("api.strangers.OPEN", 2)
     with place.line(GOOD) as one, place.line(GOOD) as two:
         assert [line.recv(1000)[: len(NO_CONTENT)] for line in (one, two)] == [NO_CONTENT] * 2
         with place.line(GOOD) as three:
             assert b"".join(iter(lambda: three.recv(10_000), b"")).startswith(b"HTTP/1.1 429")
         one.sendall(GOOD)
         assert one.recv(1000).startswith(NO_CONTENT)
-    until(lambda: not place.strangers._lines)
-    monkeypatch.setattr("api.strangers.KNOCKS", 1e-9)
-    place.strangers._knocked["u_good"] = 1e12
+    until(lambda: not place.strangers._open)
+    monkeypatch.setattr("api.strangers.NEW", 1e-9)
+    place.strangers._new_until["u_good"] = 1e12
     with place.line(GOOD) as late:
         until(place.has_waiting(1))
         place.turn()
