@@ -696,18 +696,24 @@ class Campaign:
         write(self.record(), file, with_truth)
         return file
 
-    def compare(self, *others: Self) -> Picture:
-        """The best so far of this campaign and of others for the same goal, against experiments, lab time and money.
+    def compare(self, *others: Self, with_truth: bool = False) -> Picture:
+        """How far this campaign and others for the same goal came, against experiments, lab time and money.
+
+        Of a score it is the best so far, of a map the share that its model expects to be right, of several objectives the share of the best
+        known front.
+
+        Args:
+            with_truth: Of maps on twins the share that is right.
 
         Raises:
-            InvalidInput: Their goals differ, or one has no score or no reading.
+            InvalidInput: Their goals differ, one has no reading, or the truth is not known.
         """
         from frugaltwin.pictures import comparison
         from frugaltwin.pictures.picture import Picture
 
         records = [one.record() for one in (self, *others)]
-        comparison.check_comparable(records)
-        return Picture(comparison.figure(records))
+        comparison.check_comparable(records, with_truth)
+        return Picture(comparison.figure(records, comparison.measure(records, with_truth)))
 
     def live(self) -> None:
         """Run to the end in a notebook, with a view that is brought up to date in its place; run again, say why there is nothing to do.

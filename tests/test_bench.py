@@ -23,7 +23,7 @@ import pytest
 from frugaltwin import catalog
 from frugaltwin.bench import executor, report, timing
 from frugaltwin.bench.functions import FUNCTIONS, FunctionDriver
-from frugaltwin.bench.metrics import Trajectory, acceleration, enhancement, hypervolume, trajectories
+from frugaltwin.bench.metrics import Trajectory, acceleration, enhancement, trajectories
 from frugaltwin.bench.plan import Plan
 from frugaltwin.bench.problems import Spoilt
 from frugaltwin.bench.readme import SUITES, Home, seconds_table, tables
@@ -32,6 +32,7 @@ from frugaltwin.bench.shard import read_result, result_bytes
 from frugaltwin.bench.statistics import comparisons, paired, seeds_needed, slowed
 from frugaltwin.errors import FrugalTwinError, InvalidInput, MissingPart, UnknownName
 from frugaltwin.experiment import Categorical, Measurement, Trial
+from frugaltwin.goals.hypervolume import hypervolume
 from frugaltwin.state import State
 from simulator.table import Table
 from tests.forms import IS_LONG, times

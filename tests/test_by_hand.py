@@ -223,6 +223,32 @@ def test_strategies_are_compared_in_one_line(cli: Cli, tmp_path: Path) -> None:
     assert "compare takes two campaigns or more, or --strategies A,B" in cli("compare").stderr
 
 
+def test_maps_and_fronts_are_compared(cli_here: Cli, tmp_path: Path) -> None:
+    """Of a map what is expected and what is right, of two objectives the share of the front; every campaign has its side of the page."""
+    for name, seed in (("a", 1), ("b", 2)):
+        cli_here("run", "--driver", "eutectic", "--budget", 6, "--name", name, "--seed", seed, *RANDOM)
+        goals = ("--goal", "match-color:coral", "--goal", "minimize:money", "--require", "t_415 <= 0.6")
+        cli_here("run", *goals, "--budget", 8, "--name", f"two-{name}", "--seed", seed, *RANDOM)
+    expected = events(cli_here("compare", "a", "b", "--json"))
+    right = events(cli_here("compare", "a", "b", "--truth", "--json"))
+    page = (tmp_path / "comparison.html").read_text()
+    assert [row["campaign"] for row in expected] == ["a", "b"]
+    for row, judged in zip(expected, right, strict=True):
+        assert 0 < float(row["expected, %"]) <= 100
+        said = cli_here("plot", row["campaign"], "--truth").stderr
+        assert f"{float(judged['right, %']):.1f}" in said, said
+    assert page.count('alt="the map of') == 2
+    assert "believe in the same label on " in page
+    fronts = events(cli_here("compare", "two-a", "two-b", "--json"))
+    shares = [float(row["front, %"]) for row in fronts]
+    assert all(0 <= share <= 100 for share in shares)
+    assert max(shares) > 0
+    assert "the fronts" in (tmp_path / "comparison.html").read_text()
+    assert "compared by the truth where they map" in cli_here("compare", "two-a", "two-b", "--truth").stderr
+    cli_here("run", "--driver", "lens", "--budget", 2, "--name", "c", "--goal", "map:phase", *RANDOM)
+    assert "are over other parameters" in cli_here("compare", "a", "c").stderr
+
+
 def test_a_store_keeps_a_long_table_once(cli_here: Cli, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{k / 7},{k % 97}\n" for k in range(4000)))
     words = ("--driver", "table", "--option", "path=t.csv", "--goal", "maximize:y", *RANDOM)

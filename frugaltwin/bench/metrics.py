@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
-from frugaltwin.goals.goal import undominated
+from frugaltwin.goals.hypervolume import missing
 
 Floats = NDArray[np.float64]
 
@@ -109,7 +109,7 @@ def _gaps(result: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -> Flo
         return np.array([shares[k] if math.isfinite(shares[k]) else math.inf for k in range(len(shares))])
     losses = [t.get("losses") for t in trials]
     if next((len(one) for one in losses if one), 1) > 1:
-        return _front_gaps(losses, [t["losses"] for r in rivals for t in r["trials"] if t.get("losses")])
+        return missing(losses, [t["losses"] for r in rivals for t in r["trials"] if t.get("losses")])
     best = _best_loss(result, rivals)
     found: Floats = np.minimum.accumulate(np.array([one[0] - best if one else math.inf for one in losses]))
     return found
@@ -119,39 +119,6 @@ def _best_loss(result: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -
     if result["optimum"] is not None:
         return float(result["optimum"])
     return min((t["losses"][0] for r in rivals for t in r["trials"] if t.get("losses")), default=0.0)
-
-
-def _front_gaps(losses: Sequence[Sequence[float] | None], all_losses: Sequence[Sequence[float]]) -> Floats:
-    """The share [n] of the hypervolume of all that was found that is missing, up to the worst corner, each objective on its own scale."""
-    union = np.array(all_losses)
-    low, corner = union.min(axis=0), union.max(axis=0)
-    scale = np.where(corner > low, corner - low, 1.0)
-    whole = hypervolume((union - low) / scale)
-    gaps, found = [], np.empty((0, union.shape[1]))
-    for one in losses:
-        if one:
-            found = np.vstack([found, (np.array(one) - low) / scale])
-        gaps.append(1 - hypervolume(found) / whole if len(found) and whole > 0 else math.inf)
-    return np.array(gaps)
-
-
-def hypervolume(losses: Floats) -> float:
-    """The volume of the unit box that losses [n, m] dominate, by slices along the last objective.
-
-    Source: While et al., IEEE Trans. Evol. Comput. 10 (2006) 29, doi:10.1109/TEVC.2005.851275 (hypervolume by slicing objectives).
-
-    >>> hypervolume(np.array([[0.0, 0.5], [0.5, 0.0]]))
-    0.75
-    """
-    kept = losses[(losses < 1).all(axis=1)]
-    if not len(kept):
-        return 0.0
-    if kept.shape[1] == 1:
-        return float(1 - kept.min())
-    kept = kept[undominated(kept)]
-    kept = kept[np.argsort(kept[:, -1], kind="stable")]
-    edges = np.append(kept[:, -1], 1.0)
-    return sum(float(edges[k + 1] - edges[k]) * hypervolume(kept[: k + 1, :-1]) for k in range(len(kept)) if edges[k + 1] > edges[k])
 
 
 def acceleration(strategy: Sequence[Trajectory], reference: Sequence[Trajectory], levels: Sequence[float]) -> list[float]:

@@ -10,7 +10,7 @@ import typer
 
 from frugaltwin.checks import check_writable
 from frugaltwin.cli import bench
-from frugaltwin.cli.console import check_free, say, show_line, show_rows
+from frugaltwin.cli.console import check_free, say, show_line, show_rows, thinking
 from frugaltwin.cli.open_campaign import specification, stored_campaign
 from frugaltwin.cli.options import AsJson, BudgetText, DriverName, Force, Goals, Options, Requirements, StorePath
 from frugaltwin.errors import InvalidInput
@@ -34,6 +34,7 @@ def compare(
     require: Requirements = None,
     budget: BudgetText = None,
     jobs: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes, one thread each; as many as cores without it.")] = None,
+    truth: Annotated[bool, typer.Option("--truth", help="Compare maps of twins by how much of them is right.")] = False,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="comparison.html by default; of campaigns, .svg, .png and .pdf are the picture alone."),
@@ -42,12 +43,14 @@ def compare(
     store: StorePath = None,
     as_json: AsJson = False,
 ) -> int:
-    """Compare campaigns, or strategies on many seeds: one picture against experiments, lab time and money, with a table."""
+    """Compare campaigns, or strategies on many seeds: a picture against experiments, lab time and money, with a table."""
     if bool(names) == bool(strategies):
         raise InvalidInput("compare takes two campaigns or more, or --strategies A,B")
     path = out or Path("comparison.html")
     check_writable(path)
     if strategies:
+        if truth:
+            raise InvalidInput("strategies are always compared by the truth; leave --truth out")
         if path.suffix != ".html":
             raise InvalidInput(f"--out {path}: a comparison of strategies is a page; name a file that ends in .html")
         plan = _plan([name.strip() for name in strategies.split(",") if name.strip()], seeds, driver, option, goal, require, budget)
@@ -58,10 +61,15 @@ def compare(
 
     check_free(path, MARK, force)
     records = [stored_campaign(name, store).record() for name in dict.fromkeys(names or [])]
-    comparison.check_comparable(records)
-    show_rows(comparison.rows(records), as_json)
-    comparison.write(records, path)
+    comparison.check_comparable(records, truth)
+    with thinking():
+        by = comparison.measure(records, truth)
+        said = comparison.remarks(records, by)
+        comparison.write(records, by, said, path)
+    show_rows(comparison.rows(records, by), as_json)
     if not as_json:
+        for sentence in said[1:]:
+            say(sentence)
         show_line(str(path))
     return 0
 

@@ -94,4 +94,5 @@ class Map(Goal):
     def sentence(self, tally: Tally, good: Sequence[Trial]) -> str:
         if not tally.seen:
             return super().sentence(tally, good)
-        return f"labels measured: {', '.join(f'{label} {n}' for label, n in tally.seen.items())} (of {len(self.labels)})"
+        found = ", ".join(f"{label} {n}" for label, n in tally.seen.items())
+        return f"{len(tally.seen)} of {len(self.labels)} labels measured: {found}"

@@ -31,8 +31,9 @@ class MatchColor(Objective):
 
     def __post_init__(self) -> None:
         if self.experiment.color is None:
-            outcome = self.experiment.outcomes[0].name
-            raise InvalidInput(f"{self.experiment.name} does not measure a color; try the goal minimize:{outcome}", field="goal")
+            outcome = self.experiment.outcomes[0]
+            words = f"{'map' if outcome.labels else 'minimize'}:{outcome.name}"
+            raise InvalidInput(f"{self.experiment.name} does not measure a color; try the goal {words}", field="goal")
 
     @classmethod
     def parse(cls, argument: str, experiment: Experiment, draw: Callable[[int], Lab], seed: int) -> Self:

@@ -163,6 +163,17 @@ class MapView:
         left.legend(handles=_legend(self.goal, self.record.trials, is_ringed), **BELOW)
         return figure
 
+    def fields(self) -> Figure:
+        """The predicted fields after all trials by themselves, to stand beside those of other campaigns."""
+        prediction = self.record.predict(self.plane.settings(), self.record.trials)
+        figure, (axes,) = canvas([self.plane])
+        labels = self.goal.labels
+        draw_fields(axes, self.plane, np.stack([prediction.probabilities[label] for label in labels]), labels)
+        self._draw_trials(axes, self.record.trials, labels, has_numbers=True)
+        write_head(axes, self.plane, f"{self.record.name}, after {len(self.record.trials)}")
+        axes.legend(handles=_legend(self.goal, self.record.trials, False, has_next=False), **BELOW)
+        return figure
+
     def _scatter(self, axes: Axes, trials: Sequence[Trial], **look: Any) -> None:
         if trials:
             axes.scatter(*coordinates(self.plane, self.plane.positions([t.happened for t in trials])), zorder=5, clip_on=False, **look)
@@ -225,7 +236,7 @@ def _only_informs(goal: Goal, trial: Trial) -> bool:
     return trial.measurement is not None and not goal.counts(trial)
 
 
-def _legend(goal: Map, trials: Sequence[Trial], is_ringed: bool) -> list[Any]:
+def _legend(goal: Map, trials: Sequence[Trial], is_ringed: bool, has_next: bool = True) -> list[Any]:
     """Legend of the markers: the same for every map of a campaign."""
     from matplotlib.lines import Line2D
 
@@ -238,4 +249,5 @@ def _legend(goal: Map, trials: Sequence[Trial], is_ringed: bool) -> list[Any]:
     failed = [Line2D([], [], marker="x", label="failed", **look)] if any(map(_has_failed, trials)) else []
     failed += [Line2D([], [], marker="+", label="retracted", **look)] if any(t.is_retracted for t in trials) else []
     wrong = [Line2D([], [], marker="o", markersize=11, color="none", label="wrong", **look)] if is_ringed else []
-    return [*known, *failed, Line2D([], [], marker="*", markersize=13, color="white", label="next", **look), *wrong]
+    following = [Line2D([], [], marker="*", markersize=13, color="white", label="next", **look)] if has_next else []
+    return [*known, *failed, *following, *wrong]

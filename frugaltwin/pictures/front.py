@@ -19,8 +19,8 @@ def draw_front(axes: Axes, record: Record) -> None:
     """Draw every reading by its first two objectives, with the front of all of them and the requirements."""
     goal = record.goal
     x, y = goal.objectives[:2]
-    axes.set_xlabel(_title(x))
-    axes.set_ylabel(_title(y))
+    axes.set_xlabel(title(x))
+    axes.set_ylabel(title(y))
     done = [t for t in record.trials if goal.counts(t)]
     if not done:
         return
@@ -46,6 +46,6 @@ def draw_front(axes: Axes, record: Record) -> None:
     axes.legend(frameon=False, fontsize=8, loc="best")
 
 
-def _title(objective: Objective) -> str:
+def title(objective: Objective) -> str:
     """The name and the unit of an objective, and which way is good."""
     return f"{objective.column.title} ({'low' if objective.is_minimized else 'high'} is good)"
