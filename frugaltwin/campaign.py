@@ -697,7 +697,7 @@ class Campaign:
         return file
 
     def compare(self, *others: Self, with_truth: bool = False) -> Picture:
-        """How far this campaign and others for the same goal came, against experiments, lab time and money.
+        """The progress of this campaign and of others for the same goal, against experiments, lab time and money.
 
         Of a score it is the best so far, of a map the share that its model expects to be right, of several objectives the share of the best
         known front.

@@ -82,7 +82,7 @@ def table(path: Path, driver: str, measured: bool = False) -> None:
 
 
 def lay(folder: Path) -> None:
-    """What the reader is said to have."""
+    """Write the files that the reader is said to have."""
     (folder / "candidates.csv").write_text("salt,acid,conductivity\n1,2,\n1,3,\n2,2,\n2,3,\n3,1,\n")
     (folder / "records.csv").write_text("temperature,yield\n20,1\n40,3\n60,2\n")
     table(folder / "grid.csv", "eutectic")

@@ -39,7 +39,7 @@ AFTER = (5, 10, 25, 50, 100)
 
 @dataclass(frozen=True)
 class Curve:
-    """How far a campaign was after some of its trials."""
+    """The progress of a campaign after some of its trials."""
 
     numbers: Sequence[int]
     """[n]"""
@@ -54,7 +54,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Measure:
-    """What campaigns are compared by: its words, and the curve of each."""
+    """The number that campaigns are compared by: its words, and the curve of each."""
 
     short: str
     """For the head of a column."""
@@ -151,7 +151,7 @@ def rows(records: Sequence[Record], by: Measure) -> list[dict[str, Any]]:
 
 
 def figure(records: Sequence[Record], by: Measure) -> Figure:
-    """How far each campaign was, against every amount that was counted, side by side."""
+    """The progress of each campaign, against every amount that was counted, side by side."""
     from matplotlib.figure import Figure
 
     kinds = _kinds(records)
@@ -224,7 +224,7 @@ def fronts(records: Sequence[Record]) -> Figure:
 
 
 def remarks(records: Sequence[Record], by: Measure) -> list[str]:
-    """What a reader has to know: that one draw is no comparison of strategies, that labs differ, and how far maps agree."""
+    """Sentences that a reader has to know: that one draw is no comparison of strategies, that labs differ, and how far maps agree."""
     found = ["One campaign of each is one draw: whether strategies differ is said by a comparison over several seeds."]
     labs = {str(without_address(dict(record.specification["driver"]))) for record in records if "driver" in record.specification}
     if len(labs) > 1:
@@ -267,7 +267,7 @@ def html(records: Sequence[Record], by: Measure, said: Sequence[str], title: str
 
 
 def _side(record: Record) -> dict[str, Any]:
-    """What stands of a campaign beside the others: what it found, what it recommends, its map."""
+    """The side of a campaign beside the others: what it found, what it recommends, its map."""
     goal, recommended = record.goal, record.recommendation
     words = [f"{goal.summary(record.trials)}."]
     expected, color, picture = "", "", ""
