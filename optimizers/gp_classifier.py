@@ -4,13 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frugaltwin.experiment import Settings
-from frugaltwin.goals.suitable import mapped
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.classifier import Classifier
-from optimizers.models.mapping import borders, check_starts, chosen_settings, distance_penalty, known_labels, map_prediction
-from optimizers.models.reasons import UNCERTAIN_LABEL
-from optimizers.space.search import Acquisition
-from optimizers.space.space import Floats, Space
+from optimizers.models.mapping import Labeled, check_starts
 
 _ENOUGH = 0.03  # how finely a border is wanted, per root of the dimension of the unit box
 
@@ -45,22 +41,13 @@ class GPClassifier:
         check_starts(self.starts)
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
-        state = state.at_fidelity()
-        goal, space = mapped(state.goal, "gp-classifier"), Space.of(state.experiment)
-        X, labels = known_labels(space, goal, state.trials)
-        if len(set(labels.tolist())) < 2:
-            return chosen_settings(space, state, count, self.seed, self.starts, None, X)
-        model = Classifier(X, labels, len(goal.labels))
-
-        def worth(busy: Floats) -> Acquisition:
-            room = distance_penalty(busy)
-            # Where any place can be asked for, it would look for ever where three fields meet.
-            gap = distance_penalty(X[:0] if space.listed else X, _ENOUGH)
-            return lambda Z: model.doubt(Z) + room(Z) + gap(Z)
-
-        return chosen_settings(space, state, count, self.seed, self.starts, worth, borders(X, labels), UNCERTAIN_LABEL)
+        seen = Labeled.of(state, "gp-classifier")
+        return seen.least_certain(count, self.seed, self.starts, lambda: _fitted(seen).doubt, _ENOUGH)
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
-        state = state.at_fidelity()
-        goal, space = mapped(state.goal, "gp-classifier"), Space.of(state.experiment)
-        return map_prediction(goal, space, settings, Classifier(*known_labels(space, goal, state.trials), len(goal.labels)).chances)
+        seen = Labeled.of(state, "gp-classifier")
+        return seen.prediction(settings, _fitted(seen).chances)
+
+
+def _fitted(seen: Labeled) -> Classifier:
+    return Classifier(seen.X, seen.labels, seen.n_labels)

@@ -4,20 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frugaltwin.experiment import Settings
-from frugaltwin.goals.suitable import mapped
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.label_spreading import NODES, LabelSpreading
-from optimizers.models.mapping import (
-    borders,
-    check_starts,
-    chosen_settings,
-    distance_penalty,
-    known_labels,
-    map_prediction,
-)
-from optimizers.models.reasons import UNCERTAIN_LABEL
+from optimizers.models.mapping import Labeled, check_starts
 from optimizers.space.search import Acquisition
-from optimizers.space.space import Floats, Space
 
 _LEAST = 1e-9  # of a worth, whose logarithm is taken
 
@@ -49,24 +39,18 @@ class LabelPropagation:
         check_starts(self.starts)
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
-        state = state.at_fidelity()
-        goal, space = mapped(state.goal, "label-propagation"), Space.of(state.experiment)
-        X, labels = known_labels(space, goal, state.trials)
-        if len(set(labels.tolist())) < 2:
-            return chosen_settings(space, state, count, self.seed, self.starts, None, X)
-        spread = LabelSpreading(space, X, labels, len(goal.labels), self.seed)
+        seen = Labeled.of(state, "label-propagation")
+
+        def doubt() -> Acquisition:
+            spread = self._spread(seen)
+            return lambda X: (1 - spread.chances(X).amax(1) + _LEAST).log()
 
         # Between nodes nothing is told: without a list of places, it would halve one gap in a border for ever.
-        gap = distance_penalty(X[:0] if space.listed else X, NODES ** (-1 / max(space.size, 1)))
-
-        def worth(busy: Floats) -> Acquisition:
-            room = distance_penalty(busy)
-            return lambda X: (1 - spread.chances(X).amax(1) + _LEAST).log() + room(X) + gap(X)
-
-        return chosen_settings(space, state, count, self.seed, self.starts, worth, borders(X, labels), UNCERTAIN_LABEL)
+        return seen.least_certain(count, self.seed, self.starts, doubt, NODES ** (-1 / max(seen.space.size, 1)))
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
-        state = state.at_fidelity()
-        goal, space = mapped(state.goal, "label-propagation"), Space.of(state.experiment)
-        spread = LabelSpreading(space, *known_labels(space, goal, state.trials), len(goal.labels), self.seed)
-        return map_prediction(goal, space, settings, spread.chances)
+        seen = Labeled.of(state, "label-propagation")
+        return seen.prediction(settings, self._spread(seen).chances)
+
+    def _spread(self, seen: Labeled) -> LabelSpreading:
+        return LabelSpreading(seen.space, seen.X, seen.labels, seen.n_labels, self.seed)

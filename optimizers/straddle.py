@@ -7,15 +7,14 @@ import numpy as np
 from scipy.special import ndtr
 
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Settings, Trial
-from frugaltwin.goals import Goal, Map
-from frugaltwin.goals.suitable import mapped
+from frugaltwin.experiment import Settings
+from frugaltwin.goals import Map
 from frugaltwin.state import Prediction, State, Suggestion
-from optimizers.models.mapping import borders, check_starts, chosen_settings, known_labels
+from optimizers.models.mapping import Labeled, borders, check_starts, chosen_settings
 from optimizers.models.reasons import UNCERTAIN_SIDE
 from optimizers.models.regression import Prior, Regression
 from optimizers.space.search import Graded
-from optimizers.space.space import Floats, Space
+from optimizers.space.space import Floats
 
 _CONFIDENCE = 1.96  # standard deviations: 95 %, as published
 _PRIOR = Prior(amplitude=(2.0, 0.5), noise=(0.1, 0.7), length=(0.6, 0.5), form="gaussian", offset=0.0)
@@ -46,26 +45,22 @@ class Straddle:
         check_starts(self.starts)
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
-        state = state.at_fidelity()
-        goal, threshold = _divided(state.goal)
-        space = Space.of(state.experiment)
-        X, readings = _readings(space, goal, state.trials)
-        if not len(X):
-            return chosen_settings(space, state, count, self.seed, self.starts, None, X)
-        model = Regression(space, X, readings, threshold, _PRIOR)
+        seen = Labeled.of(state, "straddle")
+        threshold = _dividing(seen.goal)
+        if not len(seen.X):
+            return chosen_settings(seen.space, seen.state, count, self.seed, self.starts, None, seen.X)
+        model = _fitted(seen)
 
         def worth(busy: Floats) -> Graded:
             return _straddle(model.conditioned_on(busy), threshold)
 
-        near = borders(X, known_labels(space, goal, state.trials)[1])
-        return chosen_settings(space, state, count, self.seed, self.starts, worth, near, UNCERTAIN_SIDE)
+        near = borders(seen.X, seen.labels)
+        return chosen_settings(seen.space, seen.state, count, self.seed, self.starts, worth, near, UNCERTAIN_SIDE)
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
-        state = state.at_fidelity()
-        goal, threshold = _divided(state.goal)
-        space = Space.of(state.experiment)
-        model = Regression(space, *_readings(space, goal, state.trials), threshold, _PRIOR)
-        mean, deviation = model.expected(space.encode(settings))
+        seen = Labeled.of(state, "straddle")
+        goal, threshold, model = seen.goal, _dividing(seen.goal), _fitted(seen)
+        mean, deviation = model.expected(seen.space.encode(settings))
         above = ndtr((mean - threshold) / deviation)
         below, at_least = goal.labels
         chances, noise = {below: 1 - above, at_least: above}, np.full(len(mean), model.noise)
@@ -87,20 +82,19 @@ def _straddle(model: Regression, threshold: float) -> Graded:
     return Graded(values, slopes)
 
 
-def _divided(goal: Goal) -> tuple[Map, float]:
-    """The goal and the value that divides its map.
+def _dividing(goal: Map) -> float:
+    """The value that divides the map.
 
     Raises:
-        InvalidInput: It maps labels, or nothing.
+        InvalidInput: It is one of labels.
     """
-    goal = mapped(goal, "straddle")
     if goal.threshold is None:
         text = f"straddle maps where a number passes a value, but {goal.text} maps labels; try the strategy {goal.default_strategy}"
         raise InvalidInput(text, field="strategy")
-    return goal, goal.threshold
+    return goal.threshold
 
 
-def _readings(space: Space, goal: Map, history: Sequence[Trial]) -> tuple[Floats, Floats]:
-    """Points [n, D] and readings [n] of the trials that did not fail."""
-    pairs = [(t.happened, float(t.measurement.outcomes[goal.outcome])) for t in history if t.measurement is not None]
-    return space.encode([s for s, _ in pairs]), np.array([value for _, value in pairs])
+def _fitted(seen: Labeled) -> Regression:
+    """The regression on the readings of the trials that did not fail."""
+    readings = [float(t.measurement.outcomes[seen.goal.outcome]) for t in seen.state.trials if t.measurement is not None]
+    return Regression(seen.space, seen.X, np.array(readings), _dividing(seen.goal), _PRIOR)

@@ -2,11 +2,14 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from optimizers.models.kernels import Stationary
+from optimizers.models.log_normal import LogNormal
 from optimizers.models.mapping import Chances, Integers
-from optimizers.space.descent import lowest_point
+from optimizers.models.with_slopes import with_slopes
 from optimizers.space.search import torch_loss
 from optimizers.space.space import Floats
 
@@ -29,7 +32,7 @@ class Classifier:
     something else somewhere. Afterwards they have no chance until one of them is seen.
     """
 
-    def __init__(self, X: Floats, labels: Integers, n_labels: int, values: Tensor | None = None, expected: Chances | None = None) -> None:
+    def __init__(self, X: Floats, labels: Integers, n_labels: int, values: Floats | None = None, expected: Chances | None = None) -> None:
         """Learn from the labels [n], numbers below n_labels, at points X [n, D].
 
         Args:
@@ -43,15 +46,17 @@ class Classifier:
         self._is = torch.nn.functional.one_hot(row, n_latents).T.double()  # [C, n]
         self._latents = [*self._seen, *(k for k in range(n_labels) if k not in self._seen)][:n_latents]
         self._expected = expected
-        self._amplitude = _AMPLITUDE if expected is None else _CORRECTION
+        length = (_LENGTH[0] * math.sqrt(X.shape[1]), _LENGTH[1])
+        self._kernel = Stationary(_AMPLITUDE if expected is None else _CORRECTION, (length,) * X.shape[1])
+        self._among = self._kernel.among(X)
         self._mean = self._means(self._X)  # [C, n]
         self._weights = torch.zeros_like(self._is)  # the latents' mode is mean + weights · K
         self._mode_before = self._mean
         self.values = self._fitted() if values is None else values
         """Hyperparameters [1 + D]: the latents' amplitude, and a length scale per column."""
         with torch.no_grad():
-            self._evidence(self.values)
-            K = self._covariance(self._X, self.values)
+            self._evidence(torch.from_numpy(np.log(self.values)))
+            K = self._covariance(self._X)
             self._residual, self._E, self._M = self._curvature(self._mean + self._weights @ K, K)[1:]
         generator = torch.Generator().manual_seed(0)
         half = torch.randn(_DRAWS // 2, n_latents, generator=generator, dtype=torch.double)
@@ -63,26 +68,25 @@ class Classifier:
             return X.new_zeros(len(self._latents), len(X))
         return self._expected(X).T[self._latents].clamp(_RULED_OUT, 1).log()
 
-    def _fitted(self) -> Tensor:
-        D = self._X.shape[1]
-        prior = torch.tensor([self._amplitude, *((_LENGTH[0] * math.sqrt(D), _LENGTH[1]),) * D], dtype=torch.double)
-        mean, spread = prior[:, 0].log(), prior[:, 1]
+    def _fitted(self) -> Floats:
+        loss = torch_loss(lambda theta: -self._evidence(theta))
 
-        def loss(theta: Tensor) -> Tensor:
-            value: Tensor = ((theta - mean) / spread).square().sum() / 2 - self._evidence(theta.exp())
-            return value
+        def likelihood(theta: Floats) -> tuple[float, Floats]:
+            value, gradient = loss(theta)
+            return -value, -gradient
 
-        box = [(m - 4 * s, m + 4 * s) for m, s in zip(mean.tolist(), spread.tolist(), strict=True)]
-        return torch.from_numpy(lowest_point(torch_loss(loss), mean.numpy(), box)).exp()
+        return np.exp(LogNormal(self._kernel.priors).maximized(likelihood))
 
-    def _covariance(self, X: Tensor, values: Tensor) -> Tensor:
+    def _covariance(self, X: Tensor) -> Tensor:
         """Prior covariance [b, n] of a latent between points X [b, D] and those measured."""
-        square = ((X / values[1:])[:, None] - self._X / values[1:]).square().sum(-1)
-        return values[0] ** 2 * torch.exp(-square / 2)
+        theta, known = np.log(self.values), self._X.numpy()
+        return with_slopes(
+            lambda A: self._kernel.covariance(theta, A, known), lambda A, pull: self._kernel.slopes(theta, A, known, pull), X
+        )
 
-    def _evidence(self, values: Tensor) -> Tensor:
-        """The logarithm of the labels' marginal likelihood; differentiable in the hyperparameters [1 + D]."""
-        K = self._covariance(self._X, values)
+    def _evidence(self, theta: Tensor) -> Tensor:
+        """The logarithm of the labels' marginal likelihood; differentiable in the logarithms [1 + D] of the hyperparameters."""
+        K = with_slopes(lambda t: self._among(t)[0], lambda t, pull: self._among(t)[1](pull), theta)
         with torch.no_grad():
             K0 = K.detach()
             self._weights = self._mode(K0)
@@ -134,11 +138,11 @@ class Classifier:
 
     def _drawn(self, X: Tensor) -> Tensor:
         """Equally probable chances [draws, b, C] of the labels with a latent, at points X [b, D]."""
-        k = self._covariance(X, self.values)
+        k = self._covariance(X)
         mean = self._means(X).T + k @ self._residual.T
         spent = k @ self._E  # [C, b, n]
         shared = torch.linalg.solve_triangular(self._M, spent.mT, upper=False)
-        own = self.values[0] ** 2 - (spent * k).sum(-1)
+        own = float(self.values[0]) ** 2 - (spent * k).sum(-1)
         covariance = torch.einsum("cnb,dnb->bcd", shared, shared) + torch.diag_embed(own.T + 1e-6)
         latents = mean + torch.einsum("bcd,sd->sbc", torch.linalg.cholesky(covariance), self._draws)
         return latents.softmax(-1)

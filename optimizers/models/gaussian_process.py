@@ -18,12 +18,11 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtri
 
 from optimizers.models.kernels import Covariance, Kernel
-from optimizers.space.descent import lowest_point
+from optimizers.models.log_normal import LogNormal
 from optimizers.space.space import Floats
 
 _JITTER = 1e-8  # variance, of 1
 _LEAST = 1e-14  # variance: what rounding leaves of one that is nothing
-_BOX = 4.0  # standard deviations of the prior on either side
 _WAVES = 512  # features of a prior path
 _STEP = 1e-3  # of a logarithm, for second derivatives
 
@@ -72,20 +71,14 @@ class Evidence:
     noise: Noise
 
     @cached_property
-    def priors(self) -> Floats:
-        """[p + q, 2]"""
-        return np.concatenate([self.kernel.priors, self.noise.priors])
+    def prior(self) -> LogNormal:
+        """Of the p + q hyperparameters."""
+        return LogNormal(np.concatenate([self.kernel.priors, self.noise.priors]))
 
-    @cached_property
+    @property
     def likeliest(self) -> Floats:
         """The hyperparameters that the prior thinks likeliest."""
-        return np.log(self.priors[:, 0])
-
-    @cached_property
-    def box(self) -> list[tuple[float, float]]:
-        """Limits of the hyperparameters."""
-        reach = _BOX * self.priors[:, 1]
-        return list(zip((self.likeliest - reach).tolist(), (self.likeliest + reach).tolist(), strict=True))
+        return self.prior.likeliest
 
     @cached_property
     def _covariance(self) -> Covariance:
@@ -101,19 +94,11 @@ class Evidence:
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         """The value, and its gradient [p + q]."""
-        value, gradient = self.likelihood(theta)
-        away = (theta - self.likeliest) / self.priors[:, 1]
-        return value - float(away @ away) / 2, gradient - away / self.priors[:, 1]
+        return self.prior.posterior(self.likelihood)(theta)
 
     def maximized(self, starts: Sequence[Floats] = ()) -> Floats:
         """The hyperparameters that maximize it: the best of climbs from these starts, or from the likeliest values of the prior."""
-
-        def loss(theta: Floats) -> tuple[float, Floats]:
-            value, gradient = self(theta)
-            return -value, -gradient
-
-        climbs = [lowest_point(loss, theta, self.box) for theta in starts or [self.likeliest]]
-        return climbs[0] if len(climbs) == 1 else max(climbs, key=lambda theta: self(theta)[0])
+        return self.prior.maximized(self.likelihood, starts)
 
     def curvature(self, theta: Floats) -> Floats:
         """Minus the second derivatives [p + q, p + q] of the value."""
@@ -130,10 +115,10 @@ class Evidence:
             width: Factor of the standard deviations. The approximation is too narrow where few data leave one side open.
         """
         values, axes = np.linalg.eigh(self.curvature(theta))
-        least = 1 / float(self.priors[:, 1].max()) ** 2
+        least = 1 / float(self.prior.values[:, 1].max()) ** 2
         spread = width / np.sqrt(np.maximum(values, least))
         drawn: Floats = theta + (random.standard_normal((n, len(theta))) * spread) @ axes.T
-        low, high = np.array(self.box).T
+        low, high = np.array(self.prior.box).T
         return np.asarray(np.clip(drawn, low, high))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -11,11 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Settings, Trial
+from frugaltwin.experiment import Settings
 from frugaltwin.goals import Map
+from frugaltwin.goals.suitable import mapped
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
-from optimizers.models.reasons import EVEN, FAR_AWAY
+from optimizers.models.reasons import EVEN, FAR_AWAY, UNCERTAIN_LABEL
 from optimizers.space.search import Acquisition, Graded, best_points, differentiated
 from optimizers.space.space import Floats, Space
 
@@ -40,10 +43,60 @@ def check_starts(starts: int) -> None:
         raise InvalidInput(f"starts = {starts} is outside [1, 1000]")
 
 
-def known_labels(space: Space, goal: Map, history: Sequence[Trial]) -> tuple[Floats, Integers]:
-    """Points [n, D] of the trials that did not fail, and the numbers [n] of their labels."""
-    pairs = [(t.happened, label) for t in history if (label := goal.label_of_trial(t)) is not None]
-    return space.encode([s for s, _ in pairs]), np.array([goal.labels.index(label) for _, label in pairs], dtype=np.int64)
+@dataclass(frozen=True)
+class Labeled:
+    """The labels that were read so far, and the map that they are of."""
+
+    state: State
+    goal: Map
+    space: Space
+    X: Floats
+    """Points [n, D] of the trials that did not fail."""
+    labels: Integers
+    """The numbers [n] of their labels."""
+
+    @classmethod
+    def of(cls, state: State, strategy: str) -> Self:
+        """The labels that a strategy of this name knows.
+
+        Raises:
+            InvalidInput: The goal is no map.
+        """
+        state = state.at_fidelity()
+        goal, space = mapped(state.goal, strategy), Space.of(state.experiment)
+        pairs = [(t.happened, label) for t in state.trials if (label := goal.label_of_trial(t)) is not None]
+        labels = np.array([goal.labels.index(label) for _, label in pairs], dtype=np.int64)
+        return cls(state, goal, space, space.encode([s for s, _ in pairs]), labels)
+
+    @property
+    def n_labels(self) -> int:
+        """The number of labels that there can be."""
+        return len(self.goal.labels)
+
+    def least_certain(self, count: int, seed: int, starts: int, doubt: Callable[[], Acquisition], apart: float) -> list[Suggestion]:
+        """The next settings, where the likeliest label is least certain; far from all that was tried, as long as all labels are alike.
+
+        Args:
+            doubt: Fits a model: the logarithm of how uncertain the likeliest label is.
+            apart: How far apart measurements tell something new, per root of the dimension. Where any place can be asked for, a model
+                would otherwise look for ever where three fields meet.
+        """
+        if len(set(self.labels.tolist())) < 2:
+            return chosen_settings(self.space, self.state, count, seed, starts, None, self.X)
+        open_question, gap = doubt(), distance_penalty(self.X[:0] if self.space.listed else self.X, apart)
+
+        def worth(busy: Floats) -> Acquisition:
+            room = distance_penalty(busy)
+            return lambda X: open_question(X) + room(X) + gap(X)
+
+        near = borders(self.X, self.labels)
+        return chosen_settings(self.space, self.state, count, seed, starts, worth, near, UNCERTAIN_LABEL)
+
+    def prediction(self, settings: Sequence[Settings], chances: Chances) -> Prediction:
+        """The chance of every label at these settings."""
+        with torch.no_grad():
+            table = torch.cat([chances(X) for X in torch.split(torch.from_numpy(self.space.encode(settings)), _CHUNK)]).numpy()
+        return Prediction(probabilities={label: table[:, k] for k, label in enumerate(self.goal.labels)})
 
 
 def borders(X: Floats, labels: Integers) -> Floats:
@@ -110,10 +163,3 @@ def distance_penalty(busy: Floats, spread: float = _SPREAD) -> Acquisition:
     points = torch.from_numpy(busy)
     reach = 2 * spread**2 * busy.shape[1]
     return lambda X: (_LEAST - torch.expm1(-(X[:, None] - points).square().sum(-1) / reach)).log().sum(1)
-
-
-def map_prediction(goal: Map, space: Space, settings: Sequence[Settings], chances: Chances) -> Prediction:
-    """The chance of every label of the goal at these settings."""
-    with torch.no_grad():
-        table = torch.cat([chances(X) for X in torch.split(torch.from_numpy(space.encode(settings)), _CHUNK)]).numpy()
-    return Prediction(probabilities={label: table[:, k] for k, label in enumerate(goal.labels)})
