@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from frugaltwin.experiment import Settings
 from frugaltwin.state import Prediction, State, Suggestion
-from optimizers.models.mapping import Labeled, check_starts
+from optimizers.models.mapping import Labeled, check_starts, end_penalty
 from optimizers.models.mixture import Mixture, learned
+from optimizers.space.search import Acquisition
 
 _ENOUGH = 0.03  # how finely a border is wanted, per root of the dimension of the unit box
 
@@ -42,11 +43,16 @@ class PhaseMap:
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
         seen = Labeled.of(state, "phase-map")
-        return seen.least_certain(count, self.seed, self.starts, lambda: _learned(seen).doubt, _ENOUGH)
+        return seen.least_certain(count, self.seed, self.starts, lambda: _doubt(seen), _ENOUGH)
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
         seen = Labeled.of(state, "phase-map")
         return seen.prediction(settings, _learned(seen).chances)
+
+
+def _doubt(seen: Labeled) -> Acquisition:
+    model, ends = _learned(seen), end_penalty(seen.space)
+    return lambda X: model.doubt(X) + ends(X)
 
 
 def _learned(seen: Labeled) -> Mixture:

@@ -38,6 +38,10 @@ POINTS = 25
 MOST_SLICES = 6
 SURE, UNDECIDED = 0.9, 0.6
 """Chances of the most probable label from which on, and below which, a map is called so."""
+DOUBTED = 0.5
+"""Chance of a label that was measured below which the model is said to doubt it."""
+MOST_DOUBTED = 8
+"""Doubted labels that are named."""
 
 TRUE = "#d55e00"
 
@@ -91,6 +95,21 @@ def labels_left_out(record: Record) -> str:
     chance = np.mean([prediction.probabilities[str(label)][0] for label, prediction in parts])
     true = f"it gave the true ones a chance of {chance:.0%} on average"
     return f"Of {len(parts)} labels that the model was not shown, it had {right} right; {true}."
+
+
+def labels_near_borders(record: Record) -> str:
+    """A sentence about labels that can be wrong, and those that the model of a map doubts; empty without a model."""
+    counted = [t for t in record.trials if record.goal.counts(t)]
+    if not asks_model(record):
+        return ""
+    prediction = record.predict([t.happened for t in counted], record.trials)
+    chances = prediction.probabilities
+    doubted = [str(t.number) for k, t in enumerate(counted) if chances[str(record.goal.label_of_trial(t))][k] < DOUBTED]
+    found = f"{len(doubted)} of {len(counted)} (number {', '.join(doubted[:MOST_DOUBTED])}{', …' * (len(doubted) > MOST_DOUBTED)})"
+    return (
+        "Labels near a border can be wrong: an instrument may not see a phase of which little is there. "
+        f"The model doubts {found if doubted else f'none of {len(counted)}'}."
+    )
 
 
 def _left_out(record: Record) -> list[tuple[Trial, Prediction]]:

@@ -75,7 +75,8 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
     expected, expected_hex = model.expected_of(record, recommended) if recommended else ("", "")
     maps = _maps(record, with_truth, step)
     if goal.labels and maps:
-        words = [model.certainty(record.predict(MapView.of(record, COARSE).plane.settings(), trials)), model.labels_left_out(record)]
+        words = [model.certainty(record.predict(MapView.of(record, COARSE).plane.settings(), trials))]
+        words += [model.labels_near_borders(record), model.labels_left_out(record)]
     columns, cells = own_columns(goal), trial_rows(goal, trials)
     return page.get_template("report.html").render(
         name=record.name,

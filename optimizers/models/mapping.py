@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Settings
+from frugaltwin.experiment import Continuous, Settings
 from frugaltwin.goals import Map
 from frugaltwin.goals.suitable import mapped
 from frugaltwin.state import Prediction, State, Suggestion
@@ -30,6 +30,7 @@ Chances = Callable[[Tensor], Tensor]
 _AHEAD = 64  # points of the even sample to choose from, in case some were tried
 _CHUNK = 512  # points at once: bounds the memory for thousands of settings
 _SPREAD = 0.1  # how far pending points keep others away, per root of the dimension of the unit box
+_END = 0.02  # how near to the end of a continuous parameter a place tells less, as a share of its range
 _LEAST = 1e-12
 
 
@@ -163,3 +164,30 @@ def distance_penalty(busy: Floats, spread: float = _SPREAD) -> Acquisition:
     points = torch.from_numpy(busy)
     reach = 2 * spread**2 * busy.shape[1]
     return lambda X: (_LEAST - torch.expm1(-(X[:, None] - points).square().sum(-1) / reach)).log().sum(1)
+
+
+def end_penalty(space: Space) -> Acquisition:
+    """The logarithm of the information at points X [b, D] that is left near the ends of continuous parameters, [b]: 0 far from them.
+
+    A place at an end has neighbors on one side only, and a mixture of one component alone shows an instrument one phase, whatever field
+    it is the end of. Listed settings are as somebody wants them: all of them count.
+    """
+    free = [j for j, p in enumerate(space.experiment.parameters) if isinstance(p, Continuous) and np.ptp(_spans(space)[j]) > 0]
+    if space.listed or not free:
+        return lambda X: X.new_zeros(len(X))
+    low, high = _spans(space)[free].T
+    slope = torch.from_numpy(space.slope[free] / (high - low)[:, None])
+    origin = torch.from_numpy((space.origin[free] - low) / (high - low))
+
+    def values(X: Tensor) -> Tensor:
+        share = X @ slope.T + origin
+        near = torch.minimum(share, 1 - share).clamp_min(0)
+        return (_LEAST - torch.expm1(-(near / _END).square() / 2)).log().sum(1)
+
+    return values
+
+
+def _spans(space: Space) -> Floats:
+    """The lowest and the highest value [d, 2] of every parameter in the units of the space, over its box."""
+    low = space.origin + np.minimum(space.slope, 0).sum(1)
+    return np.stack([low, space.origin + np.maximum(space.slope, 0).sum(1)], axis=1)

@@ -5,7 +5,7 @@ limit, it is the label of the field next door, as on a rig.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -160,15 +160,15 @@ class Diffractometer:
     """A powder diffractometer: outcomes `d_1` … `d_12`, a background and the patterns of the phases mixed by their fractions.
 
     The label is that of the set of phases that fits best by least squares, among the sets in which every phase has at least the
-    share `limit` (a smaller share is not seen, and no share is negative). An unknown base line is fitted along.
+    share `limit` (a smaller share is not seen, and no share is negative). An unknown base line is fitted along. Where one phase alone
+    fits best and no label is that phase alone, it is the edge of several fields: the label is that of the one whose other phases fit best,
+    however little there is of them.
     """
 
     lattices: Mapping[str, float | None]
     """Phase → lattice parameter of its cubic lattice, nm; None for a liquid. Two liquids look the same to X-rays."""
     labels: Mapping[str, tuple[str, ...]]
     """Label → the phases that are there."""
-    alone: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Phase → the label of a pattern that shows nothing else, for phases that are no label's only one."""
     limit: float = 0.03
     """The least share of a phase that is seen."""
     background: float = 0.05
@@ -250,7 +250,9 @@ class Diffractometer:
 
     @cached_property
     def _sets(self) -> list[tuple[str, tuple[str, ...]]]:
-        return [*self.labels.items(), *((label, (phase,)) for phase, label in self.alone.items())]
+        """The labels and their phases, then every phase that can be seen alone although no label is that."""
+        edges = [(phase,) for phase, lattice in self.lattices.items() if lattice is not None and (phase,) not in self.labels.values()]
+        return [*self.labels.items(), *(("", alone) for alone in edges)]
 
     @cached_property
     def _absent(self) -> Floats:
@@ -273,7 +275,12 @@ class Diffractometer:
         least = (shares + self._absent * 1e9).min(axis=1)
         misfit = ((residuals @ reading) ** 2).sum(axis=1)
         seen = least >= self.limit * np.maximum(shares.sum(axis=1), 1e-9)
-        return labels[int(np.argmin(np.where(seen, misfit, np.inf)) if seen.any() else np.argmax(least))]
+        best = int(np.argmin(np.where(seen, misfit, np.inf)) if seen.any() else np.argmax(least))
+        if labels[best]:
+            return labels[best]
+        alone = self._sets[best][1]
+        beside = [k for k, (label, phases) in enumerate(self._sets) if label and set(alone) < set(phases)]
+        return labels[min(beside, key=lambda k: (least[k] < 0, misfit[k] if least[k] >= 0 else -least[k]))]
 
 
 @dataclass(frozen=True)
