@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,25 +25,7 @@ from frugaltwin.cli.open_campaign import (
     specification,
     stored_campaign,
 )
-from frugaltwin.cli.options import (
-    STORE,
-    AsJson,
-    BudgetText,
-    CampaignName,
-    DriverName,
-    EarlierCampaigns,
-    File,
-    Goals,
-    Name,
-    Options,
-    Requirements,
-    Seed,
-    StopScore,
-    StorePath,
-    StrategyName,
-    StrategyOptions,
-    forked_from,
-)
+from frugaltwin.cli.options import NOTHING, STORE, AsJson, CampaignName, File, Given, StorePath, forked_from, takes_campaign
 from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -52,21 +35,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+LAB = ("driver", "option", "goal", "require", "strategy", "strategy_option", "earlier", "seed")
+"""The options that say what a campaign is, of commands that take its name by place."""
+
 
 @app.command()
+@takes_campaign()
 def run(
+    given: Given,
     file: File = None,
-    driver: DriverName = None,
-    option: Options = None,
-    goal: Goals = None,
-    require: Requirements = None,
-    strategy: StrategyName = None,
-    strategy_option: StrategyOptions = None,
-    budget: BudgetText = None,
-    stop: StopScore = None,
-    earlier: EarlierCampaigns = None,
-    seed: Seed = None,
-    name: Name = None,
     store: StorePath = None,
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE", help="The HTML report; NAME.html beside the store by default.")
@@ -74,10 +51,10 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run a campaign to its end, or go on with one. Without arguments: match a color on the color-mixing twin."""
-    source, earlier = forked_from(earlier)
-    spec = specification(file, driver, option, goal, require, strategy, budget, stop, seed, name, store, earlier, strategy_option)
+    source, earlier = forked_from(given.earlier)
+    spec = specification(replace(given, earlier=earlier), store, file)
     if source:
-        if file or driver or option:
+        if file or given.driver or given.option:
             raise InvalidInput(f"--from {source} goes on with the lab of {source}; leave the file and the driver out")
         spec = fork_campaign(spec, source)
     campaign = open_campaign(spec, as_json)
@@ -123,16 +100,10 @@ def run(
 
 
 @app.command()
+@takes_campaign(*LAB)
 def suggest(
     name: CampaignName,
-    driver: DriverName = None,
-    option: Options = None,
-    goal: Goals = None,
-    require: Requirements = None,
-    strategy: StrategyName = None,
-    strategy_option: StrategyOptions = None,
-    earlier: EarlierCampaigns = None,
-    seed: Seed = None,
+    given: Given,
     store: StorePath = None,
     count: Annotated[int, typer.Option(min=1, max=1000, help="Number of settings to suggest.")] = 1,
     pending: Annotated[bool, typer.Option("--pending", help="Suggest nothing: list what was suggested and is under way.")] = False,
@@ -142,8 +113,7 @@ def suggest(
     if pending:
         _show_pending(stored_campaign(name, store), as_json)
         return
-    spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier, strategy_option)
-    campaign = open_campaign(spec, as_json)
+    campaign = open_campaign(specification(replace(given, name=name), store), as_json)
     with thinking():
         suggestions = campaign.suggest(count)
     last = campaign.log.n_suggested
@@ -186,6 +156,7 @@ def _show_pending(campaign: Campaign, as_json: bool) -> None:
 
 
 @app.command()
+@takes_campaign(*LAB)
 def tell(
     name: CampaignName,
     number: Annotated[
@@ -207,14 +178,7 @@ def tell(
     table: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Instead: a table with many experiments; rows without outcomes are left out.")
     ] = None,
-    driver: DriverName = None,
-    option: Options = None,
-    goal: Goals = None,
-    require: Requirements = None,
-    strategy: StrategyName = None,
-    strategy_option: StrategyOptions = None,
-    earlier: EarlierCampaigns = None,
-    seed: Seed = None,
+    given: Given = NOTHING,
     store: StorePath = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Store readings that are far from what the others make expect, without a question.")
@@ -236,12 +200,10 @@ def tell(
         )
     spent = _cost(cost)
     new_in = None
-    if all(
-        word is None for word in (driver, option, goal or None, require or None, strategy, strategy_option or None, earlier or None, seed)
-    ):
+    if given.is_empty:
         campaign = stored_campaign(name, store)  # a misspelled name begins no campaign, and the driver is not asked
     else:
-        spec = specification(None, driver, option, goal, require, strategy, None, None, seed, name, store, earlier, strategy_option)
+        spec = specification(replace(given, name=name), store)
         campaign = open_campaign(spec, as_json, say_new=False)
         new_in = None if campaign.store.find(name) else spec.store
     if table is None:
@@ -343,8 +305,6 @@ def _rounded(goal: str) -> str:
 @app.command()
 def show(name: CampaignName, store: StorePath = None, as_json: AsJson = False) -> None:
     """Show the trials of a campaign and what it recommends."""
-    from dataclasses import replace
-
     from rich.console import Console
 
     from frugaltwin.cli import run_display

@@ -12,7 +12,7 @@ from frugaltwin.checks import check_writable
 from frugaltwin.cli import bench
 from frugaltwin.cli.console import check_free, say, show_line, show_rows, thinking
 from frugaltwin.cli.open_campaign import specification, stored_campaign
-from frugaltwin.cli.options import AsJson, BudgetText, DriverName, Force, Goals, Options, Requirements, StorePath
+from frugaltwin.cli.options import NOTHING, AsJson, Force, Given, StorePath, takes_campaign
 from frugaltwin.errors import InvalidInput
 
 MARK = "frugaltwin compare"
@@ -21,6 +21,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
+@takes_campaign("driver", "option", "goal", "require", "budget")
 def compare(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Campaigns of the store for one goal, two or more.")] = None,
     strategies: Annotated[
@@ -28,11 +29,7 @@ def compare(
         typer.Option(metavar="A,B,…", help="In place of campaigns: strategies to run; the first one is what the others are held to."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Campaigns of each strategy: seeds 100, 101, …")] = 10,
-    driver: DriverName = None,
-    option: Options = None,
-    goal: Goals = None,
-    require: Requirements = None,
-    budget: BudgetText = None,
+    given: Given = NOTHING,
     jobs: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes, one thread each; as many as cores without it.")] = None,
     truth: Annotated[bool, typer.Option("--truth", help="Compare maps of twins by how much of them is right.")] = False,
     out: Annotated[
@@ -53,9 +50,9 @@ def compare(
             raise InvalidInput("strategies are always compared by the truth; leave --truth out")
         if path.suffix != ".html":
             raise InvalidInput(f"--out {path}: a comparison of strategies is a page; name a file that ends in .html")
-        plan = _plan([name.strip() for name in strategies.split(",") if name.strip()], seeds, driver, option, goal, require, budget)
+        plan = _plan([name.strip() for name in strategies.split(",") if name.strip()], seeds, given)
         return _run(plan, path, jobs, force, as_json)
-    if any(word for word in (driver, option, goal, require, budget, jobs)):
+    if jobs or not given.is_empty:
         raise InvalidInput("campaigns have their lab and their goal; leave the driver, the goal, the budget and --jobs out")
     from frugaltwin.pictures import comparison
 
@@ -74,14 +71,11 @@ def compare(
     return 0
 
 
-def _plan(
-    strategies: list[str], seeds: int, driver: str | None, option: list[str] | None, goal: list[str] | None, require: list[str] | None,
-    budget: str | None,
-) -> str:  # fmt: skip
+def _plan(strategies: list[str], seeds: int, given: Given) -> str:
     """The comparison as a plan of `frugaltwin bench`."""
     if len(strategies) < 2:
         raise InvalidInput("--strategies takes two names or more, such as composite,random")
-    spec = specification(None, driver, option, goal, require, None, budget, None, None, None, None)
+    spec = specification(given)
     problem: dict[str, Any] = {"driver": {"name": spec.driver.name, "options": dict(spec.driver.options)}}
     problem |= {"goal": list(spec.goal)} if spec.goal else {}
     problem |= {"require": list(spec.require)} if spec.require else {}

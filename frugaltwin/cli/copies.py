@@ -10,39 +10,16 @@ import typer
 
 from frugaltwin.cli.console import say, show_line
 from frugaltwin.cli.open_campaign import fork_campaign, specification
-from frugaltwin.cli.options import (
-    STORE,
-    AsJson,
-    BudgetText,
-    CampaignName,
-    Goals,
-    Name,
-    Requirements,
-    Seed,
-    StopScore,
-    StorePath,
-    StrategyName,
-    StrategyOptions,
-)
+from frugaltwin.cli.options import STORE, AsJson, CampaignName, Given, StorePath, takes_campaign
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
-def fork(
-    source: CampaignName,
-    goal: Goals = None,
-    require: Requirements = None,
-    strategy: StrategyName = None,
-    strategy_option: StrategyOptions = None,
-    budget: BudgetText = None,
-    stop: StopScore = None,
-    seed: Seed = None,
-    name: Name = None,
-    store: StorePath = None,
-) -> None:
+@takes_campaign("goal", "require", "strategy", "strategy_option", "budget", "stop", "seed", "name")
+def fork(source: CampaignName, given: Given, store: StorePath = None) -> None:
     """Make a campaign that has all trials of another one, for another goal; its budget is for what comes after them."""
-    spec = specification(None, None, None, goal, require, strategy, budget, stop, seed, name, store, None, strategy_option)
+    spec = specification(given, store)
     made = fork_campaign(spec, source)
     where = "" if spec.store == STORE else f" --store {spec.store}"
     say(f"go on with: frugaltwin run --name {made.name}{where}")

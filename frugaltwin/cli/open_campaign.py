@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from frugaltwin.cli.console import is_asked, say
-from frugaltwin.cli.options import STORE, budget_fields, named_options, relations, stop_fields
+from frugaltwin.cli.options import STORE, Given, budget_fields, named_options, relations, stop_fields
 from frugaltwin.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -19,19 +19,16 @@ if TYPE_CHECKING:
     from frugaltwin.store import Store
 
 
-def specification(
-    file: Path | None, driver: str | None, option: list[str] | None, goal: list[str] | None, require: list[str] | None,
-    strategy: str | None, budget: str | None, stop: str | None, seed: int | None, name: str | None, store: Path | None,
-    earlier: list[str] | None = None, strategy_option: list[str] | None = None,
-) -> CampaignSpec:  # fmt: skip
+def specification(given: Given, store: Path | None = None, file: Path | None = None) -> CampaignSpec:
     """The fields of a campaign file with the options of the command laid over them."""
     from frugaltwin.spec import CampaignSpec, read_fields
 
     fields: dict[str, Any] = read_fields(file) if file else {}
-    given: dict[str, Any] = {"goal": goal or None, "require": require or None, "strategy": strategy, "seed": seed}
-    given |= {"name": name, "store": store, "budget": budget_fields(budget), "earlier": relations(earlier)}
-    fields |= {key: value for key, value in given.items() if value is not None} | stop_fields(stop)
-    if driver is not None or option:
+    typed: dict[str, Any] = {"goal": given.goal or None, "require": given.require or None, "strategy": given.strategy, "seed": given.seed}
+    typed |= {"name": given.name, "store": store, "budget": budget_fields(given.budget), "earlier": relations(given.earlier)}
+    fields |= {key: value for key, value in typed.items() if value is not None} | stop_fields(given.stop)
+    driver = given.driver
+    if driver is not None or given.option:
         if driver is not None and driver.endswith(".toml"):
             fields["driver"] = {"name": "experiment", "options": {"file": driver}}
             driver = None
@@ -39,13 +36,13 @@ def specification(
         choice: dict[str, Any] = {"name": before} if isinstance(before, str) else dict(before)
         if driver is not None and driver != choice.get("name"):
             choice = {"name": driver}
-        fields["driver"] = choice | {"options": dict(choice.get("options", {})) | named_options(option)}
-    if strategy_option:
+        fields["driver"] = choice | {"options": dict(choice.get("options", {})) | named_options(given.option)}
+    if given.strategy_option:
         chosen: Any = fields.get("strategy")
         if not chosen:
             raise InvalidInput("--strategy-option takes a --strategy that it is of")
         named: dict[str, Any] = {"name": chosen} if isinstance(chosen, str) else dict(chosen)
-        options = named_options(strategy_option, "--strategy-option")
+        options = named_options(given.strategy_option, "--strategy-option")
         fields["strategy"] = named | {"options": dict(named.get("options", {})) | options}
     return CampaignSpec.parse(fields, f"{file}: " if file else "")
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -62,6 +66,64 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard out
 Truth = Annotated[bool, typer.Option("--truth", help="Draw the truth of the twin over a map, and print how much of the map is right.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")]
 CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="A campaign of the store.")]
+
+
+Command = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """The options that say which campaign is meant, as they were typed; None where one was not."""
+
+    driver: DriverName = None
+    option: Options = None
+    goal: Goals = None
+    require: Requirements = None
+    strategy: StrategyName = None
+    strategy_option: StrategyOptions = None
+    budget: BudgetText = None
+    stop: StopScore = None
+    earlier: EarlierCampaigns = None
+    seed: Seed = None
+    name: Name = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether none of them was typed."""
+        return not any(word not in (None, []) for word in astuple(self))
+
+
+NOTHING = Given()
+
+
+def takes_campaign(*names: str) -> Callable[[Command], Command]:
+    """Give a command these options of a campaign, in the place of its parameter `given`.
+
+    Args:
+        names: Fields of `Given`; all of them without one.
+    """
+
+    def widened(command: Command) -> Command:
+        hints, known = get_type_hints(command, include_extras=True), get_type_hints(Given, include_extras=True)
+        shared = [
+            Parameter(f.name, Parameter.KEYWORD_ONLY, default=None, annotation=known[f.name])
+            for f in fields(Given)
+            if f.name in (names or known)
+        ]
+        own = [p.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[p.name]) for p in signature(command).parameters.values()]
+        at = next(k for k, p in enumerate(own) if p.name == "given")
+        every = [*own[:at], *shared, *own[at + 1 :]]
+
+        @wraps(command)
+        def called(**typed: Any) -> Any:
+            given = Given(**{p.name: typed.pop(p.name) for p in shared})
+            return command(given=given, **typed)
+
+        called.__dict__["__signature__"] = signature(command).replace(parameters=every)
+        called.__annotations__ = {p.name: p.annotation for p in every}
+        return called
+
+    return widened
 
 
 def named_options(pairs: list[str] | None, flag: str = "--option") -> dict[str, str]:
