@@ -244,6 +244,10 @@ class CountsSupplies(Protocol):
         """
         ...
 
+    def left(self, trials: Sequence[Trial]) -> Mapping[str, float]:
+        """Amount that is left of each supply that is counted, after these trials."""
+        ...
+
 
 @dataclass(frozen=True)
 class Attempt:

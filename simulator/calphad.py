@@ -30,7 +30,8 @@ from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Constraint, Continuous, MixtureSum, Outcome, Parameter
 from frugaltwin.table_reader import decoded
-from simulator.instruments.phase_instruments import BINS, LINE_WIDTH, Diffractometer, liquid_pattern, spread
+from simulator.instruments.furnace import FurnaceOptions
+from simulator.instruments.phase_instruments import BINS, LINE_WIDTH, DiffractionOptions, Diffractometer, Powder, liquid_pattern, spread
 from simulator.instruments.phase_lab import LabOptions, PhaseLab, PhaseState
 
 Floats = NDArray[np.float64]
@@ -47,19 +48,29 @@ POINTS = 200  # sampled of every phase before pycalphad minimizes; with its defa
 LINES = 5  # of every solid phase's pattern
 
 
-def pattern_of(phase: str) -> Floats:
+def pattern_of(phase: str, lattice: float = 1.0, width: float = LINE_WIDTH, texture: Floats | float = 1.0) -> Floats:
     """Diffracted intensity [12] of a phase in the bins of the diffractometer: made up from its name, always the same.
 
     A TDB file does not say where the atoms sit. A name that has LIQUID in it gives a broad hump, all others a few lines.
+
+    Args:
+        lattice: How large its lattice is, against what it should be.
+        width: Of the lines, 1/nm, of which the area stays the same.
+        texture: How high each of the 5 lines is, against what it should be.
     """
     if "LIQUID" in phase:
         return liquid_pattern()
     seed = int.from_bytes(hashlib.sha256(phase.encode()).digest()[:8], "big")
     random = np.random.default_rng(seed)
     places, heights = random.uniform(BINS[0], BINS[-1], LINES), random.uniform(0.3, 1.0, LINES)
-    intensity: Floats = (heights * np.exp(-0.5 * ((BINS[:, None] - places) / LINE_WIDTH) ** 2)).sum(axis=1)
-    pattern: Floats = intensity / intensity.max()
+    highest = _lines(places, heights, LINE_WIDTH).max()
+    pattern: Floats = _lines(places / lattice, heights * texture * (LINE_WIDTH / width), width) / highest
     return pattern
+
+
+def _lines(places: Floats, heights: Floats, width: float) -> Floats:
+    found: Floats = (heights * np.exp(-0.5 * ((BINS[:, None] - places) / width) ** 2)).sum(axis=1)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +95,20 @@ class PhaseAnalysis(Diffractometer):
     def patterns(self) -> Floats:
         return np.array([pattern_of(name) for name in self.lattices])
 
+    @cached_property
+    def references(self) -> Floats:
+        return np.array([pattern_of(name, 1 + error) for name, error in zip(self.lattices, self._lab[0].tolist(), strict=True)])
+
+    def sample_signal(self, state: PhaseState, sample: Powder) -> Floats:
+        width = LINE_WIDTH * (1 + sample.scale * self.flaws.broadening)
+        textures = dict(zip(self.lattices, sample.texture[:, :LINES], strict=True))
+        found = np.zeros(len(BINS))
+        for phase, share in state.fractions.items():
+            name = phase.partition("#")[0]
+            lattice = 1 + sample.scale * self.flaws.peak_shift * state.compositions[phase]
+            found += share * pattern_of(name, lattice, width, textures[name])
+        return np.append(self._impure(found, sample, width), state.properties["contrast"])
+
     def signal(self, states: Sequence[PhaseState]) -> Floats:
         shares = [PhaseState("", _by_structure(s)) for s in states]
         contrast = np.array([[s.properties["contrast"]] for s in states]).reshape(-1, 1)
@@ -94,6 +119,16 @@ class PhaseAnalysis(Diffractometer):
         # With contrast there is more than one phase, and the pattern has one: how many of it cannot be told; two is the least.
         twice = " + ".join([label, label])
         return twice if reading[-1] > self.visible and twice in self.labels else label
+
+
+def dissolved(x: Sequence[float]) -> float:
+    """Share that a phase of composition x [k] has dissolved, as it changes its lattice: atoms of later components make it larger.
+
+    >>> dissolved([0.9, 0.1]), dissolved([0.25, 0.75]), dissolved([0.2, 0.7, 0.1])
+    (0.1, -0.25, -0.1)
+    """
+    solvent = int(np.argmax(x))
+    return math.fsum(x[solvent + 1 :]) - math.fsum(x[:solvent])
 
 
 def _by_structure(state: PhaseState) -> dict[str, float]:
@@ -282,8 +317,10 @@ def _sets(system: System, low: float, high: float, steps: int) -> tuple[tuple[st
     return tuple(sorted(found | alone, key=lambda s: (len(s), s)))
 
 
-class CalphadOptions(LabOptions):
+class CalphadOptions(FurnaceOptions, LabOptions, DiffractionOptions):
     """Options of a lab for a TDB file."""
+
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"teaching-lab": {"least_share": 0.05}}  # where nothing dissolves, edges are wide
 
     path: Path = option(meaning="the TDB file", changes="truth")
     components: str = option("", "two or three elements, ``AL,ZN``", shown="all", changes="truth")
@@ -350,14 +387,21 @@ class Calphad(PhaseLab):
     **Time and money.** A new sample 120 s and 0.40 USD, heating 0.5 K/s, cooling 0.2 K/s, 600 s soak at 0.30 USD an hour, a pattern
     300 s and 0.10 USD.
 
+    **The teaching lab** (``imperfections=teaching-lab``; all sizes assumed): a new sample is prepared and goes into a cold furnace,
+    a second look at the same one does not soak again, samples are weighed in a little wrong and are colder than the furnace says, and
+    what forms on cooling comes late or, cooled fast, not at all (where the option `temperature` fixes it, nothing cools). Powders have
+    texture, lines that shift with what a phase has dissolved, an amorphous part and an unknown phase, and the fit knows neither the
+    width of the lines nor the lattices exactly. Labels of the example of bismuth and cadmium at 300 random places are right in 96.8 % of
+    the tidy lab and 94.4 % of the teaching lab (`benchmarks/label_rates.py`).
+
     **Truth**: pycalphad's equilibrium, from 200 sampled points a phase; R is 8.3145 J/(mol K), as TDB files have it. A component of
     which there is less than 1e-9 counts as none.
 
     **Valid** where the file is. It takes milliseconds for every new point: one at a time some hundred in a second, rows of one
     temperature (`truths`) a thousand. Only phases that can be made of the chosen components are looked at; of a large database name
     the components, and the phases where you know them. A grid that takes longer than 10 s says how long.
-    **Leaves out** everything but equilibrium: no kinetics, no metastable phase, no texture. What has several phases of one structure
-    and nothing else is read as two of them; beside another structure they are read as one.
+    **Leaves out** everything but equilibrium (the teaching lab apart): no kinetics, no metastable phase, no texture. What has several
+    phases of one structure and nothing else is read as two of them; beside another structure they are read as one.
 
     **Twin of** a furnace with a diffractometer on the alloy that the file describes. No rig was ever compared with it.
     """
@@ -389,7 +433,9 @@ class Calphad(PhaseLab):
             "calphad",
             parameters,
             tuple(labels),
-            PhaseAnalysis(dict.fromkeys(structures), labels),
+            PhaseAnalysis(
+                dict.fromkeys(structures), labels, limit=options.least_share, flaws=options, scale=options.scale, seed=options.seed
+            ),
             options,
             constraints=constraints,
             temperature=temperature,
@@ -401,7 +447,8 @@ class Calphad(PhaseLab):
         Raises:
             RigFault: pycalphad finds none, or one whose phases are no label.
         """
-        T = X[:, -1:] if self._fixed is None else np.full((len(X), 1), self._fixed)
+        has_temperature = self._fixed is None or X.shape[1] > len(self.experiment.parameters)
+        T = X[:, -1:] if has_temperature else np.full((len(X), 1), self._fixed)
         x = X[:, :1] if len(self._system.components) == 2 else X[:, :3]
         x = np.concatenate([1 - x, x], axis=1) if x.shape[1] == 1 else x / np.maximum(x.sum(axis=1, keepdims=True), 1e-300)
         known = self.experiment.outcomes[0].labels
@@ -437,12 +484,13 @@ class Calphad(PhaseLab):
 def _state(found: Found) -> PhaseState:
     many = Counter(found.phases)
     number: Counter[str] = Counter()
-    fractions = {}
-    for name, amount in zip(found.phases, found.amounts, strict=True):
+    fractions, in_solution = {}, {}
+    for name, amount, x in zip(found.phases, found.amounts, found.compositions, strict=True):
         number[name] += 1
-        fractions[name if many[name] == 1 else f"{name}#{number[name]}"] = amount
+        key = name if many[name] == 1 else f"{name}#{number[name]}"
+        fractions[key], in_solution[key] = amount, dissolved(x)
     contrast = math.sqrt(max(float(spread(found.amounts, found.compositions)), 0.0))
-    return PhaseState(found.label, fractions, {"contrast": contrast})
+    return PhaseState(found.label, fractions, {"contrast": contrast}, in_solution)
 
 
 def _sentence(error: Exception) -> str:

@@ -65,11 +65,11 @@ class Peritectic(BinaryLab):
     is there, it is not seen.
 
     **The teaching lab** (``imperfections=teaching-lab``; all sizes assumed): a new sample is prepared and goes into a cold furnace,
-    a second look at the same one does not soak again, the sample is colder than the furnace says, and what forms on cooling comes
-    late or, cooled fast, not at all: the same point can read otherwise from above than from below, on one sample. Powders have
-    texture, lines that shift with what a phase has dissolved, an amorphous part and an unknown phase, and the fit knows neither the
-    width of the lines nor the lattices exactly. Labels at 300 random places, each a new sample, are right in 99 % of the tidy lab
-    and 94 to 96 % of the teaching lab.
+    a second look at the same one does not soak again, samples are weighed in a little wrong and are colder than the furnace says, and
+    what forms on cooling comes late or, cooled fast, not at all: the same point can read otherwise from above than from below, on one
+    sample. Powders have texture, lines that shift with what a phase has dissolved, an amorphous part and an unknown phase, and the fit
+    knows neither the width of the lines nor the lattices exactly. Labels at 300 random places, each a new sample, are right in
+    99.0 % of the tidy lab and 95.5 % of the teaching lab (`benchmarks/label_rates.py`).
 
     **Truth**: the label by the common tangent and the pattern without noise.
     **Valid** for melting enthalpies and offsets that hardly change with temperature.

@@ -1,13 +1,18 @@
 """Bottles that somebody counts: a campaign ends before one is empty, says which, and goes on when it is refilled."""
 
+from collections import deque
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from frugaltwin import Budget, Campaign, catalog
-from frugaltwin.errors import InvalidInput
+from frugaltwin.cli.open_campaign import say_what_is_left, specification
+from frugaltwin.cli.options import Given
+from frugaltwin.errors import InvalidInput, UnknownName
 from frugaltwin.plugins import CountsSupplies
+from frugaltwin.spec import CampaignSpec
 from frugaltwin.store import Store
 from simulator.cloud_point import cloud_point
 from simulator.color_mixing import color_mixing
@@ -48,6 +53,42 @@ def test_it_goes_on_when_it_is_refilled_with_the_same_readings(cli_here: Cli) ->
     trials = [row for row in events(first) + second if "number" in row]
     assert len(events(first)) > 1
     assert [row["outcomes"] for row in trials] == [row["outcomes"] for row in whole if "number" in row]
+
+
+def test_the_next_campaign_goes_on_with_the_bottles_of_the_last_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "s.db"
+
+    def given(name: str, *option: str, goal: list[str] | None = None) -> CampaignSpec:
+        return specification(Given(option=list(option), goal=goal, strategy="sobol", name=name), store)
+
+    first = Campaign.open(given("levels", "bottles=red:30+water:500", goal=["match-color:teal"]))
+    deque(islice(first.run(), 12), maxlen=0)
+    assert isinstance(first.driver, CountsSupplies)
+    left = first.driver.left(first.trials)
+    assert 18 < left["red"] < 29
+    assert 350 < left["water"] < 450
+    say_what_is_left(first, as_json=False)
+    (said,) = capsys.readouterr().err.splitlines()
+    levels = said.removeprefix("left in the bottles, mL: ").split(";")[0]
+    assert {k: float(v) for k, v in (word.split(":") for word in levels.split("+"))} == pytest.approx(left, abs=0.1)
+    assert said.endswith("by --option bottles=after:levels")
+
+    def bottles(words: str) -> str:
+        driver = given("next", f"bottles={words}").driver
+        assert driver is not None
+        return str(driver.options["bottles"])
+
+    assert bottles("after:levels") == levels
+    red = levels.split("+")[0].removeprefix("red:")
+    assert bottles("after:levels+red:70") == levels.replace(f"red:{red}", f"red:{float(red) + 70:g}")
+    assert bottles("red:5") == "red:5"
+    with pytest.raises(InvalidInput, match="after levels, write what was filled in since, as in red:250"):
+        bottles("after:levels+rouge:5")
+    with pytest.raises(UnknownName, match="levels"):
+        bottles("after:levls")
+    Campaign.open(given("uncounted", "seed=1", goal=["match-color:teal"])).begin()
+    with pytest.raises(InvalidInput, match="uncounted counts no bottles; write how many mL are in them now, as in bottles=red:250"):
+        bottles("after:uncounted")
 
 
 def test_water_of_rinses_and_references_counts_to_the_mL(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from frugaltwin import catalog
 from frugaltwin.diagram import Diagram
 from frugaltwin.errors import InvalidInput, MissingPart, RigFault
+from frugaltwin.experiment import Settings, Trial
 from frugaltwin.plugins import Fingerprints, KnowsTruths
 from simulator.calphad import Calphad, Found, System, pattern_of, system_of
 from simulator.equations.binary_equilibrium import Compound, Solution, binary_equilibrium
@@ -196,6 +197,39 @@ def test_a_set_of_phases_that_the_grid_has_not_met_fails_with_a_word_on_what_to_
     assert expected.seconds > 600
 
 
+def test_the_teaching_lab_reads_other_patterns_of_the_same_truth_and_goes_on_to_the_digit(eutectic: Calphad) -> None:
+    places: list[Settings] = [{"x_cd": x, "temperature": T} for x, T in ((0.2, 450.0), (0.2, 400.0), (0.7, 640.0), (0.9, 400.0))]
+    unkind = Calphad(path=EUTECTIC, imperfections="teaching-lab", seed=2, **LIMITS)
+    with unkind:
+        whole = [unkind.perform(place) for place in places]
+    assert unkind.truths(places) == eutectic.truths(places)
+    off = [abs(float(m.outcomes["d_8"]) - float(t["d_8"])) for m, t in zip(whole, unkind.truths(places), strict=True)]
+    assert max(off) > 5 * 0.004  # the noise
+    again = Calphad(path=EUTECTIC, imperfections="teaching-lab", seed=2, **LIMITS)
+    again.resume([Trial(k, s, m) for k, (s, m) in enumerate(zip(places[:2], whole, strict=False), start=1)])
+    with again:
+        assert [again.perform(place) for place in places[2:]] == whole[2:]
+    assert whole[0].cost.seconds == pytest.approx(900 + (450 - 298.15) / 0.5 + 600 + 300)  # prepared, heated from the cold, soaked, read
+
+
+def test_without_flaws_a_sample_has_the_pattern_of_its_phases(eutectic: Calphad) -> None:
+    (state,) = eutectic.states(np.array([[0.4, 450.0]]))
+    analysis: Any = eutectic._instrument
+    powder = analysis.sample(np.random.default_rng(1), 1.0)
+    np.testing.assert_allclose(analysis.sample_signal(state, powder), analysis.signal([state])[0], atol=1e-12)
+    np.testing.assert_array_equal(analysis.references, analysis.patterns)
+
+
+def test_a_fixed_temperature_is_not_quite_that_of_a_sample_either() -> None:
+    same: dict[str, Any] = {"path": REGULAR, "components": "A,B", "steps": 10}
+    with Calphad(**same, temperature=380.0, lag=80.0) as lagging, Calphad(**same, temperature=300.0) as lab:
+        contrasts = [float(twin.perform({"x_b": 0.5}).outcomes["contrast"]) for twin in (lagging, lab)]
+    assert contrasts[0] == pytest.approx(contrasts[1], abs=1e-3)  # with the same noise
+    assert lagging.truth({"x_b": 0.5})["contrast"] == pytest.approx(float(lab.truth({"x_b": 0.5})["contrast"]) - 0.12, abs=0.02)
+    with Calphad(path=REGULAR, temperature=300.0, steps=6, imperfections="teaching-lab") as three:
+        assert str(three.perform({"x_a": 0.4, "x_b": 0.3, "x_c": 0.3}).outcomes["phase"]).startswith("LIQUID + LIQUID")
+
+
 def test_patterns_are_made_from_the_name_and_differ() -> None:
     assert (pattern_of("FCC_A1") == pattern_of("FCC_A1")).all()
     names = ("FCC_A1", "BCC_A2", "HCP_A3", "LIQUID", "SIGMA")
@@ -208,7 +242,7 @@ def test_contrast_is_the_spread_over_the_phases(eutectic: Calphad) -> None:
     outcomes = eutectic.truth({"x_cd": 0.5, "temperature": 370.0})
     assert outcomes["contrast"] == pytest.approx(math.sqrt(0.5))  # pure grains, each half: the distance is √2 in two mole fractions
     (state,) = eutectic.states(np.array([[0.5, 370.0]]))
-    assert state == PhaseState("HCP_CD + RHOMBO_BI", state.fractions, state.properties)
+    assert state == PhaseState("HCP_CD + RHOMBO_BI", state.fractions, state.properties, {"HCP_CD": 0.0, "RHOMBO_BI": 0.0})
     assert sum(state.fractions.values()) == pytest.approx(1, abs=1e-12)
 
 

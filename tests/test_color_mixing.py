@@ -290,3 +290,18 @@ def test_the_same_counts_are_noisier_at_a_higher_gain_and_a_shorter_integration(
     slow, usual, fast = scatter(16, 2399), scatter(64, 599), scatter(128, 299)
     assert usual / slow == pytest.approx(2, rel=0.05)
     assert fast / usual == pytest.approx(2**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "darkest"), [("as7341", {"gain": 512, "atime": 97, "astep": 359}), ("tcs34725", {"gain": 60, "cycles": 42})]
+)
+def test_dark_counts_grow_with_gain_and_time_to_what_a_data_sheet_allows(name: str, darkest: dict[str, float]) -> None:
+    assert make_sensor(name, {}).dark == 2.0
+    assert make_sensor(name, darkest).dark == pytest.approx(5.0, abs=0.01)
+    assert 1.5 < make_sensor(name, {"gain": 1}).dark < 2.0
+
+    def scatter(registers: dict[str, float]) -> float:
+        sensor, random = make_sensor(name, registers), np.random.default_rng(0)
+        return float(np.std([sensor.digitized(np.array([sensor.dark]), 1.0, random)[0] for _ in range(4000)]))
+
+    assert scatter(darkest) > 1.5 * scatter({})

@@ -10,10 +10,12 @@ from frugaltwin.experiment import Settings, Trial
 from frugaltwin.plugins import Estimates, KnowsTruths, Resumes
 from frugaltwin.prices import price_from_json, price_to_json
 from frugaltwin.state import State
+from simulator.binary_solution import BinarySolution
 from simulator.eutectic import Eutectic
 from simulator.instruments.furnace import Kinetics
 from simulator.instruments.phase_instruments import BINS, DiffractionOptions, Diffractometer, powder_pattern
 from simulator.instruments.phase_lab import PhaseState
+from simulator.lens import Lens
 from simulator.peritectic import Peritectic
 
 PROFILE: dict[str, Any] = {"imperfections": "teaching-lab"}
@@ -33,7 +35,7 @@ def test_inferred_labels_are_right_in_nine_of_ten_places_and_not_in_all(name: st
         read = [lab.perform(s).outcomes["phase"] for s in settings]
     assert isinstance(lab, KnowsTruths)
     right = np.mean([label == truth["phase"] for label, truth in zip(read, lab.truths(settings), strict=True)])
-    assert 0.9 <= right <= 0.995  # 300 places tell a share of 98.5 % to 0.7 % only
+    assert 0.9 <= right <= 0.99  # 300 places tell a share of 97 % to 1 % only: another seed may show 99.3 %
 
 
 @pytest.mark.parametrize("name", LABS)
@@ -149,3 +151,41 @@ def test_the_fit_does_not_know_the_lattices_exactly() -> None:
 def test_wider_lines_keep_their_area() -> None:
     fine = np.trapezoid(powder_pattern(0.4), BINS), np.trapezoid(powder_pattern(0.4, 0.25), BINS)
     assert fine[0] == pytest.approx(fine[1], rel=0.05)
+
+
+def test_a_calorimeter_has_one_error_for_all_heats_of_a_lab() -> None:
+    def factors(seed: int) -> np.ndarray:
+        with Lens(heat_error=0.03, imperfections=1.0, seed=seed) as lab:
+            settings = [{"composition": x, "temperature": 1750.0} for x in (0.2, 0.4, 0.6)]
+            read = [float(lab.perform(s).outcomes["enthalpy"]) for s in settings]
+        return np.array(read) / [float(t["enthalpy"]) for t in lab.truths(settings)]
+
+    found = np.array([factors(seed) for seed in range(6)])
+    assert np.ptp(found, axis=1).max() < 0.015  # noise: 100 of 40,000 J/mol
+    assert 0.01 < found.mean(axis=1).std() < 0.06
+
+
+def test_dust_makes_some_clear_samples_cloudy_and_stays_in_the_sample() -> None:
+    clear = [{"composition": 0.02 + 0.0001 * k, "temperature": 480.0} for k in range(400)]
+    with BinarySolution(dust=0.01, seed=1) as lab:
+        read = [lab.perform(s).outcomes["phase"] for s in clear]
+        dusty = clear[read.index("demixed")]
+        again = [float(lab.perform(dusty).outcomes["turbidity"]) for _ in range(20)]  # a new sample of that composition
+    assert {t["phase"] for t in lab.truths(clear)} == {"mixed"}
+    assert 0.01 < read.count("demixed") / len(read) < 0.06
+    assert np.std(again) < 0.015  # the noise of a reading
+
+
+def test_a_sample_is_weighed_in_a_little_wrong_and_a_pure_one_is_pure() -> None:
+    lab = Eutectic(weighing=0.02, seed=1)
+    with lab:
+        x = []
+        for k in range(300):
+            lab.perform({"composition": 0.5 + 1e-9 * k, "temperature": 400.0})
+            x.append(lab._conditions({"composition": 0.5, "temperature": 400.0})[0])
+        assert np.std(np.array(x)[:, 0]) == pytest.approx(0.02 / 4 * np.sqrt(2), rel=0.15)
+        assert set(np.array(x)[:, 1]) == {400.0}
+        assert [lab._conditions({"composition": pure, "temperature": 400.0})[0, 0] for pure in (0.0, 1.0)] == [0.0, 1.0]
+        before = lab._conditions({"composition": 0.5, "temperature": 400.0})
+        lab.perform({"composition": 0.5 + 1e-9 * 299, "temperature": 420.0})  # the same sample
+        assert (lab._conditions({"composition": 0.5, "temperature": 400.0}) == before).all()

@@ -21,6 +21,7 @@ from frugaltwin.cli.open_campaign import (
     fork_campaign,
     open_campaign,
     say_that_it_is_new,
+    say_what_is_left,
     say_what_is_out_of_reach,
     specification,
     stored_campaign,
@@ -88,6 +89,7 @@ def run(
     with progress("writing the report", 1) as step:
         write(ended, report, step=step)
     display.end(ended, report)
+    say_what_is_left(campaign, as_json)
     if interrupted:
         flags = ([] if spec.store == STORE else ["--store", str(spec.store)]) + (["--json"] if as_json else [])
         if campaign.store.find(campaign.name):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +14,14 @@ import typer
 from frugaltwin.cli.console import is_asked, say
 from frugaltwin.cli.options import STORE, Given, budget_fields, named_options, relations, stop_fields
 from frugaltwin.errors import InvalidInput
+from frugaltwin.table_reader import number
 
 if TYPE_CHECKING:
     from frugaltwin.campaign import Campaign
     from frugaltwin.spec import CampaignSpec
     from frugaltwin.store import Store
+
+AFTER = "after:"
 
 
 def specification(given: Given, store: Path | None = None, file: Path | None = None) -> CampaignSpec:
@@ -37,6 +42,10 @@ def specification(given: Given, store: Path | None = None, file: Path | None = N
         if driver is not None and driver != choice.get("name"):
             choice = {"name": driver}
         fields["driver"] = choice | {"options": dict(choice.get("options", {})) | named_options(given.option)}
+    chosen_driver: Any = fields.get("driver")
+    bottles = chosen_driver.get("options", {}).get("bottles") if isinstance(chosen_driver, dict) else None
+    if isinstance(bottles, str) and bottles.startswith(AFTER):
+        fields["driver"] = chosen_driver | {"options": chosen_driver["options"] | {"bottles": _bottles(bottles, fields)}}
     if given.strategy_option:
         chosen: Any = fields.get("strategy")
         if not chosen:
@@ -45,6 +54,50 @@ def specification(given: Given, store: Path | None = None, file: Path | None = N
         options = named_options(given.strategy_option, "--strategy-option")
         fields["strategy"] = named | {"options": dict(named.get("options", {})) | options}
     return CampaignSpec.parse(fields, f"{file}: " if file else "")
+
+
+def _bottles(words: str, fields: dict[str, Any]) -> str:
+    """The option `bottles` in numbers, where it is ``after:NAME+red:250``: what another campaign left in its bottles, and a refill.
+
+    Raises:
+        InvalidInput: That campaign counts no bottles, or a refill is no number.
+    """
+    from frugaltwin import catalog
+    from frugaltwin.campaign import Campaign
+    from frugaltwin.plugins import CountsSupplies
+    from frugaltwin.spec import CampaignSpec
+    from frugaltwin.store import Store
+
+    name, *refills = words.removeprefix(AFTER).split("+")
+    spec = CampaignSpec.parse({"store": fields["store"]} if "store" in fields else {})
+    campaign = Campaign.stored(name, Store(spec.store))
+    choice = campaign.specification["driver"]
+    driver = catalog.make_driver(choice["name"], choice["options"])
+    left = dict(driver.left(campaign.trials)) if isinstance(driver, CountsSupplies) else {}
+    if not left:
+        raise InvalidInput(f"{name} counts no bottles; write how many mL are in them now, as in bottles=red:250", field="option")
+    for refill in refills:
+        bottle, _, volume = refill.partition(":")
+        if (more := number(volume)) is None or bottle not in left:
+            raise InvalidInput(
+                f"bottles = {words}: after {name}, write what was filled in since, as in {next(iter(left))}:250", field="option"
+            )
+        left[bottle] += more
+    return _in_words(left)
+
+
+def say_what_is_left(campaign: Campaign, as_json: bool) -> None:
+    """Say how much is left in the bottles that the campaign counts, and how a new one goes on with them."""
+    from frugaltwin.plugins import CountsSupplies
+
+    left = campaign.driver.left(campaign.trials) if isinstance(campaign.driver, CountsSupplies) else {}
+    if left and not as_json:
+        say(f"left in the bottles, mL: {_in_words(left)}; a new campaign goes on with them by --option bottles={AFTER}{campaign.name}")
+
+
+def _in_words(bottles: Mapping[str, float]) -> str:
+    """Volumes in bottles, mL, as the option `bottles` takes them; rounded down."""
+    return "+".join(f"{bottle}:{max(math.floor(10 * volume) / 10, 0.1):g}" for bottle, volume in bottles.items())
 
 
 def _stored_driver(fields: dict[str, Any]) -> dict[str, Any] | None:

@@ -52,9 +52,15 @@ class FurnaceOptions(SampleOptions):
         allowed=(0, 100),
         changes="imperfections",
     )
+    weighing: float = option(
+        0.0,
+        "relative error of how much of each component is in a sample, one standard deviation, another one for each sample",
+        allowed=(0, 0.3),
+        changes="imperfections",
+    )
 
     profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "teaching-lab": {"loading": "cold", "undercooling": 8.0, "relaxation": 1.0, "lag": 3.0, "thermometer": 2.0}
+        "teaching-lab": {"loading": "cold", "undercooling": 8.0, "relaxation": 1.0, "lag": 3.0, "thermometer": 2.0, "weighing": 0.015}
     }
 
 

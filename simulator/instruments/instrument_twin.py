@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -108,6 +108,10 @@ class InstrumentTwin(Generic[Inner]):
     def lacking(self, trials: Sequence[Trial], settings: Settings) -> str | None:
         """The supplies that have to be refilled before `settings`, in a sentence; None when there are enough, or nothing is counted."""
         return self._driver.lacking(trials, settings) if isinstance(self._driver, CountsSupplies) else None
+
+    def left(self, trials: Sequence[Trial]) -> Mapping[str, float]:
+        """Amount that is left of each supply that is counted, after these trials."""
+        return self._driver.left(trials) if isinstance(self._driver, CountsSupplies) else {}
 
     def stop(self) -> None:
         """Stop now, from any thread; `perform` raises `Stopped` until it is entered again."""

@@ -49,7 +49,7 @@ class Imperfections(MishapOptions):
     pump_bias: float = imperfection("slope and offset that the pump calibration left over", changes="both")
     pump_error: float = imperfection("repeat error of a dose: 2 % of it and 2 µL, rms; good stepper pumps reach 0.2 %")
     carry_over: float = imperfection("0.3 mL of what was in the cell before stay in the drained cell", changes="both")
-    sensor_noise: float = imperfection("shot noise (0.065 counts² per count) and read noise (0.6 counts)")
+    sensor_noise: float = imperfection("shot noise (0.065 counts² per count, in proportion to the gain) and read noise (0.6 counts)")
     lamp_drift: float = imperfection("3 % warm-up with a time constant of 10 min, and a random walk of 0.1 % per root minute")
     room_light: float = imperfection("0.5 % of the lamp's light comes from the room, and changes by a third with a period of 20 min")
     evaporation: float = imperfection("what stands open gets stronger, stock solutions by 0.5 % per hour")
@@ -188,7 +188,7 @@ class Cell:
 
     def counts(self, lamp: float, at: float) -> list[int]:
         """Counts of the sensor at the time `at`, channel by channel as in its `bands`, with the lamp on (1) or off (0)."""
-        counts = self._room * (1 + math.sin(2 * math.pi * at / 1200 + self._room_phase) / 3) + self._sensor.dark_counts
+        counts = self._room * (1 + math.sin(2 * math.pi * at / 1200 + self._room_phase) / 3) + self._sensor.dark
         if lamp:
             counts += lamp * self._lamp(at) * (self._light @ self.transmittance())
         digits: list[int] = self._sensor.digitized(counts, self._imperfections.sensor_noise, self._random).tolist()

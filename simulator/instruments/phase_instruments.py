@@ -69,6 +69,16 @@ def liquid_pattern() -> Floats:
     return hump
 
 
+class TurbidityOptions(Options):
+    """Imperfections of samples in a beam of light. All sizes in profiles are assumed."""
+
+    dust: float = option(
+        0.0, "mean optical depth of dust and bubbles, exponential, another one in each sample", allowed=(0, 10), changes="imperfections"
+    )
+
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"teaching-lab": {"dust": 0.01}}
+
+
 @dataclass(frozen=True)
 class Turbidimeter:
     """Light that a sample scatters out of a beam: one outcome `turbidity`, 0 (clear) to 1.
@@ -85,6 +95,7 @@ class Turbidimeter:
     """The least turbidity that counts: four standard deviations of a reading."""
     cost: Amounts = Amounts(seconds=5.0)
     drift: float = 0.001
+    flaws: TurbidityOptions = TurbidityOptions()
 
     @cached_property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -96,6 +107,18 @@ class Turbidimeter:
 
     def signal(self, states: Sequence[PhaseState]) -> Floats:
         return -np.expm1(-self.strength * np.array([[s.properties["spread"]] for s in states]).reshape(-1, 1))
+
+    @property
+    def sees_samples(self) -> bool:
+        return self.flaws.dust > 0
+
+    def sample(self, random: np.random.Generator, scale: float) -> float:
+        """Draw the optical depth of what floats in a new sample."""
+        return float(scale * self.flaws.dust * random.exponential())
+
+    def sample_signal(self, state: PhaseState, sample: float) -> Floats:
+        found: Floats = -np.expm1(np.array([-self.strength * state.properties["spread"] - sample]))
+        return found
 
     def inferred(self, reading: Floats) -> str:
         return self.cloudy if reading[0] > self.limit else self.clear
@@ -228,6 +251,10 @@ class Diffractometer:
                 dissolved = x if x <= 1 / 2 else x - 1  # B in the solid of A makes its lattice larger, A in that of B smaller
                 shift = 1 + sample.scale * self.flaws.peak_shift * dissolved
                 found += share * (liquid_pattern() if lattice is None else powder_pattern(lattice * shift, width, texture))
+        return self._impure(found, sample, width)
+
+    def _impure(self, found: Floats, sample: Powder, width: float) -> Floats:
+        """The pattern [12] of a sample whose known phases have the pattern `found` [12]."""
         rest = max(1 - sample.amorphous - sample.impurity, 0.0)
         return self.background + rest * found + sample.amorphous * liquid_pattern() + sample.impurity * powder_pattern(self._lab[1], width)
 
@@ -283,6 +310,19 @@ class Diffractometer:
         return labels[min(beside, key=lambda k: (least[k] < 0, misfit[k] if least[k] >= 0 else -least[k]))]
 
 
+class CalorimeterOptions(Options):
+    """Imperfections of a calorimeter. All sizes in profiles are assumed."""
+
+    heat_error: float = option(
+        0.0,
+        "relative error of the calibration: of all heats, one standard deviation, the same in all samples of a seed",
+        allowed=(0, 0.3),
+        changes="imperfections",
+    )
+
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"teaching-lab": {"heat_error": 0.03}}
+
+
 @dataclass(frozen=True)
 class Calorimeter:
     """A differential scanning calorimeter: outcomes `heat_capacity` and `enthalpy` (what melting has taken up so far).
@@ -301,6 +341,9 @@ class Calorimeter:
     """J/(mol K)."""
     cost: Amounts = Amounts(seconds=60.0, money=0.05)
     drift: float = 0.2
+    flaws: CalorimeterOptions = CalorimeterOptions()
+    seed: int = 0
+    """Of the error of the calibration."""
 
     @cached_property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -315,6 +358,19 @@ class Calorimeter:
 
     def signal(self, states: Sequence[PhaseState]) -> Floats:
         return np.array([[s.properties["heat_capacity"], s.properties["enthalpy"]] for s in states]).reshape(-1, 2)
+
+    @property
+    def sees_samples(self) -> bool:
+        return self.flaws.heat_error > 0
+
+    def sample(self, random: np.random.Generator, scale: float) -> float:
+        """The factor of all heats: the calibration's, whatever the sample."""
+        error = np.random.default_rng((68, self.seed)).standard_normal()
+        return float(max(0.0, 1 + scale * self.flaws.heat_error * error))
+
+    def sample_signal(self, state: PhaseState, sample: float) -> Floats:
+        found: Floats = sample * self.signal([state])[0]
+        return found
 
     def inferred(self, reading: Floats) -> str:
         if reading[0] > LATTICE_HEAT_CAPACITY + self.limit:

@@ -146,11 +146,11 @@ class PhaseLab(ABC):
             soaks_again=samples.soak_again,
         )
         size = self._imperfections
-        self._lag, self._thermometer = size * followed.lag, size * followed.thermometer
+        self._lag, self._thermometer, self._weighing = (size * e for e in (followed.lag, followed.thermometer, followed.weighing))
         self._kinetics: Kinetics | None = None
-        if size * (followed.undercooling + followed.relaxation):
-            (hottest,) = (p.high for p in parameters if p.name == "temperature" and isinstance(p, Continuous))
-            self._kinetics = Kinetics(size * followed.undercooling, size * followed.relaxation, hottest)
+        hottest = [p.high for p in parameters if p.name == "temperature" and isinstance(p, Continuous)]
+        if hottest and size * (followed.undercooling + followed.relaxation):
+            self._kinetics = Kinetics(size * followed.undercooling, size * followed.relaxation, hottest[0])
         self._sampled = instrument if size and isinstance(instrument, SampledInstrument) and instrument.sees_samples else None
         ramp_and_exchange = self._furnace.terms(composition, "temperature" if temperature is None else temperature)
         self._price = Price((*ramp_and_exchange, Fixed(instrument.cost)))
@@ -168,6 +168,7 @@ class PhaseLab(ABC):
         self._base_line: float | Floats = 0.0
         self._sample: object = None
         self._error = 0.0  # of the temperature of the sample, K
+        self._weighed = np.ones(max(2, len(self._composition)))  # of each component, over what was asked for
         self._fictive = ROOM_TEMPERATURE
         self._stop.set()  # until somebody connects
 
@@ -218,6 +219,8 @@ class PhaseLab(ABC):
             self._sample = self._sampled.sample(random, self._imperfections)
         if is_new and self._thermometer:
             self._error = self._thermometer * random.standard_normal()
+        if is_new and self._weighing:
+            self._weighed = np.exp(self._weighing * random.standard_normal(len(self._weighed)))
         if self._kinetics:
             self._follow(self._kinetics, float(settings["temperature"]), None if last is None or is_new else float(last["temperature"]))
         return cost
@@ -231,10 +234,19 @@ class PhaseLab(ABC):
         self._fictive = kinetics.after(self._fictive, last, temperature, ramp, furnace.soak)
 
     def _conditions(self, settings: Settings) -> Floats:
-        """Settings [1, d] at which a sample at equilibrium would be as this one is."""
+        """Settings [1, d] at which a sample at equilibrium would be as this one is; where no parameter sets the temperature, and it
+        is not what the furnace says, it stands behind them, [1, d + 1]."""
         X = settings_array(self.experiment, [settings])
+        if self._weighing:
+            columns = [k for k, p in enumerate(self.experiment.parameters) if p.name != "temperature"]
+            of_last = X[0, columns]
+            parts = (of_last if len(columns) > 1 else np.array([1 - of_last[0], of_last[0]])) * self._weighed
+            X[0, columns] = (parts / parts.sum())[-len(columns) :]
         if self._kinetics or self._thermometer or self._lag:
-            column = [p.name for p in self.experiment.parameters].index("temperature")
+            names = [p.name for p in self.experiment.parameters]
+            if self._fixed is not None:
+                X, names = np.append(X, [[self._fixed]], axis=1), [*names, "temperature"]
+            column = names.index("temperature")
             X[0, column] = max((self._fictive if self._kinetics else X[0, column]) - self._lag + self._error, 1.0)
         return X
 

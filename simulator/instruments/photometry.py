@@ -105,17 +105,22 @@ class Photometer(ABC):
 
         What is left follows from the trials: from their settings, and from all the liquid that they cost.
         """
-        filled, used = self.mixer.specification.filled, self._used(trials) if self.mixer.specification.filled else {}
-        workflow = self._workflow
+        filled, workflow = self.mixer.specification.filled, self._workflow
         may_take = _volumes((workflow.prime, {}), (workflow.reference, {}), (workflow.sample, settings))
-        for bottle, volume in filled.items():
-            left = max(0.0, volume - MORE * used[bottle])
+        for bottle, left in self.left(trials).items():
+            volume = filled[bottle]
             if left < may_take[bottle] + RESERVE:
                 return (
                     f"{bottle} is nearly empty: {left:.1f} mL are left, and the next experiment may take {may_take[bottle]:.1f}; "
                     f"refill it, add what you filled in to {bottle}:{volume:g} in the option bottles, and go on"
                 )
         return None
+
+    def left(self, trials: Sequence[Trial]) -> dict[str, float]:
+        """Volumes that are left in the bottles that are counted, mL: at least so much."""
+        filled = self.mixer.specification.filled
+        used = self._used(trials) if filled else {}
+        return {bottle: max(0.0, volume - MORE * used[bottle]) for bottle, volume in filled.items()}
 
     def _used(self, trials: Sequence[Trial]) -> dict[str, float]:
         """Volumes that trials took out of the bottles, mL: what is not in the procedures was water, to look at the reference."""
