@@ -75,7 +75,7 @@ class Eutectic(BinaryLab):
     what forms on cooling comes late or, cooled fast, not at all: the same point can read otherwise from above than from below, on one
     sample. Powders have texture, lines that shift with what a phase has dissolved, an amorphous part and an unknown phase, and the fit
     knows neither the width of the lines nor the lattices exactly. Labels at 300 random places, each a new sample, are right in
-    98.4 % of the tidy lab and 96.1 % of the teaching lab (`benchmarks/label_rates.py`).
+    98.6 % of the tidy lab and 95.8 % of the teaching lab (`benchmarks/label_rates.py`).
 
     **Truth**: the label by the common tangent and the pattern without noise. Pure A lies on the edge of two fields: it counts as A + B
     below the eutectic temperature and as liquid + A above, and B likewise. Where the solids dissolve, A and B are fields of their own.
