@@ -10,11 +10,13 @@ from hardware.emulator.emulated_board import EmulatedBoard
 from hardware.emulator.engine import Edge
 from hardware.emulator.plant import Plant
 from simulator.instruments.dyed_water import DYED_WATER
-from simulator.instruments.mixer import Imperfections
+from simulator.instruments.mixer import RESIDUE, Imperfections, ScaledImperfections
 from simulator.instruments.sensors import make_sensor
 
 ALWAYS = 10**6
 EXACT = Imperfections().scaled(0)
+UNKIND = ScaledImperfections(imperfections="teaching-lab").sizes
+"""Every imperfection there is."""
 
 
 def flipped(line: bytes) -> bytes:
@@ -74,17 +76,20 @@ class WatchedPlant(Plant):
 
 
 class FaultyPort:
-    """A `Port` and a `Clock` around an emulated board without imperfections."""
+    """A `Port` and a `Clock` around an emulated board, whose pumps, liquids and light have no imperfections or those that are given."""
 
-    def __init__(self, sensor: str = "as7341", small_cell: bool = True) -> None:
+    def __init__(self, sensor: str = "as7341", small_cell: bool = True, imperfections: Imperfections = EXACT) -> None:
         """Power it on.
 
         Args:
             small_cell: Calibrate it for a cell of 1.5 mL, so that draining takes a second.
         """
         eye = make_sensor(sensor, {})
-        self.board = EmulatedBoard(eye, EXACT, 0, DYED_WATER)
-        self.plant = self.board.plant = WatchedPlant(eye, EXACT, 0, DYED_WATER)
+        self.board = EmulatedBoard(eye, imperfections, 0, DYED_WATER)
+        self.plant = self.board.plant = WatchedPlant(eye, imperfections, 0, DYED_WATER)
+        self.residue = RESIDUE * imperfections.carry_over
+        """mL that stay in a drained cell."""
+        self.is_exact = imperfections == EXACT
         self.fault: LineFault | None = None
         self.n_written = 0
         """Lines that the host wrote."""

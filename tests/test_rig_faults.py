@@ -23,9 +23,10 @@ from hardware.emulator.engine import LAMP, STIRRER, missing
 from hardware.emulator.faults import parse_faults
 from hardware.serial.link import framed
 from simulator.instruments.dyed_water import DYED_WATER
+from simulator.instruments.mixer import RESIDUE, Cell, Imperfections
 from simulator.instruments.sensors import make_sensor
-from tests.faulty_port import ALWAYS, EXACT, FAULTS, FaultyPort, LineFault
-from tests.forms import combinations, each
+from tests.faulty_port import ALWAYS, EXACT, FAULTS, UNKIND, FaultyPort, LineFault
+from tests.forms import IS_LONG, combinations, each
 from tests.forms import times as often
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
@@ -88,9 +89,9 @@ class Rig:
         assert self.asked == pytest.approx({"red": 0, "yellow": 0.1, "blue": 0, "water": 0}, abs=GRAIN)
 
 
-@pytest.fixture(scope="module")
-def board() -> Iterator[FaultyPort]:
-    port = FaultyPort()
+@pytest.fixture(scope="module", params=["exact", "unkind"] if IS_LONG else ["exact"])
+def board(request: pytest.FixtureRequest) -> Iterator[FaultyPort]:
+    port = FaultyPort(imperfections=UNKIND if request.param == "unkind" else EXACT)
     yield port
     port.board.power_off()
 
@@ -123,14 +124,14 @@ def one_stir(rig: Rig) -> None:
 
 def one_drain(rig: Rig) -> None:
     assert rig.n_runs == [0, 0, 0, 0, 1]
-    assert rig.port.plant.cell.volume == 0
+    assert rig.port.plant.cell.volume == pytest.approx(rig.port.residue)
 
 
 def read(rig: Rig) -> None:
     """Dark, then light: what an undisturbed rig reads."""
     dark, light = rig.mixer.read(lamp=False), rig.mixer.read(lamp=True)
-    assert max(dark.counts.values()) <= 3
-    assert light.counts["clear"] > 10_000
+    assert max(dark.counts.values()) <= (3 if rig.port.is_exact else 100)  # light of the room
+    assert light.counts["clear"] > (10_000 if rig.port.is_exact else 5000)  # through what stays of the doses before
 
 
 INSTRUCTIONS: dict[str, tuple[Callable[[Rig], object], Callable[[Rig], None], tuple[str, ...]]] = {
@@ -202,7 +203,7 @@ def test_no_fault_of_the_line_makes_connecting_lie(rig: Rig, word: str, happenin
     error = attempt(rig, lambda rig: rig.mixer.__enter__(), 20.0)
     assert fault.n_hits
     if error is None:
-        assert rig.port.plant.cell.volume == 0
+        assert rig.port.plant.cell.volume == pytest.approx(rig.port.residue)
         rig.port.heal()
         rig.check_a_dose()
     rig.mixer.__exit__()
@@ -320,7 +321,7 @@ def test_a_host_that_dies_leaves_a_rig_that_comes_to_rest_and_takes_the_next_one
     following = Rig(rig.port, is_reset)
     with following.mixer as mixer:
         assert following.is_at_rest()
-        assert rig.port.plant.cell.volume == 0
+        assert rig.port.plant.cell.volume == pytest.approx(rig.port.residue)
         assert mixer.state().cell == 0
         following.check_a_dose()
 
@@ -512,9 +513,10 @@ def test_after_the_switch_a_campaign_moves_nothing_though_it_is_closed_again(tmp
     assert sum(trials[n].cost.volume for n in later) == 0
 
 
-def test_many_doses_account_exactly_on_a_line_as_bad_as_lines_get() -> None:
+@pytest.mark.parametrize("imperfections", [EXACT, UNKIND], ids=["exact", "unkind"])
+def test_many_doses_account_exactly_on_a_line_as_bad_as_lines_get(imperfections: Imperfections) -> None:
     n_doses = often(50, 1000)
-    board = EmulatedBoard(make_sensor("as7341", {}), EXACT, 7, DYED_WATER, parse_faults("serial-noise"))
+    board = EmulatedBoard(make_sensor("as7341", {}), imperfections, 7, DYED_WATER, parse_faults("serial-noise"))
     mixer = ArduinoMixer(lambda: (board.open(), board), "the rig", make_sensor("as7341", {}), DYED_WATER)
     with mixer:
         n_drains = board.plant.n_runs[4]
@@ -523,9 +525,11 @@ def test_many_doses_account_exactly_on_a_line_as_bad_as_lines_get() -> None:
             if n % 50 == 0:
                 mixer.drain()
                 n_drains += 1
-                assert board.plant.cell.volume == 0
+                assert board.plant.cell.volume == pytest.approx(RESIDUE * imperfections.carry_over)
         print(f"{n_doses} doses took {mixer.link.resent} resends")
         assert mixer.link.resent > 0.3 * n_doses
     assert board.plant.n_runs == [n_doses, 0, 0, 0, n_drains]
     assert board.plant.asked["red"] == pytest.approx(0.025 * n_doses, abs=n_doses * GRAIN)
+    twin = Cell(make_sensor("as7341", {}), imperfections, 7, DYED_WATER)  # the same errors of its doses, without a line
+    assert board.plant.delivered[0] == pytest.approx(sum(twin.delivered("red", 0.025) for _ in range(n_doses)), abs=n_doses * GRAIN)
     board.power_off()

@@ -18,8 +18,8 @@ def log_improvement(mean: Floats, deviation: Floats, best: float) -> tuple[Float
     Source: Ament et al., NeurIPS (2023), arXiv:2310.20708, equations 8 and 9.
 
     >>> value, of_mean, of_deviation = log_improvement(np.array([0.0]), np.array([1.0]), 0.0)
-    >>> round(math.exp(value[0]), 6), round(of_mean[0], 6), round(of_deviation[0], 6)
-    (0.398942, 1.253314, 1.0)
+    >>> [round(float(x[0]), 6) for x in (np.exp(value), of_mean, of_deviation)]
+    [0.398942, 1.253314, 1.0]
     """
     z = (mean - best) / deviation
     below = np.minimum(z, -1.0)
