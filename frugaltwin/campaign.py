@@ -738,19 +738,20 @@ class Campaign:
         notebook.display(notebook.HTML(f"<p>{escape(words)}</p>"))
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row a trial: number, settings, outcomes, derived color, score and cost.
+        """One row a trial: number, settings, what happened where others were asked for, outcomes, derived color, score and cost.
 
         Raises:
             MissingPart: pandas is not installed.
         """
         from frugaltwin.errors import MissingPart
-        from frugaltwin.goals.trial_table import trial_columns, trial_rows
+        from frugaltwin.goals.trial_table import whole_table
 
         try:
             import pandas as pd
         except ModuleNotFoundError as error:
             raise MissingPart("to_pandas needs pandas; install it with pip install pandas") from error
-        return pd.DataFrame(trial_rows(self.goal, self.trials), columns=trial_columns(self.goal))
+        columns, rows = whole_table(self.goal, self.trials)
+        return pd.DataFrame(rows, columns=columns)
 
     def _repr_html_(self) -> str:
         from frugaltwin.pictures.report import notebook_html

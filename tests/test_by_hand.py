@@ -205,6 +205,7 @@ def test_a_color_out_of_reach_is_named_before_and_after(cli_here: Cli, tmp_path:
     assert told.stdout.count("2.3 is a good match") == 1
     report = (tmp_path / "blue.html").read_text()
     assert all(text in report for text in ("readings that the model was not shown", "Around the recommended recipe", "; expected "))
+    assert "if readings had no noise" not in report  # the model knows their noise, and counts it
     assert str(tmp_path) not in report
     assert cli_here("list").stdout.splitlines()[1].endswith("match-color:blue")
     assert "out of reach" not in cli_here("run", "--goal", "match-color:#78d2ca", "--budget", 1, *RANDOM).stderr

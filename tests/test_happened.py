@@ -1,5 +1,6 @@
 """Settings that happened where others were asked for: they are stored besides, and models learn from them."""
 
+import csv
 import json
 import math
 from collections.abc import Mapping
@@ -89,6 +90,11 @@ def test_both_are_stored_and_an_amendment_keeps_them(tmp_path: Path) -> None:
     assert "happened" not in json.loads(trial_json(Trial(1, trials[0].settings, Measurement({}))))["measurement"]
     shown = CliRunner().invoke(app, ["export", "weighed", "--store", str(tmp_path / "s.db"), "--format", "json"])
     assert json.loads(shown.output)["trials"][0]["happened"] == trials[0].happened
+    table = list(csv.DictReader(CliRunner().invoke(app, ["export", "weighed", "--store", str(tmp_path / "s.db")]).output.splitlines()))
+    assert list(table[0])[1:6] == ["acid", "base", "vial", "happened_acid", "happened_base"]
+    assert [float(row["happened_acid"]) for row in table] == [t.happened["acid"] for t in trials]
+    assert one.to_pandas()["happened_base"].tolist() == [t.happened["base"] for t in trials]
+    assert len(one.predict(one.to_pandas()).means["score"]) == len(trials)
 
 
 def test_a_person_may_tell_what_happened_too(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def export(
     """Write a campaign as a table (csv) or with raw readings and provenance (json)."""
 
     from frugaltwin.cli.exchange import campaign_document
-    from frugaltwin.goals.trial_table import trial_columns, trial_rows
+    from frugaltwin.goals.trial_table import whole_table
     from frugaltwin.tables import format_rows
 
     if form not in ("csv", "json"):
@@ -63,7 +63,7 @@ def export(
         _check_is_text(out)
     campaign = stored_campaign(name, store)
     if form == "csv":
-        text = format_rows(trial_columns(campaign.goal), trial_rows(campaign.goal, campaign.trials))
+        text = format_rows(*whole_table(campaign.goal, campaign.trials))
     else:
         body = campaign_document(campaign.store.get(name), campaign.goal, campaign.log)
         text = json.dumps(body, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

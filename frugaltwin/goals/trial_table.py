@@ -20,6 +20,21 @@ def trial_columns(goal: Goal) -> list[str]:
     return list(dict.fromkeys([number, *goal.experiment.measured_names, score, *(c.name for c in own_columns(goal)), *others]))
 
 
+def whole_table(goal: Goal, trials: Sequence[Trial]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The columns and rows of all trials, with ``happened_NAME`` beside the settings where an instrument said what it really did.
+
+    There is such a column for each parameter of which that was said at all; it is empty in trials of which it was not.
+    """
+    columns, rows, parameters = trial_columns(goal), trial_rows(goal, trials), [p.name for p in goal.experiment.parameters]
+    told = [dict(t.measurement.happened) if t.measurement else {} for t in trials]
+    named = own_names(goal, (f"happened_{name}" for name in parameters if any(name in one for one in told)))
+    last = columns.index(parameters[-1]) + 1
+    columns[last:last] = named.values()
+    for row, one in zip(rows, told, strict=True):
+        row |= {column: one.get(name.removeprefix("happened_")) for name, column in named.items()}
+    return columns, rows
+
+
 def own_columns(goal: Goal) -> list[Column]:
     """The columns of a goal that repeat no outcome and no cost, with that of the front and, of fidelities, whether a trial counts.
 

@@ -58,7 +58,9 @@ class LeftOut:
     expected: Floats
     """[n]"""
     deviations: Floats
-    """[n], of the score itself, without the noise of a reading."""
+    """[n], of a reading: the noise is in it where the model knows it."""
+    has_noise: bool
+    """Whether the model knows the noise of all of them."""
 
     @property
     def words(self) -> str:
@@ -66,7 +68,8 @@ class LeftOut:
         off = np.abs(self.measured - self.expected)
         one, two = (int(np.sum(off <= k * self.deviations)) for k in (1, 2))
         typical = rounded(float(np.median(off)), self.goal.unit)
-        right = f"about {round(0.68 * len(off))} and {round(0.95 * len(off))} would be right, if readings had no noise of their own"
+        right = f"about {round(0.68 * len(off))} and {round(0.95 * len(off))} would be right"
+        right += "" if self.has_noise else ", if readings had no noise of their own"
         within = f"{one} are within one standard deviation of what it expected and {two} within two ({right})"
         return f"Of {len(off)} readings that the model was not shown, {within}; half of them are within {typical}."
 
@@ -82,8 +85,9 @@ def left_out(record: Record) -> LeftOut | None:
     if not parts:
         return None
     scores = [float(record.score(trial) or 0.0) for trial, _ in parts]
-    expected, deviations = (np.array([getattr(p, name)["score"][0] for _, p in parts]) for name in ("means", "deviations"))
-    return LeftOut(record.goal, tuple(trial.number for trial, _ in parts), np.array(scores), expected, deviations)
+    expected, deviations = (np.array([getattr(p, name)["score"][0] for _, p in parts]) for name in ("means", "reading_deviations"))
+    has_noise = all("score" in p.noise for _, p in parts)
+    return LeftOut(record.goal, tuple(trial.number for trial, _ in parts), np.array(scores), expected, deviations, has_noise)
 
 
 def labels_left_out(record: Record) -> str:
