@@ -21,6 +21,7 @@ from optimizers.space.space import Floats, Space
 
 _AHEAD = 64  # points of the sequence to choose from, in case some were tried
 _CURIOSITY = 0.01  # where experiments fail: see `improvement`
+_WIDE = 10  # parameters from which on the middle comes first: in so many dimensions any other place is far from most of the box
 _NEAR = 3  # of the best settings so far: the search looks around them
 
 
@@ -36,6 +37,8 @@ class Bayesian:
     starts         5                evenly spread settings before the model takes over, 1 to 1000
     seed           0                of everything random
     ============== ================ ==========================================================================
+
+    Of ten and more parameters, the first setting is the middle of their ranges.
 
     Several suggestions at once, and those beside pending experiments: each counts on what the model expects of those before it.
 
@@ -65,6 +68,8 @@ class Bayesian:
             turn = len(state.trials) + len(busy)
             if model is None or known.n + len(busy) < self.starts:
                 found = space.sample(turn + _AHEAD, self.seed)[turn:]
+                if not turn and space.is_graded.sum() >= _WIDE:
+                    found = np.concatenate([space.pulled_inside(np.full(space.size, 0.5))[None], found])
                 whys.append(EVEN)
             else:
                 later = model.conditioned_on(space.encode(busy), failed).model

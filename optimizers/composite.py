@@ -28,6 +28,7 @@ _MANY_PATHS = 1024  # a standard deviation to 2 %
 _CHUNK = 64  # settings at once, for many paths
 _LINEAR = -30.0  # log(1 + exp(x)) is exp(x) below it
 _SOFT = 0.01  # of the spread of the scores: what smooths the kink of an improvement
+_NAMED = 20.0  # odds that a reading is faulty, from which on it is named
 _NEAR = 3  # of the best settings so far: the search looks around them
 
 
@@ -107,7 +108,9 @@ class Composite:
     def doubts(self, state: State) -> list[Doubt]:
         state = state.at_fidelity()
         goal = single(state.goal, "composite")
-        return OutcomeModel.of(Space.of(state.experiment), needed_outcomes(goal)).doubts(state.trials)
+        found = OutcomeModel.of(Space.of(state.experiment), needed_outcomes(goal)).doubts(state.trials)
+        # One that was left out with others may look well once these are out, too: nobody is told that it is faulty.
+        return [doubt for doubt in found if doubt.odds is None or doubt.odds >= _NAMED]
 
     def surprises(self, state: State, new: Trial) -> list[Doubt]:
         state = state.at_fidelity()

@@ -22,13 +22,13 @@ from optimizers.space.space import Floats, Space
 LABS = ("color-mixing", "paint-mixing", "light-mixing")
 
 
-def even_trials(lab: str, n: int, seed: int) -> tuple[Goal, list[Trial]]:
+def even_trials(lab: str, n: int, seed: int, strategy: str = "sobol") -> tuple[Goal, list[Trial]]:
     """Trials at evenly spread settings, those that succeed, and a goal."""
     driver = catalog.make_driver(lab, seed=seed)
     goal = catalog.make_goal("match-color:reachable", driver, seed)
     trials: list[Trial] = []
     with driver:
-        for s in catalog.make_strategy("sobol", seed=seed).suggest(State(goal), 3 * n):
+        for s in catalog.make_strategy(strategy, seed=seed).suggest(State(goal), 3 * n):
             if len(trials) < n:
                 with contextlib.suppress(DriverError):  # too much light for the sensor
                     trials.append(Trial(len(trials) + 1, s.settings, driver.perform(s.settings)))
@@ -127,3 +127,14 @@ def test_faulty_measurements_are_named_with_their_odds_and_change_little() -> No
     for name, mean in right.means.items():
         good = [k for k, t in enumerate(trials) if t.number not in bad]
         assert np.quantile(np.abs(mean - misled.means[name])[good], 0.9) < 0.01
+
+
+def test_a_measurement_that_was_left_out_beside_a_faulty_one_and_looks_well_is_not_named() -> None:
+    goal, trials = even_trials("color-mixing", 9, seed=10, strategy="random")
+    faulty = trials[1].measurement
+    assert faulty is not None
+    off = {name: 0.9 * float(v) - 0.03 for name, v in faulty.outcomes.items()}
+    trials[1] = dataclasses.replace(trials[1], measurement=Measurement(off))
+    strategy = catalog.make_strategy("composite", seed=10)
+    assert isinstance(strategy, Doubts)
+    assert [doubt.number for doubt in strategy.doubts(State(goal, trials))] == [2]

@@ -110,6 +110,14 @@ def test_recommendations_mind_the_sign_of_the_goal() -> None:
         assert float(strategy.recommend(State(Maximize(twin.experiment, "t_630"), history))["blue"]) < 1 - most
 
 
+def test_in_many_dimensions_bayesian_begins_in_the_middle() -> None:
+    for n, is_middle in ((10, True), (9, False)):
+        experiment = Experiment("wide", tuple(Continuous(f"x{k}", -1.0, 3.0) for k in range(n)), (Outcome("y"),))
+        first, second = (s.settings for s in make("bayesian").suggest(State(Minimize(experiment, "y")), 2))
+        assert (set(first.values()) == {1.0}) == is_middle
+        assert len(set(second.values())) == n
+
+
 def test_composite_refuses_a_goal_that_needs_labels() -> None:
     experiment = testing.experiments()["simplex"]
     with pytest.raises(InvalidInput, match="needs the label phase"):
