@@ -291,7 +291,7 @@ class Campaign:
         forked = CampaignRecord(name, _now(), words)
         kept = [x for x in log.entries if isinstance(x.entry, Retraction | Amendment | Preference)]
         with self.store.locked(name):
-            self.store.add(forked, Log(log.performed, kept))
+            self.store.add(forked, Log([replace(t, suggestion=None) for t in log.performed], kept))
         return forked
 
     def _knowing(self, text: str | None) -> Driver:
@@ -458,6 +458,7 @@ class Campaign:
         raw: Mapping[str, object] | None = None,
         source: str = "told",
         happened: Mapping[str, object] | None = None,
+        suggestion: int | None = None,
     ) -> Trial:
         """Store what a person performed; without outcomes it is a failed trial and `error` says why.
 
@@ -466,13 +467,15 @@ class Campaign:
             raw: Raw readings besides the outcomes; arrays are kept as lists, and what JSON has no word for as text.
             source: As of a `Trial`: who performed it.
             happened: Settings that happened where others were asked for, as of a `Measurement`.
+            suggestion: The number of the suggestion that was performed; only that one ends.
 
         Raises:
+            InvalidInput: There is no suggestion of that number.
             OutOfBounds: The settings or the outcomes are not this experiment's, or the cost is none.
             CampaignError: Another process has this campaign open.
         """
         words = {"settings": settings, "outcomes": outcomes, "cost": cost, "error": error, "raw": raw, "source": source}
-        return self.tell_all([words | {"happened": happened}])[0]
+        return self.tell_all([words | {"happened": happened, "suggestion": suggestion}])[0]
 
     def tell_all(self, results: Sequence[Mapping[str, Any]]) -> list[Trial]:
         """Store many experiments that a person performed: all of them, or none if one is refused.
@@ -536,12 +539,15 @@ class Campaign:
         raw: Mapping[str, object] | None = None,
         source: str = "told",
         happened: Mapping[str, object] | None = None,
+        suggestion: int | None = None,
     ) -> Trial:
         """A trial without a number yet."""
+        if suggestion is not None:
+            self.suggested(suggestion)
         checked = self.driver.experiment.check_told(settings)
         measured = None if outcomes is None else Measurement(outcomes, cost, raw or {}, happened or {})  # type: ignore[arg-type]
         measurement = None if measured is None else sensible(self.goal, checked, measured, self.goal.outcomes)
-        return Trial(0, checked, measurement, plain(error), check_cost(cost), source, _now())
+        return Trial(0, checked, measurement, plain(error), check_cost(cost), source, _now(), suggestion=suggestion)
 
     def retract(self, number: int, why: str) -> Trial:
         """Say that a trial's measurement does not count, and why; the trial as it stands then. It is final.

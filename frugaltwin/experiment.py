@@ -857,6 +857,8 @@ class Trial:
     """UTC, ISO 8601."""
     correction: Correction | None = None
     """A person's correction that was taken into account; None for a trial as it was performed."""
+    suggestion: int | None = None
+    """The number of the suggestion that a person performed, where they named it."""
 
     def _repr_html_(self) -> str:
         outcomes = self.measurement.outcomes if self.measurement else {}

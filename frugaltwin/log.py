@@ -158,9 +158,10 @@ class Log:
     def proposals(self, experiment: Experiment, since: int = 0) -> list[Proposal]:
         """The proposals that are under way, oldest first.
 
-        A proposal ends when its settings are told, approved or rejected. A person who performs something similar ends the nearest one, so
-        that proposals do not pile up; where settings are chosen from lists, nothing is similar. A correction or a preference ends those
-        made since the last trial that nobody performs by hand, because the next suggestion is made from what is known then.
+        A proposal ends when its number or its settings are told, or when it is approved or rejected. A person who performs something
+        similar ends the nearest one, so that proposals do not pile up; where settings are chosen from lists, nothing is similar. A
+        correction or a preference ends those made since the last trial that nobody performs by hand, because the next suggestion is made
+        from what is known then.
 
         Args:
             since: Only those that were made after so many trials or more.
@@ -174,8 +175,13 @@ class Log:
         is_free = not experiment.candidates and any(p.kind == "continuous" for p in experiment.parameters)
         trials = list(self.performed)
         done = set[tuple[float | str, ...]]()
+        number = {id(x): k for k, x in enumerate((x for x in self.entries if isinstance(x.entry, Proposal)), start=1)}
 
         def end(trial: Trial) -> None:  # another reading of settings that were performed before ends nothing else
+            if trial.suggestion is not None:
+                found[:] = [x for x in found if number[id(x)] != trial.suggestion]
+                done.add(experiment.key(trial.settings))
+                return
             is_new = (key := experiment.key(trial.settings)) not in done
             _end(found, experiment, trial.settings, is_near_enough=is_free and is_new and trial.source == "told")
             done.add(key)

@@ -5,6 +5,7 @@ An ability that only some have is a small protocol of its own, asked for by `isi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -303,6 +304,20 @@ class Prices(Protocol):
 
     def price(self) -> Price | None:
         """The price of its experiments; None for a remote rig that names none."""
+        ...
+
+
+@runtime_checkable
+class ByHand(Protocol):
+    """A driver whose experiments a person may perform, at the cost that it estimates."""
+
+    @property
+    def sheet(self) -> Path | None:
+        """The sheet on which that person finds what to do; None without one."""
+        ...
+
+    def estimate(self, settings: Settings) -> Amounts:
+        """The cost of an experiment that is told without one."""
         ...
 
 

@@ -141,6 +141,8 @@ def trial_json(trial: Trial) -> str:
     """A trial as it was performed, as one line of JSON."""
     performed = trial.performed
     body = {name: value for name, value in asdict(performed).items() if name != "correction"} | {"cost": performed.cost.cost()}
+    if performed.suggestion is None:  # as it was stored before there was any
+        del body["suggestion"]
     if performed.measurement is not None:
         body["measurement"]["cost"] = performed.measurement.cost.cost()
         if not performed.measurement.happened:  # as it was stored before there was any

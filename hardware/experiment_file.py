@@ -1,4 +1,4 @@
-"""Driver of an experiment that a file describes, performed by a program or by hand."""
+"""Driver of an experiment that a file describes, whoever performs it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.data_sheets import Options, option, takes
 from frugaltwin.errors import DriverError, OutOfBounds, Stopped
 from frugaltwin.experiment import Measurement, Settings, check_cost
+from hardware.own.address import Address
 from hardware.own.description import Description
+from hardware.own.folder import Folder
+from hardware.own.function import Function
 from hardware.own.program import Program
 
 
@@ -22,9 +25,9 @@ class ExperimentFileOptions(Options):
 class ExperimentFile:
     """Experiment of your own, as a file describes it: parameters, sums, limits, outcomes, costs, and by whom it is performed.
 
-    **How it answers.** With `by.program` it starts that program in the folder of the file, writes the settings of each experiment to
-    it as one line of JSON, and reads one line back; docs/experiments.md has both. Without it a person performs what
-    `frugaltwin suggest` asks for, and tells what was measured. It knows no truth.
+    **How it answers.** The table `by` of the file says who performs it: a program that reads and writes lines of JSON, a folder of files,
+    an HTTP address or a function in Python; docs/experiments.md has what each of them gets and gives. Without it, or with a sheet, a
+    person performs what `frugaltwin suggest` asks for, and tells what was measured. It knows no truth.
 
     **Options**: `ExperimentFileOptions`.
 
@@ -37,22 +40,22 @@ class ExperimentFile:
         self._description = Description.read(options.file)
         self.experiment = self._description.experiment
         self.default_goal = self._description.goal_text
-        self._program: Program | None = None
+        self._performer: Program | Folder | Address | Function | None = None
         self._stopped = True
 
     def __enter__(self) -> Self:
-        self._program = self._started()
+        self._performer = self._started()
         self._stopped = False
         return self
 
     def perform(self, settings: Settings) -> Measurement:
-        if self._stopped or self._program is None:
+        if self._stopped or self._performer is None:
             raise Stopped("the experiment was stopped, or it is not connected")
         expected = self.estimate(settings)
-        if not self._program.is_running:  # it ended in the experiment before
-            self._program.close()
-            self._program = self._started()
-        answer = self._program.ask(settings)
+        if not self._performer.is_running:  # it ended in the experiment before
+            self._performer.close()
+            self._performer = self._started()
+        answer = self._performer.ask(settings)
         cost = _stated(answer, expected)
         if "error" in answer:
             failure = DriverError(str(answer["error"]) or "failed")
@@ -67,22 +70,38 @@ class ExperimentFile:
 
     def stop(self) -> None:
         self._stopped = True
-        if self._program:
-            self._program.stop()
+        if self._performer:
+            self._performer.stop()
 
     def __exit__(self, *failure: object) -> None:
         self._stopped = True
-        if self._program:
-            self._program.close()
-            self._program = None
+        if self._performer:
+            self._performer.close()
+            self._performer = None
 
-    def _started(self) -> Program:
+    @property
+    def sheet(self) -> Path | None:
+        """The sheet of the person who performs it; None without one."""
         by = self._description.by
-        if by is None:
+        return self._folder / by.sheet if by and by.sheet else None
+
+    @property
+    def _folder(self) -> Path:
+        return self._path.absolute().parent
+
+    def _started(self) -> Program | Folder | Address | Function:
+        by = self._description.by
+        if by and by.folder:
+            return Folder(self._folder / by.folder, by.seconds, by.form)
+        if by and by.address:
+            return Address(by.address, by.seconds)
+        if by and by.function:
+            return Function(by.function, self._folder)
+        if by is None or not by.program:
             raise DriverError(
                 f"{self.experiment.name} is performed by hand: ask `suggest` what to try, perform it, and `tell` what was measured"
             )
-        return Program(by.program, self._path.absolute().parent, by.seconds)
+        return Program(by.program, self._folder, by.seconds)
 
 
 def _stated(answer: dict[str, Any], expected: Amounts) -> Amounts:
@@ -94,8 +113,8 @@ def _stated(answer: dict[str, Any], expected: Amounts) -> Amounts:
     stated = answer.get("cost") or {}
     kinds = {kind.name for kind in Amounts.cost_kinds()}
     if not isinstance(stated, dict) or set(stated) - kinds:
-        raise DriverError(f"the program stated the cost {stated!r}; it takes {', '.join(sorted(kinds))}")
+        raise DriverError(f"the answer states the cost {stated!r}; it takes {', '.join(sorted(kinds))}")
     try:
         return check_cost(Amounts(**(expected.cost() | stated)))
     except (OutOfBounds, TypeError) as error:
-        raise DriverError(f"the program stated the cost {stated!r}: {error}") from error
+        raise DriverError(f"the answer states the cost {stated!r}: {error}") from error

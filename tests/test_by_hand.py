@@ -63,7 +63,7 @@ def test_a_slipped_decimal_is_asked_about_and_a_right_reading_is_not(cli_here: C
     refused = cli_here(*words, json.dumps(slipped))
     assert refused.returncode == 2
     assert "experiment 6: t_555 = " in refused.stderr
-    assert "is expected; nothing is stored. If it was read so, tell it with --yes" in refused.stderr
+    assert "is expected; nothing is stored. If it was so, tell it with --yes" in refused.stderr
     assert cli_here(*words, json.dumps(slipped), "--yes").returncode == 0
     assert cli_here(*words, json.dumps(dict(readings[5]))).returncode == 0
 

@@ -109,11 +109,17 @@ def suggest(
     store: StorePath = None,
     count: Annotated[int, typer.Option(min=1, max=1000, help="Number of settings to suggest.")] = 1,
     pending: Annotated[bool, typer.Option("--pending", help="Suggest nothing: list what was suggested and is under way.")] = False,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what is under way to this sheet too (.csv or .xlsx), to be filled in.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Suggest what to try next, for an experiment done by hand; `tell` stores its result, `reject` drops it."""
     if pending:
-        _show_pending(stored_campaign(name, store), as_json)
+        known = stored_campaign(name, store)
+        _show_pending(known, as_json)
+        if sheet:
+            _write_sheet(known, sheet, store, as_json)
         return
     campaign = open_campaign(specification(replace(given, name=name), store), as_json)
     with thinking():
@@ -124,12 +130,28 @@ def suggest(
             show_line(json.dumps({"event": "suggestion", "number": number} | suggestion.as_dict(), ensure_ascii=False))
         else:
             _show_recipe(campaign, number, suggestion.settings, suggestion.why, suggestion.describe(campaign.goal.unit))
-    if not as_json:
+    from frugaltwin.plugins import ByHand
+
+    sheet = sheet or (campaign.driver.sheet if isinstance(campaign.driver, ByHand) else None)
+    if sheet:
+        _write_sheet(campaign, sheet, store, as_json)
+    elif not as_json:
         outcomes = ",".join(f"{o}=…" for o in (campaign.goal.outcomes or [o.name for o in campaign.driver.experiment.outcomes]))
         where = [] if (store or STORE) == STORE else ["--store", str(store)]
         say(
             f"tell what was measured with: {shlex.join(['frugaltwin', 'tell', name, str(last), *where])} --outcomes {shlex.quote(outcomes)}"
         )
+
+
+def _write_sheet(campaign: Campaign, path: Path, store: Path | None, as_json: bool) -> None:
+    from frugaltwin.cli.sheet import write_suggestions
+
+    n = write_suggestions(path, campaign)
+    if not as_json:
+        path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        where = [] if (store or STORE) == STORE else ["--store", str(store)]
+        line = shlex.join(["frugaltwin", "tell", campaign.name, "--sheet", str(path), *where])
+        say(f"{n} row{'s' * (n != 1)} added to {path}; fill in what was measured, then: {line}")
 
 
 def _show_recipe(campaign: Campaign, number: int, settings: Settings, *words: str) -> None:
@@ -180,6 +202,9 @@ def tell(
     table: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Instead: a table with many experiments; rows without outcomes are left out.")
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead: the rows of a sheet of `suggest` that were filled in since the last time.")
+    ] = None,
     given: Given = NOTHING,
     store: StorePath = None,
     yes: Annotated[
@@ -189,17 +214,9 @@ def tell(
 ) -> None:
     """Add an experiment that was done by hand, or a table of them."""
     from frugaltwin.cli.run_display import trial_event
-    from frugaltwin.tables import read_results
+    from frugaltwin.cli.sheet import Filled, read_sheet
 
-    is_named = settings is not None or number is not None
-    is_one = is_named and bool(outcomes) != (failed is not None) and (failed is None or bool(failed.strip()))
-    if table is None and not is_one:
-        text = "tell needs --settings with --outcomes, or with --failed and why (the number of a suggestion stands for its settings)"
-        raise InvalidInput(f"{text}; or --table by itself")
-    if table is not None and (outcomes or any(word is not None for word in (number, settings, failed, cost))):
-        raise InvalidInput(
-            "--table has settings, outcomes, reasons of failures and costs as columns; leave the options for one experiment out"
-        )
+    _check_one_way(number, settings, outcomes, failed, cost, table, sheet)
     spent = _cost(cost)
     new_in = None
     if given.is_empty:
@@ -208,13 +225,13 @@ def tell(
         spec = specification(replace(given, name=name), store)
         campaign = open_campaign(spec, as_json, say_new=False)
         new_in = None if campaign.store.find(name) else spec.store
-    if table is None:
-        results = _results(campaign, number, settings, outcomes, failed, spent)
-    else:
-        results = read_results(table, campaign.driver.experiment, campaign.goal.outcomes)
+    filled = read_sheet(sheet, campaign) if sheet else Filled(_results(campaign, number, settings, outcomes, failed, spent, table))
+    results = filled.results if cost else _priced(campaign, filled.results)
     if not yes:
-        _check_meant(campaign, results, as_json)
+        _check_meant(campaign, results, filled.far, as_json)
     trials = campaign.tell_all(results)
+    for skipped, why in filled.skipped.items():
+        campaign.reject(campaign.suggested(skipped), why)
     if new_in and not as_json:
         say_that_it_is_new(campaign, new_in)
     record = campaign.record()
@@ -225,20 +242,52 @@ def tell(
             continue
         words = campaign.goal.describe(trial)
         show_line(f"stored as experiment {trial.number} of {name}" + (f", {words}" if words else ""))
+    for note in () if as_json else filled.notes:
+        say(note)
 
 
-def _check_meant(campaign: Campaign, results: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Ask about readings that are far from what is expected.
+def _check_one_way(
+    number: int | None, settings: str | None, outcomes: list[str] | None, failed: str | None, cost: str | None,
+    table: Path | None, sheet: Path | None,
+) -> None:  # fmt: skip
+    """Refuse what says too little, or the same in two ways."""
+    is_named = settings is not None or number is not None
+    is_one = is_named and bool(outcomes) != (failed is not None) and (failed is None or bool(failed.strip()))
+    if table is None and sheet is None and not is_one:
+        text = "tell needs --settings with --outcomes, or with --failed and why (the number of a suggestion stands for its settings)"
+        raise InvalidInput(f"{text}; or --table or --sheet by itself")
+    if table and sheet:
+        raise InvalidInput("--table and --sheet are both files of many experiments; name one of them")
+    if (table or sheet) and (outcomes or any(word is not None for word in (number, settings, failed, cost))):
+        text = "--table has settings, outcomes, reasons of failures and costs" if table else "--sheet has settings, outcomes and failures"
+        raise InvalidInput(f"{text} as columns; leave the options for one experiment out")
+
+
+def _check_meant(campaign: Campaign, results: Sequence[Mapping[str, Any]], far: Sequence[str], as_json: bool) -> None:
+    """Ask about settings that are far from what was suggested, and about readings that are far from what is expected.
 
     Raises:
         InvalidInput: There is one, and nobody at a terminal says that it is right.
     """
-    doubts = campaign.surprises(results)
+    doubts = [*far, *map(str, campaign.surprises(results))]
     if not doubts:
         return
-    text = "; ".join(map(str, doubts[:3]))
+    text = "; ".join(doubts[:3])
     if not (is_asked(as_json) and typer.confirm(f"{text}. Is it right?", default=False, err=True)):
-        raise InvalidInput(f"{text}; nothing is stored. If it was read so, tell it with --yes")
+        raise InvalidInput(f"{text}; nothing is stored. If it was so, tell it with --yes")
+
+
+def _priced(campaign: Campaign, results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Results with the costs that the file of an experiment gives for them, where it is there and nothing else is said."""
+    from frugaltwin.amounts import Amounts
+    from frugaltwin.campaign import unconnected
+    from frugaltwin.plugins import ByHand
+
+    choice = campaign.specification["driver"]
+    driver = unconnected(choice["name"], choice["options"], campaign.driver.experiment)
+    if not isinstance(driver, ByHand):
+        return list(results)
+    return [r if r.get("cost", Amounts()) != Amounts() else {**r, "cost": driver.estimate(r["settings"])} for r in results]
 
 
 def _cost(text: str | None) -> Amounts:
@@ -254,18 +303,21 @@ def _cost(text: str | None) -> Amounts:
 
 
 def _results(
-    campaign: Campaign, number: int | None, settings: str | None, outcomes: list[str] | None, failed: str | None, spent: Amounts
-) -> list[dict[str, Any]]:
-    """The arguments of `Campaign.tell` for each reading of one recipe."""
-    from frugaltwin.tables import told
+    campaign: Campaign, number: int | None, settings: str | None, outcomes: list[str] | None, failed: str | None, spent: Amounts,
+    table: Path | None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The arguments of `Campaign.tell` for each row of a table, or for each reading of one recipe."""
+    from frugaltwin.tables import read_results, told
 
     experiment = campaign.driver.experiment
+    if table:
+        return read_results(table, experiment, campaign.goal.outcomes)
     performed: dict[str, Any] = {} if number is None else dict(campaign.suggested(number))
     performed |= told("--settings", settings, experiment.parameters) if settings else {}
     if failed is not None:
-        return [{"settings": performed, "outcomes": None, "cost": spent, "error": failed}]
+        return [{"settings": performed, "outcomes": None, "cost": spent, "error": failed, "suggestion": number}]
     readings = [told("--outcomes", text, experiment.outcomes) for text in outcomes or []]
-    return [{"settings": performed, "outcomes": reading, "cost": spent} for reading in readings]
+    return [{"settings": performed, "outcomes": reading, "cost": spent, "suggestion": number} for reading in readings]
 
 
 @app.command("list")

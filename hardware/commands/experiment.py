@@ -30,8 +30,8 @@ yield = {{ unit = "%" }}
 [cost]                                   # of one experiment: numbers, or formulas of the parameters
 seconds = "1800 + 60 * (temperature - 20)"
 
-# [by]                                   # without this, you perform what `frugaltwin suggest` asks for
-# program = ["python3", "robot.py"]
+[by]                                     # you, on this sheet; or program = ["python3", "robot.py"], folder = …, address = …, function = …
+sheet = "{name}.csv"
 """
 
 ExperimentPath = Annotated[Path, typer.Argument(metavar="FILE", help="The file of the experiment (TOML).")]
@@ -75,7 +75,7 @@ def check(file: ExperimentPath, as_json: AsJson = False) -> None:
     show_rows(measured, False)
     cost = found.price(tried)
     show_line(f"\nfor example {written(tried)}\nwhich takes {cost.seconds:g} s, {cost.money:g} USD and {cost.volume:g} mL")
-    by = f"by {' '.join(found.by.program)}" if found.by else "by hand"
+    by = f"by {found.by.words if found.by else 'hand'}"
     show_line(f"{goal.title if goal else 'no goal: name one with --goal'}; performed {by}")
-    how = "run" if found.by else f"suggest {found.name}"
+    how = "run" if found.by and not found.by.sheet else f"suggest {found.name}"
     show_line(f"begin with: frugaltwin {how} --driver {file}")

@@ -118,10 +118,26 @@ class CostSpec(Strict):
 
 
 class PerformerSpec(Strict):
-    """The program that performs experiments; a person does without one."""
+    """Who performs experiments: one of these. A person does with a sheet, and without any of them."""
 
-    program: tuple[str, ...] = Field(min_length=1, description="The command and its arguments.")
+    sheet: Path | None = Field(None, description="A person, by this sheet (.csv or .xlsx).")
+    folder: Path | None = Field(None, description="Whoever reads and writes files in this folder.")
+    form: Literal["json", "csv"] = Field("json", description="The form of the files in `folder`.")
+    program: tuple[str, ...] = Field((), description="A command and its arguments.")
+    address: str | None = Field(None, pattern="^https?://.", description="An HTTP address.")
+    function: str | None = Field(None, pattern=r"^[\w.]+:\w+$", description="A function in Python: module:function.")
     seconds: float = Field(3600.0, gt=0, le=1e6, description="The longest time that one experiment takes.")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> PerformerSpec:
+        if len(self.model_fields_set & {"sheet", "folder", "program", "address", "function"}) != 1:
+            raise ValueError("it takes one of sheet, folder, program, address and function")
+        return self
+
+    @property
+    def words(self) -> str:
+        """Who that is, in words."""
+        return str(" ".join(self.program) or self.address or self.function or self.folder or f"hand, on {self.sheet}")
 
 
 class Description(Strict):

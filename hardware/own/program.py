@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from frugaltwin.errors import DriverError, Stopped
+from hardware.own.answer import understood
 
 END = 5.0
 """Seconds that a program has to end by itself when nothing more is asked of it."""
@@ -70,7 +71,7 @@ class Program:
         if line is None:
             code = self._process.wait()
             raise DriverError(f"{self._name} ended with code {code} before it answered")
-        return self._understood(line)
+        return understood(line, self._name)
 
     def stop(self) -> None:
         """End it now, from any thread; the `ask` in flight raises `Stopped`."""
@@ -109,13 +110,3 @@ class Program:
                 if line.strip():
                     self._answers.put(line)
         self._answers.put(None)
-
-    def _understood(self, line: str) -> dict[str, Any]:
-        shown = line.strip()[:60]
-        try:
-            answer = json.loads(line)
-        except (ValueError, RecursionError):
-            raise DriverError(f"{self._name} wrote {shown!r}, which is no JSON; other words belong on its standard error") from None
-        if not isinstance(answer, dict) or not {"outcomes", "error"} & set(answer):
-            raise DriverError(f'{self._name} wrote {shown!r}; it takes {{"outcomes": {{…}}}} or {{"error": "…"}}')
-        return answer

@@ -1,0 +1,96 @@
+"""Addresses that perform experiments: one POST for each, answered when it is done."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from frugaltwin.errors import DriverError, Stopped
+from hardware.own.answer import understood
+
+LONGEST = 1_000_000
+"""Bytes of an answer."""
+CONNECT = 10.0
+"""s that a connection may take."""
+
+
+class Address:
+    """An HTTP address: ``POST`` of ``{"id": "…", "settings": {…}}``, answered by ``{"outcomes": {…}}``; ``POST ADDRESS/stop`` ends it.
+
+    A request is sent once. Where the answer is lost, nobody knows whether the experiment was performed: the trial fails.
+    """
+
+    def __init__(self, url: str, seconds: float) -> None:
+        """Make ready.
+
+        Args:
+            url: Begins with ``http://`` or ``https://``.
+            seconds: The longest time that an answer may take.
+        """
+        self._url, self._seconds = url.rstrip("/"), seconds
+        self._is_stopped = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[tuple[int, str]] | None = None
+        self._lock = threading.Lock()
+        self.is_running = True
+
+    def ask(self, settings: Mapping[str, float | str]) -> dict[str, Any]:
+        """The answer to settings.
+
+        Raises:
+            Stopped: `stop` was called meanwhile.
+            DriverError: Nobody answers there, it took too long, redirects, or the answer is none.
+        """
+        if self._is_stopped.is_set():
+            raise Stopped("the experiment was stopped")
+        try:
+            status, text = asyncio.run(self._post({"id": uuid4().hex, "settings": dict(settings)}))
+        except asyncio.CancelledError:
+            raise Stopped("the experiment was stopped") from None
+        except TimeoutError:
+            raise DriverError(f"{self._url} gave no answer within {self._seconds:g} s; whether it was performed is not known") from None
+        except httpx.HTTPError as error:
+            raise DriverError(f"{self._url} cannot be asked: {str(error) or type(error).__name__}") from error
+        if 300 <= status < 400:
+            raise DriverError(f"{self._url} redirects elsewhere, which is not followed; name the address where it answers")
+        if status >= 400:
+            raise DriverError(f"{self._url} answered with status {status}: {text.strip()[:60]}")
+        return understood(text, self._url)
+
+    def stop(self) -> None:
+        """End it now, from any thread; the `ask` in flight raises `Stopped`."""
+        self._is_stopped.set()
+        with self._lock:
+            if self._loop and self._task:
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        try:
+            httpx.post(f"{self._url}/stop", timeout=CONNECT, follow_redirects=False, trust_env=False)
+        except httpx.HTTPError as error:
+            raise DriverError(f"{self._url} could not be told to stop: {str(error) or type(error).__name__}") from error
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    async def _post(self, body: dict[str, Any]) -> tuple[int, str]:
+        with self._lock:
+            self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        try:
+            limits = httpx.Timeout(self._seconds, connect=CONNECT)
+            async with asyncio.timeout(self._seconds), httpx.AsyncClient(timeout=limits, trust_env=False) as client:
+                if self._is_stopped.is_set():
+                    raise asyncio.CancelledError
+                async with client.stream("POST", self._url, json=body) as answer:
+                    content = b""
+                    async for part in answer.aiter_bytes():
+                        content += part
+                        if len(content) > LONGEST:
+                            raise DriverError(f"{self._url} answers with more than {LONGEST:,} bytes")
+                    return answer.status_code, content.decode("utf-8", "replace")
+        finally:
+            with self._lock:
+                self._loop = self._task = None
