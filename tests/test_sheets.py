@@ -72,7 +72,7 @@ def tell(sheet: Path, campaign: Campaign) -> list[float | None]:
     reading = read_sheet(sheet, campaign)
     assert not reading.far
     campaign.tell_all(reading.results)
-    told = {t.suggestion: t.measurement and float(t.measurement.outcomes["yield"]) for t in campaign.trials}
+    told = {t.suggestion: float(t.measurement.outcomes["yield"]) if t.measurement else None for t in campaign.trials}
     assert len(told) == len(campaign.trials), "one was told twice"
     for t in campaign.trials:
         assert t.suggestion is not None

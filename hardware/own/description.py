@@ -118,7 +118,7 @@ class CostSpec(Strict):
 
 
 class PerformerSpec(Strict):
-    """Who performs experiments: one of these. A person does with a sheet, and without any of them."""
+    """Performer of experiments: one of these. A person does with a sheet, and without any of them."""
 
     sheet: Path | None = Field(None, description="A person, by this sheet (.csv or .xlsx).")
     folder: Path | None = Field(None, description="Whoever reads and writes files in this folder.")
@@ -136,7 +136,7 @@ class PerformerSpec(Strict):
 
     @property
     def words(self) -> str:
-        """Who that is, in words."""
+        """The performer in words."""
         return str(" ".join(self.program) or self.address or self.function or self.folder or f"hand, on {self.sheet}")
 
 

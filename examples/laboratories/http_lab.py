@@ -1,14 +1,15 @@
 """A laboratory at an HTTP address, with Python alone: what `by.address` of an experiment file asks.
 
-python examples/http_lab.py [--port 8765]
+python examples/laboratories/http_lab.py [--port 8765]
 """
 
 import argparse
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
-def measure(settings: dict) -> dict:
+def measure(settings: dict[str, Any]) -> dict[str, float]:
     """Your experiment: settings by name, outcomes by name."""
     return {"yield": 90 - (settings["temperature"] - 60) ** 2 / 40}
 
@@ -17,7 +18,7 @@ class Lab(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.endswith("/stop"):
-            answer = {"outcomes": {}}  # bring the instrument to rest here
+            answer: dict[str, Any] = {"outcomes": {}}  # bring the instrument to rest here
         else:
             try:
                 answer = {"outcomes": measure(json.loads(body)["settings"])}
