@@ -488,8 +488,8 @@ def pumpbot(options: PumpBotOptions) -> Driver:
     **Equation.** Dyes absorb independently (Beer-Lambert), channel by channel: log(reading) is the mean of the logarithms of the pure
     liquids' readings, weighted by volume. Pure dyes read (r, g, b): red 137.5, 22, 38.5; green 11.5, 67.5, 90.25; blue 6, 61.5, 102.5;
     yellow 146, 78.5, 95, the middle of four repeats each on the rig. Water was never read there: 170, 170, 170 is an assumption.
-    Source: Swinehart, J. Chem. Educ. 39 (1962) 333, doi:10.1021/ed039p333; calibration and readings: DTU course 47332, Autonomous
-    labs with PumpBot.
+    Source: Swinehart, J. Chem. Educ. 39 (1962) 333, doi:10.1021/ed039p333 (not opened when this sheet was last checked);
+    calibration and readings: DTU course 47332, Autonomous labs with PumpBot.
 
     ============== ============= ====== ==========================================================================
     parameter      limits        unit   meaning

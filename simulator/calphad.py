@@ -353,7 +353,8 @@ class Calphad(PhaseLab):
     **Equation.** The phases that together have the lowest Gibbs energy G = Σ n_p G_p(x_p, T, P) for the sample's composition; every
     G_p is a model of the file (compound energy formalism). pycalphad minimizes it.
     Source: Otis & Liu, J. Open Res. Softw. 5 (2017) 1, doi:10.5334/jors.140 (pycalphad); Hillert, J. Alloys Compd. 320 (2001) 161,
-    doi:10.1016/S0925-8388(00)01481-X (the formalism); of the numbers: whoever wrote the TDB file.
+    doi:10.1016/S0925-8388(00)01481-X (the formalism); of the numbers: whoever wrote the TDB file. The papers could not be opened when this
+    sheet was last checked; the tests compare pycalphad with solvers of our own.
 
     ============= ============================== ====== ========================================================================
     parameter     limits                         unit   meaning

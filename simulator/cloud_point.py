@@ -324,7 +324,7 @@ def cloud_point(options: CloudPointOptions) -> CloudPoint | CloudPointTwin:
     exp(-τ) + 0.3 · (1/(1 + 3/4 (1-g) τ) - exp(-τ)), g = 0.9. Turbidity is -log10 of that for the lamp's whole light.
     Source: Yalkowsky, Flynn & Amidon, J. Pharm. Sci. 61 (1972) 983, doi:10.1002/jps.2600610637 (s); van de Hulst, Light Scattering by
     Small Particles (1957), section 11.22 (Q); Kubelka, J. Opt. Soc. Am. 38 (1948) 448, doi:10.1364/JOSA.38.000448, and Brinkworth,
-    Appl. Opt. 11 (1972) 1434, doi:10.1364/AO.11.001434 (many scatterings).
+    Appl. Opt. 11 (1972) 1434, doi:10.1364/AO.11.001434 (many scatterings). None of them could be opened when this sheet was last checked.
     The line s(f) goes through two points: trans-anethole in water, 0.11 g/L (assumed; handbooks only say "practically insoluble"), and
     1 mL of it in 2 mL of alcohol, f = 0.95 (Merck Index). It is *not* fitted to a measured ternary diagram; for that see Archer et al.,
     Soft Matter 20 (2024) 5889, doi:10.1039/d4sm00332b. It does keep pastis (45 % vol, 2 g/L) clear and clouds it in water.

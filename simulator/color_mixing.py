@@ -204,7 +204,8 @@ def color_mixing(options: ColorMixingOptions) -> ColorMixing | ColorMixingTwin:
     **Equation.** Dyes absorb independently (Beer-Lambert): T(λ) = 10^(-path · Σ c_i ε_i(λ)), path 1 cm. A channel reads the
     mean of T over its band and the LED's spectrum (CIE LED-B4); XYZ = M · channels with M calibrated on known mixtures; Lab
     under D65, 2° observer; color differences are CIEDE2000.
-    Source: Swinehart, J. Chem. Educ. 39 (1962) 333, doi:10.1021/ed039p333. Absorption of the dyes: `simulator.instruments.dyed_water`.
+    Source: Swinehart, J. Chem. Educ. 39 (1962) 333, doi:10.1021/ed039p333 (not opened when this sheet was last checked).
+    Absorption of the dyes: `simulator.instruments.dyed_water`.
 
     ============== ============= ====== ==========================================================================
     parameter      limits        unit   meaning
@@ -224,7 +225,9 @@ def color_mixing(options: ColorMixingOptions) -> ColorMixing | ColorMixingTwin:
     channels into a color is that of system 0 in every lab: it belongs to the kind of sensor. How bright lamp and channels are divides out,
     since clean water is read as well.
 
-    What a calibration leaves over is up to 1.3 % and 6 µL. One rinse of 4 mL thins what stays in the cell.
+    What a calibration leaves over is up to 1.3 % and 6 µL. One rinse of 4 mL thins what stays in the cell. Without light the sensor
+    counts 2 with its usual registers; dark counts and the noise of a count grow with gain and integration time (to 5 counts at the
+    highest gain and 100 ms, as much as data sheets allow).
 
     **Time and money.** A color takes about 55 s of lab time (dose, stir, read, drain, rinse, drain); connecting primes the
     pumps, and every fifth color clean water is read again. Stock solution costs 0.02 USD/mL, water 0.0005, waste 0.001

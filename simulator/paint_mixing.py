@@ -241,8 +241,9 @@ class PaintMixingTwin(InstrumentTwin[PaintMixing]):
     band and the LED's spectrum (CIE LED-B4), against the white base; XYZ = M · channels with M calibrated on known paints; Lab under
     D65, 2° observer, L = 100 reflects all light; color differences are CIEDE2000.
     Source: Kubelka & Munk, Z. Tech. Phys. 12 (1931) 593 (R); Duncan, Proc. Phys. Soc. 52 (1940) 390,
-    doi:10.1088/0959-5309/52/3/310 (sums); Saunderson, J. Opt. Soc. Am. 32 (1942) 727, doi:10.1364/JOSA.32.000727 (surface). The
-    spectra of the pigments are *assumptions* (`PIGMENTS`): plausible, not measured.
+    doi:10.1088/0959-5309/52/3/310 (sums); Saunderson, J. Opt. Soc. Am. 32 (1942) 727, doi:10.1364/JOSA.32.000727 (surface). None
+    of them could be opened when this sheet was last checked. The spectra of the pigments are *assumptions* (`PIGMENTS`): plausible,
+    not measured.
 
     ============== ============= ====== ==========================================================================
     parameter      limits        unit   meaning

@@ -135,7 +135,8 @@ class StructureMap:
     n = (n_A + n_B) / 2, the mean principal quantum number of the valence shells. The larger both are, the less directed the bonds,
     and the more neighbors an atom has: zinc blende and wurtzite (4), rock salt and nickel arsenide (6), cesium chloride (8).
     Source: Mooser & Pearson, Acta Cryst. 12 (1959) 1015, doi:10.1107/S0365110X59002857. Electronegativities: CRC Handbook (2005);
-    structures: Wyckoff (1963), Madelung (2004) and others, named row by row in `simulator/published/structures.csv`.
+    structures: Wyckoff (1963), Madelung (2004) and others, named row by row in `simulator/published/structures.csv`. Neither the paper nor
+    the books could be opened when this sheet was last checked.
 
     =========================== ============== ====== =================================================================
     parameter                   limits         unit   meaning
