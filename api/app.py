@@ -18,6 +18,7 @@ from api.routes.problems import Problem
 from api.service import opened
 from api.settings import Settings
 from api.workers.campaign_runner import running_campaigns
+from api.workers.task_runner import running_tasks
 
 RESOURCES = (
     "experiments",
@@ -29,6 +30,8 @@ RESOURCES = (
     "tokens",
     "join_codes",
     "people",
+    "classes",
+    "tasks",
     "events",
     "health",
     "docs_page",
@@ -39,6 +42,8 @@ TAGS = {
     "rigs": "What can be asked of each rig, how long its queue is, and its stop button.",
     "events": "What happens, as it happens: server-sent events that go on where they were cut off, or pages of JSON.",
     "people": "Join with a code; who you are and what you may spend; tokens. For instructors: codes, people, budgets.",
+    "tasks": "Labs that nobody knows, a goal, a budget and points: the tasks of a class.",
+    "classes": "For instructors: classes, their tasks, grades and archives.",
     "work": "For workers of rigs.",
     "health": "For the administrator of the service.",
 }
@@ -74,7 +79,8 @@ def create_app(settings: Settings) -> FastAPI:
         async with opened(settings) as service:
             app.state.service = service
             campaigns = running_campaigns(service.database, service.news, service.rigs, service.strategies, settings.most_trials)
-            async with campaigns, pruning(service.database, settings.keep_days * 86_400):
+            labs = running_tasks(service.database, service.news, service.strategies)
+            async with campaigns, labs, pruning(service.database, settings.keep_days * 86_400):
                 yield {"strangers": service.strangers}  # the protocol asks them before a request begins
 
     app = FastAPI(

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from api import log_redaction, migrations
 from api.app import create_app
 from api.connection_admission import AdmittingServer
-from api.records import fair_queue, join_codes, people, rigs, tokens
+from api.records import fair_queue, join_codes, people, rigs, tasks, tokens, twins
 from api.records.database import Database, engine_of
 from api.service import Service
 from api.settings import CodeTerms, Settings
@@ -102,20 +102,40 @@ class Server(AdmittingServer):
         await super().startup(sockets)
         service: Service = self._app.state.service
         for words in self._rigs:
-            name = worker_name()
-            worker = Worker(words, LocalDesk(service.database, words.name, name), name, self._reports / words.name)
-            thread = threading.Thread(target=_work, args=(worker,), name=f"worker of {words.name}")
-            self._workers.append((worker, thread))
-            thread.start()
+            self._begin(service, words)
         self._sweep = asyncio.create_task(_sweep(service))
+        self._labs = asyncio.create_task(self._work_on_tasks(service))
         self.when_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._sweep.cancel()
+        self._labs.cancel()
         service: Service = self._app.state.service
         service.leave()
         await asyncio.to_thread(self._end_workers)
         await super().shutdown(sockets)
+
+    def _begin(self, service: Service, words: RigWords) -> None:
+        name = worker_name()
+        worker = Worker(words, LocalDesk(service.database, words.name, name), name, self._reports / words.name)
+        thread = threading.Thread(target=_work, args=(worker,), name=f"worker of {words.name}")
+        self._workers.append((worker, thread))
+        thread.start()
+
+    async def _work_on_tasks(self, service: Service) -> None:
+        """Have a worker for each task of a class that is not archived."""
+        while True:
+            since = service.news.now
+            with contextlib.suppress(StoreError):  # it is in the log, and tried again
+                found = {row.rig: row for row in await service.database.read(tasks.at_work)}
+                known = {worker.rig.name for worker, _ in self._workers}
+                for name in found.keys() - known:
+                    self._begin(service, RigWords(name, twins.LAB, {"task": found[name].body_json}))
+                for worker, _ in self._workers:
+                    if worker.rig.driver == twins.LAB and worker.rig.name not in found:
+                        worker.end()
+            await service.news.wait(60.0, since)
+            await asyncio.sleep(SWEEP / 10)
 
     def _end_workers(self) -> None:
         for worker, _ in self._workers:

@@ -85,6 +85,7 @@ REMOTE_DRIVER = "frugaltwin.client.remote_driver:remote_driver"
 """A driver whose name is an address is a rig of a service: ``http://192.168.1.20:8000/rigs/color-1``."""
 UNLISTED_DRIVERS = {
     "practice": "frugaltwin.tasks.practice:practice",
+    "task-lab": "frugaltwin.tasks.practice:task_lab",
     "experiment": "hardware.experiment_file:ExperimentFile",
 }
 """Drivers that a command or a file chooses: no list has them."""

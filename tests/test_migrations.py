@@ -18,13 +18,17 @@ from sqlalchemy import Connection, text
 
 from api import maintenance, migrations
 from api.migrations import newest, upgrade
-from api.records import campaign_log, campaigns, fair_queue, ledger
+from api.records import campaign_log, campaigns, classes, fair_queue, hand_ins, ledger, tasks
 from api.records.database import Database, engine_of
+from api.records.rigs import Offer
 from api.records.tables import tables
+from api.records.twins import LAB
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput, MissingPart, StoreError
 from frugaltwin.experiment import Measurement
 from frugaltwin.log import Preference, Proposal, Rejection
+from frugaltwin.tasks.score import Played, Plays
+from frugaltwin.tasks.task import find
 from tests import forked
 from tests.conftest import Cli, command, events
 from tests.service_database import PostgresServer, client, new_person, new_rig, new_token, report_one, submit, until
@@ -360,12 +364,29 @@ def test_a_kept_service_shows_what_was_stored_and_its_campaigns_go_on(kept_servi
     assert (after["score"], after["experiment"]) == (None, before["experiment"] | {"score": None})
 
 
+def taught(connection: Connection, now: float, whose: str) -> None:
+    """A class with a task, a lab, a hand-in and two grades."""
+    body = find("ferroelectric-response")
+    classes.add(connection, now, "chem")
+    classes.enroll(connection, "chem", [whose])
+    tasks.add(connection, now, "chem", body, Offer.of_driver(LAB, {"task": body.to_json()}), [])
+    key = tasks.Key("chem-ferroelectric-response", whose, 0, 0, body.to_json(), 1, 1.0)
+    plays = Plays([Played(2.0, Amounts(runs=25))], [Played(50.0, Amounts(runs=25))])
+    tasks.note_try(connection, key, 1.0, "maximize:piezoelectric", plays.to_text())
+    claim = {"recipe": {"titanate": 0.4, "temperature": 400.0}}
+    one = hand_ins.hand_in_once(connection, now, tasks.find(connection, key.rig), whose, claim)
+    hand_ins.judged(connection, now, one.id, {"gap": 10.0, "parts": {"true score": 90.0}, "error": None})
+    finer = body.model_copy(update={"score": body.score.model_copy(update={"fine": 10.0})})
+    hand_ins.regrade(connection, now, key.rig, finer, "finer", is_kept=True)
+
+
 def store(folder: Path) -> Path:
     """Write the stored database of today's schema anew: before a release, and never after it."""
     url = f"sqlite:///{folder}/lived-in.db"
     upgrade(url)
     database = Database(url)
-    lived_in(database)
+    whose = lived_in(database)
+    database.write_now(lambda c, now: taught(c, now, whose))
     database.close()
     connection = sqlite3.connect(folder / "lived-in.db")
     path = Path(__file__).parent / "data" / f"service_{newest()}.sql"

@@ -12,9 +12,9 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.errors import FrugalTwinError, InvalidInput
 from frugaltwin.plugins import KnowsDiagram, KnowsTruth, UsesMixer
 from frugaltwin.tasks.instance import Instance
-from frugaltwin.tasks.judge import Expected, Found, HandIn, InstanceJudge
+from frugaltwin.tasks.judge import Expected, HandIn, InstanceJudge
 from frugaltwin.tasks.practice import practice_instance
-from frugaltwin.tasks.score import Par, points
+from frugaltwin.tasks.score import Found, Par, points
 from frugaltwin.tasks.task import Task, find, shipped
 from tests.conftest import Cli, events
 

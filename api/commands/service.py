@@ -48,7 +48,7 @@ def join(
     server: Server = HERE,
 ) -> None:
     """Come into a class; your token goes into a file that only you can read, where commands and Python find it."""
-    with _client(server, None) as client:
+    with as_client(server, None) as client:
         joined = client.join(code, name, keep=True)
     say(f"you are {joined.person} from now on; your token is kept in {Path.home() / TOKEN_FILE}")
 
@@ -59,7 +59,7 @@ def export(
 ) -> None:
     """Write all your experiments as one table; an instructor's has everybody's."""
     check_writable(path)
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         client.export_experiments(path)
     say(f"all experiments, oldest first: {path}")
 
@@ -68,7 +68,7 @@ def export(
 def list_rigs(server: Server = HERE, token: Token = None, as_json: AsJson = False) -> None:
     """List the rigs, their state and their queue."""
     names = ("name", "driver", "is_real", "state", "queued", "eta_s")
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         show_rows([{n: getattr(rig, n) for n in names} for rig in client.rigs()], as_json)
 
 
@@ -83,7 +83,7 @@ def in_experiments(
     from api.commands.allowance import Reservations, experiments
 
     limits = amounts("the budget", budget)
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         rigs = [client.rig(rig.name) for rig in client.rigs()]
     rows = []
     for rig in rigs:
@@ -94,13 +94,13 @@ def in_experiments(
         for kind in Amounts.cost_kinds():
             row |= {f"{kind.name}_typical": getattr(found.typical, kind.name), f"{kind.name}_dearest": getattr(found.dearest, kind.name)}
         rows.append(row)
-    _show(rows, as_json)
+    show(rows, as_json)
 
 
 @app.command()
 def stop(name: RigName, server: Server = HERE, token: Token = None) -> None:
     """Stop a rig now: what runs is aborted, what waits goes on waiting until `open`."""
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         client.steer(name, "stop")
     say(f"{name} is stopped; look at it, then: frugaltwin service open {name}")
 
@@ -108,7 +108,7 @@ def stop(name: RigName, server: Server = HERE, token: Token = None) -> None:
 @app.command()
 def pause(name: RigName, server: Server = HERE, token: Token = None) -> None:
     """Begin nothing more on a rig; what runs is finished."""
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         client.steer(name, "pause")
     say(f"{name} is paused; go on with: frugaltwin service open {name}")
 
@@ -116,7 +116,7 @@ def pause(name: RigName, server: Server = HERE, token: Token = None) -> None:
 @app.command("open")
 def open_rig(name: RigName, server: Server = HERE, token: Token = None) -> None:
     """Let a rig go on that was paused or stopped."""
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         client.steer(name, "open")
     say(f"{name} is open")
 
@@ -130,7 +130,7 @@ def approve(
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the approval back.")] = False,
 ) -> None:
     """Let a student use a real rig."""
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         client.approve(name, person, not withdraw)
     say(f"{person} may {'no longer ' if withdraw else ''}use {name}")
 
@@ -143,7 +143,7 @@ def people(
     as_json: AsJson = False,
 ) -> None:
     """List the people of the class, newest first, with what each has left and has spent."""
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         found = client.people(role)
     rows = [
         {"id": one.id, "name": one.name, "role": one.role}
@@ -151,7 +151,7 @@ def people(
         | {f"{kind}_spent": one.budget.spent.get(kind, 0.0) for kind in KINDS}
         for one in found
     ]
-    _show(rows, as_json)
+    show(rows, as_json)
 
 
 @app.command("new-person")
@@ -166,10 +166,10 @@ def new_person(
     as_json: AsJson = False,
 ) -> None:
     """Let somebody in without a code and show their token, this once."""
-    with _client(server, token) as client:
-        made = client.add_person(name, role, _limits(budget))
+    with as_client(server, token) as client:
+        made = client.add_person(name, role, budget_limits(budget))
     if as_json:
-        _show([asdict(made)], as_json)
+        show([asdict(made)], as_json)
         return
     show_line(f"The token of {name}; it is shown this once: {made.token}")
     say(f"{name} is {made.person}")
@@ -178,8 +178,8 @@ def new_person(
 @app.command()
 def ledger(person: PersonId, server: Server = HERE, token: Token = None, as_json: AsJson = False) -> None:
     """List every line of somebody's budget, newest first."""
-    with _client(server, token) as client:
-        _show(map(asdict, client.ledger(person)), as_json)
+    with as_client(server, token) as client:
+        show(map(asdict, client.ledger(person)), as_json)
 
 
 @app.command()
@@ -194,7 +194,7 @@ def grant(
 ) -> None:
     """Add to what somebody may spend, take from it, or set it."""
     given = amounts("the budget", budget)
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         add = {} if is_set else {kind: _number(kind, n) for kind, n in given.items()}
         account = client.set_left(person, given) if is_set else client.grant(person, add)
     say(f"{person} has left: " + ", ".join(f"{kind} {_words(account.left.get(kind))}" for kind in KINDS))
@@ -203,7 +203,7 @@ def grant(
 @app.command()
 def remove(person: PersonId, server: Server = HERE, token: Token = None) -> None:
     """Remove somebody for good: nothing of theirs runs any more, their name is gone, what was measured stays."""
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         client.remove_person(person)
     say(f"{person} is removed: what waited or ran is aborted, no token of theirs is good, and their name is gone")
 
@@ -211,14 +211,14 @@ def remove(person: PersonId, server: Server = HERE, token: Token = None) -> None
 @app.command()
 def codes(server: Server = HERE, token: Token = None, as_json: AsJson = False) -> None:
     """List the join codes, newest first, without their words."""
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         found = client.codes()
     rows = [
         {"id": one.id, "note": one.note, "uses_left": one.uses_left, **{kind: one.budget.get(kind) for kind in KINDS}}
         | {"expires_at": one.expires_at, "revoked_at": one.revoked_at}
         for one in found
     ]
-    _show(rows, as_json)
+    show(rows, as_json)
 
 
 @app.command("new-code")
@@ -233,10 +233,10 @@ def new_code(
     as_json: AsJson = False,
 ) -> None:
     """Make a join code and show it, this once. What its budget does not name has no limit."""
-    with _client(server, token) as client:
-        made = client.make_code(uses, _limits(budget), note, hours and hours * 3600, ["read", "run:sim"] if twins_only else None)
+    with as_client(server, token) as client:
+        made = client.make_code(uses, budget_limits(budget), note, hours and hours * 3600, ["read", "run:sim"] if twins_only else None)
     if as_json:
-        _show([asdict(made)], as_json)
+        show([asdict(made)], as_json)
         return
     show_line(f"The join code; it is shown this once: {made.code}")
     say(f"to end it: frugaltwin service revoke {made.id}")
@@ -250,9 +250,9 @@ def tokens(
     as_json: AsJson = False,
 ) -> None:
     """List somebody's tokens, newest first, without their words."""
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         found = [asdict(one) for one in client.tokens(person)]
-    _show([{k: row[k] for k in ("id", "note", "scopes", "rigs", "created_at", "expires_at", "revoked_at")} for row in found], as_json)
+    show([{k: row[k] for k in ("id", "note", "scopes", "rigs", "created_at", "expires_at", "revoked_at")} for row in found], as_json)
 
 
 @app.command("new-token")
@@ -269,10 +269,10 @@ def new_token(
     as_json: AsJson = False,
 ) -> None:
     """Make a token and show it, this once."""
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         made = client.make_token(scope, note, hours and hours * 3600, person, rig or ())
     if as_json:
-        _show([asdict(made)], as_json)
+        show([asdict(made)], as_json)
         return
     show_line(f"The token; it is shown this once: {made.token}")
     say(f"to end it: frugaltwin service revoke {made.id}")
@@ -287,18 +287,20 @@ def revoke(
     """Make a token, a join code or all tokens of a person good for nothing."""
     if identity[:2] not in ("t_", "j_", "u_"):
         raise InvalidInput(f"{identity!r} is no id of a token (t_…), a join code (j_…) or a person (u_…); `frugaltwin service` lists them")
-    with _client(server, token) as client:
+    with as_client(server, token) as client:
         {"t_": client.revoke_token, "j_": client.revoke_code, "u_": client.revoke_tokens}[identity[:2]](identity)
     say(f"{identity} is revoked" if identity[:2] != "u_" else f"all tokens of {identity} are revoked")
 
 
-def _client(server: str, token: str | None) -> Client:
+def as_client(server: str, token: str | None) -> Client:
+    """A client of the service at an address."""
     from frugaltwin.client.client import Client
 
     return Client(server, token, patience=5.0)
 
 
-def _limits(budget: str | None) -> dict[str, float] | None:
+def budget_limits(budget: str | None) -> dict[str, float] | None:
+    """The amounts of a budget in words, by kind."""
     return {kind: n for kind, n in amounts("--budget", budget).items() if n is not None} if budget else None
 
 
@@ -308,7 +310,7 @@ def _number(kind: str, amount: float | None) -> float:
     return amount
 
 
-def _show(rows: Iterable[Mapping[str, Any]], as_json: bool) -> None:
+def show(rows: Iterable[Mapping[str, Any]], as_json: bool) -> None:
     """Show rows for a script, or for a person."""
     show_rows([dict(row) if as_json else {name: _cell(name, value) for name, value in row.items()} for row in rows], as_json)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from api.errors import Conflict, NotFound
-from api.records import campaign_log, campaigns, fair_queue, people, rigs, standings, tokens, twins
+from api.records import campaign_log, campaigns, fair_queue, people, rigs, standings, tasks, tokens, twins
 from api.records.campaign_trials import check_size, earlier_of, lately
 from api.records.campaigns import CLIENT, ENDED, PAUSED, RUNNING, WAITING
 from api.records.fair_queue import Order
@@ -64,6 +64,8 @@ class Checked:
     """The earlier campaigns by name: id, relation, and number of the last trial that counts."""
     earlier: tuple[Earlier, ...] = ()
     """The same, with their trials."""
+    shown: str | None = None
+    """Of a task: the goal in the words of all its students, in place of that of the student's lab, which nobody is shown."""
 
     @property
     def experiment_json(self) -> str:
@@ -91,14 +93,18 @@ def check(connection: Connection, known: Rigs, caller: Caller, request: Request,
         raise CampaignError(_contradiction(request.name, "rig", before.rig, request.rig))
     if before is not None and before.mode != request.mode:
         raise CampaignError(_contradiction(request.name, "mode", before.mode, request.mode))
-    stored = before.words if before else {}
+    stored, shown = before.words if before else {}, None
+    goal = request.goal or stored.get("goal")
+    if (lab := tasks.ready_lab(connection, row, caller.person)) is not None:
+        shown = tasks.task_of(lab[0].body_json).goal_text
+        if request.goal not in (None, shown):
+            raise InvalidInput(f"campaigns on {row.name} have the goal of the task, {shown}; leave the goal out", field="goal")
+        goal = lab[1].goal
     seed = next(s for s in (request.seed, stored.get("seed"), 0) if s is not None)
     earlier_words = _earlier(connection, caller, request, before)
     check_size(connection, None, earlier_words, most)
     earlier = earlier_of(connection, {"earlier": earlier_words})
-    checked = Checked(
-        rig, row, before, request.goal or stored.get("goal"), request.strategy or stored.get("strategy"), seed, earlier_words, earlier
-    )
+    checked = Checked(rig, row, before, goal, request.strategy or stored.get("strategy"), seed, earlier_words, earlier, shown)
     for one in earlier:
         one.check(experiment_of(checked.experiment_json))
     return checked
@@ -225,6 +231,7 @@ def submit_trial(connection: Connection, now: float, known: Rigs, row: CampaignR
     number = campaigns.n_trials(connection, row.id) + 1
     # Never in the instructor's lane: a campaign is many experiments, and the class would wait for all of them.
     price = rig.estimate(checked, twins.past_of(connection, rig_row, row.person, row.id))
+    tasks.admit(connection, now, rig_row, row.person, price)
     fair_queue.submit(connection, now, Order(row.person, row.rig, checked, price, campaign=row.id, trial=number))
     return campaigns.turn(connection, now, row, RUNNING, None, proposal_json=None, thinker=None)
 

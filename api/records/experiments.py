@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from api.errors import NotFound, TooMany
-from api.records import campaigns, fair_queue, ledger, rigs, standings, twins
+from api.records import campaigns, fair_queue, ledger, rigs, standings, tasks, twins
 from api.records.fair_queue import Order
 from api.records.people import Caller
 from api.records.rigs import Rigs, status_of
@@ -72,16 +72,16 @@ def submit(connection: Connection, now: float, known: Rigs, caller: Caller, requ
         TooMany: Too many experiments of the caller's wait.
         BudgetExhausted: The caller cannot pay for it.
     """
-    return fair_queue.submit(connection, now, _order(connection, known, caller, request))
+    return fair_queue.submit(connection, now, _order(connection, now, known, caller, request))
 
 
-def quote(connection: Connection, known: Rigs, caller: Caller, request: Request) -> Quote:
+def quote(connection: Connection, now: float, known: Rigs, caller: Caller, request: Request) -> Quote:
     """Price an experiment; nothing is submitted.
 
     Raises:
         FrugalTwinError: As `submit`, except that a budget that does not suffice is part of the answer.
     """
-    order = _order(connection, known, caller, request)
+    order = _order(connection, now, known, caller, request)
     asked, left = fair_queue.reservation(connection, order), ledger.balance(connection, caller.person)
     lacking = tuple(k for k, has in left.items() if has is not None and asked[k] > has)
     return Quote(order.estimate, lacking, fair_queue.next_place(connection, order))
@@ -165,12 +165,13 @@ def owner_for(connection: Connection, caller: Caller, identity: str) -> str:
     return owner
 
 
-def _order(connection: Connection, known: Rigs, caller: Caller, request: Request) -> Order:
+def _order(connection: Connection, now: float, known: Rigs, caller: Caller, request: Request) -> Order:
     rig, row = rigs.usable(connection, known, request.rig, caller)
     settings = rig.experiment.check(request.settings)
     if request.campaign is None and request.trial is not None:
         raise InvalidInput(f"trial {request.trial} of which campaign? send the campaign's id with it, or leave the trial out")
     cost = rig.estimate(settings, twins.past_of(connection, row, caller.person, request.campaign))
+    tasks.admit(connection, now, row, caller.person, cost)
     trial = None
     if request.campaign is not None:
         trial = campaigns.admit(connection, caller, request.campaign, request.rig, request.trial, cost)

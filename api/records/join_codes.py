@@ -22,12 +22,19 @@ CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 def add_code(
     connection: Connection, now: float, note: str, uses: int, limits: Mapping[str, float | None], scopes: Sequence[str],
-    expires_at: float | None = None,
+    expires_at: float | None = None, classroom: str | None = None,
 ) -> tuple[str, str]:  # fmt: skip
-    """A new join code; its id and, for this once, its words."""
+    """A new join code; its id and, for this once, its words.
+
+    Args:
+        classroom: The id of the class that it lets in to.
+    """
     words, identity = "-".join("".join(secrets.choice(CODE_LETTERS) for _ in range(4)) for _ in range(3)), new_id("j")
     row = {"id": identity, "digest": digest(words), "note": note, "scopes": " ".join(scopes), "uses_left": uses}
-    connection.execute(insert(join_code), row | {k: limits.get(k) for k in ledger.KINDS} | {"created_at": now, "expires_at": expires_at})
+    connection.execute(
+        insert(join_code),
+        row | {k: limits.get(k) for k in ledger.KINDS} | {"created_at": now, "expires_at": expires_at, "classroom": classroom},
+    )
     return identity, words
 
 
@@ -95,7 +102,7 @@ def join(connection: Connection, now: float, words: str, name: str, key: str | N
         whose = before.id
     elif row.uses_left > 0:
         connection.execute(update(join_code).where(join_code.c.id == row.id).values(uses_left=join_code.c.uses_left - 1))
-        whose = people.add_person(connection, now, name, "student", row.limits, row.id, kept_key)
+        whose = people.add_person(connection, now, name, "student", row.limits, row.id, kept_key, row.classroom)
     else:
         raise Unauthorized(_UNKNOWN)
     _, shown = tokens.add_token(connection, now, whose, row.scopes.split(), tokens.FIRST, now + YEAR)

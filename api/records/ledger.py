@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, case, func, insert, or_, select, update
 
 from api.errors import BudgetExhausted
 from api.records import append_buffer
@@ -176,7 +176,26 @@ def settle(connection: Connection, now: float, bills: Sequence[Bill]) -> None:
 
 def of_campaign(connection: Connection, identity: str) -> Amounts:
     """The sum of what a campaign's experiments have reserved and were not given back: the cost of those that ended, at most."""
-    of_it = select(experiment_table.c.id).where(experiment_table.c.campaign == identity)
+    return _kept(connection, select(experiment_table.c.id).where(experiment_table.c.campaign == identity))
+
+
+def of_rig(connection: Connection, whose: str, name: str) -> Amounts:
+    """The same of all experiments of a person on a rig."""
+    return _kept(connection, select(experiment_table.c.id).where(experiment_table.c.person == whose, experiment_table.c.rig == name))
+
+
+def of_rig_by_person(connection: Connection, name: str) -> dict[str, Amounts]:
+    """The same of all people with experiments on a rig; what the transaction under way adds is not in it."""
+    sign = case((ledger.c.kind == "reserve", 1.0), (ledger.c.kind == "refund", -1.0), else_=0.0)
+    kinds = [kind.name for kind in Amounts.kinds()]
+    sums = select(ledger.c.person, *(func.sum(sign * ledger.c[k]).label(k) for k in kinds)).join(
+        experiment_table, experiment_table.c.id == ledger.c.experiment
+    )
+    rows = connection.execute(sums.where(experiment_table.c.rig == name).group_by(ledger.c.person)).mappings()
+    return {row["person"]: Amounts(**{k: row[k] for k in kinds}) for row in rows}
+
+
+def _kept(connection: Connection, of_it: Select[tuple[str]]) -> Amounts:
     sign = case((ledger.c.kind == "reserve", 1.0), (ledger.c.kind == "refund", -1.0), else_=0.0)
     kinds = [kind.name for kind in Amounts.kinds()]
     sums = select(*(func.coalesce(func.sum(sign * ledger.c[k]), 0.0).label(k) for k in kinds)).where(ledger.c.experiment.in_(of_it))

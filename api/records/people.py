@@ -113,16 +113,18 @@ def caller(connection: Connection, now: float, words: str) -> Caller:
 
 def add_person(
     connection: Connection, now: float, name: str, role: str, limits: Mapping[str, float | None], code: str | None = None,
-    join_key: str | None = None,
+    join_key: str | None = None, classroom: str | None = None,
 ) -> str:  # fmt: skip
     """A new person with a budget; the id.
 
     Args:
         code: The id of the join code that they came in with.
         join_key: The digest of the key of their request to join.
+        classroom: The id of their class.
     """
     identity = new_id("u")
     row = {"id": identity, "name": name, "role": role, "created_at": now, "code": code, "join_key": join_key}
+    row["classroom"] = classroom
     connection.execute(insert(person), row)
     ledger.open_account(connection, now, identity, limits)
     return identity
@@ -162,13 +164,18 @@ def an_instructor(connection: Connection) -> str | None:
     return found
 
 
-def page(connection: Connection, role: str | None, limit: int, cursor: str | None) -> tuple[Sequence[PersonRow], str | None]:
-    """A page of the class, newest first, and the cursor of the next page.
+def page(
+    connection: Connection, role: str | None, limit: int, cursor: str | None, classroom: str | None = None
+) -> tuple[Sequence[PersonRow], str | None]:
+    """A page of the people, newest first, and the cursor of the next page.
 
     Args:
         role: Only these.
+        classroom: Only those of this class, by its id.
     """
     question = select(person).where(person.c.role != REMOVED if role is None else person.c.role == role)
+    if classroom is not None:
+        question = question.where(person.c.classroom == classroom)
     return pages.newest_first(connection, PersonRow, question, person, limit, cursor)
 
 

@@ -31,7 +31,7 @@ def remove(connection: Connection, now: float, caller: Caller, identity: str) ->
     connection.execute(delete(approval).where(approval.c.person == identity))
     connection.execute(delete(answer).where(or_(answer.c.person == identity, answer.c.location == f"/v1/people/{identity}")))
     ledger.set_left(connection, now, identity, dict.fromkeys(ledger.KINDS, 0.0))  # a request of theirs that is under way buys nothing
-    connection.execute(update(person).where(person.c.id == identity).values(name=REMOVED, role=REMOVED))
+    connection.execute(update(person).where(person.c.id == identity).values(name=REMOVED, role=REMOVED, nickname=None))
     event_log.record(connection, now, "person.removed", identity, {"person": identity})
 
 

@@ -32,6 +32,8 @@ class PersonRow:
     created_at: float
     code: str | None
     join_key: str | None
+    classroom: str | None
+    nickname: str | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class CodeRow:
     created_at: float
     expires_at: float | None
     revoked_at: float | None
+    classroom: str | None
 
     @property
     def limits(self) -> dict[str, float | None]:
@@ -136,9 +139,108 @@ class CampaignRow:
         return found
 
     @property
+    def shown_words(self) -> dict[str, Any]:
+        """The same as people see them: on a task, its goal in place of that of the student's lab."""
+        found = self.words
+        return found | {"goal": found.pop("shown", None) or found["goal"]}
+
+    @property
+    def is_hidden(self) -> bool:
+        """True where its goal in full is shown to nobody."""
+        return self.words.get("shown") is not None
+
+    @property
     def proposal(self) -> dict[str, Any]:
         """The suggestion that waits for a person (`trial`, `settings`); empty when there is none."""
         found: dict[str, Any] = json.loads(self.proposal_json or "{}")
+        return found
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class."""
+
+    id: str
+    name: str
+    secret: str
+    created_at: float
+    archived_at: float | None
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """A task of a class."""
+
+    rig: str
+    classroom: str
+    body_json: str
+    places_json: str | None
+    pilots_json: str
+    created_at: float
+
+    @property
+    def pilots(self) -> dict[str, float]:
+        """Hardness of the pilot labs, by number."""
+        found: dict[str, float] = json.loads(self.pilots_json)
+        return found
+
+
+@dataclass(frozen=True)
+class LabRow:
+    """A student's lab of a task."""
+
+    rig: str
+    person: str
+    generator: int
+    draw: int
+    tries_json: str
+    goal: str | None
+    plays_json: str | None
+    closes_at: float | None
+    is_exempt: bool
+
+    @property
+    def tries(self) -> list[float]:
+        """Hardness of the lab, each time that it was drawn."""
+        found: list[float] = json.loads(self.tries_json)
+        return found
+
+
+@dataclass(frozen=True)
+class HandInRow:
+    """A hand-in."""
+
+    id: str
+    rig: str
+    person: str
+    body_json: str
+    spent_json: str
+    created_at: float
+    found_json: str | None
+    withdrawn_at: float | None
+
+    @property
+    def claim(self) -> dict[str, Any]:
+        """The `recipe` with what is `expected` of it, or the `labels` of a map."""
+        found: dict[str, Any] = json.loads(self.body_json)
+        return found
+
+
+@dataclass(frozen=True)
+class GradeRow:
+    """A grade of a hand-in."""
+
+    id: int
+    hand_in: str
+    points: float
+    parts_json: str
+    why: str
+    at: float
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """The points by what they are for, and what is told of the truth."""
+        found: dict[str, float] = json.loads(self.parts_json)
         return found
 
 

@@ -18,6 +18,8 @@ person = Table(
     Column("created_at", Float, nullable=False),
     Column("code", String(32), index=True),  # the id of the join code that they came in with
     Column("join_key", String(64)),  # SHA-256 of the key of the request to join: who has it is that person
+    Column("classroom", String(32), index=True),  # the id of their class; nothing: of none
+    Column("nickname", String(40)),  # for boards; one is made up where there is none
 )
 token = Table(
     "token",
@@ -49,6 +51,7 @@ join_code = Table(
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float),
     Column("revoked_at", Float),
+    Column("classroom", String(32)),  # the id of the class that it lets in to
 )
 account = Table(  # what is left of each person's budget, reservations taken off; the sum of the ledger
     "account",
@@ -221,6 +224,61 @@ answer = Table(  # what a request with an idempotency key was answered
     Column("body_json", Text, nullable=False),
     Column("location", String(200)),
     Column("at", Float, nullable=False, index=True),
+)
+classroom = Table(  # a class: people, codes and tasks are of one, or of none
+    "classroom",
+    tables,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(20), nullable=False, unique=True),
+    Column("secret", String(64), nullable=False),  # all of its labs follow from it
+    Column("created_at", Float, nullable=False),
+    Column("archived_at", Float),  # from then on nobody works on its tasks
+)
+task = Table(  # of a class; it is a rig, on which each student has a lab
+    "task",
+    tables,
+    Column("rig", ForeignKey("rig.name"), primary_key=True),
+    Column("classroom", ForeignKey("classroom.id"), nullable=False, index=True),
+    Column("body_json", Text, nullable=False),  # as its file says it
+    Column("places_json", Text),  # of a map: where it is asked about
+    Column("pilots_json", Text, nullable=False),  # how hard some labs of nobody's are, by number: their median is the class's
+    Column("created_at", Float, nullable=False),
+)
+lab = Table(  # of a student, for a task
+    "lab",
+    tables,
+    Column("rig", ForeignKey("task.rig"), primary_key=True),
+    Column("person", ForeignKey("person.id"), primary_key=True),
+    Column("generator", Integer, nullable=False),  # version of the drawing: another one would draw another lab
+    Column("draw", Integer, nullable=False),  # how often it was drawn again
+    Column("tries_json", Text, nullable=False),  # how hard each of these was
+    Column("goal", Text),  # in full; nothing until the lab is ready
+    Column("plays_json", Text),  # those that par is computed from
+    Column("closes_at", Float),  # for this student alone
+    Column("is_exempt", Boolean, nullable=False, server_default="0"),
+)
+hand_in = Table(
+    "hand_in",
+    tables,
+    Column("id", String(32), primary_key=True),
+    Column("rig", ForeignKey("task.rig"), nullable=False),
+    Column("person", ForeignKey("person.id"), nullable=False),
+    Column("body_json", Text, nullable=False),  # recipe, labels, expected
+    Column("spent_json", Text, nullable=False),  # what it took
+    Column("created_at", Float, nullable=False),
+    Column("found_json", Text),  # the truth about it; nothing until it is judged
+    Column("withdrawn_at", Float),
+    Index("hand_in_of", "rig", "person"),
+)
+grade = Table(  # of a hand-in, only ever added to: the last one counts
+    "grade",
+    tables,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("hand_in", ForeignKey("hand_in.id"), nullable=False, index=True),
+    Column("points", Float, nullable=False),
+    Column("parts_json", Text, nullable=False),
+    Column("why", String(200), nullable=False),
+    Column("at", Float, nullable=False),
 )
 secret = Table(  # of the server, by name
     "secret",

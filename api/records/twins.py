@@ -17,11 +17,15 @@ from sqlalchemy import Connection, bindparam, func, insert, select, text
 
 from api.records.prepared_statement import PreparedStatement
 from api.records.rows import ExperimentRow, RigRow
-from api.records.tables import campaign, experiment, secret
+from api.records.tables import campaign, classroom, experiment, lab, secret, task
 from frugaltwin.experiment import Settings
+from frugaltwin.tasks.instance import key_of
 
 KEY_BITS = 53
 """Of a key: too many to be guessed, and as many as a number of JSON holds in every language."""
+
+LAB = "task-lab"
+"""The driver of a task's rig: a person has one twin there, whatever it is used for."""
 
 _last = PreparedStatement(text("select settings_json, twin_number from experiment where twin = :which order by twin_number desc limit 1"))
 _past = (
@@ -58,6 +62,8 @@ def twin_of(rig: RigRow, person: str, campaign: str | None) -> str | None:
     """The id of the twin that performs a person's experiment; None on a real rig."""
     if rig.is_real:
         return None
+    if rig.driver == LAB:
+        return f"{person}:{rig.name}"
     return rig.name if rig.is_shared else campaign or f"{person}:{rig.name}"
 
 
@@ -92,11 +98,28 @@ def twins_of(connection: Connection, rows: Iterable[ExperimentRow], rig: RigRow)
         if twin is None:
             twins.append(None)
             continue
+        if rig.driver == LAB and (own := lab_key(connection, rig.name, row.person)) is not None:
+            twins.append(Twin(twin, own, performed[twin]))
+            performed[twin] += 1
+            continue
         whose = "" if rig.is_shared else row.person
         purpose = "" if rig.is_shared or row.campaign is None else str(seeds.get(row.campaign, 0))
         twins.append(Twin(twin, _key(connection, rig.name, whose, purpose), performed[twin]))
         performed[twin] += 1
     return twins
+
+
+def lab_key(connection: Connection, name: str, whose: str) -> int | None:
+    """The key of a student's lab; None where there is none."""
+    question = (
+        select(classroom.c.secret, task.c.body_json, lab.c.generator, lab.c.draw)
+        .select_from(lab.join(task, task.c.rig == lab.c.rig).join(classroom, classroom.c.id == task.c.classroom))
+        .where(lab.c.rig == name, lab.c.person == whose)
+    )
+    row = connection.execute(question).one_or_none()
+    if row is None:
+        return None
+    return int.from_bytes(key_of(json.loads(row.body_json)["name"], bytes.fromhex(row.secret), whose, row.draw, row.generator), "big")
 
 
 def _key(connection: Connection, *words: str) -> int:

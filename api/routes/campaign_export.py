@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from api.errors import Conflict
 from api.records import campaigns, standings
 from api.records.database import Database
 from api.records.experiment_table import PAGE
@@ -130,6 +131,16 @@ def check_form(form: Form) -> None:
     """
     if form == "parquet":
         _pyarrow()
+
+
+def check_picture(row: CampaignRow) -> None:
+    """Refuse to draw a campaign whose target is hidden.
+
+    Raises:
+        Conflict: It is.
+    """
+    if row.is_hidden and goal_for(row).target_color is not None:
+        raise Conflict(f"the picture of {row.name!r} would show the color that the task hides; take csv, with the scores")
 
 
 def _trial(cell: Mapping[str, Any], in_json: Sequence[str]) -> str:

@@ -175,6 +175,8 @@ async def start(body: NewCampaign, service: TheService, caller: TheCaller, key: 
     used = understood.pop("used")
     understood["earlier"] = {name: {**words, "used": used.get(name)} for name, words in checked.earlier_words.items()}
     understood["seed"] = checked.seed
+    if checked.shown is not None:
+        understood["shown"] = checked.shown
 
     def change(connection: Connection, now: float) -> Made:
         row = campaign_actions.start(connection, now, caller, request, checked.rig_row, understood)
@@ -309,6 +311,7 @@ async def export(
     caller.check("read")
     campaign_export.check_form(form)
     if form == "svg":
+        await service.database.read(lambda c: campaign_export.check_picture(campaigns.find(c, identity, caller)))
         question = await _question(service, caller, identity)
         with service.rate_limit.waiting(caller):
             body = await service.strategies.ask_once(
@@ -341,7 +344,7 @@ def _fields(connection: Connection, row: CampaignRow) -> dict[str, Any]:
     waiting = {k: proposal[k] for k in PROPOSED if k in proposal} if "settings" in proposal else None
     return {
         "id": row.id, "person": row.person, "name": row.name, "rig": row.rig, "mode": row.mode, "state": row.state, "reason": row.reason,
-        "created_at": row.created_at, **row.words, "n_trials": campaigns.n_trials(connection, row.id), "proposal": waiting,
+        "created_at": row.created_at, **row.shown_words, "n_trials": campaigns.n_trials(connection, row.id), "proposal": waiting,
     }  # fmt: skip
 
 
@@ -349,7 +352,8 @@ def _status(connection: Connection, row: CampaignRow, caller: Caller) -> Campaig
     found = campaign_trials.summary(connection, row)
     good = _trials(row, found.good, found.scores, caller)
     best, front = (None, good) if found.has_front else (good[0] if good else None, None)
-    about: dict[str, Any] = {"title": found.title, "unit": found.unit, "result": found.result}
+    title = row.words.get("shown") or found.title
+    about: dict[str, Any] = {"title": title, "unit": found.unit, "result": found.result}
     return CampaignStatus(**_fields(connection, row), **about, best=best, front=front, spent=vars(found.spent))
 
 

@@ -24,9 +24,9 @@ router = resource(prefix="/v1/events", tags=["events"])
 
 STREAM = "text/event-stream"
 _DESCRIPTION = (
-    "JSON, or with `Accept: text/event-stream` a stream without end: each event has `id`, `event` (its kind) and `data` (the event as "
-    "JSON); a comment every 15 s is a sign of life. Events are removed after a while (90 days): where some that followed yours are gone, "
-    "an event `events.removed` comes first, with the id of the last of them. Read what you follow then, and go on from there."
+    "JSON, or with `Accept: text/event-stream` a stream without end: each has `id`, `event` (its kind) and `data` (the event as JSON); a "
+    "comment every 15 s is a sign of life. Events are removed after a while (90 days): where some that followed yours are gone, "
+    "`events.removed` comes first, with the id of the last of them."
 )
 _EXAMPLE = 'id: 12\nevent: experiment.queued\ndata: {"id": 12, "kind": "experiment.queued", …}\n\n'
 

@@ -90,7 +90,7 @@ async def submit(
     """
     request = Request(body.rig, body.settings, body.campaign, body.trial)
     if body.dry_run:
-        quote = await service.database.read(lambda c: experiments.quote(c, service.rigs, caller, request))
+        quote = await service.database.read(lambda c: experiments.quote(c, service.database.now(), service.rigs, caller, request))
         reason = f"your budget does not allow it: {', '.join(quote.lacking)}" if quote.lacking else None
         return shown(Quote(allowed=not quote.lacking, reason=reason, estimate=quote.estimate, position=quote.position))
 

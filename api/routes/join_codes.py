@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from api.errors import Unauthorized
-from api.records import join_codes
+from api.records import classes, join_codes
 from api.records.rows import CodeRow
 from api.records.tokens import YEAR
 from api.routes.body import Body
@@ -61,6 +61,7 @@ class NewCode(Body):
     )
     budget: Limits = Limits()
     expires_in: float | None = Field(None, ge=1, le=YEAR, description="s; by default it does not expire")
+    classroom: str | None = Field(None, max_length=20, description="the name of the class that it lets in to; none without it")
 
 
 class CodePage(BaseModel):
@@ -94,13 +95,14 @@ async def codes(service: TheService, caller: TheInstructor, limit: Limit = 50, c
     return shown(CodePage.model_construct(items=[ListedCode(**_fields(row)) for row in rows], next=following))
 
 
-@router.post("/codes", status_code=201, response_model=Code, responses=responses(403, 409, 503))
+@router.post("/codes", status_code=201, response_model=Code, responses=responses(403, 404, 409, 503))
 async def make_code(body: NewCode, service: TheService, caller: TheInstructor, key: Key = None) -> Response:
     """Make a join code, shown this once: newcomers get this budget and these scopes."""
 
     def change(connection: Connection, now: float) -> Made:
         end, limits = None if body.expires_in is None else now + body.expires_in, body.budget.model_dump()
-        identity, words = join_codes.add_code(connection, now, body.note, body.uses, limits, sorted(set(body.scopes)), end)
+        room = None if body.classroom is None else classes.find(connection, body.classroom).id
+        identity, words = join_codes.add_code(connection, now, body.note, body.uses, limits, sorted(set(body.scopes)), end, room)
         return 201, Code(**_fields(join_codes.find(connection, identity)), code=words), f"/v1/codes/{identity}"
 
     return await once(service, caller, key, body, change, shown_once="code")

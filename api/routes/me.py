@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.records import ledger
+from api.records import classes, ledger
 from api.records.rows import LedgerRow
+from api.routes.body import Body
 from api.routes.dependencies import TheCaller, TheService, resource, shown
 from api.routes.pagination import Limit, Place
+from api.routes.plain_text import Nick
 from api.routes.problems import responses
 from frugaltwin.client.resources import Entry, Me
 
@@ -35,6 +37,22 @@ async def me(service: TheService, caller: TheCaller) -> Response:
             expires_at=caller.expires_at, budget=asdict(budget),
         )
     )  # fmt: skip
+
+
+class Nickname(Body):
+    """A name for boards."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"nickname": "Zed"}]})
+
+    nickname: Nick
+
+
+@router.put("/nickname", status_code=204, responses=responses(403, 409, 503))
+async def call(body: Nickname, service: TheService, caller: TheCaller) -> Response:
+    """Choose what boards call you."""
+    caller.check("read")
+    await service.database.write(lambda c, now: classes.call(c, caller.person, body.nickname))
+    return Response(status_code=204)
 
 
 @router.get("/ledger", responses=responses(403, 503), response_model=EntryPage)

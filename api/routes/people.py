@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from api.errors import Forbidden
-from api.records import join_codes, ledger, people, removal
+from api.records import classes, join_codes, ledger, people, removal
 from api.records.rows import LedgerRow, PersonRow
 from api.routes.body import Body
 from api.routes.budgets import MOST, Limits
@@ -72,18 +72,20 @@ class NamePage(BaseModel):
     next: str | None = Field(description="`cursor` of the next page; nothing when this is the last")
 
 
-@router.get("/people", responses=responses(403, 503), response_model=PersonPage)
+@router.get("/people", responses=responses(403, 404, 503), response_model=PersonPage)
 async def everybody(
     service: TheService,
     caller: TheInstructor,
     limit: Limit = 50,
     cursor: Cursor = None,
     role: Annotated[Role | None, Query(description="only these")] = None,
+    classroom: Annotated[str | None, Query(max_length=20, description="only those of this class, by its name")] = None,
 ) -> Response:
-    """The people of the class."""
+    """The people of the service, or of a class."""
 
     def read(connection: Connection) -> PersonPage:
-        rows, following = people.page(connection, role, limit, cursor)
+        room = None if classroom is None else classes.find(connection, classroom).id
+        rows, following = people.page(connection, role, limit, cursor, room)
         budgets = ledger.accounts(connection, [row.id for row in rows])
         return PersonPage.model_construct(items=[_view(row, budgets[row.id]) for row in rows], next=following)
 

@@ -32,6 +32,11 @@ Name = Annotated[
     ),
     AfterValidator(_all_seen),
 ]
+Nick = Annotated[
+    str,
+    Field(min_length=1, max_length=40, pattern=f"^{_SEEN}$", description="as a name, in 40 letters at most"),
+    AfterValidator(_all_seen),
+]
 Note = Annotated[
     str,
     Field(max_length=80, pattern=f"^({_SEEN})?$", description="plain text on one line, without a space at either end; for yourself"),

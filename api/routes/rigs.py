@@ -11,10 +11,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api.records import rigs
+from api.records import rigs, tasks
 from api.records.people import Caller
 from api.records.rows import RigRow
 from api.records.standings import experiment_of
+from api.records.twins import LAB
 from api.routes.dependencies import TheCaller, TheInstructor, TheService, as_json, resource, shown
 from api.routes.problems import responses
 from api.service import Service
@@ -58,7 +59,7 @@ async def page(service: TheService, caller: TheCaller, grids: Grids) -> Response
     """All rigs."""
     caller.check("read")
     now = service.database.now()
-    found = await service.database.read(lambda c: [_view(c, now, caller, row) for row in rigs.all_rigs(c)])
+    found = await service.database.read(lambda c: [_view(c, now, caller, row) for row in tasks.rigs_seen_by(c, caller)])
     return Response(as_json(RigPage.model_construct(items=found), grids=grids), media_type="application/json")
 
 
@@ -70,8 +71,14 @@ async def one(name: RigName, service: TheService, caller: TheCaller, grids: Grid
 
     def found(connection: Connection) -> Rig:
         rig, row = service.rigs.get(connection, name)
+        task = tasks.find(connection, name, caller) if row.driver == LAB else None
         goals = [RigGoal(goal=words, strategies=strategies(goal)) for words, goal in examples(rig.experiment).items()]
-        return replace(_view(connection, now, caller, row), price=rig.price, goals=goals, default_goal=rig.default_goal)
+        return replace(
+            _view(connection, now, caller, row),
+            price=rig.price,
+            goals=goals,
+            default_goal=tasks.task_of(task.body_json).goal_text if task else rig.default_goal,
+        )
 
     return Response(as_json(await service.database.read(found), grids=grids), media_type="application/json")
 

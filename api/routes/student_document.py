@@ -22,19 +22,25 @@ LONGEST_PATTERN = 80
 """Letters; a longer one is for machines, and the description beside it says the same."""
 SHORT = (40, 80)
 """Letters that an id or a name may have."""
+LONG = 100
+"""Letters or items that are more than anybody sends."""
 LARGEST = 1_000_000
 """A limit from here on stands in nobody's way."""
 CONVENTIONS = """
-Every field of an answer is always there; null is nothing. `person`, `campaign` and `experiment` are ids, `rig` is a name; `…_at` is in s
-since 1970; amounts are `runs` (experiments, failed ones included), `rig_runs` (those on real rigs where they have a limit of their own,
-else they are `runs`), `seconds` (lab time, s), `money` (USD) and `volume` (liquid, mL). Lists come in pages: `items`, as many as `limit`
-or the last, and `next`, the `cursor` of the next page; null when this is the last. What a request does not list is refused. Every request
-may be answered with a `Problem` (`components/responses`).
+Every field of an answer is always there; any may be null, which is nothing. `person`, `campaign` and `experiment` are ids, `rig` is a
+name; `…_at` is in s since 1970; amounts are `runs` (experiments, failed ones included), `rig_runs` (those on real rigs where they have a
+limit of their own, else they are `runs`), `seconds` (lab time, s), `money` (USD) and `volume` (liquid, mL). Lists come in pages: `items`,
+as many as `limit` or the last, and `next`, the `cursor` of the next page; null when this is the last. What a request does not need may be
+left out, what it does not list is refused. Every request may be answered with a `Problem` (`components/responses`).
 """
 """Said once for all schemas, which leave it out then."""
 SAID = (
     "s since 1970",
     "as many as `limit`, or the last",
+    "all there are",
+    "plain text on one line, without a space at either end; shown to others",
+    "by kind of amount",
+    "s since 1970; nothing is never",
     "`cursor` of the next page; nothing when this is the last",
     "`next` of the page before",
     "the id of its owner",
@@ -44,8 +50,12 @@ SAID = (
     "its id",
     *(kind.text for kind in PURSE),
 )
+PLAIN = ("BoardRow", "ClassTask", "Expected", "Nickname")
+"""Schemas whose fields say by their names what they are; the whole document describes them."""
 PRICE = {"type": ["object", "null"], "description": "the price of an experiment, as /openapi.json explains it; `dry_run` says it too"}
 
+_MOST = {"maxLength": LONG, "maxItems": LONG, **dict.fromkeys(("maximum", "exclusiveMaximum", "le", "lt"), LARGEST)}
+_NULL = {"type": "null"}
 _KEYWORDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 """Pydantic's words in place of those of JSON Schema, where a type is validated before."""
 _INSTRUCTORS = re.compile(r"; (for )?an instructor[^.;]*")
@@ -68,6 +78,11 @@ def student_document(whole: Json) -> Json:
     problem = {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}}
     schemas = {name: _short(known[name], is_asked=name in asked) for name in sorted(_reached([paths, problem], whole))}
     schemas["Rig"]["properties"]["price"] = PRICE
+    for name in schemas.keys() - asked:  # which the requests that they answer describe
+        schemas[name].pop("description", None)
+    for name in PLAIN:
+        schemas[name].pop("examples", None)
+        schemas[name]["properties"] = {field: _undescribed(one) for field, one in schemas[name]["properties"].items()}
     _inherit(schemas)
     _name_repeated(schemas)
     names = [re.findall("`(.*?)`", response["description"]) for response in whole["components"]["responses"].values()]
@@ -147,17 +162,27 @@ def _short(schema: Any, is_asked: bool = False) -> Any:
     if "patternProperties" in shown:  # of names, which are described at their field
         (shown["additionalProperties"],) = shown.pop("patternProperties").values()
     if "properties" in shown:
-        is_page = shown["properties"].keys() == {"items", "next"}
+        is_page = "items" in shown["properties"] and shown["properties"].keys() <= {"items", "next"}
+        if is_page:  # which its request describes
+            shown.pop("description", None)
         fields = {name: value for name, value in shown["properties"].items() if not (is_page and name == "next")}
         shown["properties"] = {name: _short(value, is_asked) for name, value in fields.items()}
     for key in ("items", "additionalProperties"):
         if key in shown:
             shown[key] = _short(shown[key], is_asked)
     if "anyOf" in shown:
-        shown = _united([_short(kind, is_asked) for kind in shown.pop("anyOf")], shown)
+        kinds = [_short(kind, is_asked) for kind in shown.pop("anyOf") if kind != _NULL]
+        shown = _united(kinds, shown)
+    if isinstance(shown.get("type"), list) and "null" in shown["type"]:
+        rest = [kind for kind in shown["type"] if kind != "null"]
+        shown["type"] = rest[0] if len(rest) == 1 else rest
     if _TELLING.get(str(shown.get("type")), set()) & shown.keys() or "enum" in shown:
         shown.pop("type", None)
     return shown
+
+
+def _undescribed(schema: Json) -> Json:
+    return {key: value for key, value in schema.items() if key != "description"}
 
 
 def _is_needless(key: str, value: Any, is_asked: bool) -> bool:
@@ -165,18 +190,20 @@ def _is_needless(key: str, value: Any, is_asked: bool) -> bool:
         return True  # a title repeats a name
     if key in ("required", "default"):
         return not is_asked or value is None
-    if key in ("maximum", "exclusiveMaximum", "le", "lt"):
-        return bool(value >= LARGEST)
+    if key in _MOST:
+        return bool(value >= _MOST[key] or (key == "maxLength" and value in SHORT))
     if key in ("minimum", "ge"):
         return bool(value in (0, 1))
     if key == "pattern":
         return len(value) > LONGEST_PATTERN
-    told: Mapping[str, Sequence[Any]] = {"description": SAID, "maxLength": SHORT, "minLength": (1,), "additionalProperties": (True, False)}
+    told: Mapping[str, Sequence[Any]] = {"description": SAID, "minLength": (1,), "additionalProperties": (True, False)}
     return any(value is one or (isinstance(value, str | int) and value == one) for one in told.get(key, ()))
 
 
 def _united(kinds: list[Json], rest: Json) -> Json:
     """A schema of one of several kinds; of plain types with at most one limit among them, in one word."""
+    if len(kinds) == 1:
+        return {**kinds[0], **rest}
     full = [kind for kind in kinds if kind.keys() != {"type"}]
     if len(full) > 1 or any("enum" in kind or "$ref" in kind or isinstance(kind.get("type"), list) for kind in full):
         return rest | {"anyOf": kinds}
@@ -193,7 +220,7 @@ def _inherit(schemas: Json) -> None:
             parent = max(parents, key=lambda other: len(objects[other]))
             rest = {field: schema for field, schema in own.items() if field not in objects[parent]}
             schemas[name] = {
-                "description": schemas[name]["description"],
+                **({"description": about} if (about := schemas[name].get("description")) else {}),
                 "allOf": [{"$ref": f"{_SCHEMAS}{parent}"}, {"properties": rest}],
             }
 

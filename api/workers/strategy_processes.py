@@ -303,7 +303,7 @@ def decide(question: Question, n_before: int) -> Decision:
     Args:
         n_before: Trials whose failures a person has seen.
     """
-    campaign = _campaign(question)
+    campaign = campaign_of(question)
     if (suggestion := campaign.decide(n_before)) is None:
         return Decision(None, campaign.stopped_because, campaign.is_failing)
     if not question.words["approve"]:
@@ -317,7 +317,7 @@ def recommend(question: Question) -> tuple[Settings | None, bool]:
     """The settings to use from now on, and whether they are a model's; without one they are those of the best reading."""
     from frugaltwin.plugins import Recommends
 
-    campaign = _campaign(question)
+    campaign = campaign_of(question)
     return campaign.recommendation(), isinstance(campaign.strategy, Recommends)
 
 
@@ -329,7 +329,7 @@ def picture(question: Question) -> str:
     """
     from frugaltwin.pictures import picture
 
-    return picture.picture(_campaign(question)).svg()
+    return picture.picture(campaign_of(question)).svg()
 
 
 def _settle_in(lifeline: Connection, nice: int) -> None:
@@ -348,7 +348,8 @@ def _settle_in(lifeline: Connection, nice: int) -> None:
     threading.Thread(target=end, daemon=True).start()
 
 
-def _campaign(question: Question) -> Campaign:
+def campaign_of(question: Question) -> Campaign:
+    """A campaign in this process."""
     from frugaltwin import catalog
     from frugaltwin.budget import Budget, StopRule
     from frugaltwin.campaign import Campaign, OfflineDriver

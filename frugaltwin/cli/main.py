@@ -21,6 +21,7 @@ from frugaltwin.errors import FrugalTwinError, InvalidInput
 GROUPS = {
     "rig": "hardware.commands.app:app",
     "service": "api.commands.service:app",
+    "class": "api.commands.classes:app",
     "db": "api.commands.database:app",
     "experiment": "hardware.commands.experiment:app",
     "": "api.commands.serve:app",
@@ -50,7 +51,6 @@ def begin(
 
 for part in (campaigns, corrections, copies, compare, pictures, tables, catalog, tasks, doctor):
     app.add_typer(part.app)
-app.add_typer(tasks.of_class, name="class")
 app.add_typer(bench.app, name="bench")
 for group, entry in GROUPS.items():
     with suppress(ImportError):  # a file of the user's hides the package: `check_packages` says so

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from frugaltwin.tasks.task import Task
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-class_tasks = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Tasks of a class.")
-of_class = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="For instructors.")
-of_class.add_typer(class_tasks, name="task")
+class_tasks = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Tasks of a class, for instructors.")
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="A task that comes with the package, or a file NAME.toml.")]
 PLACE = "place"
@@ -72,7 +70,7 @@ def practice(
         show_line(json.dumps({"event": "practice", "campaign": name, "goal": campaign.goal.text} | chosen.model_dump(mode="json")))
         return
     show_line(f"{chosen.title}\n\n{chosen.text.strip()}\n")
-    show_line(f"lab {lab}, goal {campaign.goal.title}, budget {_budget(chosen)}; points: {_rule(chosen)}")
+    show_line(f"lab {lab}, goal {campaign.goal.title}, budget {_budget(chosen)}; points: {chosen.rule}")
     at = f" --store {store}" if store else ""
     show_line(f"go on with: frugaltwin run --name {name}{at}\nthen with:  frugaltwin hand-in {name}{at}")
 
@@ -190,7 +188,7 @@ def _handed_in(
         if settings or said:
             raise InvalidInput("this task asks for a map: hand in --labels FILE, or nothing for the model's map")
         if labels:
-            return HandIn(labels=_read_labels(labels, judge.places, campaign.goal.outcomes[0]), spent=spent)
+            return HandIn(labels=read_labels(labels, judge.places, campaign.goal.outcomes[0]), spent=spent)
         return HandIn.of_campaign(campaign, judge.places)
     if labels:
         raise InvalidInput("this task asks for a recipe, not for a map: leave --labels out")
@@ -214,7 +212,7 @@ def _write_places(path: Path, task: str, lab: int) -> None:
     say(f"{len(judge.places)} places written to {path}; fill in the column {outcome}")
 
 
-def _read_labels(path: Path, places: list[Settings], outcome: str) -> list[str]:
+def read_labels(path: Path, places: list[Settings], outcome: str) -> list[str]:
     """The labels of a filled-in table, by the numbers of the places: rows may stand in any order."""
     from frugaltwin.table_reader import read_rows
 
@@ -236,16 +234,6 @@ def _read_labels(path: Path, places: list[Settings], outcome: str) -> list[str]:
 
 def _budget(task: Task) -> str:
     return ", ".join(f"{limit:g} {name}" for name, limit in task.limits.limits.items())
-
-
-def _rule(task: Task) -> str:
-    """The rule of a task in a sentence."""
-    rule = task.score
-    if rule.rule == "cost":
-        text = f"the {rule.cost} of par over yours, if you are truly within {rule.within:g}"
-    else:
-        text = "0 is what random choices reach with this budget, 100 is par, on a logarithmic scale"
-    return text + (f"; {100 * rule.expected:.0f} % of them for the expected score that you state" if rule.expected else "")
 
 
 def _compared(judge: InstanceJudge, gap: float, parts: Any, par: Par, one: HandIn) -> Iterator[str]:

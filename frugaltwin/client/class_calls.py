@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from frugaltwin.client.protocol import Call, ServiceProtocol, Steps, amounts, given, part
+from frugaltwin.client.protocol import Call, Steps, amounts, given, part
 from frugaltwin.client.resources import Account, Code, Entry, Joined, Me, Named, Person, Token
+from frugaltwin.client.task_calls import TaskCalls
 
 Limits = Mapping[str, float] | int
 """Runs, or any of runs, rig_runs (those on real rigs; without it they are runs), seconds (lab time), money (USD) and volume (mL)."""
 
 
-class ClassCalls(ServiceProtocol):
+class ClassCalls(TaskCalls):
     """Requests about people. One that makes a token or a code is sent once only: its text is shown once, in the answer."""
 
     def me(self) -> Steps[Me]:
@@ -69,13 +70,17 @@ class ClassCalls(ServiceProtocol):
         """
         yield from self._ask(Call("DELETE", f"/v1/tokens/{part(identity)}"))
 
-    def people(self, role: str | None = None) -> Steps[list[Person]]:
-        """The people of the class and their budgets, newest first. For instructors.
+    def people(self, role: str | None = None, class_name: str | None = None) -> Steps[list[Person]]:
+        """The people of the service and their budgets, newest first. For instructors.
 
         Args:
             role: Only people of this role: ``student``, ``instructor``, ``observer``.
+            class_name: Only people of this class.
+
+        Raises:
+            UnknownName: There is no such class.
         """
-        return (yield from self._all(Person, "/v1/people", role=role))
+        return (yield from self._all(Person, "/v1/people", role=role, classroom=class_name))
 
     def names(self) -> Steps[list[Named]]:
         """The names of the people of the class, by their ids. For instructors, and for observers where the class shows names.
@@ -140,8 +145,9 @@ class ClassCalls(ServiceProtocol):
         return (yield from self._all(Code, "/v1/codes"))
 
     def make_code(
-        self, uses: int, budget: Limits | None = None, note: str = "", expires_in: float | None = None, scopes: Sequence[str] | None = None
-    ) -> Steps[Code]:
+        self, uses: int, budget: Limits | None = None, note: str = "", expires_in: float | None = None,
+        scopes: Sequence[str] | None = None, class_name: str | None = None,
+    ) -> Steps[Code]:  # fmt: skip
         """A new join code; its text is in `code`, this once. For instructors.
 
         Args:
@@ -149,8 +155,10 @@ class ClassCalls(ServiceProtocol):
             budget: Budget of each of them; a kind that is not named has no limit.
             expires_in: Lifetime, s; without end by default.
             scopes: Rights of their tokens: ``read`` and ``run:sim`` for twins only; ``run:rig`` too by default.
+            class_name: The class that it lets in to; none by default.
         """
         body = given(uses=uses, budget=amounts(budget), note=note, expires_in=expires_in, scopes=list(scopes) if scopes else None)
+        body |= given(classroom=class_name)
         return (yield from self._understood(Code, Call("POST", "/v1/codes", body)))
 
     def revoke_code(self, identity: str) -> Steps[None]:

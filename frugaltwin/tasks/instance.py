@@ -18,6 +18,18 @@ GENERATOR = 1
 """Version of the drawing. It is part of the key, and is stored with what was drawn: another version may draw other labs."""
 
 
+def key_of(task: str, secret: bytes, student: str, draw: int = 0, generator: int = GENERATOR) -> bytes:
+    """The key of the instance of a student: all that is random about it follows from this.
+
+    Source of the keyed hash: RFC 2104 (HMAC), with SHA-256.
+
+    Args:
+        task: Its name.
+        generator: The version of the drawing that the instance was drawn by.
+    """
+    return hmac.new(secret, json.dumps([generator, task, student, draw], ensure_ascii=False).encode(), hashlib.sha256).digest()
+
+
 @dataclass(frozen=True)
 class Instance:
     """The lab of one student: what was drawn for it, and the key of its random numbers."""
@@ -31,12 +43,13 @@ class Instance:
 
     @classmethod
     def of(cls, task: Task, secret: bytes, student: str, draw: int = 0) -> Instance:
-        """The instance of a student under the secret of a class: the same arguments always give the same one.
+        """The instance of a student under the secret of a class: the same arguments always give the same one."""
+        return cls(task, student, draw, key_of(task.name, secret, student, draw))
 
-        Source of the keyed hash: RFC 2104 (HMAC), with SHA-256.
-        """
-        words = json.dumps([GENERATOR, task.name, student, draw], ensure_ascii=False).encode()
-        return cls(task, student, draw, hmac.new(secret, words, hashlib.sha256).digest())
+    @classmethod
+    def of_key(cls, task: Task, key: bytes) -> Instance:
+        """The instance of a key."""
+        return cls(task, "", 0, key)
 
     @cached_property
     def options(self) -> Mapping[str, Any]:

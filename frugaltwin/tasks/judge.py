@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from frugaltwin.goals import Map
 from frugaltwin.plugins import Predicts
 from frugaltwin.state import State
 from frugaltwin.tasks.instance import Instance
+from frugaltwin.tasks.score import Found
 
 SAMPLED = 1000
 """Number of settings among which the best score is looked for, where no theory says it."""
@@ -82,18 +83,6 @@ class HandIn:
             if "score" in found.means:
                 expected = Expected(float(found.means["score"][0]), max(float(found.deviations["score"][0]), 1e-12))
         return cls(recipe=recipe, expected=expected, spent=spent)
-
-
-@dataclass(frozen=True)
-class Found:
-    """The truth about a hand-in."""
-
-    gap: float
-    """How far from the best there is: a difference of scores, or the share of a map that is wrong; infinite where it does not count."""
-    parts: Mapping[str, float]
-    """What people want to see of it, by name."""
-    error: float | None = None
-    """How wrong the expected score is; None where none is given."""
 
 
 class InstanceJudge:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from frugaltwin import catalog
+from frugaltwin.amounts import Amounts
 from frugaltwin.budget import StopRule
 from frugaltwin.campaign import Campaign
 from frugaltwin.errors import CampaignError
 from frugaltwin.spec import Choice
 from frugaltwin.store import Store
-from frugaltwin.tasks.judge import Found, HandIn, InstanceJudge
-from frugaltwin.tasks.score import Par, Points, points
+from frugaltwin.tasks.judge import HandIn, InstanceJudge
+from frugaltwin.tasks.score import Found, Par, Played, Plays, Points, points
 
 RANDOM = Choice(name="random")
 
@@ -56,18 +57,29 @@ def par_of(judge: InstanceJudge, name: str = "par", step: Callable[[], None] = l
         name: Of the noise; with another one, par is measured anew.
         step: Called after each play.
     """
-    instance, task = judge.instance, judge.instance.task
-    reference = task.reference_strategy(instance.goal)
+    task = judge.instance.task
 
-    def gaps(strategy: Choice, stop: float | None) -> list[Play]:
+    def played(by_random: bool) -> list[Played]:
         found = []
         for k in range(task.reference.plays):
-            found.append(play(judge, strategy, f"{name} {strategy.name} {k}", stop))
+            found.append(par_play(judge, k, name, by_random=by_random))
             step()
         return found
 
-    ours, randoms = gaps(reference, task.reference.stop), gaps(RANDOM, None)
-    return Par(_mean(ours, task.score.fine), _mean(randoms, task.score.fine), _cost(ours, judge))
+    return Plays(played(False), played(True)).par(task)
+
+
+def par_play(judge: InstanceJudge, number: int, name: str = "par", *, by_random: bool = False) -> Played:
+    """One of the plays that par is computed from.
+
+    Args:
+        number: Of the play, from 0.
+        by_random: By random choices, in place of the reference strategy.
+    """
+    task = judge.instance.task
+    strategy = RANDOM if by_random else task.reference_strategy(judge.instance.goal)
+    one = play(judge, strategy, f"{name} {strategy.name} {number}", None if by_random else task.reference.stop)
+    return Played(one.found.gap, one.hand_in.spent) if one.hand_in and one.found else Played(math.inf, Amounts())
 
 
 def score_of(judge: InstanceJudge, par: Par, one: Play) -> Points:
@@ -76,17 +88,3 @@ def score_of(judge: InstanceJudge, par: Par, one: Play) -> Points:
     if one.hand_in is None or one.found is None:
         return Points(0.0, {})
     return points(task, par, one.found, one.hand_in.spent)
-
-
-def _mean(plays: Sequence[Play], fine: float) -> float:
-    gaps = [one.found.gap + fine for one in plays if one.found and one.found.gap < math.inf]
-    return math.exp(sum(map(math.log, gaps)) / len(gaps)) - fine if gaps else math.inf
-
-
-def _cost(plays: Sequence[Play], judge: InstanceJudge) -> float:
-    task = judge.instance.task
-    within = task.score.within
-    if within is None:
-        return math.inf
-    costs = [task.spent(one.hand_in.spent) for one in plays if one.hand_in and one.found and one.found.gap <= within]
-    return sum(costs) / len(costs) if costs else math.inf

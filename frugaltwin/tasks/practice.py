@@ -67,3 +67,12 @@ def practice(task: str, lab: int = 1) -> HiddenLab:
 
 
 practice.example_options = {"task": "color-match"}  # type: ignore[attr-defined]
+
+
+def task_lab(task: str, seed: int = 0) -> HiddenLab:
+    """Hidden lab of a task of a class, which the service makes for each student.
+
+    **Options**: `task`, what the file of the task says, as JSON; `seed`, the key of the instance (`frugaltwin.tasks.instance.key_of`) as a
+    whole number: with it, an instructor has a student's lab at home.
+    """
+    return HiddenLab(Instance.of_key(Task.from_json(task), seed.to_bytes(32, "big")).twin())

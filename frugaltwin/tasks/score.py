@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
-from frugaltwin.tasks.judge import Found
 from frugaltwin.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Found:
+    """The truth about a hand-in."""
+
+    gap: float
+    """How far from the best there is: a difference of scores, or the share of a map that is wrong; infinite where it does not count."""
+    parts: Mapping[str, float]
+    """What people want to see of it, by name."""
+    error: float | None = None
+    """How wrong the expected score is; None where none is given."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,50 @@ class Par:
     def hardness(self, task: Task) -> float:
         """The figure by which instances are compared: what equal hardness means is that it is the same."""
         return self.cost if task.score.rule == "cost" else self.gap + task.score.fine
+
+
+@dataclass(frozen=True)
+class Played:
+    """Result of a play: the gap, infinite where it handed in nothing that counts, and what it took."""
+
+    gap: float
+    spent: Amounts
+
+
+@dataclass(frozen=True)
+class Plays:
+    """The plays of an instance that par is computed from, whichever rule a task has or gets."""
+
+    reference: Sequence[Played]
+    randoms: Sequence[Played]
+
+    def par(self, task: Task) -> Par:
+        """Par by the rule of a task."""
+        return Par(_mean(self.reference, task.score.fine), _mean(self.randoms, task.score.fine), _cost(self.reference, task))
+
+    def to_text(self) -> str:
+        """As JSON."""
+        words = {who: [[x.gap if x.gap < math.inf else None, vars(x.spent)] for x in plays] for who, plays in vars(self).items()}
+        return json.dumps(words, allow_nan=False)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """The inverse."""
+        words = json.loads(text)
+        return cls(*(tuple(Played(math.inf if g is None else g, Amounts(**a)) for g, a in words[who]) for who in ("reference", "randoms")))
+
+
+def _mean(plays: Sequence[Played], fine: float) -> float:
+    gaps = [one.gap + fine for one in plays if one.gap < math.inf]
+    return math.exp(sum(map(math.log, gaps)) / len(gaps)) - fine if gaps else math.inf
+
+
+def _cost(plays: Sequence[Played], task: Task) -> float:
+    within = task.score.within
+    if within is None:
+        return math.inf
+    costs = [task.spent(one.spent) for one in plays if one.gap <= within]
+    return sum(costs) / len(costs) if costs else math.inf
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +16,7 @@ from frugaltwin.budget import Budget
 from frugaltwin.errors import InvalidInput, UnknownName
 from frugaltwin.goals import Goal
 from frugaltwin.goals.words import joined
-from frugaltwin.plugins import Driver, KnowsTruth
+from frugaltwin.plugins import Driver, KnowsTruth, Prices
 from frugaltwin.spec import Choice, Limits, Named, Strict, Whole, file_name, listed, parsed, read_toml
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -78,6 +80,22 @@ class ScoreSpec(Strict):
         return self
 
 
+class LateSpec(Strict):
+    """The rule for hand-ins after the task has closed."""
+
+    points: float = Field(ge=0, le=100, description="Taken off for each day that has begun.")
+    days: Whole = Field(ge=1, le=365, description="Days after which nothing is taken any more.")
+
+
+def _with_zone(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a time has its zone, such as 2026-12-01T08:00:00+01:00")
+    return value
+
+
+Time = Annotated[datetime, AfterValidator(_with_zone)]
+
+
 class Task(Strict):
     """A task of a class. Each student has another instance of it: `frugaltwin.tasks.instance`."""
 
@@ -91,6 +109,23 @@ class Task(Strict):
     budget: Limits
     score: ScoreSpec
     reference: ReferenceSpec = ReferenceSpec()
+    opens: Time | None = Field(None, description="In a class: when work on it begins; at once, when there is none.")
+    closes: Time | None = Field(None, description="In a class: when it ends. Points are shown from then on; when there is none, at once.")
+    late: LateSpec | None = None
+    board: bool = Field(True, description="In a class: whether all see a board, by nicknames.")
+
+    @model_validator(mode="after")
+    def _opens_before_it_closes(self) -> Task:
+        if self.opens and self.closes and self.closes <= self.opens:
+            raise ValueError(f"it closes at {self.closes} and opens at {self.opens}, which is no earlier")
+        if self.late and not self.closes:
+            raise ValueError("`late` is about hand-ins after `closes`, which there is not")
+        return self
+
+    @property
+    def ends(self) -> datetime | None:
+        """The time after which nothing is taken any more."""
+        return self.closes + timedelta(days=self.late.days if self.late else 0) if self.closes else None
 
     @classmethod
     def read(cls, path: Path) -> Task:
@@ -112,6 +147,19 @@ class Task(Strict):
             raise type(error)(f"{where}{error}") from error
         return task
 
+    def to_json(self) -> str:
+        """As JSON."""
+        return self.model_dump_json(exclude_defaults=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Task:
+        """The inverse of `to_json`.
+
+        Raises:
+            InvalidInput: A field is unknown or impossible.
+        """
+        return parsed(cls, json.loads(text), "")
+
     def check(self) -> None:
         """Try to make the twin and the goal.
 
@@ -127,6 +175,19 @@ class Task(Strict):
             raise InvalidInput("score: the rule cost needs a goal with a score; a map is scored by the rule quality")
         if self.score.expected and not goal.has_score:
             raise InvalidInput("score: nobody can say beforehand what score a map has; leave `expected` out")
+
+    def check_hidden(self) -> None:
+        """Refuse a draw that shows in what a class may see of its labs: one rig has them all.
+
+        Raises:
+            InvalidInput: It shows.
+        """
+        twins = [self.twin(options) for options in self.corners()]
+        offers = [(twin.experiment, twin.price() if isinstance(twin, Prices) else None) for twin in twins]
+        if any(offer != offers[0] for offer in offers):
+            raise InvalidInput(
+                "draw: the parameters, the outcomes or the price of the lab depend on what is drawn, which everybody would see"
+            )
 
     def corners(self) -> list[dict[str, Any]]:
         """Options at both ends of everything that is drawn: what is possible there is possible between."""
@@ -162,6 +223,16 @@ class Task(Strict):
     def limits(self) -> Budget:
         """The budget."""
         return Budget(**self.budget.model_dump())
+
+    @property
+    def rule(self) -> str:
+        """The rule of the points, in a sentence."""
+        score = self.score
+        if score.rule == "cost":
+            text = f"the {score.cost} of par over yours, if you are truly within {score.within:g}"
+        else:
+            text = "0 is what random choices reach with this budget, 100 is par, on a logarithmic scale"
+        return text + (f"; {100 * score.expected:.0f} % of them for the expected score that you state" if score.expected else "")
 
     def reference_strategy(self, goal: Goal) -> Choice:
         """The strategy that par is played by."""

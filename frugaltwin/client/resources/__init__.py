@@ -12,17 +12,24 @@ from frugaltwin.client.resources.experiments import ENDS, Quote, Submission
 from frugaltwin.client.resources.join_codes import Code, ListedCode
 from frugaltwin.client.resources.people import Account, Entry, Joined, Me, Named, Person
 from frugaltwin.client.resources.rigs import Rig, RigGoal, Running
+from frugaltwin.client.resources.tasks import BoardRow, Change, Class, ClassTask, Grade, Labs
 from frugaltwin.client.resources.tokens import ListedToken, Token
 
 __all__ = [
     "ENDS",
     "Account",
+    "BoardRow",
     "CampaignStatus",
     "CampaignTrial",
+    "Change",
+    "Class",
+    "ClassTask",
     "Code",
     "Entry",
     "Event",
+    "Grade",
     "Joined",
+    "Labs",
     "ListedCampaign",
     "ListedCode",
     "ListedToken",

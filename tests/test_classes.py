@@ -1,0 +1,334 @@
+"""Classes: hidden labs, one for each student; a budget, one hand-in, grades that are kept, and nothing hidden in any answer."""
+
+import csv
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from api.records import classes, hand_ins, people, tasks, twins
+from api.records.database import Database
+from api.records.rigs import Offer
+from api.records.twins import LAB
+from api.workers.worker import RigWords
+from frugaltwin import Client
+from frugaltwin.amounts import Amounts
+from frugaltwin.errors import InvalidInput, Refused, UnknownName
+from frugaltwin.tasks.instance import Instance, key_of
+from frugaltwin.tasks.judge import InstanceJudge
+from frugaltwin.tasks.score import Played, Plays
+from frugaltwin.tasks.task import Task
+from tests.running_service import Running, running
+from tests.service_database import until
+from tests.test_twin_secrets import Reader
+from tests.test_twins import worker_of
+
+SOON = datetime.fromtimestamp(4e9, UTC).isoformat()
+WORDS: dict[str, Any] = {
+    "name": "quick",
+    "title": "A quick match",
+    "text": "Match it.",
+    "driver": "color-mixing",
+    "goal": "match-color:reachable",
+    "budget": {"runs": 5},
+    "draw": {"system": "any", "pump_error": {"low": 0.001, "high": 0.004}},
+    "score": {"rule": "quality", "fine": 5, "expected": 0.5},
+    "reference": {"strategy": "bayesian", "plays": 1},
+    "closes": SOON,
+}
+RIG = "chem-quick"
+RECIPE = {"red": 1.0, "yellow": 1.0, "blue": 1.0, "water": 1.0}
+
+
+@dataclass
+class Course:
+    """A service with a class of two, whose labs are ready."""
+
+    service: Running
+    ids: dict[str, str]
+    tokens: dict[str, str]
+    teacher: Client
+    _clients: dict[str, Client] = field(default_factory=dict)
+
+    def client(self, name: str) -> Client:
+        """Somebody's requests."""
+        if name not in self._clients:
+            self._clients[name] = Client(self.service.address, self.tokens[name])
+        return self._clients[name]
+
+    def close(self) -> None:
+        """Close their connections."""
+        for one in self._clients.values():
+            one.close()
+
+    @property
+    def database(self) -> Database:
+        return self.service.database
+
+
+@pytest.fixture(scope="module")
+def course(sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
+    folder = tmp_path_factory.mktemp("course")
+    (folder / "service.db").write_bytes(sqlite_file.read_bytes())
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        running(f"sqlite:///{folder}/service.db", nice=0) as service,
+        Client(service.address, service.admin) as teacher,
+    ):
+        patch.setattr(tasks, "PILOTS", 3)
+        teacher.make_class("chem")
+        teacher.make_class("other")
+        ids, words = {}, {}
+        for name, room in (("Ada", "chem"), ("Bob", "chem"), ("Eve", "other")):
+            code = teacher.make_code(1, class_name=room).code
+            with Client(service.address, "ft_none") as newcomer:
+                joined = newcomer.join(code or "", name)
+            ids[name], words[name] = joined.person, joined.token
+        ids["watcher"], words["watcher"] = service.person("observer", "Watcher")
+        assert teacher.add_task("chem", WORDS) == RIG
+        rig = RigWords(RIG, LAB, {"task": service.database.read_now(lambda c: tasks.find(c, RIG)).body_json})
+        with worker_of(service.database, rig, folder / "reports"):
+            until(lambda: teacher.labs(RIG).ready == len(["Ada", "Bob"]))
+            course = Course(service, ids, words, teacher)
+            yield course
+            course.close()
+
+
+def instance(course: Course, name: str) -> Instance:
+    number = course.database.read_now(lambda c: twins.lab_key(c, RIG, course.ids[name]))
+    assert number is not None
+    body = course.database.read_now(lambda c: tasks.find(c, RIG)).body_json
+    return Instance.of_key(Task.from_json(body), number.to_bytes(32, "big"))
+
+
+def secrets_of(course: Course, name: str) -> dict[str, list[str]]:
+    """Words of a student's lab that nobody may read, as they would be written."""
+    lab = instance(course, name)
+    row = course.database.read_now(lambda c: tasks.lab_of(c, RIG, course.ids[name]))
+    assert row is not None
+    assert row.goal == lab.goal.text
+    par = Plays.from_text(row.plays_json or "").par(lab.task)
+    room = course.database.read_now(lambda c: classes.find(c, "chem")).secret
+    numbers = re.findall(r"-?\d+\.\d+", lab.goal.text)
+    hidden = [room, lab.key.hex(), str(int.from_bytes(lab.key, "big")), str(lab.number("noise student")), *numbers]
+    hidden += [f"{float(x):.3f}" for x in numbers] + [str(x)[:12] for x in lab.options.values()]
+    truth = InstanceJudge(lab)._losses(lab.goal.experiment.check(RECIPE))
+    return {"hidden": hidden, "due": [str(par.gap)[:10], str(par.random_gap)[:10], str(truth)[:10]]}
+
+
+def walk(course: Course, name: str, whose: str) -> str:
+    """All that somebody reads who asks for everything about a student's work, with good words and with bad ones."""
+    campaign = course.client(whose).campaigns()[-1].id if course.client(whose).campaigns() else "c_0"
+    with course.service.client(course.tokens[name]) as http:
+        reader = Reader(http)
+        ids = {"campaigns": campaign, "rigs": RIG, "tasks": RIG, "people": course.ids[whose], "classes": "chem"}
+        experiments = http.get("/v1/experiments").json().get("items", [])
+        ids["experiments"] = experiments[0]["id"] if experiments else "x_0"
+        for path, methods in reader.ask("GET", "/openapi.json").json()["paths"].items():
+            if "get" not in methods or path.startswith("/v1/work"):
+                continue
+            filled = re.sub(r"{\w+}", ids.get(path.split("/")[2], "x_0") if path.startswith("/v1/") else "x", path, count=1)
+            filled = re.sub(r"{\w+}", "1", filled)
+            for form in ("csv", "json", "svg", "parquet") if path.endswith("/export") else ("",):
+                headers = {"Accept": "application/json"} if path.endswith("/events") else {}
+                reader.ask("GET", filled, params={"format": form} if form and "campaigns" in path else {}, headers=headers)
+        reader.ask("GET", "/openapi.json?for=student")
+        claims: list[dict[str, Any]] = [{}, {"settings": {}}, {"settings": {"red": 99.0}}, {"labels": ["x"]}, {"campaign": "c_0"}]
+        for claim in claims:
+            reader.ask("POST", f"/v1/tasks/{RIG}/hand-in", json=claim)
+        for goal in ("match-color:reachable:3", "match-color:coral", None):
+            words = {"name": "one", "rig": RIG, "seed": 5, "goal": goal}
+            reader.ask("POST", "/v1/campaigns", json={k: v for k, v in words.items() if v is not None})
+        for settings in ({}, RECIPE | {"red": 9.0}):
+            reader.ask("POST", "/v1/experiments", json={"rig": RIG, "settings": settings})
+        reader.ask("POST", "/v1/experiments", json={"rig": RIG, "settings": RECIPE, "dry_run": True})
+        reader.ask("POST", f"/v1/tasks/{RIG}/regrade", json={})
+        reader.ask("PATCH", f"/v1/tasks/{RIG}/people/{course.ids[whose]}", json={"exempt": True})
+    return "\n".join(reader.texts)
+
+
+def found_in(words: str, wanted: list[str]) -> list[str]:
+    return [word for word in wanted if word in words]
+
+
+def test_a_course_from_the_first_run_to_the_grades_and_nothing_hidden_is_in_any_answer(course: Course, tmp_path: Path) -> None:
+    hidden = {name: secrets_of(course, name) for name in ("Ada", "Bob")}
+    ada, bob = course.client("Ada"), course.client("Bob")
+    (listed,) = ada.tasks()
+    assert (listed.name, listed.state, listed.goal, listed.budget) == (RIG, "open", "match-color:reachable", {"runs": 5})
+    assert [task.name for task in course.client("Eve").tasks()] == []
+    started = ada.start_campaign("one", RIG, budget=3)
+    assert started.goal == "match-color:reachable"
+    assert ada.wait_campaign(started.id).state == "ended"
+    own = ada.start_campaign("two", RIG, mode="client", budget=5)
+    scored = ada.submit(RIG, RECIPE, wait=60, campaign=own.id)
+    assert ada.trial(own.id, 1).score is not None
+    assert ada.submit(RIG, RECIPE, wait=60).outcomes != scored.outcomes, "a replicate has noise of its own"
+    with pytest.raises(Refused, match="5 of 5 runs used"):
+        ada.submit(RIG, RECIPE)
+    bob.submit(RIG, RECIPE, wait=60)
+    # The twin is the student's own, and the noise of its k-th experiment follows from class, task and student, not from campaigns.
+    with instance(course, "Ada").twin() as twin:
+        rows = course.database.read_now(
+            lambda c: c.execute(
+                text(f"select settings_json, result_json from experiment where person = '{course.ids['Ada']}' order by number")
+            ).all()
+        )
+        for settings, result in rows:
+            assert dict(twin.perform(json.loads(settings)).outcomes) == pytest.approx(json.loads(result)["outcomes"])
+
+    def check(shown: bool) -> None:
+        for name in ("Ada", "Bob", "watcher"):
+            read = walk(course, name, "Ada" if name == "watcher" else name)
+            every = [word for one in hidden.values() for word in one["hidden"]]
+            others = [word for who, one in hidden.items() for word in one["due"] if not (shown and who == name)]
+            assert found_in(read, every + others) == [], name
+            if name != "watcher":
+                assert course.ids["Bob" if name == "Ada" else "Ada"] not in read
+            assert course.ids["Eve"] not in read
+
+    with pytest.raises(InvalidInput, match="recipe"):
+        ada.hand_in(RIG, labels=["x"])
+    with pytest.raises(UnknownName):
+        course.client("Eve").hand_in(RIG, settings=RECIPE)
+    recipe = ada.recommendation(started.id).settings
+    assert recipe is not None
+    truth = InstanceJudge(instance(course, "Ada"))._losses(recipe)
+    hidden["Ada"]["due"].append(str(truth)[:10])
+    handed = ada.hand_in(RIG, campaign=started.id, expected=(20.0, 5.0))
+    assert (handed.state, handed.points, handed.par) == ("handed in", None, {})
+    with pytest.raises(Refused, match="you have handed in"):
+        ada.hand_in(RIG, settings=RECIPE)
+    bob.hand_in(RIG, settings=recipe)
+    until(lambda: all(one.state == "graded" for one in course.teacher.grades(RIG)))
+    check(shown=False)
+    grade, _ = course.teacher.grades(RIG)
+    assert grade.flags == [f"the same as {course.ids['Bob']}"]
+    assert grade.parts["true score"] == pytest.approx(truth)
+    assert ada.task(RIG).points is None
+    assert [row.points for row in ada.board(RIG)] == [None, None]
+    past = WORDS | {"closes": "2020-01-01T00:00:00+00:00"}
+    assert course.teacher.regrade(RIG, "closed", past, keep=True) == []
+    check(shown=True)
+    closed = ada.task(RIG)
+    assert closed.points == grade.points
+    assert closed.par["gap"] == pytest.approx(grade.par["gap"])
+    ada.call_me("Zed")
+    with pytest.raises(Refused, match="Zed already"):
+        bob.call_me("Zed")
+    assert {row.nickname: row.points for row in bob.board(RIG)}["Zed"] == grade.points
+    finer = past | {"score": WORDS["score"] | {"expected": 0.25}}
+    (changed, *_) = course.teacher.regrade(RIG, task=finer)
+    assert changed.before != changed.after
+    assert course.teacher.grades(RIG)[0].n_grades == 1, "it was only said"
+    course.teacher.regrade(RIG, "another share", finer, keep=True)
+    regraded = course.teacher.grades(RIG)[0]
+    assert (regraded.n_grades, regraded.points) == (2, changed.after)
+    with pytest.raises(Refused, match="would be others"):
+        course.teacher.regrade(RIG, "no", finer | {"draw": {"system": "any"}})
+    course.teacher.set_terms(RIG, course.ids["Bob"], exempt=True)
+    table = list(csv.DictReader(course.teacher.grade_table("chem", tmp_path / "g.csv").read_text().splitlines()))
+    assert [(row["name"], row["quick of"]) for row in table] == [("Ada", "100"), ("Bob", "")]
+    assert float(table[0]["sum"]) == pytest.approx(changed.after, abs=0.01)
+    course.teacher.withdraw(RIG, course.ids["Ada"])
+    with pytest.raises(Refused, match="is closed"):
+        ada.hand_in(RIG, settings=RECIPE)
+    course.teacher.set_terms(RIG, course.ids["Ada"], closes_at=4e9)
+    assert ada.hand_in(RIG, settings=RECIPE).points is None, "it has not closed for her"
+    with zipfile.ZipFile(io.BytesIO(course.teacher.archive_class("chem", tmp_path / "c.zip").read_bytes())) as file:
+        told = "".join(file.read(name).decode() for name in file.namelist())
+    kept = [word for one in hidden.values() for word in (one["hidden"][2], *one["hidden"][4:7], *one["due"][:2])]
+    assert found_in(told, kept) == kept, "the walk would find what is there"
+
+
+def tasks_of(database: Database, words: dict[str, Any], n: int) -> tuple[str, list[str]]:
+    """A class with a task and students, whose pilots are all 1."""
+
+    def change(c: Any, now: float) -> tuple[str, list[str]]:
+        room, body = classes.add(c, now, "chem"), Task.model_validate(words)
+        whose = [people.add_person(c, now, f"s{k}", "student", {}, classroom=room.id) for k in range(n)]
+        row = tasks.add(c, now, "chem", body, Offer.of_driver(LAB, {"task": body.to_json()}), [])
+        for key in tasks.next_keys(c, set(), 100):
+            tasks.note_pilot(c, key, 1.0)
+        return row.rig, whose
+
+    return database.write_now(change)
+
+
+def test_a_lab_is_drawn_again_until_it_is_as_hard_as_others_and_the_nearest_is_taken_in_the_end(database: Database) -> None:
+    rig, (ada,) = tasks_of(database, WORDS, 1)
+    plays = Plays([Played(1.0, Amounts(runs=5))], [Played(9.0, Amounts(runs=5))]).to_text()
+
+    def next_key() -> tasks.Key | None:
+        return next(iter(database.read_now(lambda c: tasks.next_keys(c, set(), 5))), None)
+
+    numbers: list[int] = []
+    for value in (3.0, 0.5, 1.3, *[9.0] * (tasks.DRAWS - 3)):
+        key = next_key()
+        assert key is not None
+        assert (key.person, key.draw, key.median) == (ada, len(numbers), 1.0)
+        assert not database.read_now(lambda c, key=key: tasks.is_last(c, key))  # type: ignore[misc]
+        numbers.append(key.number)
+        database.write_now(lambda c, now, key=key, value=value: tasks.note_try(c, key, value, "g", None))  # type: ignore[misc]
+    assert len(set(numbers)) == tasks.DRAWS
+    last = next_key()
+    assert last is not None
+    assert (last.draw, last.number) == (2, numbers[2]), "1.3 is nearest to 1"
+    assert database.read_now(lambda c: tasks.is_last(c, last))
+    database.write_now(lambda c, now: tasks.note_try(c, last, 1.3, "g", plays))
+    assert next_key() is None
+    assert database.read_now(lambda c: twins.lab_key(c, rig, ada)) == numbers[2]
+    room = database.read_now(lambda c: classes.find(c, "chem"))
+    assert numbers[2] == int.from_bytes(key_of("quick", bytes.fromhex(room.secret), ada, 2), "big")
+
+
+def test_late_hand_ins_lose_points_and_too_late_ones_are_refused(database: Database) -> None:
+    words = WORDS | {"closes": "2020-01-01T00:00:00+00:00", "late": {"points": 10, "days": 2}, "score": {"rule": "quality", "fine": 1}}
+    rig, whose = tasks_of(database, words, 3)
+    plays = Plays([Played(1.0, Amounts(runs=5))], [Played(9.0, Amounts(runs=5))]).to_text()
+    closes = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
+    got = []
+    for person, after in zip(whose, (-5.0, 90_000.0, 180_000.0), strict=True):
+        key = tasks.Key(rig, person, 0, 0, "", 1, 1.0)
+
+        def change(c: Any, _: float, key: tasks.Key = key, person: str = person, after: float = after) -> float:
+            tasks.note_try(c, key, 1.0, "match-color:lab(50, 0, 0)", plays)
+            row = hand_ins.hand_in_once(c, closes + after, tasks.find(c, rig), person, {"recipe": RECIPE})
+            hand_ins.judged(c, closes + after, row.id, {"gap": 1.0, "parts": {}, "error": None})
+            grade = hand_ins.grade_of(c, row)
+            assert grade is not None
+            return grade.points
+
+        if after > 2 * hand_ins.DAY:
+            with pytest.raises(Exception, match="is closed"):
+                database.write_now(change)
+        else:
+            got.append(database.write_now(change))
+    assert got == [100.0, 80.0]
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ({"closes": "2020-01-01T00:00:00+00:00", "opens": "2021-01-01T00:00:00+00:00"}, "no earlier"),
+        ({"closes": "2020-01-01T00:00:00"}, "zone"),
+        ({"late": {"points": 5, "days": 1}, "closes": None}, "late"),
+        ({"goal": "map:phase"}, "phase"),
+        ({"draw": {"sensor": {"of": ["as7341", "tcs34725"]}}}, "everybody would see"),
+        ({"draw": {"pump_error": {"low": -500, "high": 1}}}, "pump_error"),
+        ({"name": "x" * 50}, "no name for a rig"),
+        ({"nonsense": 1}, "nonsense"),
+    ],
+)
+def test_a_task_that_cannot_be_is_refused_in_one_sentence(course: Course, words: dict[str, Any], fault: str) -> None:
+    with pytest.raises((InvalidInput, UnknownName, Refused), match=fault):
+        course.teacher.add_task("other", {k: v for k, v in (WORDS | words).items() if v is not None})
+    assert [list(one.tasks) for one in course.teacher.classes()] == [[RIG], []]
