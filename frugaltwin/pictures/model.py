@@ -15,7 +15,7 @@ from frugaltwin.errors import FrugalTwinError
 from frugaltwin.experiment import Categorical, Continuous, Experiment, MixtureSum, Parameter, Settings, Trial, significant
 from frugaltwin.goals import Column, Goal
 from frugaltwin.goals.goal import rounded
-from frugaltwin.pictures.progress import Draw, draw_best_against_runs, panels
+from frugaltwin.pictures.progress import Draw, draw_best_against_runs, legend_above, panels
 from frugaltwin.pictures.style import ACCENT, INK, QUIET
 from frugaltwin.plugins import KnowsTruth, Predicts
 from frugaltwin.record import Record
@@ -214,7 +214,8 @@ def _moved(experiment: Experiment, center: Settings, p: Parameter) -> list[Setti
 def draw_slices(axes: Axes, record: Record, known: Sequence[Slice]) -> None:
     """Draw the expected score along each parameter, with its standard deviation; the line is the recommendation."""
     center, title = record.recommendation or {}, Column("score", record.goal.unit).title
-    for k, (panel, one) in enumerate(zip(panels(axes, len(known), columns=3, share_y=True), known, strict=True)):
+    columns = _columns(known)
+    for k, (panel, one) in enumerate(zip(panels(axes, len(known), columns, share_y=True), known, strict=True)):
         if isinstance(one.parameter, Categorical):
             panel.errorbar(one.values, one.expected, yerr=2 * one.deviations, fmt="o", color=ACCENT, ecolor=QUIET, markersize=4)
             panel.tick_params(axis="x", rotation=45)
@@ -230,8 +231,13 @@ def draw_slices(axes: Axes, record: Record, known: Sequence[Slice]) -> None:
         unit = f", {one.parameter.unit}" if one.parameter.unit not in ("", "1") else ""
         panel.set_xlabel(f"{one.parameter.name}{unit}", fontsize=9)
         panel.set_title(f"changes it by {significant(one.change, 2)}", fontsize=8, color=INK)
-        if k % 3 == 0:
+        if k % columns == 0:
             panel.set_ylabel(title, fontsize=9)
+
+
+def _columns(known: Sequence[Slice]) -> int:
+    """The slices that stand side by side: without a gap where four are drawn."""
+    return 2 if len(known) in (2, 4) else 3
 
 
 @dataclass(frozen=True)
@@ -298,7 +304,7 @@ def draw_believed(axes: Axes, record: Record, known: Believed) -> None:
         axes.plot(known.numbers, known.expected, color="#009e73", linewidth=1.6, linestyle="-.", label="best that the model believes in")
     if not np.isnan(known.true).all():
         axes.plot(known.numbers, known.true, color=TRUE, linewidth=1.6, linestyle="--", label="truth of that recipe")
-    axes.legend(frameon=False, fontsize=8, loc="upper right")
+    legend_above(axes)
 
 
 def expected_of(record: Record, settings: Settings) -> tuple[str, str]:
@@ -322,8 +328,8 @@ def certainty(prediction: Prediction) -> str:
     """A sentence that says how sure a map is."""
     chance = prediction.probability
     sure, open_ = float(np.mean(chance >= SURE)), float(np.mean(chance < UNDECIDED))
-    rest = "it is undecided nowhere" if open_ == 0 else f"it is undecided (no label with {UNDECIDED:.0%}) on {_share(open_)}"
-    return f"The model is sure of its label (a chance of {SURE:.0%} or more) on {_share(sure)} of the map; {rest}."
+    rest = "it is undecided nowhere" if open_ == 0 else f"it is undecided (no label with {_share(UNDECIDED)}) on {_share(open_)}"
+    return f"The model is sure of its label (a chance of {_share(SURE)} or more) on {_share(sure)} of the map; {rest}."
 
 
 def _share(part: float) -> str:
@@ -340,7 +346,7 @@ def draws(record: Record, with_truth: bool = False) -> tuple[list[tuple[str, Dra
         found.append(("Readings that the model was not shown", partial(_drawn, draw_parity, left), 3.4))
         words.append(left.words)
     if cut := slices(record):
-        height = 0.6 + 1.7 * -(-len(cut) // 3)
+        height = 0.6 + 1.7 * -(-len(cut) // _columns(cut))
         found.append(
             ("Through the recommended recipe: the expected score along each parameter, ± 2 sd", partial(_drawn, draw_slices, cut), height)
         )

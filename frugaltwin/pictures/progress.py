@@ -54,6 +54,8 @@ def draw_best_against_cost(axes: Axes, record: Record) -> None:
 
 
 def _draw_best(axes: Axes, record: Record, xs: list[float], label: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     goal = record.goal
     scored = [(x, s, bool(goal.meets(t))) for x, t in zip(xs, record.trials, strict=True) if (s := record.score(t)) is not None]
     axes.set_xlabel(label)
@@ -78,7 +80,14 @@ def _draw_best(axes: Axes, record: Record, xs: list[float], label: str) -> None:
     for level, words in objective.levels.items():
         axes.axhline(level, color=QUIET, linestyle=":", linewidth=1)
         axes.text(x[0], level, words, fontsize=8, color=QUIET, va="bottom")
-    axes.legend(frameon=False, fontsize=8, loc="best")
+    if label == "experiment":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    legend_above(axes)
+
+
+def legend_above(axes: Axes, columns: int = 2) -> None:
+    """Write the legend over a picture, where it covers nothing."""
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, borderaxespad=0.2)
 
 
 def draw_ab_plane(axes: Axes, record: Record) -> None:
@@ -186,6 +195,7 @@ def draw_channels(axes: Axes, record: Record) -> None:
 def draw_settings(axes: Axes, record: Record) -> None:
     """Draw every parameter against the number of the experiment: of one unit in one picture, of several each in its own."""
     from matplotlib.colors import is_color_like
+    from matplotlib.ticker import MaxNLocator
 
     parameters = record.experiment.parameters
     if not _share_an_axis(record, parameters):
@@ -204,9 +214,10 @@ def draw_settings(axes: Axes, record: Record) -> None:
         if has_dyes:  # a dye called red is drawn in red, what has no color in gray
             line.set_color(p.name if is_color_like(p.name) else QUIET)
     axes.set_xlabel("experiment")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(f"setting, {numeric[0].unit}" if numeric[0].unit not in ("", "1") else "setting")
     if record.trials:
-        axes.legend(frameon=False, fontsize=8, ncols=2, loc="best")
+        legend_above(axes, columns=4)
 
 
 def _draw_multiples(axes: Axes, record: Record, parts: Sequence[Parameter | Outcome]) -> None:

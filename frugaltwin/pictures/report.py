@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frugaltwin.amounts import Amounts
+from frugaltwin.amounts import Amounts, Kind
 from frugaltwin.checks import write_text
 from frugaltwin.color import hex_code
 from frugaltwin.errors import InvalidInput
@@ -78,6 +78,7 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
         words = [model.certainty(record.predict(MapView.of(record, COARSE).plane.settings(), trials))]
         words += [model.labels_near_borders(record), model.labels_left_out(record)]
     columns, cells = own_columns(goal), trial_rows(goal, trials)
+    kinds = [kind for kind in Amounts.cost_kinds() if getattr(total(trials), kind.name)]
     return page.get_template("report.html").render(
         name=record.name,
         driver=experiment.name,
@@ -103,9 +104,9 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
         settings=[_column(p) for p in experiment.parameters],
         outcomes=[_column(o) for o in experiment.outcomes],
         columns=[_column(c) for c in columns],
-        rows=[_row(record, t) | {"values": [shown(row[c.name]) for c in columns]} for t, row in zip(trials, cells, strict=True)],
-        kinds=Amounts.cost_kinds(),
-        cost=_costs(total(trials)),
+        rows=[_row(record, t, kinds) | {"values": [shown(row[c.name]) for c in columns]} for t, row in zip(trials, cells, strict=True)],
+        kinds=kinds,
+        cost=_costs(total(trials), kinds),
         provenance=_provenance(record),
     )
 
@@ -171,7 +172,7 @@ def _hex(record: Record, trial: Trial) -> str | None:
     return hex_code(lab) if lab else None
 
 
-def _row(record: Record, trial: Trial) -> dict[str, Any]:
+def _row(record: Record, trial: Trial, kinds: Sequence[Kind]) -> dict[str, Any]:
     experiment = record.experiment
     outcomes = trial.measurement.outcomes if trial.measurement else {}
     return {
@@ -179,7 +180,7 @@ def _row(record: Record, trial: Trial) -> dict[str, Any]:
         "settings": [_cell(trial.settings[p.name]) for p in experiment.parameters],
         "outcomes": [_cell(outcomes.get(o.name, "")) for o in experiment.outcomes],
         "hex": _hex(record, trial),
-        "cost": _costs(trial.cost),
+        "cost": _costs(trial.cost, kinds),
         "note": trial.remark or ("told by a person" if trial.source == "told" else ""),
         "is_retracted": trial.is_retracted,
     }
@@ -193,8 +194,8 @@ def _cell(value: float | str) -> str:
     return value if isinstance(value, str) else significant(value, 4)
 
 
-def _costs(cost: Amounts) -> list[str]:
-    return [f"{getattr(cost, kind.name):.{kind.decimals}f}" for kind in Amounts.cost_kinds()]
+def _costs(cost: Amounts, kinds: Sequence[Kind]) -> list[str]:
+    return [f"{getattr(cost, kind.name):.{kind.decimals}f}" for kind in kinds]
 
 
 def _file_name(value: object) -> object:
