@@ -11,7 +11,7 @@
 - **Columns** are of numbers or of names. A column of names may have whole numbers among them (plates 1, 2, A1, B2; samples 007, 1_000, 12).
   Any other cell that is no number in a column that has numbers is refused, with its row, its column and its text.
 - **Missing** is an empty cell, ``nan``, ``n/a``, ``null``, ``-``, ``?``, a spreadsheet's ``#N/A`` and the like; in a column of numbers also
-  ``na`` and ``none``, which are names (sodium, nothing added) in a column of names. Capital letters make no difference.
+  ``na``, ``none`` and ``pending``, which are names (sodium, nothing added) in a column of names. Capital letters make no difference.
 """
 
 import csv
@@ -33,7 +33,7 @@ _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 _WHOLE, _IDENTIFIER = re.compile(r"[0-9]+"), re.compile(r"[0-9_]+")
 _LIKE_NUMBER = re.compile(r"[+-]?[.,]?[0-9]")
 _MISSING = re.compile(r"|nan|n/a|null|-|\?|#(?:n/a|null!|div/0!|value!|ref!|name\?|num!)", re.IGNORECASE)
-_MISSING_NUMBER = re.compile(rf"na|none|{_MISSING.pattern}", re.IGNORECASE)
+_MISSING_NUMBER = re.compile(rf"na|none|pending|{_MISSING.pattern}", re.IGNORECASE)
 
 # The beginning of a cell, or of what another separator makes one, that a spreadsheet takes for a formula; full-width signs are signs too.
 FORMULA = r"(?=[\s']*[=+\-@＝＋－＠])"

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from frugaltwin.experiment import Settings
 from frugaltwin.state import State
 from hardware.own.description import Description
 from hardware.own.formula import Formula
+from hardware.own.importers import proposal, written
 from tests.conftest import Cli, events
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "suzuki.toml"
@@ -359,3 +361,106 @@ def test_a_function_performs_experiments(tmp_path: Path) -> None:
 def test_one_performs_an_experiment_and_it_is_one_that_can(tmp_path: Path, by: str) -> None:
     with pytest.raises(InvalidInput, match="by"):
         Description.read(described(tmp_path, by))
+
+
+DATA = Path(__file__).parent / "data"
+PAST = """toluene (mL);water (mL);temperature;ligand;yield (%);note
+0,5;0,5;20;XPhos;41,5;a
+0,2;0,8;40;SPhos;12;b
+0,75;0,25;20;SPhos;;c
+0,1;0,9;40;XPhos;70;d
+"""
+EDBO = """temperature,ligand,yield,priority
+20,XPhos,41.5,-1
+40,SPhos,PENDING,1
+20,SPhos,PENDING,0
+40,XPhos,70,-1
+"""
+
+
+def proposed(folder: Path, source: Path, *outcomes: str) -> Description:
+    path = folder / "proposed.toml"
+    path.write_text(written(proposal(source, outcomes)), encoding="utf-8")
+    return Description.read(path)
+
+
+def test_a_table_of_past_experiments_proposes_a_file_and_begins_a_campaign(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("past.csv").write_text(PAST, encoding="utf-8")
+    made = cli("experiment", "new", "mine.toml", "--from", "past.csv", "--outcomes", "yield (%)")
+    assert made.returncode == 0, made.stderr
+    found = Description.read(Path("mine.toml"))
+    assert [(p.name, p.limits) for p in found.experiment.parameters][:4] == [
+        ("toluene", "[0.1, 0.75] mL"), ("water", "[0.25, 0.9] mL"), ("temperature", "{20, 40}"), ("ligand", "{XPhos, SPhos}"),
+    ]  # fmt: skip
+    assert [(s.parts, s.total) for s in found.sums] == [(("toluene", "water"), 1.0)]
+    assert found.goal_text == "maximize:yield"
+    assert cli("experiment", "new", "mine.toml", "--from", "past.csv").returncode == 2
+
+
+def test_edbo_sheets_say_what_is_measured(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("edbo.csv").write_text(EDBO, encoding="utf-8")
+    found = proposed(tmp_path, Path("edbo.csv"))
+    assert [p.name for p in found.experiment.parameters] == ["temperature", "ligand"]
+    assert [o.name for o in found.experiment.outcomes] == ["yield"]
+    assert cli("experiment", "new", "edbo.toml", "--from", "edbo.csv").returncode == 0
+    told = cli("tell", "edbo", "--driver", "edbo.toml", "--table", "edbo.csv")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.count("stored as experiment") == 2
+
+
+def test_files_of_other_tools_become_experiments(tmp_path: Path) -> None:
+    """They were written by BayBE 0.15 and BoFire 0.5; of BayBE's, the tables of all candidates were left out."""
+    for name in ("baybe_campaign.json", "bofire_domain.json"):
+        found = proposed(tmp_path, DATA / name)
+        limits = {p.name: p.limits for p in found.experiment.parameters}
+        assert limits["temperature"].startswith("{20, 40, 60}")
+        assert set(limits) == {"toluene", "water", "temperature", "ligand"}
+        assert [(s.parts, s.total) for s in found.sums] == [(("toluene", "water"), 1.0)]
+        assert found.goal_text.startswith("maximize:yield")
+    assert found.goal_text == "maximize:yield minimize:cost" or found.goal == ("maximize:yield", "minimize:cost")
+    assert (dict(found.limits[0].terms), found.limits[0].high) == ({"toluene": 2.0, "temperature": 1.0}, 70.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "fault"),
+    [
+        ("{", "a.json", "no JSON"), ("[1]", "a.json", "neither a campaign of BayBE nor a domain of BoFire"),
+        ('{"inputs": {"features": [{}]}}', "a.json", "a version of its tool that is not known here"),
+        ("x\n1\n", "a.csv", "which of its columns"),
+        ("x,y\n", "a.csv", "no rows"), ("x,y\n1,2\n", "a.csv", "no column z; it has x, y"),
+    ],
+)  # fmt: skip
+def test_what_proposes_nothing_is_refused_in_one_sentence(tmp_path: Path, text: str, name: str, fault: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InvalidInput, match=fault) as refused:
+        proposal(tmp_path / name, ["z"] if "z" in fault else [])
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_an_interview_writes_a_file(tmp_path: Path) -> None:
+    import pty
+
+    answers = ["temperature", "20..80/5", "°C", "acid", "0..1", "mL", "base", "nonsense", "0..1", "mL", "ligand", "XPhos, SPhos", ""]
+    answers += ["yield", "%", "more", "", "acid, base", "1"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "frugaltwin", "experiment", "new", "mine.toml"], cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
+        with contextlib.suppress(OSError):  # the other side has ended
+            while part := os.read(ours, 4096):
+                shown += part
+        assert process.wait() == 0, shown.decode()
+    os.close(ours)
+    found = Description.read(tmp_path / "mine.toml")
+    assert [p.limits for p in found.experiment.parameters] == ["{20, 25, … 80} °C", "[0, 1] mL", "[0, 1] mL", "{XPhos, SPhos}"]
+    assert (found.goal_text, found.sums[0].parts) == ("maximize:yield", ("acid", "base"))
+    assert found.by is not None
+    assert found.by.sheet == Path("mine.csv")
