@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api.records import classes, hand_ins, people, tasks, twins
+from api.records import classes, fair_queue, hand_ins, people, tasks, twins
 from api.records.database import Database
+from api.records.fair_queue import Order
 from api.records.rigs import Offer
 from api.records.twins import LAB
 from api.workers.worker import RigWords
@@ -27,7 +28,7 @@ from frugaltwin.tasks.judge import InstanceJudge
 from frugaltwin.tasks.score import Played, Plays
 from frugaltwin.tasks.task import Task
 from tests.running_service import Running, running
-from tests.service_database import until
+from tests.service_database import SETTINGS, new_person, new_rig, submit, until
 from tests.test_twin_secrets import Reader
 from tests.test_twins import worker_of
 
@@ -174,6 +175,7 @@ def test_a_course_from_the_first_run_to_the_grades_and_nothing_hidden_is_in_any_
     assert ada.submit(RIG, RECIPE, wait=60).outcomes != scored.outcomes, "a replicate has noise of its own"
     with pytest.raises(Refused, match="5 of 5 runs used"):
         ada.submit(RIG, RECIPE)
+    assert ada.task(RIG).spent["runs"] == 5
     bob.submit(RIG, RECIPE, wait=60)
     # The twin is the student's own, and the noise of its k-th experiment follows from class, task and student, not from campaigns.
     with instance(course, "Ada").twin() as twin:
@@ -288,6 +290,27 @@ def test_a_lab_is_drawn_again_until_it_is_as_hard_as_others_and_the_nearest_is_t
     assert database.read_now(lambda c: twins.lab_key(c, rig, ada)) == numbers[2]
     room = database.read_now(lambda c: classes.find(c, "chem"))
     assert numbers[2] == int.from_bytes(key_of("quick", bytes.fromhex(room.secret), ada, 2), "big")
+
+
+def test_what_was_spent_on_a_task_is_read_once_on_every_connection(database_url: str) -> None:
+    """One that had written before kept what it wrote, and one that had not could not be asked."""
+    opened = Database(database_url)
+    try:
+        rig, ada = new_rig(opened), new_person(opened, "Ada")
+        asked = Database(database_url)
+        try:
+            assert asked.read_now(lambda c: tasks.spent(c, rig, ada)) == Amounts()
+        finally:
+            asked.close()
+        submit(opened, ada, rig, Amounts(seconds=7.0))
+        for _ in range(3):
+            assert opened.read_now(lambda c: tasks.spent(c, rig, ada)) == Amounts(runs=1, seconds=7.0)
+        seen = opened.write_now(
+            lambda c, now: (fair_queue.submit(c, now, Order(ada, rig, SETTINGS, Amounts())), tasks.spent(c, rig, ada))[1]
+        )
+        assert seen.runs == len(["before", "in the same change"])
+    finally:
+        opened.close()
 
 
 def test_late_hand_ins_lose_points_and_too_late_ones_are_refused(database: Database) -> None:

@@ -1,6 +1,7 @@
 """Tasks: hidden labs, judged on the truth, scored beside par."""
 
 import csv
+import json
 import math
 from pathlib import Path
 
@@ -19,6 +20,13 @@ from frugaltwin.tasks.task import Task, find, shipped
 from tests.conftest import Cli, events
 
 SECRET = b"a class"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 QUICK = """
 [task]
 name = "quick"
@@ -189,6 +197,15 @@ def test_practice_from_the_first_line_to_the_points(cli_here: Cli, tmp_path: Pat
     (water,) = events(cli_here("hand-in", "quick-1", "--settings", "red=0,yellow=0,blue=0,water=4", "--json"))
     assert water["points"] < best["points"]
     assert water["par"] == best["par"]
+    (kept,) = (tmp_path / "cache" / "frugaltwin" / "par").iterdir()
+    played = json.loads(kept.read_text())
+    played["reference"][0][0] = 0.125
+    kept.write_text(json.dumps(played))
+    (again,) = events(cli_here("hand-in", "quick-1", "--json"))
+    assert again["par"]["gap"] == pytest.approx(0.125), "par is played once"
+    kept.write_text("{")
+    (mended,) = events(cli_here("hand-in", "quick-1", "--json"))
+    assert mended["par"] == best["par"]
     assert cli_here("run", "--name", "quick-1", "--budget", "6").returncode == 0
     refused = cli_here("hand-in", "quick-1")
     assert refused.returncode == 2

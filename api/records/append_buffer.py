@@ -55,6 +55,12 @@ class AppendBuffer:
             _newest(connection, {"newest": self.newest_event})
 
 
+def added(connection: Connection, insert: PreparedStatement) -> list[Row]:
+    """The rows of one insert that the transaction under way adds; none where a connection only reads."""
+    found: AppendBuffer | None = connection.info.get(AppendBuffer)
+    return found.rows(insert) if found else []
+
+
 def of(connection: Connection) -> AppendBuffer:
     """The buffer of the transaction under way on a connection."""
     found: AppendBuffer = connection.info[AppendBuffer]

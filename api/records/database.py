@@ -19,7 +19,7 @@ import secrets
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
@@ -278,7 +278,7 @@ class Database:
     def _transaction(self, changes: list[Change[Any]]) -> list[Any]:
         """The result of each change, or the error that it refused with."""
         answers: list[Any] = []
-        with self._engine.connect() as connection, connection.begin():
+        with self._engine.connect() as connection, _without_buffer(connection), connection.begin():
             # A commit of ours that is still under way holds it: after this it has ended.
             newest = connection.execute(_right_to_write).scalar_one()
             if not connection.execute(_number_group, {"name": self._name, "number": self._group}).rowcount and self._unsure is not None:
@@ -305,6 +305,16 @@ class Database:
                 _notify(connection, {"channel": _CHANNEL, "who": self._name})
             self._unsure = answers
         return answers
+
+
+@contextlib.contextmanager
+def _without_buffer(connection: Connection) -> Iterator[None]:
+    """Take the buffer of a transaction from its connection in the end: whoever reads on it next would find its rows twice."""
+    info = connection.info
+    try:
+        yield
+    finally:
+        info.pop(AppendBuffer, None)
 
 
 def engine_of(url: str) -> Engine:

@@ -200,7 +200,7 @@ def _kept(connection: Connection, of_it: Select[tuple[str]]) -> Amounts:
     kinds = [kind.name for kind in Amounts.kinds()]
     sums = select(*(func.coalesce(func.sum(sign * ledger.c[k]), 0.0).label(k) for k in kinds)).where(ledger.c.experiment.in_(of_it))
     found = Amounts(**connection.execute(sums).mappings().one())
-    added = [row for row in append_buffer.of(connection).rows(_write) if row["kind"] in ("reserve", "refund")]
+    added = [row for row in append_buffer.added(connection, _write) if row["kind"] in ("reserve", "refund")]
     ids = {row["experiment"] for row in added}
     own = set(connection.execute(of_it.where(experiment_table.c.id.in_(ids))).scalars()) if ids else set()
     for row in added:

@@ -87,10 +87,10 @@ def hand_in(
     store: StorePath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hand in what a practice campaign found, and see its points. Par is played meanwhile, which takes from seconds to a minute."""
+    """Hand in what a practice campaign found, and see its points. Par is played the first time, which takes from seconds to a minute."""
     from frugaltwin.catalog import check_packages
     from frugaltwin.tasks.judge import InstanceJudge, within_budget
-    from frugaltwin.tasks.par import par_of
+    from frugaltwin.tasks.par import kept_par
     from frugaltwin.tasks.practice import practice_instance
     from frugaltwin.tasks.score import points
     from frugaltwin.tasks.task import find
@@ -106,7 +106,7 @@ def hand_in(
     one = _handed_in(campaign, judge, settings, expected, sd, labels)
     found = judge.judged(one)
     with _steps("playing par", 2 * instance.task.reference.plays) as step:
-        par = par_of(judge, step=step)
+        par = kept_par(judge, step=step)
     result = points(instance.task, par, found, one.spent)
     if as_json:
         words = {

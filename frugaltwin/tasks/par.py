@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from frugaltwin import catalog
 from frugaltwin.amounts import Amounts
 from frugaltwin.budget import StopRule
-from frugaltwin.campaign import Campaign
+from frugaltwin.campaign import Campaign, versions
 from frugaltwin.errors import CampaignError
 from frugaltwin.spec import Choice
 from frugaltwin.store import Store
@@ -57,16 +62,37 @@ def par_of(judge: InstanceJudge, name: str = "par", step: Callable[[], None] = l
         name: Of the noise; with another one, par is measured anew.
         step: Called after each play.
     """
-    task = judge.instance.task
+    return plays_of(judge, name, step).par(judge.instance.task)
+
+
+def plays_of(judge: InstanceJudge, name: str = "par", step: Callable[[], None] = lambda: None) -> Plays:
+    """The plays that par is computed from; arguments as for `par_of`."""
 
     def played(by_random: bool) -> list[Played]:
         found = []
-        for k in range(task.reference.plays):
+        for k in range(judge.instance.task.reference.plays):
             found.append(par_play(judge, k, name, by_random=by_random))
             step()
         return found
 
-    return Plays(played(False), played(True)).par(task)
+    return Plays(played(False), played(True))
+
+
+def kept_par(judge: InstanceJudge, step: Callable[[], None] = lambda: None) -> Par:
+    """Par of an instance, played once: it is kept on this machine as long as task, lab and versions stay the same."""
+    task = judge.instance.task
+    words = json.dumps([task.to_json(), judge.instance.key.hex(), versions()], sort_keys=True)
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "frugaltwin" / "par"
+    file = folder / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.json"
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # one that cannot be read is played again
+        return Plays.from_text(file.read_text()).par(task)
+    plays = plays_of(judge, step=step)
+    with contextlib.suppress(OSError):  # then it is played each time
+        folder.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f".{os.getpid()}")
+        part.write_text(plays.to_text())
+        part.replace(file)
+    return plays.par(task)
 
 
 def par_play(judge: InstanceJudge, number: int, name: str = "par", *, by_random: bool = False) -> Played:
