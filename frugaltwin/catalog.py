@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, cast, get_args, get_type_hints
 import numpy as np
 
 from frugaltwin import data_sheets
-from frugaltwin.color import Lab, delta_e
+from frugaltwin.color import Lab, delta_e, parse_color
 from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, MissingPart, ShadowedPackage, UnknownName, in_words
 from frugaltwin.experiment import Continuous, Experiment, Settings
 from frugaltwin.goals import Combined, Goal, MatchColor, Minimize, Objective, Requirement
@@ -321,10 +321,20 @@ def make_goal(words: str | Sequence[str], driver: Driver, seed: int = 0, require
 
 def _one_goal(text: str, driver: Driver, seed: int) -> Goal:
     name, _, argument = text.partition(":")
+    if not argument and driver.experiment.color is not None and not is_known("goal", name.strip()) and _is_color(name.strip()):
+        raise UnknownName(f"there is no goal {name.strip()!r}; did you mean 'match-color:{name.strip()}'?")
     goal = target("goal", name.strip())
     if not (inspect.isclass(goal) and issubclass(goal, Goal)):
         raise MissingPart(f"the goal {name.strip()} is no subclass of frugaltwin.Goal; tell its authors")
     return goal.parse(argument.strip(), driver.experiment, lambda s: _reachable_color(driver, s), seed)
+
+
+def _is_color(text: str) -> bool:
+    try:
+        parse_color(text)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _requirement(bound: Bound, driver: Driver, seed: int) -> Requirement:
@@ -599,7 +609,7 @@ def _loaded(kind: str, name: str, entry: _Entry) -> Callable[..., Any]:
 
 
 def _unknown(kind: str, name: str, names: list[str]) -> str:
-    near = get_close_matches(name, names, n=1)
+    near = [one for one in names if len(name) > 2 and one.startswith(name)] or get_close_matches(name, names, n=1)
     return f"there is no {kind} {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}")
 
 
@@ -656,7 +666,8 @@ def _converted(name: str, option: str, value: object, hint: Any) -> object:
     try:
         return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
     except ValidationError as error:
-        raise InvalidInput(f"option {option} = {value!r} of {name}: {' or '.join(in_words(e['msg']) for e in error.errors())}") from error
+        reasons = " or ".join(dict.fromkeys(in_words(e["msg"]) for e in error.errors())).replace(" or it takes ", " or ")
+        raise InvalidInput(f"option {option} = {value!r} of {name}: {reasons}") from error
 
 
 def random_settings(driver: Driver, count: int, seed: int = 0) -> list[Settings]:

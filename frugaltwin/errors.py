@@ -15,6 +15,7 @@ FrugalTwinError
     └── Stopped          somebody stopped it, or nobody plugged it in again: it takes a person to go on
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -99,7 +100,33 @@ class Stopped(DriverError):
     """Somebody stopped the rig."""
 
 
+_TAKES = (
+    (r"Input should be greater than or equal to (\S+)", r"it takes \1 or more"),
+    (r"Input should be less than or equal to (\S+)", r"it takes \1 at most"),
+    (r"Input should be greater than (\S+)", r"it takes more than \1"),
+    (r"Input should be less than (\S+)", r"it takes less than \1"),
+    (r"Input should be a valid integer.*", "it takes a whole number"),
+    (r"Input should be a finite number", "it takes a finite number"),
+    (r"Input should be a valid number.*", "it takes a number"),
+    (r"Input should be a valid string", "it takes a text"),
+    (r"Input should be a valid boolean.*", "it takes true or false"),
+    (r"Input should be a valid (?:tuple|list|set)", "it takes a text, or a list of texts"),
+    (r"Input should be a valid dictionary.*", "it takes a table of fields"),
+    (r"Input should be ('.*)", r"it takes \1"),
+)
+"""The messages of pydantic's that a person can cause, and what we say."""
+
+
 def in_words(message: str) -> str:
-    """A message of pydantic's as the end of a sentence."""
+    """A message of pydantic's as the end of a sentence.
+
+    >>> in_words("Input should be a valid integer, unable to parse string as an integer")
+    'it takes a whole number'
+    >>> in_words("Value error, A name has letters")
+    'a name has letters'
+    """
+    for pattern, words in _TAKES:
+        if found := re.fullmatch(pattern, message):
+            return found.expand(words)
     text = message.removeprefix("Value error, ")
     return text[0].lower() + text[1:]

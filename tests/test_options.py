@@ -1,12 +1,14 @@
 """The options of plug-ins: profiles of imperfections, and the part of a twin that each changes."""
 
+import re
 from typing import ClassVar
 
 import pytest
 
 from frugaltwin import catalog
 from frugaltwin.data_sheets import ImperfectOptions, SystemOptions, option, table
-from frugaltwin.errors import InvalidInput
+from frugaltwin.errors import FrugalTwinError, InvalidInput
+from frugaltwin.spec import CampaignSpec
 
 
 class Noisy(ImperfectOptions):
@@ -61,8 +63,35 @@ def test_an_option_that_is_drawn_changes_the_truth_unless_it_says_something_else
 
 def test_a_scale_of_text_is_a_number_and_a_profile_stays_a_name() -> None:
     assert catalog.resolved_options("driver", "lens", {"imperfections": "2"})["imperfections"] == 2.0
-    with pytest.raises(InvalidInput, match=r"valid number.* or .*teaching-lab"):
+    with pytest.raises(InvalidInput, match=r"it takes a number or .*teaching-lab"):
         catalog.resolved_options("driver", "lens", {"imperfections": "terrible"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"budget": {"runs": "ten"}}, "a whole number"),
+        ({"budget": 0}, "1 or more"),
+        ({"seed": "x"}, "a whole number"),
+        ({"goal": 7}, "a text, or a list of texts"),
+        ({"stop": "good"}, "a name, a number or a table"),
+        ({"driver": {"name": "lens", "options": 3}}, "a table of fields"),
+    ],
+)
+def test_what_a_field_takes_is_said_in_our_words(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(InvalidInput, match=f"it takes {words}") as caught:
+        CampaignSpec.parse(fields)
+    assert not re.search(r"should be|valid|unable to|instance|tuple", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("goal", "words"), [("coral", "did you mean 'match-color:coral'"), ("maximize", "say which outcome"), ("map:phase", "no outcome")]
+)
+def test_a_goal_that_is_half_written_is_understood(goal: str, words: str) -> None:
+    with pytest.raises(FrugalTwinError, match=words):
+        catalog.make_goal(goal, catalog.make_driver("color-mixing"))
+    with pytest.raises(FrugalTwinError, match="did you mean 'bayesian'"):
+        catalog.make_strategy("bayes")
 
 
 def test_every_option_of_ours_says_what_it_changes() -> None:

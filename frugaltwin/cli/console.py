@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from frugaltwin.cli.data_sheet import fitted
-from frugaltwin.errors import FrugalTwinError, InvalidInput
+from frugaltwin.errors import FrugalTwinError, InvalidInput, in_words
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes."""
@@ -64,6 +65,27 @@ def sentence(error: FrugalTwinError) -> str:
         return str(error)
     option = OPTIONS.get(error.field, f"--{error.field}")
     return f"{error} ({option})" if error.field else str(error)
+
+
+def usage(message: str) -> str:
+    """A message about the words of a command line, in our words.
+
+    >>> usage("Invalid value for '--seed': Input should be a valid integer, unable to parse string as an integer")
+    '--seed: it takes a whole number'
+    >>> usage("Missing option '--why'.")
+    '--why is missing'
+    >>> usage("No such command 'shwo'. Did you mean 'show'?")
+    "there is no command 'shwo'; did you mean 'show'?"
+    >>> usage("No such option: --colour")
+    'there is no option --colour; --help lists them'
+    """
+    if found := re.fullmatch(r"Invalid value for '?(.+?)'?: (.*)", message, re.DOTALL):
+        return f"{found[1]}: {in_words(found[2].rstrip('.'))}"
+    if found := re.fullmatch(r"Missing (?:option|argument|parameter) '?(.+?)'?\.", message):
+        return f"{found[1]} is missing"
+    if found := re.fullmatch(r"No such (command|option):? (\S+?)\.?(?: \(?Did you mean (.+?)\)?)?", message):
+        return f"there is no {found[1]} {found[2]}; {f'did you mean {found[3]}' if found[3] else '--help lists them'}"
+    return message
 
 
 def is_asked(as_json: bool) -> bool:

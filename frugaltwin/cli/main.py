@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from frugaltwin.cli import bench, campaigns, catalog, compare, copies, corrections, doctor, pictures, tables, tasks
-from frugaltwin.cli.console import BAD_INPUT, FAILED, INTERRUPTED, say, sentence, show_line
+from frugaltwin.cli.console import BAD_INPUT, FAILED, INTERRUPTED, say, sentence, show_line, usage
 from frugaltwin.errors import FrugalTwinError, InvalidInput
 
 GROUPS = {
@@ -71,7 +71,7 @@ def main() -> NoReturn:
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except typer.TyperException as error:
-        _fail(error.format_message(), BAD_INPUT)
+        _fail(usage(error.format_message()), BAD_INPUT)
     except FrugalTwinError as error:
         logging.getLogger("frugaltwin").info("refused", exc_info=True)
         from frugaltwin.errors import DriverError, StoreError

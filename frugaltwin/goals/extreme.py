@@ -99,5 +99,7 @@ def quantity_named(name: str, experiment: Experiment, verb: str, has_amounts: bo
     if name not in known:
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(numeric) or 'only labels'}"
+        if not name and verb != "require":
+            raise InvalidInput(f"say which outcome is to {verb}, such as {verb}:{known[0] if known else 'OUTCOME'}; {hint}", field=field)
         raise UnknownName(f"{experiment.name} has no outcome {name!r} to {verb}; {hint}", field=field)
     return name
