@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api.records import classes, fair_queue, hand_ins, people, tasks, twins
+from api.records import classes, fair_queue, hand_ins, people, rigs, tasks, twins
 from api.records.database import Database
 from api.records.fair_queue import Order
 from api.records.rigs import Offer
@@ -290,6 +290,21 @@ def test_a_lab_is_drawn_again_until_it_is_as_hard_as_others_and_the_nearest_is_t
     assert database.read_now(lambda c: twins.lab_key(c, rig, ada)) == numbers[2]
     room = database.read_now(lambda c: classes.find(c, "chem"))
     assert numbers[2] == int.from_bytes(key_of("quick", bytes.fromhex(room.secret), ada, 2), "big")
+
+
+def test_a_class_like_an_earlier_one_has_its_tasks_with_other_labs(database: Database) -> None:
+    rig, (ada,) = tasks_of(database, WORDS, 1)
+    room = database.write_now(lambda c, now: classes.add(c, now, "next"))
+    database.write_now(lambda c, now: tasks.copy(c, now, classes.find(c, "chem"), room))
+    old, new = (database.read_now(lambda c, name=name: tasks.find(c, name)) for name in (rig, "next-quick"))  # type: ignore[misc]
+    assert (tasks.task_of(new.body_json).draw, new.pilots) == (tasks.task_of(old.body_json).draw, {})
+    assert "closes" in json.loads(old.body_json)
+    assert "closes" not in json.loads(new.body_json)
+    one, other = (database.read_now(lambda c, name=name: rigs.find(c, name)) for name in (rig, "next-quick"))  # type: ignore[misc]
+    assert (one.experiment_json, one.price_json) == (other.experiment_json, other.price_json)
+    database.write_now(lambda c, now: classes.enroll(c, "next", [ada]))
+    keys = database.read_now(lambda c: tasks.next_keys(c, set(), 100))
+    assert {key.rig for key in keys} == {"next-quick"}
 
 
 def test_what_was_spent_on_a_task_is_read_once_on_every_connection(database_url: str) -> None:

@@ -134,12 +134,15 @@ def list_classes(server: Server = HERE, token: Token = None, as_json: AsJson = F
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(metavar="CLASS", help="Up to 20 letters, digits and -.")],
+    like: Annotated[
+        str | None, typer.Option("--like", metavar="CLASS", help="An earlier one, whose tasks it gets, without times and with other labs.")
+    ] = None,
     server: Server = HERE,
     token: Token = None,
 ) -> None:
     """Begin a class."""
     with as_client(server, token) as client:
-        client.make_class(name)
+        client.make_class(name, like)
     say(f"{name} has begun; let people in with: frugaltwin class invite {name}")
 
 

@@ -27,6 +27,8 @@ from api.records.twins import LAB, lab_key
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import quantity
+from frugaltwin.prices import price_from_json
+from frugaltwin.store import experiment_from_json
 from frugaltwin.tasks.instance import GENERATOR, key_of
 from frugaltwin.tasks.task import Task
 
@@ -86,6 +88,16 @@ def add(connection: Connection, now: float, name: str, body: Task, offer: Offer,
     row = TaskRow(where, room.id, body.to_json(), json.dumps(list(places)) if places else None, "{}", now)
     connection.execute(insert(task), vars(row))
     return row
+
+
+def copy(connection: Connection, now: float, earlier: ClassRow, room: ClassRow) -> None:
+    """Give a class the tasks of an earlier one, without their times. Its labs are others: its secret is."""
+    for row in of_class(connection, earlier):
+        body = task_of(row.body_json).model_copy(update={"opens": None, "closes": None, "late": None})
+        known = rigs.find(connection, row.rig)
+        price = price_from_json(json.loads(known.price_json)) if known.price_json else None
+        offer = Offer(experiment_from_json(json.loads(known.experiment_json)), price)
+        add(connection, now, room.name, body, offer, json.loads(row.places_json or "[]"))
 
 
 def find(connection: Connection, name: str, caller: Caller | None = None) -> TaskRow:

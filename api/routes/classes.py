@@ -15,7 +15,7 @@ from api.records.rigs import Offer
 from api.records.rows import ClassRow
 from api.records.twins import LAB
 from api.routes.body import Body
-from api.routes.dependencies import TheInstructor, TheService, resource, shown
+from api.routes.dependencies import Key, Made, TheInstructor, TheService, once, resource, shown
 from api.routes.problems import responses
 from api.workers import task_questions
 from frugaltwin.client.resources import Class
@@ -47,6 +47,9 @@ class NewClass(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "chem-101"}]})
 
     name: str = Field(min_length=1, max_length=20, description="letters, digits and -")
+    like: str | None = Field(
+        None, max_length=20, description="an earlier class, whose tasks it gets, without their times and with other labs"
+    )
 
 
 class NewTask(Body):
@@ -55,6 +58,11 @@ class NewTask(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"task": _EXAMPLE}]})
 
     task: dict[str, Any] = Field(description="what stands under [task] in its file; times as texts")
+
+
+class _TaskOf(BaseModel):
+    name: str
+    request: NewTask
 
 
 class ClassPage(BaseModel):
@@ -76,11 +84,18 @@ async def page(service: TheService, caller: TheInstructor) -> Response:
     return shown(ClassPage.model_construct(items=found))
 
 
-@router.post("", status_code=201, response_model=Class, responses=responses(403, 409, 503))
-async def make(body: NewClass, service: TheService, caller: TheInstructor) -> Response:
+@router.post("", status_code=201, response_model=Class, responses=responses(403, 404, 409, 503))
+async def make(body: NewClass, service: TheService, caller: TheInstructor, key: Key = None) -> Response:
     """Begin a class. Its people come in with a join code that names it."""
-    made = await service.database.write(lambda c, now: _view(c, classes.add(c, now, body.name)))
-    return shown(made, 201, Location=f"/v1/classes/{body.name}")
+
+    def change(connection: Connection, now: float) -> Made:
+        earlier = classes.find(connection, body.like) if body.like is not None else None
+        made = classes.add(connection, now, body.name)
+        if earlier is not None:
+            tasks.copy(connection, now, earlier, made)
+        return 201, _view(connection, made), f"/v1/classes/{body.name}"
+
+    return await once(service, caller, key, body, change)
 
 
 @router.get("/{name}", responses=responses(403, 404), response_model=Class)
@@ -97,14 +112,18 @@ async def enroll(name: ClassName, whose: Whose, service: TheService, caller: The
 
 
 @router.post("/{name}/tasks", status_code=201, response_model=TaskMade, responses=responses(403, 404, 409, 503))
-async def add_task(name: ClassName, body: NewTask, service: TheService, caller: TheInstructor) -> Response:
+async def add_task(name: ClassName, body: NewTask, service: TheService, caller: TheInstructor, key: Key = None) -> Response:
     """Give a class a task. The labs of its students are drawn from now on; `GET /v1/tasks/{name}/labs` says how far that is."""
     made = Task.from_json(json.dumps(body.task))
     await service.database.read(lambda c: classes.find(c, name))
     places = await service.strategies.ask(caller.person, task_questions.places, made.to_json())
     offer = Offer.of_driver(LAB, {"task": made.to_json()})
-    row = await service.database.write(lambda c, now: tasks.add(c, now, name, made, offer, places))
-    return shown(TaskMade(name=row.rig), 201, Location=f"/v1/tasks/{row.rig}")
+
+    def change(connection: Connection, now: float) -> Made:
+        row = tasks.add(connection, now, name, made, offer, places)
+        return 201, TaskMade(name=row.rig), f"/v1/tasks/{row.rig}"
+
+    return await once(service, caller, key, _TaskOf(name=name, request=body), change)
 
 
 @router.get(

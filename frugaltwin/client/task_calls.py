@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,8 +50,8 @@ class TaskCalls(ServiceProtocol):
         said = None if expected is None else {"mean": expected[0], "sd": expected[1]}
         recipe, listed = None if settings is None else dict(settings), None if labels is None else list(labels)
         body = given(campaign=campaign, settings=recipe, labels=listed, expected=said)
-        call = Call.once(f"/v1/tasks/{part(name)}/hand-in", body)
-        return (yield from self._understood(ClassTask, Call(call.method, call.path, body, headers=call.headers, wait=THINKS)))
+        call = replace(Call.once(f"/v1/tasks/{part(name)}/hand-in", body), wait=THINKS)
+        return (yield from self._understood(ClassTask, call))
 
     def board(self, name: str) -> Steps[list[BoardRow]]:
         """The board of a task, by nicknames.
@@ -81,13 +82,17 @@ class TaskCalls(ServiceProtocol):
         """
         return (yield from self._understood(Class, Call("GET", f"/v1/classes/{part(name)}")))
 
-    def make_class(self, name: str) -> Steps[Class]:
+    def make_class(self, name: str, like: str | None = None) -> Steps[Class]:
         """A new class; its people come in with a code that names it (`make_code`). For instructors.
+
+        Args:
+            like: An earlier class, whose tasks it gets, without their times and with other labs.
 
         Raises:
             Refused: There is one of that name.
+            UnknownName: There is no such earlier class.
         """
-        return (yield from self._understood(Class, Call("POST", "/v1/classes", {"name": name})))
+        return (yield from self._understood(Class, Call.once("/v1/classes", given(name=name, like=like))))
 
     def enroll(self, class_name: str, person: str) -> Steps[None]:
         """Move a person into a class. For instructors.
@@ -108,8 +113,8 @@ class TaskCalls(ServiceProtocol):
             Refused: The class has a task of that name.
             UnknownName: There is no such class.
         """
-        body = yield from self._ask(Call("POST", f"/v1/classes/{part(class_name)}/tasks", {"task": dict(task)}, wait=THINKS))
-        return str(body["name"])
+        call = replace(Call.once(f"/v1/classes/{part(class_name)}/tasks", {"task": dict(task)}), wait=THINKS)
+        return str((yield from self._ask(call))["name"])
 
     def labs(self, name: str) -> Steps[Labs]:
         """The labs of a task: how many are ready, and how hard they are. For instructors.
