@@ -297,7 +297,7 @@ def regrade(
         found = client.regrade(task, why, words_of(Task.read(file)) if file else None, keep)
     show([vars(one) for one in found], as_json)
     if not as_json:
-        show_line(f"{len(found)} grades {'are' if keep else 'would be'} others")
+        show_line(f"grades that {'have changed' if keep else 'would change'}: {len(found)}")
 
 
 @app.command()

@@ -160,7 +160,8 @@ def grade_of(connection: Connection, row: HandInRow) -> GradeRow | None:
 def par_of(body: Task, own: LabRow) -> dict[str, float | None]:
     """Par of a lab in figures that can be shown: what the reference strategy and random choices come to."""
     par = Plays.from_text(own.plays_json or "").par(body)
-    return {name: value if math.isfinite(value) else None for name, value in vars(par).items()}
+    named = {"gap": par.gap, "random_gap": par.random_gap} | ({body.score.cost: par.cost} if body.score.rule == "cost" else {})
+    return {name: value if math.isfinite(value) else None for name, value in named.items()}
 
 
 def hardness_of(body: Task, own: LabRow) -> float:
