@@ -220,6 +220,7 @@ def test_strategies_are_compared_in_one_line(cli: Cli, tmp_path: Path) -> None:
     done = cli("compare", "--strategies", "sobol,random", "--seeds", 5, *words)
     assert done.returncode == 0, done.stderr
     assert "random is not distinguishable from sobol" in done.stdout
+    assert "5 seeds cannot show that one strategy is better, whatever they give; 6 can" in done.stderr
     assert "<svg" in (tmp_path / "comparison.html").read_text() or "image/svg" in (tmp_path / "comparison.html").read_text()
     assert "compare takes two campaigns or more, or --strategies A,B" in cli("compare").stderr
 

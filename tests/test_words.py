@@ -85,6 +85,7 @@ def lay(folder: Path) -> None:
     """Write the files that the reader is said to have."""
     (folder / "candidates.csv").write_text("salt,acid,conductivity\n1,2,\n1,3,\n2,2,\n2,3,\n3,1,\n")
     (folder / "records.csv").write_text("temperature,yield\n20,1\n40,3\n60,2\n")
+    shutil.copytree(ROOT / "examples", folder / "examples")
     table(folder / "grid.csv", "eutectic")
     table(folder / "results.csv", "color-mixing", measured=True)
     pumps = {letter: {"pin": 3 + k, "a": 1.0, "b": 0.1} for k, letter in enumerate("RGBYWD")}

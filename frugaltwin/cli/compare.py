@@ -50,7 +50,10 @@ def compare(
             raise InvalidInput("strategies are always compared by the truth; leave --truth out")
         if path.suffix != ".html":
             raise InvalidInput(f"--out {path}: a comparison of strategies is a page; name a file that ends in .html")
-        plan = _plan([name.strip() for name in strategies.split(",") if name.strip()], seeds, given)
+        named = [name.strip() for name in strategies.split(",") if name.strip()]
+        plan = _plan(named, seeds, given)
+        if seeds < (enough := _enough(len(named))) and not as_json:
+            say(f"{seeds} seed{'s' * (seeds != 1)} cannot show that one strategy is better, whatever they give; {enough} can")
         return _run(plan, path, jobs, force, as_json)
     if jobs or not given.is_empty:
         raise InvalidInput("campaigns have their lab and their goal; leave the driver, the goal, the budget and --jobs out")
@@ -69,6 +72,13 @@ def compare(
             say(sentence)
         show_line(str(path))
     return 0
+
+
+def _enough(n: int) -> int:
+    """The fewest seeds of which a signed-rank test can find a difference among n strategies: its least p is 2^(1 - seeds)."""
+    from frugaltwin.bench.statistics import LEVEL
+
+    return next(seeds for seeds in range(2, 100) if 2.0 ** (1 - seeds) * (n - 1) < LEVEL)
 
 
 def _plan(strategies: list[str], seeds: int, given: Given) -> str:
