@@ -76,8 +76,8 @@ def write_suggestions(path: Path, campaign: Campaign) -> int:
     if rows or table is None:
         cells = [{columns.header[name]: value for name, value in row.items() if name in columns.header} for row in rows]
         header = table.header if table and table.header else tuple(columns.header.values())
-        is_new = table is None or not table.header
-        (_add_to_workbook if _is_workbook(path) else _add_to_text)(path, header, cells, is_new, table, stands)
+        content = _workbook_with(path, header, cells) if _is_workbook(path) else _text_with(path, header, cells, table)
+        _replace(path, content, stands)
     return len(rows)
 
 
@@ -126,7 +126,8 @@ class _Columns:
             headers = [header for header in table.names if _plain(header) in texts]
             if len(headers) > 1:
                 raise InvalidInput(f"{table.path} has the columns {' and '.join(headers)}: which of them is {name}? Take one out")
-            found |= dict.fromkeys([name], headers[0]) if headers else {}
+            if headers:
+                found[name] = headers[0]
         must = [ID, *(p.name for p in experiment.parameters), *(needed or [o.name for o in experiment.outcomes])]
         if missing := [name for name in must if name not in found]:
             text = f"{table.path} has no column {', '.join(missing)}; it has {', '.join(table.names) or 'none'}"
@@ -329,62 +330,58 @@ def _cell_text(value: object) -> str:
 
 
 def _worksheet(path: Path, *, with_values: bool) -> Worksheet:
+    """The first worksheet of a workbook, with the results of formulas or with these; of a new one where there is no such file."""
     try:
         import openpyxl
     except ModuleNotFoundError as error:
         raise MissingPart(f"{path}: workbooks need openpyxl: pip install 'frugaltwin[xlsx]'; or name a .csv file") from error
     try:
-        return openpyxl.load_workbook(path, data_only=with_values).worksheets[0]
+        book = openpyxl.load_workbook(path, data_only=with_values) if path.exists() else openpyxl.Workbook()
+        return book.worksheets[0]
     except (OSError, BadZipFile, KeyError, ValueError, IndexError) as error:
         raise InvalidInput(f"{path} cannot be read as a workbook: {error}") from error
 
 
-def _add_to_workbook(
-    path: Path, header: Sequence[str], rows: Iterable[Mapping[str, Any]], is_new: bool, table: FileTable | None, stands: int | None
-) -> None:
-    if stands is None:
-        try:
-            import openpyxl
-        except ModuleNotFoundError as error:
-            raise MissingPart(f"{path}: workbooks need openpyxl: pip install 'frugaltwin[xlsx]'; or name a .csv file") from error
-        sheet: Any = openpyxl.Workbook().active
-        sheet.freeze_panes = "B2"
-    else:
-        with suppress(OSError, BadZipFile), ZipFile(path) as parts:
-            if any(name.startswith(("xl/drawings/", "xl/media/")) for name in parts.namelist()):
-                raise InvalidInput(f"{path} has charts or pictures, which adding rows would lose; move them to another file")
-        sheet = _worksheet(path, with_values=False)
-    if is_new:
+def _workbook_with(path: Path, header: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """The content of a workbook with rows added, and with a header where it is new."""
+    with suppress(OSError, BadZipFile), ZipFile(path) as parts:
+        if any(name.startswith(("xl/drawings/", "xl/media/")) for name in parts.namelist()):
+            raise InvalidInput(f"{path} has charts or pictures, which adding rows would lose; move them to another file")
+    sheet = _worksheet(path, with_values=False)
+    if sheet.max_row == 1 and not any(cell.value for cell in sheet[1]):
+        sheet.delete_rows(1)
         sheet.append(list(header))
+        sheet.freeze_panes = "B2"
     for row in rows:
         sheet.append([_typed(row.get(name, "")) for name in header])
     content = io.BytesIO()
     sheet.parent.save(content)
-    _replace(path, content.getvalue(), stands)
+    return content.getvalue()
 
 
 def _typed(value: object) -> object:
     return value if isinstance(value, float | int) else safe_cell(value) or None
 
 
-def _add_to_text(
-    path: Path, header: Sequence[str], rows: Iterable[Mapping[str, Any]], is_new: bool, table: FileTable | None, stands: int | None
-) -> None:
-    before = path.read_bytes() if stands is not None else b""
+def _text_with(path: Path, header: Sequence[str], rows: Iterable[Mapping[str, Any]], table: FileTable | None) -> bytes:
+    """The content of a CSV file with rows added in its own form, and with a header where it is new."""
+    before = path.read_bytes() if path.exists() else b""
     text, encoding = decoded(before) if before else ("", "utf-8")
     end = "\r\n" if not text or "\r\n" in text else "\n"
     lines = io.StringIO()
-    writer = csv.writer(lines, delimiter=table.separator if table and table.header else ",", lineterminator=end)
-    if is_new:
+    separator, has_commas = ",", False
+    if table and table.header:
+        separator, has_commas = table.separator, table.has_decimal_commas or (table.separator != "," and not _has_points(table))
+    writer = csv.writer(lines, delimiter=separator, lineterminator=end)
+    if not (table and table.header):
         writer.writerow(header)
-    elif text and not text.endswith(("\n", "\r")):
+    elif not text.endswith(("\n", "\r")):
         lines.write(end)
-    has_commas = bool(table and table.header and (table.has_decimal_commas or (table.separator != "," and not _has_points(table))))
     for row in rows:
         cells = [row.get(name, "") for name in header]
         writer.writerow([repr(c).replace(".", ",") if has_commas and isinstance(c, float) else safe_cell(c) for c in cells])
     mark = b"" if before else b"\xef\xbb\xbf"  # by which spreadsheet programs know UTF-8
-    _replace(path, before + mark + lines.getvalue().encode(encoding), stands)
+    return before + mark + lines.getvalue().encode(encoding)
 
 
 def _has_points(table: FileTable) -> bool:
