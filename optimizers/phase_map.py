@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from frugaltwin.experiment import Settings
 from frugaltwin.state import Prediction, State, Suggestion
+from optimizers.models.families import Axes, families
 from optimizers.models.mapping import Labeled, check_starts, end_penalty
 from optimizers.models.mixture import Mixture, learned
-from optimizers.space.search import Acquisition
+from optimizers.space.search import CLIMBS, Acquisition
 
 _ENOUGH = 0.03  # how finely a border is wanted, per root of the dimension of the unit box
 
@@ -16,10 +17,10 @@ _ENOUGH = 0.03  # how finely a border is wanted, per root of the dimension of th
 class PhaseMap:
     """A mixture of models of the map, and least confidence: it asks where the likeliest label is least certain.
 
-    Nobody has to know beforehand what kind of map it is. The models are a Gaussian process classifier, which is the better one where
-    borders are smooth and fields are large, and a vote of everything measured whose width shrinks with how densely was measured, which
-    finds many fields, thin ones and islands. Each has the weight that it earned by the chances that it gave to the labels that were
-    read next.
+    Nobody has to know beforehand what kind of map it is. The models are families of free energies, where the parameters are a composition
+    and a temperature or three parts of a whole, and a correction of what these expect; a Gaussian process classifier, for other smooth
+    borders; and a vote of everything measured whose width shrinks with how densely was measured, which finds many fields, thin ones and
+    islands. Each has the weight that it earned by the chances that it gave to the labels that were read next.
 
     ============== ================ ==========================================================================
     option         default          meaning
@@ -43,7 +44,8 @@ class PhaseMap:
 
     def suggest(self, state: State, count: int = 1) -> list[Suggestion]:
         seen = Labeled.of(state, "phase-map")
-        return seen.least_certain(count, self.seed, self.starts, lambda: _doubt(seen), _ENOUGH)
+        climbs = 0 if families(Axes.of(seen.space), seen.n_labels) else CLIMBS
+        return seen.least_certain(count, self.seed, self.starts, lambda: _doubt(seen), _ENOUGH, climbs)
 
     def predict(self, state: State, settings: Sequence[Settings]) -> Prediction:
         seen = Labeled.of(state, "phase-map")
@@ -56,4 +58,4 @@ def _doubt(seen: Labeled) -> Acquisition:
 
 
 def _learned(seen: Labeled) -> Mixture:
-    return learned(seen.X, seen.labels, seen.n_labels)
+    return learned(Axes.of(seen.space), seen.X, seen.labels, seen.n_labels)

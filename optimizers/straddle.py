@@ -4,18 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
+import torch
+from numpy.typing import NDArray
+from scipy.special import expit, ndtr
 
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings
 from frugaltwin.goals import Map
 from frugaltwin.state import Prediction, State, Suggestion
+from optimizers.models.classifier import Classifier
 from optimizers.models.mapping import Labeled, borders, check_starts, chosen_settings
 from optimizers.models.reasons import UNCERTAIN_SIDE
 from optimizers.models.regression import Prior, Regression
 from optimizers.space.search import Graded
 from optimizers.space.space import Floats
 
+_FEWEST = 8  # trials below which readings are believed to tell more than labels
+_PARTS = 3  # each is left out once
+_MISREAD = 0.01  # lowest chance that a score counts
+_ENOUGH = 0.03  # how finely a border is wanted, per root of the dimension of the unit box
 _CONFIDENCE = 1.96  # standard deviations: 95 %, as published
 _PRIOR = Prior(amplitude=(2.0, 0.5), noise=(0.1, 0.7), length=(0.6, 0.5), form="gaussian", offset=0.0)
 """Smooth and noisy: a map asks where a signal passes a value, not where it is highest."""
@@ -50,6 +57,8 @@ class Straddle:
         if not len(seen.X):
             return chosen_settings(seen.space, seen.state, count, self.seed, self.starts, None, seen.X)
         model = _fitted(seen)
+        if _trust_in_labels(seen) > 0.5:
+            return seen.least_certain(count, self.seed, self.starts, lambda: Classifier(seen.X, seen.labels, seen.n_labels).doubt, _ENOUGH)
 
         def worth(busy: Floats) -> Graded:
             return _straddle(model.conditioned_on(busy), threshold)
@@ -62,6 +71,9 @@ class Straddle:
         goal, threshold, model = seen.goal, _dividing(seen.goal), _fitted(seen)
         mean, deviation = model.expected(seen.space.encode(settings))
         above = ndtr((mean - threshold) / deviation)
+        if trust := _trust_in_labels(seen):
+            labeled = seen.prediction(settings, Classifier(seen.X, seen.labels, seen.n_labels).chances).probabilities
+            above = (1 - trust) * above + trust * labeled[goal.labels[1]]
         below, at_least = goal.labels
         chances, noise = {below: 1 - above, at_least: above}, np.full(len(mean), model.noise)
         return Prediction(chances, {goal.outcome: mean}, {goal.outcome: deviation}, {goal.outcome: noise})
@@ -94,7 +106,30 @@ def _dividing(goal: Map) -> float:
     return goal.threshold
 
 
-def _fitted(seen: Labeled) -> Regression:
-    """The regression on the readings of the trials that did not fail."""
-    readings = [float(t.measurement.outcomes[seen.goal.outcome]) for t in seen.state.trials if t.measurement is not None]
-    return Regression(seen.space, seen.X, np.array(readings), _dividing(seen.goal), _PRIOR)
+def _fitted(seen: Labeled, known: NDArray[np.bool_] | None = None) -> Regression:
+    """The regression on the readings of the trials that did not fail, or on those of them that are known, [n]."""
+    readings = np.array([float(t.measurement.outcomes[seen.goal.outcome]) for t in seen.state.trials if t.measurement is not None])
+    rows = np.ones(len(readings), dtype=bool) if known is None else known
+    return Regression(seen.space, seen.X[rows], readings[rows], _dividing(seen.goal), _PRIOR)
+
+
+def _trust_in_labels(seen: Labeled) -> float:
+    """The odds that the sides of the threshold tell more than the readings, as a share of 1.
+
+    Both are scored by the chances that they give to the sides of a third of the trials, from the others. A signal that saturates is flat
+    nearly everywhere and steep at the border, which no process with one length scale can be.
+    """
+    n, gain = len(seen.X), 0.0
+    if n < _FEWEST:
+        return 0.0
+    for part in range(_PARTS):
+        left_out = np.arange(n) % _PARTS == part
+        known, X, is_above = ~left_out, seen.X[left_out], seen.labels[left_out] == 1
+        if len(set(seen.labels[known].tolist())) < 2:
+            return 0.0
+        mean, deviation = (x.ravel() for x in _fitted(seen, known).expected(X))
+        above = ndtr((mean - _dividing(seen.goal)) / deviation)
+        labeled = Classifier(seen.X[known], seen.labels[known], seen.n_labels).chances(torch.from_numpy(X)).numpy()[:, 1]
+        for sign, chance in ((1, labeled), (-1, above)):
+            gain += sign * float(np.log(np.clip(np.where(is_above, chance, 1 - chance), _MISREAD, 1)).sum())
+    return float(expit(gain))

@@ -209,10 +209,10 @@ def test_mappers_refuse_what_they_cannot_do() -> None:
         with pytest.raises(InvalidInput, match=f"{name} draws maps and cannot work towards minimize:signal; try the strategy bayesian"):
             catalog.make_strategy(name).suggest(State(Minimize(SQUARE, "signal")))
     with pytest.raises(
-        InvalidInput, match="straddle maps where a number passes a value, but map:phase maps labels; try the strategy gp-classifier"
+        InvalidInput, match="straddle maps where a number passes a value, but map:phase maps labels; try the strategy phase-map"
     ):
         catalog.make_strategy("straddle").suggest(State(LABELS))
-    with pytest.raises(InvalidInput, match=r"map:phase has no score for bayesian to improve; try the strategy gp-classifier"):
+    with pytest.raises(InvalidInput, match=r"map:phase has no score for bayesian to improve; try the strategy phase-map"):
         catalog.make_strategy("bayesian").suggest(State(LABELS))
 
 

@@ -77,7 +77,7 @@ def campaign(goal: str = "map:phase", strategy: str = "gp-classifier", runs: int
 def test_a_map_of_labels_and_a_map_of_a_value_are_read_back_from_their_words() -> None:
     maps: list[Map] = []
     for text, strategy, labels in (
-        ("map:phase", "gp-classifier", ("solid", "liquid")),
+        ("map:phase", "phase-map", ("solid", "liquid")),
         ("map:signal:2.5", "straddle", ("signal < 2.5 mV", "signal ≥ 2.5 mV")),
     ):
         goal = catalog.make_goal(text, Furnace())
@@ -115,7 +115,7 @@ def test_a_map_has_no_score_to_stop_at_or_to_improve() -> None:
     goal = catalog.make_goal("map:phase", driver)
     with pytest.raises(InvalidInput, match="map:phase has no score to stop at"):
         Campaign("c", driver, goal, catalog.make_strategy("random"), Store(":memory:"), stop_rule=StopRule(1.0))
-    with pytest.raises(InvalidInput, match="has no score for bayesian to improve; try the strategy gp-classifier"):
+    with pytest.raises(InvalidInput, match="has no score for bayesian to improve; try the strategy phase-map"):
         list(campaign(strategy="bayesian").run())
     with pytest.raises(InvalidInput, match=r"gp-classifier draws maps .* try the strategy bayesian"):
         list(campaign("minimize:signal").run())

@@ -55,7 +55,7 @@ class Map(Goal):
 
     @property
     def default_strategy(self) -> str:
-        return "gp-classifier" if self.threshold is None else "straddle"
+        return "phase-map" if self.threshold is None else "straddle"
 
     @property
     def outcomes(self) -> tuple[str, ...]:

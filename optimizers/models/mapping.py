@@ -19,7 +19,7 @@ from frugaltwin.goals.suitable import mapped
 from frugaltwin.state import Prediction, State, Suggestion
 from optimizers.models.feasibility import log_feasibility
 from optimizers.models.reasons import EVEN, FAR_AWAY, UNCERTAIN_LABEL
-from optimizers.space.search import Acquisition, Graded, best_points, differentiated
+from optimizers.space.search import CLIMBS, Acquisition, Graded, best_points, differentiated
 from optimizers.space.space import Floats, Space
 
 Integers = NDArray[np.int64]
@@ -74,13 +74,16 @@ class Labeled:
         """The number of labels that there can be."""
         return len(self.goal.labels)
 
-    def least_certain(self, count: int, seed: int, starts: int, doubt: Callable[[], Acquisition], apart: float) -> list[Suggestion]:
+    def least_certain(
+        self, count: int, seed: int, starts: int, doubt: Callable[[], Acquisition], apart: float, climbs: int = CLIMBS
+    ) -> list[Suggestion]:
         """The next settings, where the likeliest label is least certain; far from all that was tried, as long as all labels are alike.
 
         Args:
             doubt: Fits a model: the logarithm of how uncertain the likeliest label is.
             apart: How far apart measurements tell something new, per root of the dimension. Where any place can be asked for, a model
                 would otherwise look for ever where three fields meet.
+            climbs: The number of points to climb from; 0 for a doubt that has steps.
         """
         if len(set(self.labels.tolist())) < 2:
             return chosen_settings(self.space, self.state, count, seed, starts, None, self.X)
@@ -91,7 +94,7 @@ class Labeled:
             return lambda X: open_question(X) + room(X) + gap(X)
 
         near = borders(self.X, self.labels)
-        return chosen_settings(self.space, self.state, count, seed, starts, worth, near, UNCERTAIN_LABEL)
+        return chosen_settings(self.space, self.state, count, seed, starts, worth, near, UNCERTAIN_LABEL, climbs)
 
     def prediction(self, settings: Sequence[Settings], chances: Chances) -> Prediction:
         """The chance of every label at these settings."""
@@ -118,6 +121,7 @@ def chosen_settings(
     worth: Callable[[Floats], Acquisition | Graded] | None,
     near: Floats,
     why: str = "",
+    climbs: int = CLIMBS,
 ) -> list[Suggestion]:
     """The next settings: evenly spread ones first, then those with the most to learn, and few failures to fear.
 
@@ -126,6 +130,7 @@ def chosen_settings(
             nothing tells one place from another (all labels alike, or none): then as far as can be from all that was tried.
         near: Points [k, D] where the border is believed.
         why: The reason for a suggestion that `worth` chose.
+        climbs: The number of points to climb from.
     """
     trials = state.trials
     chance = log_feasibility(space, trials)
@@ -141,7 +146,9 @@ def chosen_settings(
         else:
             taken = space.encode([*(t.settings for t in trials), *busy])
             value = worth(space.encode(busy)) if worth else distance(taken)
-            X = best_points((value if isinstance(value, Graded) else differentiated(value)) + chance, space, seed + turn, near)
+            X = best_points(
+                (value if isinstance(value, Graded) else differentiated(value)) + chance, space, seed + turn, near, climbs=climbs
+            )
             whys.append(why if worth else FAR_AWAY)
         chosen += space.untried(X, 1, state, chosen)
     return [Suggestion(s, why) for s, why in zip(chosen, whys, strict=True)]

@@ -10,20 +10,22 @@ import torch
 from torch import Tensor
 
 from optimizers.models.classifier import Classifier
-from optimizers.models.mapping import Integers
+from optimizers.models.families import Axes
+from optimizers.models.mapping import Chances, Integers
+from optimizers.models.particles import FreeEnergies, inferred
 from optimizers.models.votes import Votes
 from optimizers.space.space import Floats
 
 _FIRST = 6  # labels at the first examination
-_GROWTH = 1.28  # of the number of labels from one examination to the next
+_GROWTH = 2.0  # of the number of labels from one examination to the next
 _MISREAD = 0.01  # lowest chance that a score counts: one label that was misread is no reason to dismiss a model
 _SHARE = 0.01  # of all weight that is shared out anew at each examination, so that nobody is out for good
 _ASLEEP = 0.03  # weight below which a model that takes time is not fitted
 _YOUNG = 20  # labels up to which it is fitted all the same
 _LEAST = 1e-9  # of a worth, whose logarithm is taken
 
-VOTES, PROCESS = "votes", "process"
-_PRIOR = {VOTES: 0.1, PROCESS: 0.9}
+VOTES, PROCESS, ENERGIES, CORRECTED = "votes", "process", "free energies", "corrected"
+_PRIOR = {VOTES: 0.1, PROCESS: 0.3, ENERGIES: 0.4, CORRECTED: 0.2}
 
 
 class Model(Protocol):
@@ -48,13 +50,23 @@ class Mixture:
         return torch.stack([weight * self.models[name].chances(X) for name, weight in self.weights.items()]).sum(0)
 
     def doubt(self, X: Tensor) -> Tensor:
-        """The doubt of the model with most weight at points X [b, D], [b], as a logarithm.
+        """The doubt at points X [b, D], [b], as a logarithm: of all models, or of the vote alone where it has most weight.
 
-        A vote doubts empty space and borders alike: least confidence. A process knows besides how open the chances are: where it knows
+        A vote doubts empty space and borders alike: least confidence. The others know besides how open the chances are: where they know
         a border well, another label tells little.
         """
-        leader = self.models[max(self.weights, key=lambda name: self.weights[name])]
-        return leader.doubt(X) if isinstance(leader, Classifier) else (1 - leader.chances(X).amax(1) + _LEAST).log()
+        if self.leader == VOTES:
+            return (1 - self.models[VOTES].chances(X).amax(1) + _LEAST).log()
+        doubt = (1 - self.chances(X).amax(1) + _LEAST).log()
+        for name, model in self.models.items():
+            if isinstance(model, Classifier | FreeEnergies):
+                doubt = doubt + self.weights[name] * model.openness(X) / 2
+        return doubt
+
+    @property
+    def leader(self) -> str:
+        """The name of the model with most weight."""
+        return max(self.weights, key=lambda name: self.weights[name])
 
     def examined(self, X: Floats, labels: Integers) -> Mapping[str, float]:
         """The weights after the labels [n] that were read at points X [n, D] since the models were fitted."""
@@ -68,7 +80,7 @@ class Mixture:
         return {name: (1 - _SHARE) * s / total + _SHARE / n for name, s in share.items()}
 
 
-def learned(X: Floats, labels: Integers, n_labels: int) -> Mixture:
+def learned(axes: Axes, X: Floats, labels: Integers, n_labels: int) -> Mixture:
     """The mixture that follows from labels [n], numbers below n_labels, in the order in which they were read at points X [n, D].
 
     At examinations, ever more labels apart, the models are fitted to all labels so far; each is scored by the chances that it gave to
@@ -78,19 +90,19 @@ def learned(X: Floats, labels: Integers, n_labels: int) -> Mixture:
     """
     exam = max(_examinations(len(labels)), default=0)
     if not exam:
-        return _fitted(X, labels, n_labels, None, True)
-    before = _examined(X[:exam].tobytes(), labels[:exam].tobytes(), n_labels)
-    return before if exam == len(labels) else _fitted(X, labels, n_labels, before, False)
+        return _fitted(axes, X, labels, n_labels, None, True)
+    before = _examined(axes, X[:exam].tobytes(), labels[:exam].tobytes(), n_labels)
+    return before if exam == len(labels) else _fitted(axes, X, labels, n_labels, before, False)
 
 
 @lru_cache(maxsize=64)
-def _examined(points: bytes, labels: bytes, n_labels: int) -> Mixture:
+def _examined(axes: Axes, points: bytes, labels: bytes, n_labels: int) -> Mixture:
     """The mixture at an examination. It follows from its arguments, and is kept for whoever asks for the next one."""
     y = np.frombuffer(labels, dtype=np.int64).copy()
     X = np.frombuffer(points).reshape(len(y), -1).copy()
     last = max(_examinations(len(y) - 1), default=0)
-    before = _examined(X[:last].tobytes(), y[:last].tobytes(), n_labels) if last else None
-    return _fitted(X, y, n_labels, before, True)
+    before = _examined(axes, X[:last].tobytes(), y[:last].tobytes(), n_labels) if last else None
+    return _fitted(axes, X, y, n_labels, before, True)
 
 
 def _examinations(n: int) -> Iterator[int]:
@@ -101,16 +113,29 @@ def _examinations(n: int) -> Iterator[int]:
         exam = max(exam + 1, int(exam * _GROWTH))
 
 
-def _fitted(X: Floats, labels: Integers, n_labels: int, before: Mixture | None, is_exam: bool) -> Mixture:
+def _fitted(axes: Axes, X: Floats, labels: Integers, n_labels: int, before: Mixture | None, is_exam: bool) -> Mixture:
     """The models fitted to labels [n], with the weights that they have earned since the examination before.
 
     Between examinations hyperparameters stay as they were.
     """
     n, known = len(labels), before.n_known if before else 0
     weights = before.examined(X[known:], labels[known:]) if before else _PRIOR
+    old = before.models if before else {}
     models: dict[str, Model] = {VOTES: Votes(X, labels, n_labels)}
-    if PROCESS in weights and (n <= _YOUNG or weights[PROCESS] >= _ASLEEP):
-        last = before.models[PROCESS] if before and n > _YOUNG and not is_exam else None
-        models[PROCESS] = Classifier(X, labels, n_labels, last.values if isinstance(last, Classifier) else None)
-    total = sum(weights[name] for name in models)
-    return Mixture(models, {name: weights[name] / total for name in models}, n)
+
+    def is_awake(name: str) -> bool:
+        return name in weights and (n <= _YOUNG or weights[name] >= _ASLEEP)
+
+    def process(name: str, expected: Chances | None = None) -> None:
+        last = old.get(name) if n > _YOUNG and not is_exam else None
+        models[name] = Classifier(X, labels, n_labels, last.values if isinstance(last, Classifier) else None, expected)
+
+    if is_awake(PROCESS):
+        process(PROCESS)
+    if is_awake(ENERGIES) or is_awake(CORRECTED):
+        last = old.get(ENERGIES)
+        if clouds := inferred(axes, X, labels, n_labels, last.clouds if isinstance(last, FreeEnergies) else (), is_exam):
+            energies = models[ENERGIES] = FreeEnergies(clouds, X, labels, n_labels)
+            process(CORRECTED, energies.chances)
+    shares = {name: weights.get(name, _SHARE) for name in models}
+    return Mixture(models, {name: share / sum(shares.values()) for name, share in shares.items()}, n)

@@ -19,7 +19,7 @@ Acquisition: TypeAlias = "Callable[[Tensor], Tensor]"
 
 _CHUNK = 2048  # points at once: bounds the memory for thousands of candidates, and lets an interruption be heard
 _RAW = 256  # points of the even sample
-_CLIMBS = 4
+CLIMBS = 4  # points to climb from
 _NEAR = (0.2, 0.05, 0.01)  # of the unit box: how far around the best points so far it looks
 _AROUND = 64  # points at each of these distances
 _MOVED = 8  # columns that change at once around a point, on average: in many dimensions few things are worth changing
@@ -77,7 +77,7 @@ def torch_loss(loss: Acquisition) -> Loss:
     return value_and_gradient
 
 
-def best_points(acquisition: Graded, space: Space, seed: int, near: Floats, rough: Graded | None = None, climbs: int = _CLIMBS) -> Floats:
+def best_points(acquisition: Graded, space: Space, seed: int, near: Floats, rough: Graded | None = None, climbs: int = CLIMBS) -> Floats:
     """Points [r, D] of the space, best first: of a listed space the best ones, else local maxima and, behind them, where they were sought.
 
     Climbs from the best of an even sample and of the neighborhood of `near` [k, D], each with all combinations of names and levels,
@@ -85,7 +85,7 @@ def best_points(acquisition: Graded, space: Space, seed: int, near: Floats, roug
 
     Args:
         rough: A cheap approximation of the acquisition function: it finds the points that are looked at closely.
-        climbs: The number of points to climb from.
+        climbs: The number of points to climb from; with 0 the best of those that were tried are returned.
     """
 
     def ranked(X: Floats) -> Floats:
@@ -99,6 +99,8 @@ def best_points(acquisition: Graded, space: Space, seed: int, near: Floats, roug
     X = ranked(np.concatenate([space.sample(_RAW, [seed, 2]), _around(space, near, np.random.default_rng([seed, 1]))]))
     if len(space.combinations):
         X = np.concatenate([ranked(_crossed(space, _distinct(X, _CROSSED))), X])
+    if not climbs:
+        return X
     climbed = _climb(acquisition, space, _distinct(X, climbs))
     for _ in range(3):
         moves = _crossed(space, climbed[:1]) if len(space.combinations) else space.moves(climbed[0])
