@@ -23,6 +23,7 @@ _N = 61  # nodes along the composition
 _EDGE = 2e-3  # how near to a pure component a mixture is taken to be: what is pure has no field
 _CHUNK = 1_500_000  # energies at once: what fits near the processor
 _WAVES = tuple((i, j) for i in (1, 2, 3) for j in range(4))
+_MOST = 20  # coefficients of the lowest of several polynomials: many labels have many fields, and no few planes make them
 _WARP = 0.03  # of the composition: how far a diagram may be from any of a family
 
 _X = np.linspace(0, 1, _N)
@@ -162,7 +163,7 @@ def families(axes: Axes, n_labels: int) -> list[Family]:
     if 1 <= D <= 3 and not axes.space.choices:
         for degree, name in ((1, "planes"), (2, "lowest of parabolas")):
             n_terms = len(_terms(np.zeros((1, D)), degree))
-            if n_terms * n_labels <= 40:
+            if n_terms * n_labels <= _MOST:
                 found.append(Family(name, n_terms * n_labels, n_labels, _lowest(degree, n_labels), has_labels=True))
     return found
 

@@ -1,6 +1,6 @@
 """A mixture of models of a map; each has the weight that its predictions have earned."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -12,12 +12,13 @@ from torch import Tensor
 from optimizers.models.classifier import Classifier
 from optimizers.models.families import Axes
 from optimizers.models.mapping import Chances, Integers
-from optimizers.models.particles import FreeEnergies, inferred
+from optimizers.models.particles import Cloud, FreeEnergies, inferred
 from optimizers.models.votes import Votes
 from optimizers.space.space import Floats
 
 _FIRST = 6  # labels at the first examination
-_GROWTH = 2.0  # of the number of labels from one examination to the next
+_GROWTH = 1.28  # of the number of labels from one examination to the next
+_INFERRED_AT = (6, 12, 24, 48, 99)  # examinations at which free energies are inferred anew: at others they are those of the last one
 _MISREAD = 0.01  # lowest chance that a score counts: one label that was misread is no reason to dismiss a model
 _SHARE = 0.01  # of all weight that is shared out anew at each examination, so that nobody is out for good
 _ASLEEP = 0.03  # weight below which a model that takes time is not fitted
@@ -50,13 +51,16 @@ class Mixture:
         return torch.stack([weight * self.models[name].chances(X) for name, weight in self.weights.items()]).sum(0)
 
     def doubt(self, X: Tensor) -> Tensor:
-        """The doubt at points X [b, D], [b], as a logarithm: of all models, or of the vote alone where it has most weight.
+        """The doubt at points X [b, D], [b], as a logarithm: that of all models, or of the leader where no family of energies is in it.
 
         A vote doubts empty space and borders alike: least confidence. The others know besides how open the chances are: where they know
         a border well, another label tells little.
         """
-        if self.leader == VOTES:
-            return (1 - self.models[VOTES].chances(X).amax(1) + _LEAST).log()
+        leader = self.models[self.leader]
+        if isinstance(leader, Votes):
+            return (1 - leader.chances(X).amax(1) + _LEAST).log()
+        if ENERGIES not in self.models and isinstance(leader, Classifier):
+            return leader.doubt(X)
         doubt = (1 - self.chances(X).amax(1) + _LEAST).log()
         for name, model in self.models.items():
             if isinstance(model, Classifier | FreeEnergies):
@@ -91,8 +95,7 @@ def learned(axes: Axes, X: Floats, labels: Integers, n_labels: int) -> Mixture:
     exam = max(_examinations(len(labels)), default=0)
     if not exam:
         return _fitted(axes, X, labels, n_labels, None, True)
-    before = _examined(axes, X[:exam].tobytes(), labels[:exam].tobytes(), n_labels)
-    return before if exam == len(labels) else _fitted(axes, X, labels, n_labels, before, False)
+    return _fitted(axes, X, labels, n_labels, _examined(axes, X[:exam].tobytes(), labels[:exam].tobytes(), n_labels), False)
 
 
 @lru_cache(maxsize=64)
@@ -134,8 +137,13 @@ def _fitted(axes: Axes, X: Floats, labels: Integers, n_labels: int, before: Mixt
         process(PROCESS)
     if is_awake(ENERGIES) or is_awake(CORRECTED):
         last = old.get(ENERGIES)
-        if clouds := inferred(axes, X, labels, n_labels, last.clouds if isinstance(last, FreeEnergies) else (), is_exam):
+        clouds: Sequence[Cloud] = last.clouds if isinstance(last, FreeEnergies) else ()
+        if not (clouds and is_exam) or n in _INFERRED_AT:
+            clouds = inferred(axes, X, labels, n_labels, clouds, is_exam)
+        if clouds:
             energies = models[ENERGIES] = FreeEnergies(clouds, X, labels, n_labels)
             process(CORRECTED, energies.chances)
     shares = {name: weights.get(name, _SHARE) for name in models}
+    if before is None and ENERGIES not in models:
+        shares[PROCESS] += _PRIOR[ENERGIES] + _PRIOR[CORRECTED]
     return Mixture(models, {name: share / sum(shares.values()) for name, share in shares.items()}, n)
