@@ -216,7 +216,7 @@ def test_a_map_is_handed_in_by_the_numbers_of_its_places(cli_here: Cli, tmp_path
     task = written(
         tmp_path,
         '[task]\nname = "fields"\ntitle = "Fields"\ntext = "Map."\ndriver = "eutectic"\ngoal = "map:phase"\nbudget = { runs = 12 }\n'
-        'draw = { system = "any" }\nscore = { rule = "quality", fine = 0.02 }\nreference = { strategy = "label-propagation", plays = 1 }\n',
+        'draw = { system = "any" }\nscore = { rule = "quality", fine = 0.02 }\nreference = { strategy = "phase-map", plays = 1 }\n',
     )
     assert cli_here("practice", task).returncode == 0
     assert cli_here("practice", task, "--places", tmp_path / "map.csv").returncode == 0

@@ -91,7 +91,8 @@ class Axes:
         if self.parts:
             whole = np.clip(natural[:, self.parts], 0, None)
             shares = np.maximum(whole / whole.sum(1, keepdims=True), _EDGE)
-            return shares / shares.sum(1, keepdims=True)
+            normalized: Floats = shares / shares.sum(1, keepdims=True)
+            return normalized
         assert self.composition is not None
         x = np.clip(natural[:, self.composition] * self.share, _EDGE, 1 - _EDGE)
         return np.stack([1 - x, x], axis=1)
