@@ -148,11 +148,11 @@ class _Part:
 class TableDisplay(Display):
     """A table that grows line by line, with swatches and a progress bar where the output is a terminal."""
 
-    def __init__(self, record: Record, console: Console, doing: Callable[[], str] = str) -> None:
+    def __init__(self, record: Record, console: Console, doing: Callable[[], str] | None = None) -> None:
         """Begin a table.
 
         Args:
-            doing: Says what the campaign does now; it stands beside the bar.
+            doing: Says what the campaign does now; it stands beside the bar. There is no bar for a campaign that only is shown.
         """
         super().__init__(record)
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, Task, TimeElapsedColumn
@@ -162,14 +162,14 @@ class TableDisplay(Display):
             latest = "experimenting"  # also between two experiments, where nothing is done
 
             def render(self, task: Task) -> Text:
-                self.latest = doing() or self.latest
+                self.latest = (doing and doing()) or self.latest
                 return Text(f"{self.latest:13}")
 
         self._console = console
         self._is_terminal = console.is_terminal
         self._progress = Progress(
             SpinnerColumn(), Doing(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            console=console, transient=True, disable=not self._is_terminal,
+            console=console, transient=True, disable=not self._is_terminal or doing is None,
         )  # fmt: skip
         runs = record.budget.limits.get("runs") if record.budget else None
         self._task = self._progress.add_task("experimenting", total=runs, completed=len(self.trials))
