@@ -87,6 +87,8 @@ def lay(folder: Path) -> None:
     (folder / "records.csv").write_text("temperature,yield\n20,1\n40,3\n60,2\n")
     shutil.copytree(ROOT / "examples", folder / "examples")
     table(folder / "grid.csv", "eutectic")
+    plan = 'seeds = 1\nbudget = 3\nstrategies = ["sobol", "random"]\n[problems.branin]\nfunction = "branin"\n'
+    (folder / "planners.toml").write_text(plan)
     table(folder / "results.csv", "color-mixing", measured=True)
     pumps = {letter: {"pin": 3 + k, "a": 1.0, "b": 0.1} for k, letter in enumerate("RGBYWD")}
     (folder / "config.json").write_text(json.dumps({"pumps": pumps}))
