@@ -98,7 +98,7 @@ class Axes:
         return np.stack([1 - x, x], axis=1)
 
     def heights(self, X: Floats) -> Floats:
-        """Where on the axis of temperature points X [n, D] are, 0 to 1, [n]."""
+        """Places of points X [n, D] on the axis of temperature, 0 to 1, [n]."""
         assert self.temperature is not None
         low, high = self.span
         share: Floats = (self.natural(X)[:, self.temperature] - low) / (high - low)
