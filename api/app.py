@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 from fastapi import FastAPI
 
-from api.maintenance import pruning
+from api.maintenance import prune_again_and_again
 from api.request_limits import WITH_BODY, Charged, HeadAsGet, RequestLimits
 from api.routes import problems
 from api.routes.health import Counted
 from api.routes.problems import Problem
 from api.service import opened
 from api.settings import Settings
-from api.workers.campaign_runner import running_campaigns
-from api.workers.task_runner import running_tasks
+from api.workers.campaign_runner import CampaignRunner
+from api.workers.task_runner import TaskRunner
 
 RESOURCES = (
     "experiments",
@@ -71,6 +72,18 @@ HEADERS = {
 }
 
 
+@asynccontextmanager
+async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Something that goes on as long as the service runs, and is ended with it."""
+    going = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        going.cancel()
+        with suppress(asyncio.CancelledError):
+            await going
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The application; its database has been brought up to date before."""
 
@@ -78,9 +91,11 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with opened(settings) as service:
             app.state.service = service
-            campaigns = running_campaigns(service.database, service.news, service.rigs, service.strategies, settings.most_trials)
-            labs = running_tasks(service.database, service.news, service.strategies)
-            async with campaigns, labs, pruning(service.database, settings.keep_days * 86_400):
+            database, news, strategies = service.database, service.news, service.strategies
+            campaigns = CampaignRunner(database, news, service.rigs, strategies, settings.most_trials).run()
+            labs = TaskRunner(database, news, strategies).run()
+            pruning = prune_again_and_again(database, settings.keep_days * 86_400)
+            async with in_background(campaigns), in_background(labs), in_background(pruning):
                 yield {"strangers": service.strangers}  # the protocol asks them before a request begins
 
     app = FastAPI(

@@ -7,8 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, case, func, select
@@ -30,19 +29,8 @@ PAUSE = 3600.0
 """s between two removals of what is old."""
 
 
-@asynccontextmanager
-async def pruning(database: Database, age: float) -> AsyncIterator[None]:
+async def prune_again_and_again(database: Database, age: float) -> None:
     """Remove what is old, at once and then every hour."""
-    running = asyncio.create_task(_prune_again_and_again(database, age))
-    try:
-        yield
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-
-
-async def _prune_again_and_again(database: Database, age: float) -> None:
     while True:
         with suppress(StoreError):  # which has been logged
             await prune(database, age)

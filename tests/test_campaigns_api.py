@@ -647,7 +647,8 @@ def test_a_log_that_is_too_long_is_not_thought_about(lab: Lab) -> None:
 SERVICE = """
 import asyncio, sys
 from api.records import campaigns
-from api.workers.campaign_runner import running_campaigns
+from api.app import in_background
+from api.workers.campaign_runner import CampaignRunner
 from api.service import opened
 from api.settings import Settings
 
@@ -655,7 +656,7 @@ campaigns.THINKING = 0.5  # s until another takes over what a killed one had beg
 
 async def main():
     settings = Settings(url=sys.argv[1], poll=0.02, thinkers=1)
-    async with opened(settings) as one, running_campaigns(one.database, one.news, one.rigs, one.strategies, 500):
+    async with opened(settings) as one, in_background(CampaignRunner(one.database, one.news, one.rigs, one.strategies, 500).run()):
         await asyncio.Event().wait()
 
 asyncio.run(main())

@@ -1,5 +1,6 @@
 """Experiments of anybody: a file describes them, a program or a person performs them."""
 
+import asyncio
 import contextlib
 import math
 import os
@@ -18,6 +19,7 @@ from frugaltwin import catalog, testing
 from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, Stopped
 from frugaltwin.experiment import Settings
 from frugaltwin.state import State
+from hardware.own import folder
 from hardware.own.description import Description
 from hardware.own.formula import Formula
 from hardware.own.importers import proposal, written
@@ -245,7 +247,8 @@ def described(folder: Path, by: str) -> Path:
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])
-def test_a_folder_performs_experiments(tmp_path: Path, form: str) -> None:
+def test_a_folder_performs_experiments(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "SETTLED", 600.0)  # the other side may be held up in the middle of a file
     exchange = tmp_path / "exchange"
     exchange.mkdir()
     (tmp_path / "other.py").write_text(OTHER)
@@ -262,7 +265,7 @@ def test_a_folder_performs_experiments(tmp_path: Path, form: str) -> None:
     assert len(list(exchange.glob(f"*.answer.{form}"))) == 2
 
 
-def test_a_folder_that_says_nothing_or_nonsense_is_a_failed_experiment(tmp_path: Path) -> None:
+def test_a_folder_that_says_nothing_is_a_failed_experiment(tmp_path: Path) -> None:
     (tmp_path / "exchange").mkdir()
     driver = catalog.make_driver("experiment", {"file": described(tmp_path, 'folder = "exchange"\nseconds = 0.5')})
     with driver, pytest.raises(DriverError, match=r"no answer to .* within 0\.5 s"):
@@ -271,11 +274,52 @@ def test_a_folder_that_says_nothing_or_nonsense_is_a_failed_experiment(tmp_path:
     driver = catalog.make_driver("experiment", {"file": described(tmp_path, 'folder = "elsewhere"')})
     with pytest.raises(DriverError, match="there is no folder"):
         driver.__enter__()
+
+
+def test_a_stopped_or_killed_campaign_leaves_no_request_in_a_folder(tmp_path: Path) -> None:
+    exchange = tmp_path / "exchange"
+    exchange.mkdir()
+    (exchange / "killed.request.json").write_text("{}")
+    (exchange / "done.request.json").write_text("{}")
+    (exchange / "done.answer.json").write_text("{}")
     driver = catalog.make_driver("experiment", {"file": described(tmp_path, 'folder = "exchange"')})
     with driver:
-        threading.Timer(0.3, driver.stop).start()
-        with pytest.raises(Stopped):
-            driver.perform(SETTINGS)
+        assert sorted(path.name for path in exchange.iterdir()) == ["done.answer.json", "done.request.json"]
+        asked: list[BaseException] = []
+
+        def perform() -> None:
+            try:
+                driver.perform(SETTINGS)
+            except Stopped as error:
+                asked.append(error)
+
+        asking = threading.Thread(target=perform)
+        asking.start()
+        while len(list(exchange.glob("*.request.json"))) < 2:
+            assert asking.is_alive()
+        driver.stop()
+        asking.join()
+        assert [str(error) for error in asked] == ["the experiment was stopped"]
+        assert (exchange / "stop").exists()
+        assert len(list(exchange.glob("*.request.json"))) == 1, "it would be performed later"
+
+
+def test_an_answer_that_stays_nonsense_is_a_failed_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "SETTLED", 0.0)
+    exchange = tmp_path / "exchange"
+    exchange.mkdir()
+
+    def nonsense() -> None:
+        while not (found := list(exchange.glob("*.request.json"))):
+            pass
+        (exchange / found[0].name.replace("request", "answer")).write_text("hello")
+
+    other = threading.Thread(target=nonsense)
+    other.start()
+    driver = catalog.make_driver("experiment", {"file": described(tmp_path, 'folder = "exchange"')})
+    with driver, pytest.raises(DriverError, match="'hello', which is no JSON"):
+        driver.perform(SETTINGS)
+    other.join()
 
 
 def test_an_address_performs_experiments(tmp_path: Path) -> None:
@@ -287,6 +331,11 @@ def test_an_address_performs_experiments(tmp_path: Path) -> None:
             driver = catalog.make_driver("experiment", {"file": described(tmp_path, f'address = "{address}"')})
             with driver:
                 assert driver.perform(SETTINGS).outcomes == {"yield": 90 - 15**2 / 40}
+
+                async def in_a_notebook() -> float | str:
+                    return driver.perform(SETTINGS).outcomes["yield"]
+
+                assert asyncio.run(in_a_notebook()) == 90 - 15**2 / 40
                 driver.stop()
                 with pytest.raises(Stopped):
                     driver.perform(SETTINGS)
@@ -331,7 +380,7 @@ def test_an_odd_address_is_one_failed_experiment_and_is_asked_once(tmp_path: Pat
         file = described(tmp_path, f'address = "http://127.0.0.1:{server.server_port}/{way}"\nseconds = {0.5 if way == "slow" else 60}')
         with catalog.make_driver("experiment", {"file": file}) as driver, pytest.raises(DriverError, match=fault):
             driver.perform(SETTINGS)
-        assert Odd.asked in ([f"/{way}"], [] if way == "slow" else None)
+        assert Odd.asked == [f"/{way}"] or (way == "slow" and not Odd.asked)
     finally:
         server.shutdown()
         server.server_close()
@@ -343,6 +392,24 @@ def test_an_address_where_nobody_answers_is_a_failed_experiment(tmp_path: Path) 
     file = described(tmp_path, f'address = "http://127.0.0.1:{number}"')
     with catalog.make_driver("experiment", {"file": file}) as driver, pytest.raises(DriverError, match="cannot be asked"):
         driver.perform(SETTINGS)
+
+
+def test_an_address_that_cannot_be_told_to_stop_is_named_by_the_experiment(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the request, and says nothing
+        file = described(tmp_path, f'address = "http://127.0.0.1:{silent.getsockname()[1]}"')
+        driver = catalog.make_driver("experiment", {"file": file})
+
+        def stop() -> None:
+            taken, _ = silent.accept()
+            silent.close()  # nobody else gets in
+            driver.stop()
+            taken.close()
+
+        stopping = threading.Thread(target=stop)
+        stopping.start()
+        with driver, pytest.raises(Stopped, match="could not be told so: see that the instrument is at rest"):
+            driver.perform(SETTINGS)
+        stopping.join()
 
 
 def test_a_function_performs_experiments(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy import Connection
 
@@ -44,28 +44,15 @@ PATIENCE = 2.0
 _log = logging.getLogger("frugaltwin.service")
 
 
-@asynccontextmanager
-async def running_campaigns(
-    database: Database, news: News, rigs: Rigs, strategies: StrategyProcesses, most_trials: int
-) -> AsyncIterator[None]:  # fmt: skip
-    """Run the campaigns as long as the service runs.
-
-    Args:
-        most_trials: Of a campaign that is thought about.
-    """
-    running = asyncio.create_task(CampaignRunner(database, news, rigs, strategies, most_trials).run())
-    try:
-        yield
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-
-
 class CampaignRunner:
     """One process's part in running the campaigns."""
 
     def __init__(self, database: Database, news: News, rigs: Rigs, strategies: StrategyProcesses, most_trials: int) -> None:
+        """Ready to run.
+
+        Args:
+            most_trials: Of a campaign that is thought about.
+        """
         self._database, self._news, self._rigs, self._strategies, self._most = database, news, rigs, strategies, most_trials
         self._name = secrets.token_hex(8)
         self._choosing: dict[str, asyncio.Task[None]] = {}

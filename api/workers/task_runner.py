@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 from sqlalchemy import Connection
 
@@ -35,18 +34,6 @@ WHOSE = "labs of tasks"
 """Who asks, in the turns of the processes."""
 
 _log = logging.getLogger("frugaltwin.service")
-
-
-@asynccontextmanager
-async def running_tasks(database: Database, news: News, strategies: StrategyProcesses) -> AsyncIterator[None]:
-    """Draw labs and judge hand-ins as long as the service runs."""
-    running = asyncio.create_task(TaskRunner(database, news, strategies).run())
-    try:
-        yield
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
 
 
 class TaskRunner:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +14,8 @@ import httpx
 
 from frugaltwin.errors import DriverError, Stopped
 from hardware.own.answer import understood
+
+_log = logging.getLogger(__name__)
 
 LONGEST = 1_000_000
 """Bytes of an answer."""
@@ -37,6 +41,7 @@ class Address:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[tuple[int, str]] | None = None
         self._lock = threading.Lock()
+        self._untold = ""
         self.is_running = True
 
     def ask(self, settings: Mapping[str, float | str]) -> dict[str, Any]:
@@ -49,9 +54,9 @@ class Address:
         if self._is_stopped.is_set():
             raise Stopped("the experiment was stopped")
         try:
-            status, text = asyncio.run(self._post({"id": uuid4().hex, "settings": dict(settings)}))
+            status, text = self._asked({"id": uuid4().hex, "settings": dict(settings)})
         except asyncio.CancelledError:
-            raise Stopped("the experiment was stopped") from None
+            raise Stopped(f"the experiment was stopped{self._untold}") from None
         except TimeoutError:
             raise DriverError(f"{self._url} gave no answer within {self._seconds:g} s; whether it was performed is not known") from None
         except httpx.HTTPError as error:
@@ -63,18 +68,32 @@ class Address:
         return understood(text, self._url)
 
     def stop(self) -> None:
-        """End it now, from any thread; the `ask` in flight raises `Stopped`."""
-        self._is_stopped.set()
-        with self._lock:
-            if self._loop and self._task:
-                self._loop.call_soon_threadsafe(self._task.cancel)
+        """End it now, from any thread; the `ask` in flight raises `Stopped`, and says it if the other side could not be told."""
         try:
-            httpx.post(f"{self._url}/stop", timeout=CONNECT, follow_redirects=False, trust_env=False)
+            httpx.post(f"{self._url}/stop", timeout=CONNECT, follow_redirects=False, trust_env=False).raise_for_status()
         except httpx.HTTPError as error:
-            raise DriverError(f"{self._url} could not be told to stop: {str(error) or type(error).__name__}") from error
+            self._untold = f", but {self._url} could not be told so: see that the instrument is at rest"
+            _log.error("%s could not be told to stop: %s", self._url, error)
+        self._is_stopped.set()
+        self._cancel()
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def _asked(self, body: dict[str, Any]) -> tuple[int, str]:
+        """Status and text of the answer. It is asked for in a thread of its own: in a notebook, this one has an event loop already."""
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(asyncio.run, self._post(body))
+            try:
+                return answer.result()
+            except BaseException:
+                self._cancel()
+                raise
+
+    def _cancel(self) -> None:
+        with self._lock:
+            if self._loop and self._task:
+                self._loop.call_soon_threadsafe(self._task.cancel)
 
     async def _post(self, body: dict[str, Any]) -> tuple[int, str]:
         with self._lock:

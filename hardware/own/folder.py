@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -17,8 +18,12 @@ from frugaltwin.table_reader import read_rows
 from frugaltwin.tables import format_rows
 from hardware.own.answer import understood
 
+_log = logging.getLogger(__name__)
+
 LOOK = 0.1
 """s between two looks at the folder."""
+SETTLED = 10.0
+"""s for which an answer that cannot be read stays as it is until it counts as one: others do not always write a file at once."""
 STOP = "stop"
 """The file that says to the other side that nothing more is to be done."""
 
@@ -26,11 +31,12 @@ STOP = "stop"
 class Folder:
     """A folder in which ``ID.request.json`` is written and ``ID.answer.json`` is waited for; or the same as ``.csv``, one row each.
 
-    Both sides write under another name and rename, so that a file that is there is whole. An answer that is not, is looked at again.
+    Both sides write under another name and rename, so that a file that is there is whole. An answer that is not is looked at again for
+    `SETTLED`. A folder is of one campaign at a time.
     """
 
     def __init__(self, path: Path, seconds: float, form: str = "json") -> None:
-        """Make ready.
+        """Make ready: requests that nobody answered before the program ended are taken back.
 
         Args:
             path: The folder, which is there.
@@ -42,9 +48,13 @@ class Folder:
         """
         self._path, self._seconds, self._form = path, seconds, form
         self._is_stopped = threading.Event()
+        self._untold = ""
         self.is_running = True
         try:
             (path / STOP).unlink(missing_ok=True)
+            for request in path.glob(f"*.request.{form}"):
+                if not (path / request.name.replace(".request.", ".answer.")).exists():
+                    request.unlink(missing_ok=True)
         except OSError as error:
             raise DriverError(f"cannot use the folder {path}: {error.strerror}") from error
         if not path.is_dir():
@@ -61,25 +71,31 @@ class Folder:
         if self._is_stopped.is_set():
             raise Stopped("the experiment was stopped")
         self._write(f"{name}.request.{self._form}", self._request(name, settings))
-        until, fault = time.monotonic() + self._seconds, "there is none"
+        until, fault, since = time.monotonic() + self._seconds, "there is none", (0, 0, 0.0)
         answer = self._path / f"{name}.answer.{self._form}"
         while True:
             if answer.exists():
                 try:
                     return self._read(answer)
                 except (DriverError, InvalidInput, OSError) as error:  # perhaps it is still being written
-                    fault = str(error)
+                    fault, since = str(error), _as_it_stands(answer, since)
+                    if time.monotonic() > since[2] + SETTLED:
+                        raise DriverError(fault) from error
             if self._is_stopped.wait(LOOK):
-                raise Stopped("the experiment was stopped")
+                self._withdraw(name)
+                raise Stopped(f"the experiment was stopped{self._untold}")
             if time.monotonic() > until:
                 self._withdraw(name)
                 raise DriverError(f"no answer to {name} within {self._seconds:g} s in {self._path}: {fault}")
 
     def stop(self) -> None:
-        """Say so to the other side, from any thread; the `ask` in flight raises `Stopped`."""
-        self._is_stopped.set()
-        with suppress(OSError):
+        """Say so to the other side, from any thread; the `ask` in flight raises `Stopped`, and says it if that could not be written."""
+        try:
             self._write(STOP, "")
+        except DriverError as error:
+            self._untold = f", but {error}: see that the instrument is at rest"
+            _log.exception("the folder %s could not be told to stop", self._path)
+        self._is_stopped.set()
 
     def close(self) -> None:
         """Leave the folder as it is."""
@@ -112,3 +128,13 @@ class Folder:
         found.pop("id", None)
         error = found.pop("error", "")
         return {"error": str(error)} if error else {"outcomes": found}
+
+
+def _as_it_stands(path: Path, before: tuple[int, int, float]) -> tuple[int, int, float]:
+    """Size and time of a file, and since when (s of a clock that cannot be set) they are these."""
+    try:
+        now = path.stat()
+    except OSError:  # it was taken away
+        return 0, 0, time.monotonic()
+    is_same = before[:2] == (now.st_size, now.st_mtime_ns)
+    return now.st_size, now.st_mtime_ns, before[2] if is_same else time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from frugaltwin.errors import DriverError, FrugalTwinError, Stopped
+
+_log = logging.getLogger(__name__)
 
 
 class Function:
@@ -47,6 +50,7 @@ class Function:
         except FrugalTwinError:
             raise
         except Exception as error:
+            _log.exception("%s failed", self._name)
             raise DriverError(f"{self._name} failed: {type(error).__name__}: {error}") from error
         if self._is_stopped.is_set():
             raise Stopped("the experiment was stopped")
