@@ -1,6 +1,7 @@
 """Sheets that people fill in: whatever they do to them, nothing is lost, told twice or told of another suggestion."""
 
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,23 @@ def test_nothing_is_lost_or_told_twice_whatever_people_do(tmp_path: Path, form: 
         found = {f"suzuki#{number}": value for number, value in enumerate(tell(sheet, campaign), start=1) if value != -1}
         assert found == truth
         assert found
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("away/x.csv", "no folder|cannot write"), ("x.xls", "save it as one of them"), ("d.csv", "d.csv"), ("bad.xlsx", "as a workbook")],
+)
+def test_a_sheet_that_cannot_be_is_refused_before_anything_is_suggested(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str, fault: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("d.csv").mkdir()
+    Path("bad.xlsx").write_text("hello")
+    assert cli("experiment", "new", "suzuki.toml").returncode == 0
+    refused = cli("suggest", "suzuki", "--driver", "suzuki.toml", "--sheet", name)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert re.search(fault, refused.stderr.splitlines()[-1])
+    assert "no suggestion" in cli("suggest", "suzuki", "--pending").stderr or not Path("frugaltwin.db").exists()
 
 
 def test_the_story_of_a_chemist(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

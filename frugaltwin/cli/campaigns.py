@@ -115,6 +115,9 @@ def suggest(
     as_json: AsJson = False,
 ) -> None:
     """Suggest what to try next, for an experiment done by hand; `tell` stores its result, `reject` drops it."""
+    from frugaltwin.cli.sheet import check_sheet
+    from frugaltwin.plugins import ByHand
+
     if pending:
         known = stored_campaign(name, store)
         _show_pending(known, as_json)
@@ -122,6 +125,9 @@ def suggest(
             _write_sheet(known, sheet, store, as_json)
         return
     campaign = open_campaign(specification(replace(given, name=name), store), as_json)
+    sheet = sheet or (campaign.driver.sheet if isinstance(campaign.driver, ByHand) else None)
+    if sheet:
+        check_sheet(sheet)
     with thinking():
         suggestions = campaign.suggest(count)
     last = campaign.log.n_suggested
@@ -130,9 +136,6 @@ def suggest(
             show_line(json.dumps({"event": "suggestion", "number": number} | suggestion.as_dict(), ensure_ascii=False))
         else:
             _show_recipe(campaign, number, suggestion.settings, suggestion.why, suggestion.describe(campaign.goal.unit))
-    from frugaltwin.plugins import ByHand
-
-    sheet = sheet or (campaign.driver.sheet if isinstance(campaign.driver, ByHand) else None)
     if sheet:
         _write_sheet(campaign, sheet, store, as_json)
     elif not as_json:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
 
+from frugaltwin.checks import check_writable
 from frugaltwin.errors import InvalidInput, MissingPart, OutOfBounds
 from frugaltwin.experiment import Categorical, Experiment, Outcome, Parameter, Settings, Trial, free_name
 from frugaltwin.log import Log, Proposal
@@ -50,6 +51,21 @@ class Filled:
     """A sentence for each row whose settings are far from what was suggested."""
     notes: Sequence[str] = ()
     """A sentence for each row that was left alone."""
+
+
+def check_sheet(path: Path) -> None:
+    """Refuse a sheet that cannot be written, before anything is suggested.
+
+    Raises:
+        InvalidInput: It is open in a spreadsheet program, it is no table, or it cannot be written.
+        MissingPart: It is a workbook, and openpyxl is not installed.
+    """
+    _check_closed(path)
+    check_writable(path)
+    if path.exists():
+        _read(path)
+    elif _is_workbook(path):
+        _worksheet(path, with_values=False)
 
 
 def write_suggestions(path: Path, campaign: Campaign) -> int:
@@ -302,7 +318,7 @@ def _is_workbook(path: Path) -> bool:
 def _check_closed(path: Path) -> None:
     """Refuse to write what a spreadsheet program would overwrite."""
     if any((path.parent / name).exists() for name in (f".~lock.{path.name}#", f"~${path.name}")):
-        raise InvalidInput(f"{path} is open in a spreadsheet program; save and close it there, then ask again with --pending")
+        raise InvalidInput(f"{path} is open in a spreadsheet program; save and close it there, then ask again")
 
 
 def _read(path: Path) -> FileTable:
