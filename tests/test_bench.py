@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -274,9 +274,15 @@ def cluster(folder: Path, n_workers: int) -> Iterator[tuple[str, list[subprocess
             started.append(subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONWARNINGS": "ignore"}))
 
     said = folder / "scheduler.json"
+
+    def is_said() -> bool:  # the scheduler does not write it at once
+        with suppress(OSError, ValueError):
+            return "address" in json.loads(said.read_text())
+        return False
+
     try:
         start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(said))
-        until(said.exists, 300)
+        until(is_said, 300)
         address = json.loads(said.read_text())["address"]
         for _ in range(n_workers):
             start("worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
