@@ -425,7 +425,7 @@ def test_kill_9_at_any_moment_loses_no_acknowledged_trial_and_doubles_none(cli: 
         assert first.stdout is not None
         first.stdout.readline()
         start = perf_counter() - begin  # until the first trial is acknowledged: machines differ, and are busy
-    kills = times(6, 100)
+    kills = times(6, 40)
 
     def done() -> int:
         return (tmp_path / "out").read_bytes().count(b"\n")

@@ -18,7 +18,7 @@ from frugaltwin.errors import StoreError
 from tests.forms import times
 from tests.service_database import COST, SETTINGS, PostgresServer, ServiceProcess, client, new_person, new_rig, new_token, until
 
-KILLS = times(4, 100)
+KILLS = times(4, 30)
 STUDENTS = 4
 ORDER = {"rig": "color-1", "settings": SETTINGS}
 

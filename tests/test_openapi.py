@@ -34,7 +34,7 @@ from api.settings import Settings
 from tests.forms import times
 from tests.service_database import ServiceProcess, new_person, new_rig, submit
 
-EXAMPLES = times(1, 50)
+EXAMPLES = times(1, 20)
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance, response_schema_conformance]
 DOCUMENT = create_app(Settings()).openapi()
 schema = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig.from_dict({}))
