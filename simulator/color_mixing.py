@@ -227,7 +227,7 @@ def color_mixing(options: ColorMixingOptions) -> ColorMixing | ColorMixingTwin:
 
     What a calibration leaves over is up to 1.3 % and 6 µL. One rinse of 4 mL thins what stays in the cell. Without light the sensor
     counts 2 with its usual registers; dark counts and the noise of a count grow with gain and integration time (to 5 counts at the
-    highest gain and 100 ms, as much as data sheets allow).
+    highest gain and 100 ms: assumed, since the data sheets of the two could not be opened).
 
     **Time and money.** A color takes about 55 s of lab time (dose, stir, read, drain, rinse, drain); connecting primes the
     pumps, and every fifth color clean water is read again. Stock solution costs 0.02 USD/mL, water 0.0005, waste 0.001
