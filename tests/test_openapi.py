@@ -60,14 +60,17 @@ def running(fresh_url: Callable[[], str], tmp_path_factory: pytest.TempPathFacto
     experiments = [submit(database, student) for _ in range(3)]
     instructor = database.write_now(lambda c, now: people.add_person(c, now, "Ms Curie", "instructor", {}))
     observer = database.write_now(lambda c, now: people.add_person(c, now, "Prometheus", "observer", {}))
+    unnamed = new_person(database, "Grace")  # whom no request names, so that nobody removes her
     tokens, spare = {}, []
     for name, whose, scopes in (
         ("student", student, ["read", "run:sim"]),
+        ("unnamed", unnamed, ["read", "run:sim"]),
         ("instructor", instructor, people.OF_ROLE["instructor"].split()),
         ("observer", observer, people.OF_ROLE["observer"].split()),
     ):
         tokens[name] = database.write_now(lambda c, now, w=whose, s=scopes: add_token(c, now, w, s))[1]  # type: ignore[misc]
-        spare.append(database.write_now(lambda c, now, w=whose, s=scopes: add_token(c, now, w, s))[0])  # type: ignore[misc]
+        if whose != unnamed:
+            spare.append(database.write_now(lambda c, now, w=whose, s=scopes: add_token(c, now, w, s))[0])  # type: ignore[misc]
     database.close()
     with ServiceProcess(url, tmp_path_factory.mktemp("openapi")) as service:
         words = {"name": "c1", "rig": "color-1", "goal": "match-color:#8fb04a", "mode": "client", "budget": {"runs": 5}}
@@ -132,7 +135,7 @@ def test_the_document_is_made_once_and_sent_only_to_who_does_not_have_it() -> No
 
 def test_a_student_is_told_all_that_a_student_may_call_in_45_kb(running: Running) -> None:
     """And nothing else: an agent's prompt has it whole. What it leaves out is refused to a student's token."""
-    with httpx.Client(base_url=running.address, headers={"Authorization": f"Bearer {running.tokens['student']}"}, timeout=30) as student:
+    with httpx.Client(base_url=running.address, headers={"Authorization": f"Bearer {running.tokens['unnamed']}"}, timeout=30) as student:
         answer = student.get("/openapi.json?for=student")
         assert len(answer.content) <= 45_000
         told = answer.json()
