@@ -107,7 +107,9 @@ def test_no_token_or_code_is_in_the_log_of_a_whole_session(database_url: str, mo
     before = {name: logging.getLogger(name).level for name in names}
     spread = {name: logging.getLogger(name).propagate for name in names}  # other tests start services, which keep uvicorn's lines apart
     logging.getLogger().addHandler(root)
+    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)  # other tests load libraries that may silence the process
     for name in names:
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
         logging.getLogger(name).setLevel(logging.DEBUG)
         logging.getLogger(name).propagate = True
     try:
