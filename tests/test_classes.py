@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api.records import classes, fair_queue, hand_ins, people, rigs, tasks, twins
+from api.errors import BudgetExhausted, Conflict
+from api.records import classes, fair_queue, hand_ins, ledger, people, rigs, tasks, twins
 from api.records.database import Database
 from api.records.fair_queue import Order
 from api.records.rigs import Offer
+from api.records.rows import LabRow
 from api.records.twins import LAB
 from api.workers.worker import RigWords
 from frugaltwin import Client
@@ -251,6 +253,75 @@ def test_a_course_from_the_first_run_to_the_grades_and_nothing_hidden_is_in_any_
     assert found_in(told, kept) == kept, "the walk would find what is there"
 
 
+def test_an_assistant_sees_one_class_and_changes_nothing(course: Course) -> None:
+    teacher, ada = course.teacher, course.ids["Ada"]
+    helper = teacher.add_person("Ms. Hill", "assistant", class_name="chem")
+    with pytest.raises(InvalidInput, match="sees one class"):
+        teacher.add_person("Mr. Dale", "assistant")
+    with Client(course.service.address, helper.token) as assistant:
+        assert [one.name for one in assistant.classes()] == ["chem"]
+        assert [one.name for one in assistant.tasks()] == [RIG]
+        assert {one.name for one in assistant.people()} == {"Ada", "Bob", "Ms. Hill"}
+        assert assistant.person(ada).name == "Ada"
+        assert {one.name for one in assistant.grades(RIG)} == {"Ada", "Bob"}
+        assert assistant.labs(RIG).students == len(["Ada", "Bob"])
+        own = course.client("Ada").start_campaign("seen", RIG, mode="client", budget=1)
+        assert own.id in [one.id for one in assistant.campaigns()]
+        for refused in (
+            lambda: assistant.class_named("other"),
+            lambda: assistant.people(class_name="other"),
+            lambda: assistant.person(course.ids["Eve"]),
+            lambda: assistant.ledger(course.ids["Eve"]),
+        ):
+            with pytest.raises(UnknownName):
+                refused()
+        for forbidden in (
+            lambda: assistant.set_terms(RIG, ada, exempt=True),
+            lambda: assistant.regrade(RIG, "no", keep=True),
+            lambda: assistant.grant_class("chem", {"runs": 5}),
+            lambda: assistant.act(own.id, "pause"),
+            lambda: assistant.submit(RIG, RECIPE),
+            assistant.codes,
+            lambda: assistant.remove_person(ada),
+        ):
+            with pytest.raises(Refused):
+                forbidden()
+        teacher.enroll("other", helper.person)
+        assert [one.name for one in assistant.classes()] == ["other"]
+        with pytest.raises(UnknownName):
+            assistant.grades(RIG)
+    teacher.remove_person(helper.person)
+
+
+def test_a_class_is_granted_extended_and_removed_at_once_or_not_at_all(database: Database) -> None:
+    rig, whose = tasks_of(database, WORDS, 3)
+    for k, one in enumerate(whose):
+        database.write_now(lambda c, now, one=one, k=k: people.set_left(c, now, one, {"runs": 10.0 * k}))  # type: ignore[misc]
+
+    def grant(runs: float) -> None:
+        def change(c: Any, now: float) -> None:
+            classes.for_each(c, "chem", lambda one: people.grant(c, now, one, {"runs": runs}))
+
+        database.write_now(change)
+
+    def left() -> list[float | None]:
+        return [database.read_now(lambda c, one=one: ledger.account(c, one)).left["runs"] for one in whose]  # type: ignore[misc]
+
+    grant(5.0)
+    assert left() == [5.0, 15.0, 25.0]
+    with pytest.raises(BudgetExhausted):
+        grant(-6.0)
+    assert left() == [5.0, 15.0, 25.0], "of all or of none"
+    later = 4.1e9
+    database.write_now(lambda c, now: tasks.extend(c, rig, later))
+    changed = database.read_now(lambda c: tasks.find(c, rig))
+    own = LabRow(rig, whose[0], 1, 0, "[]", None, None, later + 9, False)
+    body = tasks.task_of(changed.body_json)
+    assert (tasks.closes_at(body, None), tasks.closes_at(body, own)) == (later, later + 9)
+    with pytest.raises(Conflict, match="goes on"):
+        database.read_now(lambda c: classes.check_ended(c, "chem"))
+
+
 def tasks_of(database: Database, words: dict[str, Any], n: int) -> tuple[str, list[str]]:
     """A class with a task and students, whose pilots are all 1."""
 
@@ -326,6 +397,26 @@ def test_what_was_spent_on_a_task_is_read_once_on_every_connection(database_url:
         assert seen.runs == len(["before", "in the same change"])
     finally:
         opened.close()
+
+
+def test_a_rule_that_leaves_labs_without_a_scale_is_refused(database: Database) -> None:
+    """It gave 100 points or 0, and said so nowhere that people look."""
+    rig, (ada,) = tasks_of(database, WORDS | {"score": {"rule": "quality", "fine": 1}}, 1)
+    plays = Plays([Played(1.0, Amounts(runs=5))], [Played(9.0, Amounts(runs=5))]).to_text()
+
+    def grade(c: Any, now: float) -> list[hand_ins.Line]:
+        tasks.note_try(c, tasks.Key(rig, ada, 0, 0, "", 1, 1.0), 1.0, "match-color:lab(50, 0, 0)", plays)
+        row = hand_ins.hand_in_once(c, now, tasks.find(c, rig), ada, {"recipe": RECIPE})
+        hand_ins.judged(c, now, row.id, {"gap": 1.0, "parts": {}, "error": None})
+        return hand_ins.lines(c, tasks.find(c, rig))
+
+    def regrade(c: Any, now: float) -> None:
+        milder = WORDS | {"score": {"rule": "cost", "within": 0.5, "fine": 1}}
+        hand_ins.regrade(c, now, rig, Task.model_validate(milder), "why", is_kept=True)
+
+    assert not [flag for flag in database.write_now(grade)[0].flags if "scale" in flag]
+    with pytest.raises(Conflict, match=r"1 of 1 labs have no scale: .* never came within 0.5"):
+        database.write_now(regrade)
 
 
 def test_late_hand_ins_lose_points_and_too_late_ones_are_refused(database: Database) -> None:

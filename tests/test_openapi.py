@@ -80,7 +80,9 @@ def running(fresh_url: Callable[[], str], tmp_path_factory: pytest.TempPathFacto
         campaigns = [made.headers["location"].rpartition("/")[2]] if made.status_code == 202 else []
         identities = [*experiments, *campaigns, *spare, student]
         yield Running(
-            service.address, tokens, {"name": cycle(rigs), "whose": cycle([student]), "identity": cycle(identities), "number": cycle(["1"])}
+            service.address,
+            tokens,
+            {"name": cycle(rigs), "rig": cycle(rigs), "whose": cycle([student]), "identity": cycle(identities), "number": cycle(["1"])},
         )
 
 
@@ -144,7 +146,7 @@ def test_a_student_is_told_all_that_a_student_may_call_in_45_kb(running: Running
                 if operation["tags"] == ["health"]:
                     continue
                 query = {one["name"]: "x" for one in operation.get("parameters", []) if one["in"] == "query" and one["required"]}
-                there = path.format(**dict.fromkeys(("name", "whose", "identity", "number"), "nobody"))
+                there = path.format(**dict.fromkeys(("name", "rig", "whose", "identity", "number"), "nobody"))
                 is_refused = student.request(method, there, params=query).status_code == 403
                 assert (method in told["paths"].get(path, {})) != is_refused, (method, path)
     assert schemathesis.openapi.from_dict(told, config=SchemathesisConfig.from_dict({})).get_all_operations()

@@ -195,10 +195,9 @@ def approve(
 ) -> None:
     """Let all students of a class use a real rig."""
     with as_client(server, token) as client:
-        found = client.people("student", class_name=name)
-        for one in found:
-            client.approve(rig, one.id, not withdraw)
-    say(f"{len(found)} students of {name} may {'no longer ' if withdraw else ''}use {rig}")
+        client.approve_class(name, rig, not withdraw)
+        found = client.class_named(name)
+    say(f"{found.students} students of {name} may {'no longer ' if withdraw else ''}use {rig}")
 
 
 @app.command()
@@ -211,10 +210,17 @@ def grant(
     """Add to what each student of a class may spend."""
     added = budget_limits(budget) or {}
     with as_client(server, token) as client:
-        found = client.people("student", class_name=name)
-        for one in found:
-            client.grant(one.id, added)
-    say(f"{len(found)} students of {name} have more to spend")
+        found = client.grant_class(name, added)
+    say(f"{found.students} students of {name} have more to spend")
+
+
+@app.command()
+def remove(name: ClassName, server: Server = HERE, token: Token = None) -> None:
+    """Remove all students of a class that has ended, for good: their names are gone, what was measured stays."""
+    with as_client(server, token) as client:
+        n = client.class_named(name).students
+        client.remove_class(name)
+    say(f"{n} students of {name} are removed")
 
 
 @class_tasks.command()
@@ -303,14 +309,18 @@ def regrade(
 @app.command()
 def extend(
     task: TaskName,
-    person: PersonId,
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="The id of a student, or `all` for the whole class.")],
     until: Annotated[datetime, typer.Argument(metavar="TIME", help="2026-12-01T18:00, by this machine's clock.")],
     server: Server = HERE,
     token: Token = None,
 ) -> None:
-    """Give a student more time for a task."""
+    """Give a student more time for a task, or the whole class."""
+    at = until.astimezone().timestamp()
     with as_client(server, token) as client:
-        client.set_terms(task, person, until.astimezone().timestamp())
+        if person == "all":
+            client.extend(task, at)
+        else:
+            client.set_terms(task, person, at)
     say(f"{task} closes for {person} at {until:%Y-%m-%d %H:%M}")
 
 

@@ -137,7 +137,7 @@ def approve(
 
 @app.command()
 def people(
-    role: Annotated[str | None, typer.Option("--role", metavar="ROLE", help="Only student, instructor or observer.")] = None,
+    role: Annotated[str | None, typer.Option("--role", metavar="ROLE", help="Only student, instructor, observer or assistant.")] = None,
     server: Server = HERE,
     token: Token = None,
     as_json: AsJson = False,
@@ -158,8 +158,12 @@ def people(
 def new_person(
     name: Annotated[str, typer.Argument(metavar="NAME", help="As everybody may see it.")],
     role: Annotated[
-        str, typer.Option("--role", metavar="ROLE", help="student; instructor: may do all that you may; observer: only reads.")
+        str,
+        typer.Option(
+            "--role", metavar="ROLE", help="student; instructor: may do all that you may; observer: only reads; assistant: of one class."
+        ),
     ] = "student",
+    class_name: Annotated[str | None, typer.Option("--class", metavar="CLASS", help="Their class; an assistant has one.")] = None,
     budget: BudgetWords = None,
     server: Server = HERE,
     token: Token = None,
@@ -167,7 +171,7 @@ def new_person(
 ) -> None:
     """Let somebody in without a code and show their token, this once."""
     with as_client(server, token) as client:
-        made = client.add_person(name, role, budget_limits(budget))
+        made = client.add_person(name, role, budget_limits(budget), class_name)
     if as_json:
         show([asdict(made)], as_json)
         return

@@ -59,7 +59,7 @@ def find(connection: Connection, identity: str, caller: Caller | None = None) ->
         NotFound: There is none.
     """
     row = fetched_one(CampaignRow, connection.execute(_by_id, {"which": identity}))
-    if row is None or (caller is not None and row.person != caller.person and not caller.sees_all):
+    if row is None or (caller is not None and not caller.sees(connection, row.person)):
         raise _not_found(identity)
     return row
 
@@ -81,9 +81,7 @@ def page(
     Args:
         state: Only those in this one.
     """
-    question = select(campaign).order_by(campaign.c.number.desc()).limit(limit + 1)
-    if not caller.sees_all:
-        question = question.where(campaign.c.person == caller.person)
+    question = select(campaign).where(caller.owned(campaign.c.person)).order_by(campaign.c.number.desc()).limit(limit + 1)
     if state is not None:
         question = question.where(campaign.c.state == state)
     if cursor is not None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, insert, select, update
 
 from api.errors import Conflict, NotFound
 from api.records.identifiers import check_rig_name, new_id
-from api.records.people import REMOVED
+from api.records.people import REMOVED, Caller
 from api.records.people import find as find_person
 from api.records.rows import ClassRow, PersonRow, fetched, fetched_one
 from api.records.tables import classroom, person
@@ -37,19 +37,25 @@ def add(connection: Connection, now: float, name: str) -> ClassRow:
     return row
 
 
-def all_classes(connection: Connection) -> list[ClassRow]:
-    """All classes, the oldest first."""
-    return fetched(ClassRow, connection.execute(select(classroom).order_by(classroom.c.created_at, classroom.c.name)))
+def seen_by(connection: Connection, caller: Caller) -> list[ClassRow]:
+    """All classes, the oldest first; for an assistant their own."""
+    question = select(classroom).order_by(classroom.c.created_at, classroom.c.name)
+    if not caller.sees_all:
+        question = question.where(classroom.c.id == caller.room)
+    return fetched(ClassRow, connection.execute(question))
 
 
-def find(connection: Connection, name: str) -> ClassRow:
+def find(connection: Connection, name: str, caller: Caller | None = None) -> ClassRow:
     """A class by its name.
+
+    Args:
+        caller: One that an assistant is not of is refused like one that does not exist.
 
     Raises:
         NotFound: There is none.
     """
     row = fetched_one(ClassRow, connection.execute(select(classroom).where(classroom.c.name == name)))
-    if row is None:
+    if row is None or (caller is not None and not caller.sees_all and row.id != caller.room):
         raise NotFound(f"there is no class {name[:40]!r}; GET /v1/classes lists them")
     return row
 
@@ -81,6 +87,29 @@ def enroll(connection: Connection, name: str, people: Sequence[str]) -> None:
     for whose in people:
         find_person(connection, whose)
         connection.execute(update(person).where(person.c.id == whose).values(classroom=row.id))
+
+
+def for_each(connection: Connection, name: str, change: Callable[[str], object]) -> int:
+    """Make a change for each student of a class, or for none where one of them cannot have it; their number.
+
+    Raises:
+        NotFound: There is no such class.
+    """
+    every = students(connection, find(connection, name).id)
+    for one in every:
+        change(one.id)
+    return len(every)
+
+
+def check_ended(connection: Connection, name: str) -> None:
+    """Refuse a class that goes on.
+
+    Raises:
+        NotFound: There is no such class.
+        Conflict: It goes on.
+    """
+    if find(connection, name).archived_at is None:
+        raise Conflict(f"the class {name} goes on, and to remove its students cannot be undone; take its archive, end it, then remove them")
 
 
 def archive(connection: Connection, now: float, name: str) -> None:

@@ -129,9 +129,7 @@ def page(
         campaign: Only the trials of this one.
         state: Only those in this one.
     """
-    question = select(experiment).order_by(experiment.c.number.desc()).limit(limit + 1)
-    if not caller.sees_all:
-        question = question.where(experiment.c.person == caller.person)
+    question = select(experiment).where(caller.owned(experiment.c.person)).order_by(experiment.c.number.desc()).limit(limit + 1)
     if campaign is not None:
         question = question.where(experiment.c.campaign == campaign)
     if state is not None:
@@ -160,7 +158,7 @@ def owner_for(connection: Connection, caller: Caller, identity: str) -> str:
         NotFound: There is none.
     """
     owner: str | None = connection.execute(_owner, {"which": identity}).scalar_one_or_none()
-    if owner is None or (owner != caller.person and not caller.sees_all):
+    if owner is None or not caller.sees(connection, owner):
         raise NotFound(f"there is no experiment {identity[:40]}; GET /v1/experiments lists yours")
     return owner
 

@@ -18,7 +18,7 @@ from api.records.rows import GradeRow, HandInRow, LabRow, PersonRow, TaskRow, fe
 from api.records.tables import campaign, experiment, grade, hand_in, score
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
-from frugaltwin.tasks.score import Found, Plays, Points, points
+from frugaltwin.tasks.score import Found, Plays, Points, no_scale, points
 from frugaltwin.tasks.task import Task
 
 DAY = 86_400.0
@@ -102,11 +102,15 @@ def regrade(connection: Connection, now: float, name: str, body: Task, why: str,
         body: The task, with other words, maybe.
         why: The reason, which is kept with each grade.
         is_kept: Whether that is done, and not only said.
+
+    Raises:
+        Conflict: Labs that have a scale would have none by this rule.
     """
     row = tasks.find(connection, name)
     changed = []
     last = grades_of(connection, name)
     labs = {own.person: own for own in tasks.labs_of(connection, name)}
+    _check_scales(tasks.task_of(row.body_json), body, [own for own in labs.values() if own.plays_json])
     for one in _all(connection, name):
         if one.found_json is None or one.id not in last:
             continue
@@ -121,6 +125,14 @@ def regrade(connection: Connection, now: float, name: str, body: Task, why: str,
     return changed
 
 
+def _check_scales(before: Task, after: Task, labs: Sequence[LabRow]) -> None:
+    """Refuse a rule by which labs that have a scale would have none: all who worked there would have 100 points or 0."""
+    plays = [Plays.from_text(own.plays_json or "") for own in labs]
+    lost = [reason for one in plays if (reason := no_scale(after, one.par(after))) and not no_scale(before, one.par(before))]
+    if lost:
+        raise Conflict(f"by this rule {len(lost)} of {len(labs)} labs have no scale: in the first of them {lost[0]}; choose a milder rule")
+
+
 def _add(connection: Connection, now: float, identity: str, value: float, parts: Mapping[str, float], why: str) -> None:
     words = {"hand_in": identity, "points": value, "parts_json": json.dumps(dict(parts), allow_nan=False), "why": why, "at": now}
     connection.execute(insert(grade), words)
@@ -132,7 +144,7 @@ def _points(body: Task, own: LabRow, row: HandInRow, found: Mapping[str, Any]) -
     gap = math.inf if found["gap"] is None else found["gap"]
     try:
         result = points(body, par, Found(gap, found["parts"], found["error"]), Amounts(**json.loads(row.spent_json)))
-    except InvalidInput:  # after a regrade by another rule, in a lab where there is no scale between random choices and par
+    except InvalidInput:  # the nearest of all draws of a lab may have no scale; then who is as good as par has all points
         result = Points(100.0 * (gap <= par.gap), {"no scale": 0.0})
     parts = {**result.parts, **found["parts"]}
     closes, off = tasks.closes_at(body, own), 0.0
@@ -187,7 +199,7 @@ def lines(connection: Connection, row: TaskRow) -> list[Line]:
         found.append(
             Line(
                 one, classes.nickname_of(room, one), labs.get(one.id), spent.get(one.id, Amounts()), best.get(one.id), mine,
-                grades[0] if grades else None, len(grades), flags.get(one.id, ()),
+                grades[0] if grades else None, len(grades), [*flags.get(one.id, ()), *_unscaled(grades)],
             )
         )  # fmt: skip
     return found
@@ -208,6 +220,12 @@ def _best(connection: Connection, row: TaskRow, labs: Mapping[str, LabRow]) -> d
         if goal is not None and goal.has_score:
             found[whose] = round(loss / fine) * fine * (1 if goal.objectives[0].is_minimized else -1)
     return found
+
+
+def _unscaled(grades: Sequence[GradeRow]) -> list[str]:
+    if not grades or "no scale" not in grades[0].parts:
+        return []
+    return ["no scale: the reference strategy is no better there than random choices, so who is as good as par has 100 points, others 0"]
 
 
 def _flags(rows: Iterable[HandInRow]) -> dict[str, list[str]]:

@@ -109,8 +109,14 @@ def join(connection: Connection, now: float, words: str, name: str, key: str | N
     return whose, shown
 
 
-def let_in(connection: Connection, now: float, name: str, role: str, limits: Mapping[str, float | None]) -> tuple[str, str]:
-    """A newcomer without a code, for the instructor; the person's id and token."""
-    whose = people.add_person(connection, now, name, role, limits)
+def let_in(
+    connection: Connection, now: float, name: str, role: str, limits: Mapping[str, float | None], classroom: str | None = None
+) -> tuple[str, str]:  # fmt: skip
+    """A newcomer without a code, for the instructor; the person's id and token.
+
+    Args:
+        classroom: The id of their class.
+    """
+    whose = people.add_person(connection, now, name, role, limits, classroom=classroom)
     _, shown = tokens.add_token(connection, now, whose, OF_ROLE[role].split(), "first", now + YEAR)
     return whose, shown

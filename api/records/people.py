@@ -1,7 +1,8 @@
 """People, and what each may do by role and token.
 
 Scopes of a token: ``read``, ``run:sim`` (twins), ``run:rig`` (real rigs, and only those that the instructor approved), ``admin``
-(everything), ``work`` (to drive a rig). Tokens themselves are in `tokens`, join codes in `join_codes`.
+(everything), ``work`` (to drive a rig), ``teach`` (to look at the work of one class). Tokens themselves are in
+`tokens`, join codes in `join_codes`.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, true
 
 from api.errors import Forbidden, NotFound, Unauthorized
 from api.records import ledger, pages
@@ -19,7 +20,14 @@ from api.records.tables import person, token
 
 REMOVED = "removed"
 """The role of a person who was removed: the row stays, and nobody can be that person."""
-OF_ROLE = {"student": "read run:sim run:rig", "observer": "read", "instructor": "read run:sim run:rig admin work"}
+ASSISTANT = "assistant"
+"""The role of who looks at the work of one class, by names, and changes nothing."""
+OF_ROLE = {
+    "student": "read run:sim run:rig",
+    "observer": "read",
+    ASSISTANT: "read teach",
+    "instructor": "read run:sim run:rig admin work",
+}
 """Scopes by role."""
 
 
@@ -36,6 +44,8 @@ class Caller:
     expires_at: float | None
     rigs: frozenset[str] = frozenset()
     """Those that it may drive, with the scope work; an instructor's may drive all."""
+    room: str | None = None
+    """The id of the class that an assistant sees."""
 
     @property
     def is_instructor(self) -> bool:
@@ -45,6 +55,22 @@ class Caller:
     def sees_all(self) -> bool:
         """Whether the caller may look at everybody's campaigns and experiments. They name their owners by ids."""
         return self.is_instructor or self.role == "observer"
+
+    def owned(self, owner: ColumnElement[str]) -> ColumnElement[bool]:
+        """The condition that the caller may see a thing, by the column of its owner."""
+        if self.sees_all:
+            return true()
+        own = owner == self.person
+        return own if self.room is None else own | owner.in_(select(person.c.id).where(person.c.classroom == self.room))
+
+    def sees(self, connection: Connection, owner: str) -> bool:
+        """Whether the caller may see a thing of this owner."""
+        if self.sees_all or owner == self.person:
+            return True
+        if self.room is None:
+            return False
+        is_theirs = select(person.c.id).where(person.c.id == owner, person.c.classroom == self.room)
+        return connection.execute(is_theirs).first() is not None
 
     def title(self, owner: str) -> str:
         """The caller in a sentence that is kept, about a thing of `owner`: without a name, which may have to be taken away."""
@@ -82,7 +108,7 @@ class Caller:
 _by_digest = (
     select(
         token.c.id, token.c.scopes, token.c.expires_at, token.c.revoked_at, token.c.rigs,
-        person.c.id.label("person"), person.c.name, person.c.role,
+        person.c.id.label("person"), person.c.name, person.c.role, person.c.classroom,
     )
     .join(person, person.c.id == token.c.person)
     .where(token.c.digest == bindparam("digest"))
@@ -108,7 +134,8 @@ def caller(connection: Connection, now: float, words: str) -> Caller:
     if row.expires_at is not None and row.expires_at <= now:
         raise Unauthorized("this token has expired; ask your instructor for a new one")
     scopes, drives = frozenset(row.scopes.split()), frozenset((row.rigs or "").split())
-    return Caller(row.person, row.name, row.role, scopes, row.id, row.expires_at, drives)
+    room = row.classroom if row.role == ASSISTANT else None
+    return Caller(row.person, row.name, row.role, scopes, row.id, row.expires_at, drives, room)
 
 
 def add_person(

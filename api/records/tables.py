@@ -14,7 +14,7 @@ person = Table(
     tables,
     Column("id", String(32), primary_key=True),
     Column("name", String(80), nullable=False),
-    Column("role", String(12), nullable=False),  # student, instructor, observer, removed
+    Column("role", String(12), nullable=False),  # student, instructor, observer, assistant, removed
     Column("created_at", Float, nullable=False),
     Column("code", String(32), index=True),  # the id of the join code that they came in with
     Column("join_key", String(64)),  # SHA-256 of the key of the request to join: who has it is that person

@@ -12,6 +12,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from sqlalchemy import Connection, and_, insert, select, update
@@ -157,6 +158,22 @@ def change(connection: Connection, row: TaskRow, body: Task) -> None:
     connection.execute(update(task).where(task.c.rig == row.rig).values(body_json=body.to_json()))
 
 
+def extend(connection: Connection, name: str, closes: float) -> TaskRow:
+    """Let a task close at another time, for all who have no time of their own that is later.
+
+    Raises:
+        NotFound: There is no such task.
+        InvalidInput: It would close before it opens.
+    """
+    row = find(connection, name)
+    body = task_of(row.body_json)
+    at = datetime.fromtimestamp(closes, UTC)
+    if body.opens and at <= body.opens:
+        raise InvalidInput(f"{name} opens at {body.opens.isoformat()}, which is not before {at.isoformat()}; let it close later")
+    change(connection, row, body.model_copy(update={"closes": at}))
+    return find(connection, name)
+
+
 def lab_of(connection: Connection, name: str, whose: str) -> LabRow | None:
     """A student's lab, if one was begun to be drawn."""
     return fetched_one(LabRow, connection.execute(select(lab).where(lab.c.rig == name, lab.c.person == whose)))
@@ -175,9 +192,8 @@ def handed_in(connection: Connection, name: str, whose: str) -> HandInRow | None
 
 def closes_at(body: Task, own: LabRow | None) -> float | None:
     """The time at which a task closes for a student."""
-    if own is not None and own.closes_at is not None:
-        return own.closes_at
-    return body.closes.timestamp() if body.closes else None
+    times = [body.closes.timestamp() if body.closes else None, own.closes_at if own else None]
+    return max((at for at in times if at is not None), default=None)
 
 
 def ends_at(body: Task, own: LabRow | None) -> float | None:

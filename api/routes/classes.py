@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api.records import classes, grade_book, tasks
+from api.records import classes, grade_book, people, removal, rigs, tasks
 from api.records.rigs import Offer
 from api.records.rows import ClassRow
 from api.records.twins import LAB
 from api.routes.body import Body
-from api.routes.dependencies import Key, Made, TheInstructor, TheService, once, resource, shown
+from api.routes.budgets import Grant
+from api.routes.dependencies import Key, Made, TheInstructor, TheService, TheTeacher, once, resource, shown
 from api.routes.problems import responses
 from api.workers import task_questions
 from frugaltwin.client.resources import Class
@@ -26,6 +27,7 @@ router = resource(prefix="/v1/classes", tags=["classes"])
 
 ClassName = Annotated[str, Path(max_length=20, description="the class's name")]
 Whose = Annotated[str, Path(max_length=32, description="the person's id")]
+RigName = Annotated[str, Path(max_length=40, description="the name of a real rig")]
 
 
 _EXAMPLE: dict[str, Any] = {
@@ -65,6 +67,11 @@ class _TaskOf(BaseModel):
     request: NewTask
 
 
+class _GrantTo(BaseModel):
+    name: str
+    added: Grant
+
+
 class ClassPage(BaseModel):
     """Classes, oldest first."""
 
@@ -78,9 +85,9 @@ class TaskMade(BaseModel):
 
 
 @router.get("", responses=responses(403), response_model=ClassPage)
-async def page(service: TheService, caller: TheInstructor) -> Response:
-    """All classes."""
-    found = await service.database.read(lambda c: [_view(c, row) for row in classes.all_classes(c)])
+async def page(service: TheService, caller: TheTeacher) -> Response:
+    """All classes; for an assistant their own."""
+    found = await service.database.read(lambda c: [_view(c, row) for row in classes.seen_by(c, caller)])
     return shown(ClassPage.model_construct(items=found))
 
 
@@ -99,16 +106,66 @@ async def make(body: NewClass, service: TheService, caller: TheInstructor, key: 
 
 
 @router.get("/{name}", responses=responses(403, 404), response_model=Class)
-async def one(name: ClassName, service: TheService, caller: TheInstructor) -> Response:
+async def one(name: ClassName, service: TheService, caller: TheTeacher) -> Response:
     """A class."""
-    return shown(await service.database.read(lambda c: _view(c, classes.find(c, name))))
+    return shown(await service.database.read(lambda c: _view(c, classes.find(c, name, caller))))
 
 
 @router.put("/{name}/people/{whose}", status_code=204, responses=responses(403, 404, 503))
 async def enroll(name: ClassName, whose: Whose, service: TheService, caller: TheInstructor) -> Response:
     """Move somebody into a class."""
     await service.database.write(lambda c, now: classes.enroll(c, name, [whose]))
+    service.forget()  # an assistant sees another class from now on
     return Response(status_code=204)
+
+
+@router.delete("/{name}/people", status_code=204, responses=responses(403, 404, 409, 503))
+async def remove(name: ClassName, service: TheService, caller: TheInstructor) -> Response:
+    """Remove all students of a class that has ended, as each alone is removed. Take its archive before; there is no way back."""
+
+    def change(connection: Connection, now: float) -> None:
+        classes.check_ended(connection, name)
+        classes.for_each(connection, name, lambda whose: removal.remove(connection, now, caller, whose))
+
+    await service.database.write(change)
+    service.forget()
+    return Response(status_code=204)
+
+
+@router.put("/{name}/approvals/{rig}", status_code=204, responses=responses(403, 404, 503))
+async def approve(name: ClassName, rig: RigName, service: TheService, caller: TheInstructor) -> Response:
+    """Let all students of a class use a real rig."""
+
+    def change(connection: Connection, now: float) -> None:
+        rigs.find(connection, rig)
+        classes.for_each(connection, name, lambda whose: rigs.approve(connection, now, whose, rig, caller.person))
+
+    await service.database.write(change)
+    return Response(status_code=204)
+
+
+@router.delete("/{name}/approvals/{rig}", status_code=204, responses=responses(403, 404, 503))
+async def disapprove(name: ClassName, rig: RigName, service: TheService, caller: TheInstructor) -> Response:
+    """Take the approvals of a class back. What waits of its students on the rig is taken back too; what runs there is finished."""
+
+    def change(connection: Connection, now: float) -> None:
+        rigs.find(connection, rig)
+        classes.for_each(connection, name, lambda whose: rigs.disapprove(connection, now, whose, rig))
+
+    await service.database.write(change)
+    return Response(status_code=204)
+
+
+@router.post("/{name}/grants", status_code=201, response_model=Class, responses=responses(402, 403, 404, 409, 503))
+async def grant(name: ClassName, body: Grant, service: TheService, caller: TheInstructor, key: Key = None) -> Response:
+    """Add to the budget of each student of a class, or take from it: of all of them, or where one has not that much left of none."""
+
+    def change(connection: Connection, now: float) -> Made:
+        added = body.model_dump()
+        classes.for_each(connection, name, lambda whose: people.grant(connection, now, whose, added))
+        return 201, _view(connection, classes.find(connection, name)), f"/v1/classes/{name}"
+
+    return await once(service, caller, key, _GrantTo(name=name, added=body), change)
 
 
 @router.post("/{name}/tasks", status_code=201, response_model=TaskMade, responses=responses(403, 404, 409, 503))
@@ -131,9 +188,9 @@ async def add_task(name: ClassName, body: NewTask, service: TheService, caller: 
     response_class=Response,
     responses={200: {"description": "The table", "content": {"text/csv": {"schema": {"type": "string"}}}}, **responses(403, 404)},
 )
-async def grades(name: ClassName, service: TheService, caller: TheInstructor) -> Response:
+async def grades(name: ClassName, service: TheService, caller: TheTeacher) -> Response:
     """The grades of a class as a CSV table: a column for each task, and one with its maximum."""
-    lines = await service.database.read(lambda c: grade_book.table(c, classes.find(c, name)))
+    lines = await service.database.read(lambda c: grade_book.table(c, classes.find(c, name, caller)))
     headers = {"Content-Disposition": f'attachment; filename="{name}-grades.csv"'}
     return Response(format_lines(lines), 200, headers, "text/csv; charset=utf-8")
 

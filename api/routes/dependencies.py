@@ -84,6 +84,8 @@ async def _caller(
 TheCaller = Annotated[Caller, Depends(_caller)]
 TheInstructor = Annotated[Caller, Security(_caller, scopes=["admin"])]
 """The caller, who has this scope: the OpenAPI document says so too."""
+TheTeacher = Annotated[Caller, Security(_caller, scopes=["teach"])]
+"""An instructor, or the assistant of one class, who sees only that."""
 TheWorker = Annotated[Caller, Security(_caller, scopes=["work"])]
 Key = Annotated[
     str | None,

@@ -12,7 +12,7 @@ from frugaltwin.amounts import PURSE
 
 Json = dict[str, Any]
 
-OTHERS = {"admin", "work"}
+OTHERS = {"admin", "teach", "work"}
 """Scopes that no student has."""
 FOR_ADMINISTRATORS = "health"
 """The tag of what is for those who look after the service."""

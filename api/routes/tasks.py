@@ -19,7 +19,7 @@ from api.records.hand_ins import Line
 from api.records.people import Caller
 from api.records.rows import LabRow, TaskRow
 from api.routes.body import Body
-from api.routes.dependencies import Key, Made, TheCaller, TheInstructor, TheService, once, resource, shown
+from api.routes.dependencies import Key, Made, TheCaller, TheInstructor, TheService, TheTeacher, once, resource, shown
 from api.routes.problems import responses
 from api.workers import task_questions
 from api.workers.campaign_runner import question_for
@@ -89,6 +89,14 @@ class Changes(BaseModel):
     """Grades that are others after a regrade."""
 
     items: list[Change] = Field(description="all there are")
+
+
+class Times(Body):
+    """Times of a task."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"closes_at": 2e9}]})
+
+    closes_at: float = Field(ge=0, le=1e11, description="s since 1970")
 
 
 class Terms(Body):
@@ -165,7 +173,7 @@ async def board(name: TaskName, service: TheService, caller: TheCaller) -> Respo
     def read(connection: Connection) -> list[BoardRow]:
         row = tasks.find(connection, name, caller)
         body = tasks.task_of(row.body_json)
-        if not (body.board or caller.is_instructor):
+        if not (body.board or caller.is_instructor or caller.room):
             raise Forbidden(f"{name} has no board")
         is_over = body.closes is not None and now >= body.closes.timestamp()
         found = [
@@ -181,17 +189,17 @@ async def board(name: TaskName, service: TheService, caller: TheCaller) -> Respo
 
 
 @router.get("/{name}/labs", responses=responses(403, 404), response_model=Labs)
-async def labs(name: TaskName, service: TheService, caller: TheInstructor) -> Response:
+async def labs(name: TaskName, service: TheService, caller: TheTeacher) -> Response:
     """The labs of a task: how many are ready, and how hard they are."""
-    return shown(await service.database.read(lambda c: _labs(c, tasks.find(c, name))))
+    return shown(await service.database.read(lambda c: _labs(c, tasks.find(c, name, caller))))
 
 
 @router.get("/{name}/grades", responses=responses(403, 404), response_model=GradePage)
-async def grades(name: TaskName, service: TheService, caller: TheInstructor) -> Response:
+async def grades(name: TaskName, service: TheService, caller: TheTeacher) -> Response:
     """The work of all students on a task."""
 
     def read(connection: Connection) -> list[Grade]:
-        row = tasks.find(connection, name)
+        row = tasks.find(connection, name, caller)
         body = tasks.task_of(row.body_json)
         return [_grade(body, line) for line in hand_ins.lines(connection, row)]
 
@@ -213,6 +221,16 @@ async def regrade(name: TaskName, body: Regrade, service: TheService, caller: Th
         return [Change(person=one.person, before=before, after=after) for one, before, after in found]
 
     return shown(Changes.model_construct(items=await service.database.write(change)))
+
+
+@router.patch("/{name}", responses=responses(403, 404, 503), response_model=ClassTask)
+async def extend(name: TaskName, body: Times, service: TheService, caller: TheInstructor) -> Response:
+    """Let a task close at another time, for the whole class. Who has a later time of their own keeps it."""
+
+    def change(connection: Connection, now: float) -> ClassTask:
+        return _view(connection, now, tasks.extend(connection, name, body.closes_at), caller)
+
+    return shown(await service.database.write(change))
 
 
 @router.patch("/{name}/people/{whose}", responses=responses(403, 404, 409, 503), response_model=Grade)

@@ -21,8 +21,8 @@ from frugaltwin.client.resources import ListedToken, Token
 
 router = resource(prefix="/v1/tokens", tags=["people"])
 
-Scope = Literal["read", "run:sim", "run:rig", "admin", "work"]
-Scopes = Annotated[list[Scope], Field(min_length=1, max_length=5, json_schema_extra={"uniqueItems": True})]
+Scope = Literal["read", "run:sim", "run:rig", "admin", "work", "teach"]
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=6, json_schema_extra={"uniqueItems": True})]
 
 
 RigName = Annotated[str, Field(min_length=1, max_length=40)]
@@ -37,9 +37,7 @@ class NewToken(Body):
     scopes: Scopes = Field(description="read, run:sim (twins), run:rig (real rigs), work (to drive rigs), admin (everything)")
     rigs: list[RigName] = Field([], max_length=100, description="those that it may drive; with the scope work it names at least one")
     expires_in: float | None = Field(None, ge=1, le=YEAR, description="s; by default a year, or as long as the token that makes it")
-    person: str | None = Field(
-        None, max_length=40, description="whose it is to be: an instructor can make one for somebody who lost theirs"
-    )
+    person: str | None = Field(None, max_length=40, description="whose it is to be; for an instructor, for somebody who lost theirs")
 
 
 class TokenPage(BaseModel):

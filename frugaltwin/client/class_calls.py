@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from frugaltwin.client.protocol import Call, Steps, amounts, given, part
 from frugaltwin.client.resources import Account, Code, Entry, Joined, Me, Named, Person, Token
-from frugaltwin.client.task_calls import TaskCalls
+from frugaltwin.client.task_calls import Limits, TaskCalls
 
-Limits = Mapping[str, float] | int
 """Runs, or any of runs, rig_runs (those on real rigs; without it they are runs), seconds (lab time), money (USD) and volume (mL)."""
 
 
@@ -98,14 +97,17 @@ class ClassCalls(TaskCalls):
         """
         return (yield from self._understood(Person, Call("GET", f"/v1/people/{part(identity)}")))
 
-    def add_person(self, name: str, role: str = "student", budget: Limits | None = None) -> Steps[Joined]:
+    def add_person(
+        self, name: str, role: str = "student", budget: Limits | None = None, class_name: str | None = None
+    ) -> Steps[Joined]:  # fmt: skip
         """Add a person without a code; their token is shown this once. For instructors.
 
         Args:
-            role: ``student``, ``instructor``, or ``observer``, who only reads.
+            role: ``student``, ``instructor``, ``observer``, who only reads, or ``assistant``, who only reads about one class.
             budget: Their budget; a kind that is not named has no limit.
+            class_name: Their class.
         """
-        body = given(name=name, role=role, budget=amounts(budget))
+        body = given(name=name, role=role, budget=amounts(budget), classroom=class_name)
         return (yield from self._understood(Joined, Call("POST", "/v1/people", body)))
 
     def grant(self, person: str, budget: Limits) -> Steps[Account]:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from frugaltwin.client.protocol import Call, ServiceProtocol, Steps, given, part, understood
+from frugaltwin.client.protocol import Call, ServiceProtocol, Steps, amounts, given, part, understood
 from frugaltwin.client.resources import BoardRow, Change, Class, ClassTask, Grade, Labs
 
 T = TypeVar("T")
+Limits = Mapping[str, float] | int
 THINKS = 60.0
 """s that the service may take where a model is asked, or much is gathered."""
 
@@ -102,6 +103,35 @@ class TaskCalls(ServiceProtocol):
         """
         yield from self._ask(Call("PUT", f"/v1/classes/{part(class_name)}/people/{part(person)}"))
 
+    def approve_class(self, class_name: str, rig: str, is_approved: bool = True) -> Steps[None]:
+        """Let all students of a class use a real rig, or no longer. For instructors.
+
+        Raises:
+            UnknownName: There is no such class or rig.
+        """
+        yield from self._ask(Call("PUT" if is_approved else "DELETE", f"/v1/classes/{part(class_name)}/approvals/{part(rig)}"))
+
+    def grant_class(self, class_name: str, budget: Limits) -> Steps[Class]:
+        """Add to the budget of each student of a class, of all or of none. Sent again, it is added once. For instructors.
+
+        Args:
+            budget: The amounts to add; a negative one is taken away, as far as it is left.
+
+        Raises:
+            Refused: One has not that much left, or no limit to add to.
+            UnknownName: There is no such class.
+        """
+        return (yield from self._understood(Class, Call.once(f"/v1/classes/{part(class_name)}/grants", amounts(budget))))
+
+    def remove_class(self, class_name: str) -> Steps[None]:
+        """Remove all students of a class that has ended. There is no way back. For instructors.
+
+        Raises:
+            Refused: It goes on.
+            UnknownName: There is no such class.
+        """
+        yield from self._ask(replace(Call("DELETE", f"/v1/classes/{part(class_name)}/people"), wait=THINKS))
+
     def add_task(self, class_name: str, task: Mapping[str, Any]) -> Steps[str]:
         """Give a class a task, and return its name; its labs are drawn from then on (`labs`). For instructors.
 
@@ -158,6 +188,18 @@ class TaskCalls(ServiceProtocol):
         """
         body = given(closes_at=closes_at, exempt=exempt)
         return (yield from self._understood(Grade, Call("PATCH", f"/v1/tasks/{part(name)}/people/{part(person)}", body)))
+
+    def extend(self, name: str, closes_at: float) -> Steps[ClassTask]:
+        """Let a task close at another time, for the whole class; who has a later time of their own keeps it. For instructors.
+
+        Args:
+            closes_at: s since 1970.
+
+        Raises:
+            InvalidInput: It would close before it opens.
+            UnknownName: There is no such task.
+        """
+        return (yield from self._understood(ClassTask, Call("PATCH", f"/v1/tasks/{part(name)}", {"closes_at": closes_at})))
 
     def withdraw(self, name: str, person: str) -> Steps[None]:
         """Take a student's hand-in back, so that there may be another one; it is kept. For instructors.

@@ -94,6 +94,15 @@ class Points:
     parts: Mapping[str, float]
 
 
+def no_scale(task: Task, par: Par) -> str:
+    """The reason why a lab has no scale by the rule of a task; empty where it has one."""
+    if task.score.rule == "quality" and not par.gap < par.random_gap:
+        return f"the reference strategy is no better than random choices (gaps of {par.gap:.3g} and {par.random_gap:.3g})"
+    if task.score.rule == "cost" and par.cost == math.inf:
+        return f"the reference strategy never came within {task.score.within:g}"
+    return ""
+
+
 def points(task: Task, par: Par, found: Found, spent: Amounts) -> Points:
     """The points of a hand-in.
 
@@ -107,11 +116,8 @@ def points(task: Task, par: Par, found: Found, spent: Amounts) -> Points:
     """
     rule = task.score
     if rule.rule == "quality":
-        if not par.gap < par.random_gap:
-            raise InvalidInput(
-                f"in this lab the reference strategy is no better than random choices (gaps of {par.gap:.3g} and {par.random_gap:.3g}); "
-                "take another lab, or let the task have a larger budget"
-            )
+        if reason := no_scale(task, par):
+            raise InvalidInput(f"in this lab {reason}; take another lab, or let the task have a larger budget")
         span = math.log((par.random_gap + rule.fine) / (par.gap + rule.fine))
         share = math.log((par.random_gap + rule.fine) / (found.gap + rule.fine)) / span if found.gap < math.inf else 0.0
     else:

@@ -10,7 +10,7 @@ from pydantic import WithJsonSchema
 
 from frugaltwin.client.resources.schema import CONFIG, LEFT, SPENT, Left, Spent, described, one_of
 
-Role = Annotated[str, one_of("student", "instructor", "observer")]
+Role = Annotated[str, one_of("student", "instructor", "observer", "assistant")]
 
 
 @dataclass(frozen=True, kw_only=True)
