@@ -144,6 +144,7 @@ def walk(course: Course, name: str, whose: str) -> str:
                 headers = {"Accept": "application/json"} if path.endswith("/events") else {}
                 reader.ask("GET", filled, params={"format": form} if form and "campaigns" in path else {}, headers=headers)
         reader.ask("GET", "/openapi.json?for=student")
+        reader.ask("GET", "/v1/me/page")
         claims: list[dict[str, Any]] = [{}, {"settings": {}}, {"settings": {"red": 99.0}}, {"labels": ["x"]}, {"campaign": "c_0"}]
         for claim in claims:
             reader.ask("POST", f"/v1/tasks/{RIG}/hand-in", json=claim)
@@ -218,6 +219,11 @@ def test_a_course_from_the_first_run_to_the_grades_and_nothing_hidden_is_in_any_
     assert grade.flags == [f"the same as {course.ids['Bob']}"]
     assert grade.parts["true score"] == pytest.approx(truth)
     assert ada.task(RIG).points is None
+    page = ada.my_page(tmp_path / "ada.html").read_text()
+    assert page.count("<circle") == len(["three of the first campaign", 2, 3, "one of the second"])
+    with zipfile.ZipFile(course.teacher.class_pages("chem", tmp_path / "p.zip")) as file:
+        assert sorted(file.namelist()) == sorted(f"{course.ids[name]}.html" for name in ("Ada", "Bob"))
+        assert file.read(f"{course.ids['Ada']}.html").decode() == page
     assert [row.points for row in ada.board(RIG)] == [None, None]
     past = WORDS | {"closes": "2020-01-01T00:00:00+00:00"}
     assert course.teacher.regrade(RIG, "closed", past, keep=True) == []
@@ -225,6 +231,11 @@ def test_a_course_from_the_first_run_to_the_grades_and_nothing_hidden_is_in_any_
     closed = ada.task(RIG)
     assert closed.points == grade.points
     assert closed.par["gap"] == pytest.approx(grade.par["gap"])
+    mine, page = page, ada.my_page(tmp_path / "ada.html").read_text()
+    assert f"{grade.points:.0f} of 100 points" in page
+    assert "Nothing is left to be judged" in page
+    assert ">par</text>" in page
+    assert "shown when the task closes" in mine
     ada.call_me("Zed")
     with pytest.raises(Refused, match="Zed already"):
         bob.call_me("Zed")

@@ -14,6 +14,7 @@ from frugaltwin.errors import FrugalTwinError, InvalidInput
 from frugaltwin.plugins import KnowsDiagram, KnowsTruth, UsesMixer
 from frugaltwin.tasks.instance import Instance
 from frugaltwin.tasks.judge import Expected, HandIn, InstanceJudge
+from frugaltwin.tasks.page import Reading, Work, html
 from frugaltwin.tasks.practice import practice_instance
 from frugaltwin.tasks.score import Found, Par, points
 from frugaltwin.tasks.task import Task, find, shipped
@@ -113,6 +114,21 @@ def test_the_points_of_a_race_are_pars_cost_over_ones_own_for_who_arrived() -> N
     task, par = find("color-race"), Par(gap=0.5, random_gap=9.5, cost=300.0)
     got = [points(task, par, Found(gap, {}), Amounts(seconds=s)).points for gap, s in ((1.0, 600.0), (2.0, 200.0), (2.1, 60.0))]
     assert got == [50.0, 100.0, 0.0]
+
+
+def test_a_page_of_a_student_says_what_was_judged_and_runs_nothing() -> None:
+    judged = Work("Match <it>", "a rule", "Judged.", 82.4, {"true score": 1.3}, {"gap": 0.8, "runs": None}, {"runs": 3.0}, {"runs": 5.0},
+                  [Reading(1, 9.0), Reading(3, 4.0)], True, "ΔE00", 0.8, 1.3)  # fmt: skip
+    text = html("<b>Ada", "chem", [judged, Work("A map", "a rule", "Nothing was handed in.")])
+    assert "<b>Ada" not in text
+    assert "<it>" not in text
+    assert "<script" not in text
+    assert "http" not in text.replace('http-equiv="', "")
+    for words in ("82 of 100 points", "1.3 ΔE00", "never", "3 of 5", "Nothing was handed in.", ">par</text>", ">handed in</text>"):
+        assert words in text, words
+    assert text.count("<svg") == 1, "a map has no scores before it is judged"
+    one_reading = html("Ada", "chem", [Work("One", "a rule", "Judged.", readings=[Reading(1, 0.0)])])
+    assert one_reading.count("<circle") == 1
 
 
 def test_half_of_the_points_are_for_saying_how_good_it_is() -> None:

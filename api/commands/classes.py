@@ -124,6 +124,33 @@ def nickname(
     say(f"boards call you {words} from now on")
 
 
+@app.command()
+def page(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The HTML file to write.")],
+    server: Server = HERE,
+    token: Token = None,
+) -> None:
+    """Write a page of your work on all tasks: your readings beside par, what was judged, and what was not yet."""
+    check_writable(path)
+    with as_client(server, token) as client:
+        client.my_page(path)
+    say(f"your page: {path}")
+
+
+@app.command()
+def pages(
+    name: ClassName,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The ZIP file to write.")],
+    server: Server = HERE,
+    token: Token = None,
+) -> None:
+    """Write a page for each student, as that student may see it, by their ids."""
+    check_writable(path)
+    with as_client(server, token) as client:
+        client.class_pages(name, path)
+    say(f"the pages of {name}: {path}")
+
+
 @app.command("list")
 def list_classes(server: Server = HERE, token: Token = None, as_json: AsJson = False) -> None:
     """List the classes."""

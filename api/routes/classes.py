@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api.records import classes, grade_book, people, removal, rigs, tasks
+from api.records import classes, grade_book, people, removal, rigs, student_pages, tasks
 from api.records.rigs import Offer
 from api.records.rows import ClassRow
 from api.records.twins import LAB
@@ -205,6 +205,21 @@ async def archive(name: ClassName, service: TheService, caller: TheInstructor) -
     """All of a class in one file (ZIP) that is read without the service: grades, hand-ins, labs with their keys, and experiments."""
     body = await service.database.read(lambda c: grade_book.archive(c, classes.find(c, name)))
     return Response(body, 200, {"Content-Disposition": f'attachment; filename="{name}.zip"'}, "application/zip")
+
+
+@router.get(
+    "/{name}/pages",
+    response_class=Response,
+    responses={
+        200: {"description": "The file", "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}},
+        **responses(403, 404),
+    },
+)
+async def pages(name: ClassName, service: TheService, caller: TheTeacher) -> Response:
+    """A page for each student in one file (ZIP), by their ids: each as that student may see it, with their readings beside par."""
+    now = service.database.now()
+    body = await service.database.read(lambda c: student_pages.all_of(c, now, classes.find(c, name, caller)))
+    return Response(body, 200, {"Content-Disposition": f'attachment; filename="{name}-pages.zip"'}, "application/zip")
 
 
 @router.post("/{name}/end", responses=responses(403, 404, 503), response_model=Class)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.records import classes, ledger
+from api.records import classes, ledger, student_pages
 from api.records.rows import LedgerRow
 from api.routes.body import Body
 from api.routes.dependencies import TheCaller, TheService, resource, shown
@@ -37,6 +37,17 @@ async def me(service: TheService, caller: TheCaller) -> Response:
             expires_at=caller.expires_at, budget=asdict(budget),
         )
     )  # fmt: skip
+
+
+@router.get("/page", include_in_schema=False)
+async def page(service: TheService, caller: TheCaller) -> Response:
+    """Your work on the tasks of your class, as a page to look at: your readings beside par, what was judged, and what was not yet."""
+    caller.check("read")
+    now = service.database.now()
+    text = await service.database.read(lambda c: student_pages.own(c, now, caller.person))
+    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    return Response(text, 200, headers, "text/html; charset=utf-8")
 
 
 class Nickname(Body):

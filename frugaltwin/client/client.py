@@ -121,6 +121,8 @@ class _Client:
     extend = _Request(LabCalls.extend)
     withdraw = _Request(LabCalls.withdraw)
     grade_table = _Request(LabCalls.grade_table)
+    my_page = _Request(LabCalls.my_page)
+    class_pages = _Request(LabCalls.class_pages)
     archive_class = _Request(LabCalls.archive_class)
     end_class = _Request(LabCalls.end_class)
     ask = _Request(LabCalls.ask)

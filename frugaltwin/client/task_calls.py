@@ -219,6 +219,26 @@ class TaskCalls(ServiceProtocol):
         yield from self._answered(Call("GET", f"/v1/classes/{part(class_name)}/grades", wait=THINKS, file=Path(path)), is_json=False)
         return Path(path)
 
+    def my_page(self, path: Path | str) -> Steps[Path]:
+        """Write a page (HTML) of your work on the tasks of your class, and return its path: your readings beside par, and what was judged.
+
+        Raises:
+            InvalidInput: It cannot be written.
+            UnknownName: You are in no class.
+        """
+        yield from self._answered(Call("GET", "/v1/me/page", wait=THINKS, file=Path(path)), is_json=False)
+        return Path(path)
+
+    def class_pages(self, class_name: str, path: Path | str) -> Steps[Path]:
+        """Write the pages of all students of a class as one ZIP file, and return its path. For instructors and assistants.
+
+        Raises:
+            InvalidInput: It cannot be written.
+            UnknownName: There is no such class.
+        """
+        yield from self._answered(Call("GET", f"/v1/classes/{part(class_name)}/pages", wait=THINKS, file=Path(path)), is_json=False)
+        return Path(path)
+
     def archive_class(self, class_name: str, path: Path | str) -> Steps[Path]:
         """Write all of a class as one ZIP file that is read without the service, and return its path. For instructors.
 
