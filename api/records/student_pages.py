@@ -63,7 +63,7 @@ def _work(connection: Connection, now: float, row: TaskRow, one: PersonRow) -> W
 
 
 def _state(body: Task, lab: LabRow | None, handed: HandInRow | None, grade: GradeRow | None, *, is_shown: bool) -> str:
-    """What was judged, and what was not yet."""
+    """Sentence about what was judged, and what was not yet."""
     if lab is None or lab.goal is None:
         return "Your lab is being prepared; nothing is judged yet."
     if lab.is_exempt:
