@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from api.maintenance import prune_again_and_again
 from api.request_limits import WITH_BODY, Charged, HeadAsGet, RequestLimits
@@ -18,6 +19,7 @@ from api.routes.health import Counted
 from api.routes.problems import Problem
 from api.service import opened
 from api.settings import Settings
+from api.tools.door import PATH, Door, ToDoor
 from api.workers.campaign_runner import CampaignRunner
 from api.workers.task_runner import TaskRunner
 
@@ -95,7 +97,8 @@ def create_app(settings: Settings) -> FastAPI:
             campaigns = CampaignRunner(database, news, service.rigs, strategies, settings.most_trials).run()
             labs = TaskRunner(database, news, strategies).run()
             pruning = prune_again_and_again(database, settings.keep_days * 86_400)
-            async with in_background(campaigns), in_background(labs), in_background(pruning):
+            app.state.tools = tools = Door(service)
+            async with in_background(campaigns), in_background(labs), in_background(pruning), in_background(tools.keep_open()):
                 yield {"strangers": service.strangers}  # the protocol asks them before a request begins
 
     app = FastAPI(
@@ -109,6 +112,7 @@ def create_app(settings: Settings) -> FastAPI:
     for name in RESOURCES:
         # One list: FastAPI's include_router makes a router within the router, and each request is matched against all of them in turn.
         app.router.routes.extend(import_module(f"api.routes.{name}").router.routes)
+    app.router.routes.append(Route(PATH, ToDoor(), include_in_schema=False))
     app.add_middleware(RequestLimits)
     app.add_middleware(Counted)
     app.add_middleware(HeadAsGet)

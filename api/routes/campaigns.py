@@ -267,7 +267,7 @@ async def trial(
 async def recommendation(identity: Identity, service: TheService, caller: TheCaller) -> Response:
     """Settings to use from now on: the model's choice where the strategy has a model, else the best trial's."""
     caller.check("read")
-    question = await _question(service, caller, identity)
+    question = await question_of(service, caller, identity)
     with service.rate_limit.waiting(caller):
         settings, has_model = await service.strategies.ask_once(
             ("recommend", identity, *question.version), caller.person, strategy_processes.recommend, question
@@ -312,7 +312,7 @@ async def export(
     campaign_export.check_form(form)
     if form == "svg":
         await service.database.read(lambda c: campaign_export.check_picture(campaigns.find(c, identity, caller)))
-        question = await _question(service, caller, identity)
+        question = await question_of(service, caller, identity)
         with service.rate_limit.waiting(caller):
             body = await service.strategies.ask_once(
                 ("picture", identity, *question.version), caller.person, strategy_processes.picture, question
@@ -329,7 +329,7 @@ async def export(
     return File(parts, f"{table.row.name}.{form}", campaign_export.MEDIA_TYPES[form], service.rate_limit, caller, service.database.shares)
 
 
-async def _question(service: Service, caller: Caller, identity: str) -> strategy_processes.Question:
+async def question_of(service: Service, caller: Caller, identity: str) -> strategy_processes.Question:
     """A campaign of the caller's for a strategy process."""
     most = service.settings.most_trials
     return await service.database.read(lambda c: question_for(c, service.rigs, campaigns.find(c, identity, caller), most))

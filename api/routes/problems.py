@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -11,7 +12,7 @@ from typing import Any, get_args
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 from starlette.exceptions import HTTPException
 
@@ -91,9 +92,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def not_understood(request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = _mistakes(error.errors()[:MISTAKES], getattr(request.scope["route"], "body_field", None))
-        first = f"{errors[0].pointer}: {errors[0].detail}" if errors[0].pointer != "#" else errors[0].detail
-        return document(422, "invalid-input", "This cannot be understood", f"{first}; correct it, then send it again", errors=errors)
+        field = getattr(request.scope["route"], "body_field", None)
+        errors = _mistakes(error.errors()[:MISTAKES], field.field_info.annotation if field else None)
+        return document(422, "invalid-input", "This cannot be understood", _first_of(errors), errors=errors)
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> JSONResponse:
@@ -114,6 +115,18 @@ def install(app: FastAPI) -> None:
     async def bug(request: Request, error: Exception) -> JSONResponse:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return document(500, "bug", "A mistake of ours", "something went wrong here; tell your instructor, the log says more", True)
+
+
+def of_arguments(error: ValidationError, model: type[BaseModel]) -> dict[str, Any]:
+    """The problem that arguments of a tool are, which are no body of a request."""
+    found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()[:MISTAKES]]
+    errors = _mistakes(found, model)
+    return json.loads(bytes(document(422, "invalid-input", "This cannot be understood", _first_of(errors), errors=errors).body))  # type: ignore[no-any-return]
+
+
+def _first_of(errors: Sequence[Mistake]) -> str:
+    first = f"{errors[0].pointer}: {errors[0].detail}" if errors[0].pointer != "#" else errors[0].detail
+    return f"{first}; correct it, then send it again"
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -157,7 +170,7 @@ def _mistakes(errors: Sequence[Mapping[str, Any]], body: Any) -> list[Mistake]:
     """The mistakes of a request, one for each place.
 
     Args:
-        body: FastAPI's field for the body of the route.
+        body: The model of its body.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for error in errors:
@@ -180,7 +193,7 @@ def _detail(errors: Sequence[Mapping[str, Any]], body: Any) -> str:
         return f"the body is no JSON ({error['ctx']['error']} at character {error['loc'][-1]}); names and texts stand in double quotes"
     if len(error["loc"]) < 2:
         return "the body is missing; send JSON" if error["type"] == "missing" else "the body is no object, {…}"
-    in_fields = _detail_of_field(error, body.field_info.annotation) if error["loc"][0] == "body" else None
+    in_fields = _detail_of_field(error, body) if error["loc"][0] == "body" else None
     return in_fields or _WORDS.get(error["type"]) or in_words(str(error["msg"]))
 
 

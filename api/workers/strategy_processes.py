@@ -332,6 +332,18 @@ def picture(question: Question) -> str:
     return picture.picture(campaign_of(question)).svg()
 
 
+def picture_png(question: Question) -> bytes:
+    """The same as a PNG file, for who sees no SVG.
+
+    Raises:
+        FrugalTwinError: Nothing can be drawn of it yet.
+    """
+    from frugaltwin.pictures import picture
+    from frugaltwin.pictures.style import png
+
+    return png(picture.picture(campaign_of(question)).figure, 60)
+
+
 def _settle_in(lifeline: Connection, nice: int) -> None:
     os.environ.update(ONE_THREAD)
     if nice and hasattr(os, "SCHED_IDLE"):
