@@ -14,6 +14,7 @@ from api.news import News
 from api.rate_limit import RateLimit
 from api.records import people, tokens
 from api.records.database import Database
+from api.records.hand_ins import KnownLines
 from api.records.people import Caller
 from api.records.rigs import Rigs
 from api.records.shares import WHOSE
@@ -46,6 +47,7 @@ class Service:
         self.strangers = Strangers()
         self.rate_limit = RateLimit(self.settings.requests_per_second, self.settings.burst)
         self.streams = EventStreams(self.database, self.news, self.settings.heartbeat, on_revoked=self.forget)
+        self.lines: dict[str, KnownLines] = {}
         self.strategies = StrategyProcesses(self.settings.thinkers, self.settings.nice)
 
     def leave(self) -> None:

@@ -430,6 +430,39 @@ def test_a_rule_that_leaves_labs_without_a_scale_is_refused(database: Database) 
         database.write_now(regrade)
 
 
+def test_the_work_on_a_task_is_computed_once_for_each_change(database: Database) -> None:
+    rig, whose = tasks_of(database, WORDS | {"score": {"rule": "quality", "fine": 1}}, 2)
+    plays = Plays([Played(1.0, Amounts(runs=5))], [Played(9.0, Amounts(runs=5))]).to_text()
+    known: dict[str, hand_ins.KnownLines] = {}
+
+    def look() -> Any:
+        found = database.read_now(lambda c: hand_ins.known_lines(c, tasks.find(c, rig), known))
+        assert found == database.read_now(lambda c: hand_ins.lines(c, tasks.find(c, rig)))
+        return found
+
+    def hand_in(c: Any, now: float) -> None:
+        row = hand_ins.hand_in_once(c, now, tasks.find(c, rig), whose[0], {"recipe": RECIPE})
+        hand_ins.judged(c, now, row.id, {"gap": 3.0, "parts": {}, "error": None})
+
+    changes = [
+        lambda c, now: tasks.note_try(c, tasks.Key(rig, whose[0], 0, 0, "", 1, 1.0), 1.0, "match-color:lab(50, 0, 0)", plays),
+        lambda c, now: classes.call(c, whose[0], "Zed"),
+        lambda c, now: fair_queue.submit(c, now, Order(whose[1], rig, RECIPE, Amounts(seconds=7.0))),
+        hand_in,
+        lambda c, now: tasks.grant(c, rig, whose[0], 4.2e9, None),
+        lambda c, now: tasks.grant(c, rig, whose[0], None, True),
+        lambda c, now: hand_ins.regrade(c, now, rig, Task.model_validate(WORDS), "why", is_kept=True),
+        lambda c, now: hand_ins.withdraw(c, now, rig, whose[0]),
+        lambda c, now: classes.enroll(c, classes.add(c, now, "other").name, [whose[1]]),
+    ]  # fmt: skip
+    seen = [look()]
+    for change in changes:
+        assert look() is seen[-1]
+        database.write_now(change)
+        seen.append(look())
+        assert seen[-1] != seen[-2]
+
+
 def test_late_hand_ins_lose_points_and_too_late_ones_are_refused(database: Database) -> None:
     words = WORDS | {"closes": "2020-01-01T00:00:00+00:00", "late": {"points": 10, "days": 2}, "score": {"rule": "quality", "fine": 1}}
     rig, whose = tasks_of(database, words, 3)

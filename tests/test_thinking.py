@@ -33,6 +33,40 @@ def dies() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def scheduled(file: str) -> tuple[int, int]:
+    """Answers how it is scheduled; under SCHED_IDLE it waits for a file, as if it had no core."""
+    if os.sched_getscheduler(0) == os.SCHED_IDLE:
+        until(Path(file).exists)
+    return os.sched_getscheduler(0), os.nice(0)
+
+
+def burn() -> None:
+    while True:
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="needs Linux")
+def test_what_nobody_waits_for_gets_on_where_others_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each play of a lab was given up after a minute, in which it had had no core, and begun again, for ever."""
+
+    async def day() -> None:
+        processes = StrategyProcesses(2, nice=10)
+        try:
+            monkeypatch.setattr(strategy_processes, "STARVED", 0.5)
+            assert await processes.ask_patiently("labs", scheduled, str(tmp_path / "never")) == (os.SCHED_OTHER, 10)
+            monkeypatch.setattr(strategy_processes, "STARVED", 1e9)
+            assert await processes.ask_patiently("labs", scheduled, str(tmp_path / "never")) == (os.SCHED_OTHER, 10), "it is remembered"
+            (tmp_path / "go").touch()
+            assert (await processes.ask("ann", scheduled, str(tmp_path / "go")))[0] == os.SCHED_IDLE, "others' questions are as before"
+            monkeypatch.setattr(strategy_processes, "LONGEST", 0.2)
+            with pytest.raises(InvalidInput, match="thought about"):
+                await processes.ask_patiently("labs", burn)
+        finally:
+            processes.close()
+
+    asyncio.run(day())
+
+
 @pytest.mark.timing
 @pytest.mark.parametrize("ending", ["killed", "too long", "given up"])
 def test_what_ends_one_process_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Integer, cast, func, insert, select, update
 
 from api.errors import Conflict, NotFound
-from api.records import classes, fair_queue, ledger, standings, tasks
+from api.records import classes, event_log, fair_queue, ledger, standings, tasks
 from api.records.identifiers import new_id
 from api.records.rows import GradeRow, HandInRow, LabRow, PersonRow, TaskRow, fetched
-from api.records.tables import campaign, experiment, grade, hand_in, score
+from api.records.tables import campaign, experiment, grade, hand_in, lab, person, score
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
 from frugaltwin.tasks.score import Found, Plays, Points, no_scale, points
@@ -203,6 +203,37 @@ def lines(connection: Connection, row: TaskRow) -> list[Line]:
             )
         )  # fmt: skip
     return found
+
+
+@dataclass(frozen=True)
+class KnownLines:
+    """The work on a task as it was at a version of it."""
+
+    version: Hashable
+    lines: Sequence[Line]
+
+
+def known_lines(connection: Connection, row: TaskRow, known: MutableMapping[str, KnownLines]) -> Sequence[Line]:
+    """The same, computed once for each change of anything in it, and not for each look.
+
+    Args:
+        known: By the name of the task; kept by the caller.
+    """
+    version = _version(connection, row)
+    if row.rig not in known or known[row.rig].version != version:
+        known[row.rig] = KnownLines(version, lines(connection, row))
+    return known[row.rig].lines
+
+
+def _version(connection: Connection, row: TaskRow) -> Hashable:
+    """Another one says that something is another: the task, an experiment or a score, a lab, a hand-in or a grade, or a person."""
+    labs = select(func.count(lab.c.goal), func.sum(lab.c.closes_at), func.count(lab.c.closes_at), func.sum(cast(lab.c.is_exempt, Integer)))
+    handed = select(func.count(), func.count(hand_in.c.found_json), func.count(hand_in.c.withdrawn_at)).where(hand_in.c.rig == row.rig)
+    grades = select(func.max(grade.c.id))
+    who = select(person.c.id, person.c.name, person.c.nickname).where(person.c.classroom == row.classroom, person.c.role == "student")
+    parts = [connection.execute(one).one() for one in (labs.where(lab.c.rig == row.rig), handed, grades)]
+    people = connection.execute(who.order_by(person.c.id)).all()
+    return row.body_json, event_log.last(connection), *map(tuple, parts), tuple(map(tuple, people))
 
 
 def _best(connection: Connection, row: TaskRow, labs: Mapping[str, LabRow]) -> dict[str, float]:

@@ -181,7 +181,7 @@ async def board(name: TaskName, service: TheService, caller: TheCaller) -> Respo
                 nickname=line.nickname, best=line.best, spent=vars(line.spent), is_handed_in=line.hand_in is not None,
                 points=line.grade.points if line.grade and is_over and tasks.is_shown(body, line.lab, now) else None,
             )
-            for line in hand_ins.lines(connection, row)
+            for line in hand_ins.known_lines(connection, row, service.lines)
         ]  # fmt: skip
         return sorted(found, key=lambda one: (-(one.points if one.points is not None else -1.0), one.nickname))
 
@@ -201,7 +201,7 @@ async def grades(name: TaskName, service: TheService, caller: TheTeacher) -> Res
     def read(connection: Connection) -> list[Grade]:
         row = tasks.find(connection, name, caller)
         body = tasks.task_of(row.body_json)
-        return [_grade(body, line) for line in hand_ins.lines(connection, row)]
+        return [_grade(body, line) for line in hand_ins.known_lines(connection, row, service.lines)]
 
     return shown(GradePage.model_construct(items=await service.database.read(read)))
 

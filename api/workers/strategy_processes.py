@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -39,7 +40,15 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 LONGEST = 60.0
-"""s that a question may take."""
+"""s that a question may take; of a core, where nobody waits for it."""
+STARVED = 120.0
+"""s after which a question that nobody waits for has had too little of a core: others' work fills the machine."""
+SHARE = 10
+"""Niceness at which such a question is asked then: about a tenth of a core beside a program that never rests."""
+STARVING = 1800.0
+"""s for which the machine is taken for full then."""
+HANGING = 3600.0
+"""s after which such a question is given up, whatever it waits for."""
 KEPT = 200  # answers that may be asked for again
 TRIES = 3
 """Tries of a question whose process is killed."""
@@ -173,9 +182,10 @@ class Turns:
 class _Process:
     """One process, which can be ended whatever it computes."""
 
-    def __init__(self, nice: int) -> None:
+    def __init__(self, nice: int, *, is_idle: bool) -> None:
         theirs, self._lifeline = multiprocessing.Pipe(duplex=False)
-        self.pool = ProcessPoolExecutor(1, start_method(), _settle_in, (theirs, nice))
+        self.is_idle = is_idle
+        self.pool = ProcessPoolExecutor(1, start_method(), _settle_in, (theirs, nice, is_idle))
 
     def end(self, *, wait: bool = False) -> None:
         """End it."""
@@ -196,6 +206,7 @@ class StrategyProcesses:
         self._turns = Turns(count)
         self._idle: list[_Process] = []
         self._busy: set[_Process] = set()
+        self._full_until = -math.inf
         self._known: dict[Hashable, asyncio.Task[Any]] = {}
 
     def leave(self) -> None:
@@ -214,10 +225,36 @@ class StrategyProcesses:
             BrokenProcessPool: Its process was killed, again and again.
         """
         async with self._turns.of(whose):
-            for _ in range(TRIES - 1):
-                with contextlib.suppress(BrokenProcessPool):
-                    return await self._ask(question, *words)
-            return await self._ask(question, *words)
+            try:
+                return await self._tried(LONGEST, True, question, *words)
+            except TimeoutError:
+                raise _too_long() from None
+
+    async def ask_patiently(self, whose: str, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
+        """The same, where nobody waits: what counts is the time of a core that the question takes, not the time that passes.
+
+        It takes what others leave; where they leave nothing, it is asked again with a small share of its own, so that it gets on.
+
+        Raises:
+            FrugalTwinError: As the function does.
+            InvalidInput: It took too long.
+            BrokenProcessPool: Its process was killed, again and again.
+        """
+        async with self._turns.of(whose):
+            if self._nice and time.monotonic() >= self._full_until:
+                with contextlib.suppress(TimeoutError):
+                    return await self._tried(STARVED, True, _at_most, LONGEST, question, words)
+                self._full_until = time.monotonic() + STARVING
+            try:
+                return await self._tried(HANGING, False, _at_most, LONGEST, question, words)
+            except TimeoutError:
+                raise _too_long() from None
+
+    async def _tried(self, seconds: float, is_idle: bool, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(BrokenProcessPool):
+                return await self._ask(seconds, is_idle, question, *words)
+        return await self._ask(seconds, is_idle, question, *words)
 
     async def ask_once(self, key: Hashable, whose: str, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
         """The same; asked again under the same key, it is not computed again."""
@@ -228,18 +265,24 @@ class StrategyProcesses:
                 del self._known[oldest]
         return await asyncio.shield(known)  # the request that asked first may have gone away
 
-    async def _ask(self, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
-        process = self._idle.pop() if self._idle else _Process(self._nice)
+    async def _ask(self, seconds: float, is_idle: bool, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
+        process = next((one for one in reversed(self._idle) if one.is_idle == is_idle), None)
+        if process is not None:
+            self._idle.remove(process)
+        else:
+            too_many = max(0, len(self._idle) + len(self._busy) + 1 - self.count)
+            for other in self._idle[:too_many]:  # of the other kind
+                self._idle.remove(other)
+                other.end()
+            process = _Process(self._nice, is_idle=is_idle)
         self._busy.add(process)
         is_good = False
         try:
-            async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(seconds):
                 answer = await asyncio.get_running_loop().run_in_executor(process.pool, question, *words)
             is_good = True
             return answer
-        except TimeoutError:
-            raise InvalidInput(f"it was thought about for more than {LONGEST:g} s; choose another strategy or other options") from None
-        except (BrokenProcessPool, asyncio.CancelledError):
+        except (TimeoutError, BrokenProcessPool, asyncio.CancelledError):
             raise
         except Exception:  # of the question, which has been answered
             is_good = True
@@ -344,12 +387,36 @@ def picture_png(question: Question) -> bytes:
     return png(picture.picture(campaign_of(question)).figure, 60)
 
 
-def _settle_in(lifeline: Connection, nice: int) -> None:
+def _too_long() -> InvalidInput:
+    return InvalidInput(f"it was thought about for more than {LONGEST:g} s; choose another strategy or other options")
+
+
+def _at_most(seconds: float, question: Callable[..., T], words: Sequence[Any]) -> T:
+    """The answer of a question, which may take so much of a core, s.
+
+    Raises:
+        InvalidInput: It took more.
+    """
+    if not hasattr(signal, "SIGPROF"):
+        return question(*words)
+
+    def end(*_: object) -> None:
+        raise _too_long()
+
+    signal.signal(signal.SIGPROF, end)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        return question(*words)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+
+
+def _settle_in(lifeline: Connection, nice: int, is_idle: bool) -> None:
     os.environ.update(ONE_THREAD)
-    if nice and hasattr(os, "SCHED_IDLE"):
+    if nice and is_idle and hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     elif nice and hasattr(os, "nice"):
-        os.nice(nice)
+        os.nice(nice if is_idle else min(nice, SHARE))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends us
 
     def end() -> None:

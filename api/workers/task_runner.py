@@ -89,7 +89,7 @@ class TaskRunner:
         body = tasks.task_of(key.body_json)
 
         async def played(by_random: bool) -> list[Played]:
-            ask = self._strategies.ask
+            ask = self._strategies.ask_patiently
             return [await ask(WHOSE, task_questions.play, key.body_json, key.number, k, by_random) for k in range(body.reference.plays)]
 
         reference = await played(False)
@@ -97,7 +97,7 @@ class TaskRunner:
         if key.person is None:
             await self._database.write(lambda c, now: tasks.note_pilot(c, key, min(value, 1e300)))
             return
-        goal = await self._strategies.ask(WHOSE, task_questions.goal, key.body_json, key.number)
+        goal = await self._strategies.ask_patiently(WHOSE, task_questions.goal, key.body_json, key.number)
         plays_json: str | None = None
         if tasks.is_near(value, key.median) or await self._database.read(lambda c: tasks.is_last(c, key)):
             plays = Plays(reference, await played(True))
@@ -118,7 +118,7 @@ class TaskRunner:
 
             key = await self._database.read(number)
             claim = row.claim
-            found = await self._strategies.ask(row.person, task_questions.judged, task.body_json, key, claim)
+            found = await self._strategies.ask_patiently(row.person, task_questions.judged, task.body_json, key, claim)
             await self._database.write(lambda c, now: hand_ins.judged(c, now, row.id, found))
         except StoreError:
             await asyncio.sleep(PATIENCE)
