@@ -116,6 +116,46 @@ def worker(
     return work(RigWords.parse(rig, real), server, own_token(token), reports)
 
 
+@app.command()
+def mcp(
+    server: Annotated[
+        str | None, typer.Option("--server", metavar="URL", envvar="FRUGALTWIN_SERVER", help="The service whose tools these are.")
+    ] = None,
+    driver: Annotated[
+        str | None, typer.Option("--driver", metavar="DRIVER,OPTION=VALUE,…", help="A twin of your own in place of a service.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="N|KEY=N,…", help="What may be spent on that twin; no limit without it.")
+    ] = None,
+    token: Token = None,
+) -> None:
+    """Be the tools of an agent, over standard input and output: a host of the Model Context Protocol starts this command."""
+    import asyncio
+    from importlib.util import find_spec
+
+    from api.workers.worker import RigWords
+    from frugaltwin.catalog import check_packages
+    from frugaltwin.errors import MissingPart
+
+    check_packages()
+    if find_spec("mcp") is None:
+        raise MissingPart("the tools of agents need the extra mcp; install it with: pip install 'frugaltwin[mcp]'")
+    if (driver is None) == (server is None):
+        raise InvalidInput("--driver or --server: whose tools shall these be? Give one of the two")
+    from api.tools import local
+
+    if driver is None:
+        if budget:
+            raise InvalidInput("--budget is of a twin of your own; at a service your instructor says what you may spend")
+        asyncio.run(local.relay(str(server).rstrip("/"), own_token(token)))
+        return
+    from api.app import create_app
+
+    rig = RigWords.parse(f"{driver.partition(',')[0]}={driver}")
+    limits = _limits("--budget", budget) if budget else {}
+    asyncio.run(local.alone(lambda url: create_app(Settings(url)), rig, limits))
+
+
 def own_token(token: str | None) -> str:
     """The token of a flag, of the environment, or of the file.
 

@@ -36,7 +36,8 @@ class Answer:
 
 def refusal(problem: Mapping[str, Any]) -> Answer:
     """A refusal: its sentence says what to do next, and the problem document says it for machines."""
-    return Answer(f"Refused: {problem['detail']}.", {"problem": problem}, is_refusal=True)
+    end = "" if problem["detail"].endswith((".", "?", "!")) else "."
+    return Answer(f"Refused: {problem['detail']}{end}", {"problem": problem}, is_refusal=True)
 
 
 def quoted(words: str) -> str:

@@ -66,7 +66,7 @@ class Toolbox:
         except ValidationError as error:
             answer = refusal(problems.of_arguments(error, model))
         except FrugalTwinError as error:
-            answer = refusal(_problem(error))
+            answer = refusal(problem_of(error))
         except Exception:
             _log.exception("the tool %s failed", name[:40])
             detail = "something went wrong here; tell your instructor, the log says more"
@@ -163,7 +163,7 @@ class Toolbox:
             except FrugalTwinError as error:
                 if not made:
                     raise
-                problem = _problem(error)
+                problem = problem_of(error)
                 break
             made.append(_body(response)["id"])
         answer = await self._waited(caller, made, said.wait_s)
@@ -285,7 +285,8 @@ class Toolbox:
         return Answer(f"{len(rows)} on the board of {said.task}: {listed}.", {"rows": [brief(row) for row in rows]})
 
 
-def _problem(error: FrugalTwinError) -> dict[str, Any]:
+def problem_of(error: FrugalTwinError) -> dict[str, Any]:
+    """The problem document of an error."""
     problem = cast(dict[str, Any], json.loads(bytes(problems.of(error).body)))
     if isinstance(error, TooMany):
         problem["retry_after_s"] = max(1, round(error.retry_after))
