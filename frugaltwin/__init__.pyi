@@ -40,6 +40,7 @@ from .experiment import (
 )
 from .goals import Column, Combined, Goal, Map, MatchColor, Maximize, Minimize, Objective, Requirement
 from .instruments import Image, Mixer, MixerSpecification, Probe, Reading
+from .instruments.procedure import Dispense, Drain, Measure, Mix, Move, ProbeProcedure, Procedure, Read, Rinse, Scan
 from .laws import Additive, BeerLambert, Exposure, KubelkaMunk, Law
 from .log import Amendment, Approval, Log, Preference, Proposal, Rejection, Retraction
 from .pictures.picture import Picture, picture
@@ -63,7 +64,6 @@ from .plugins import (
     UsesMixer,
 )
 from .prices import Change, Dose, Fixed, PerUnit, Price, Ramp, Travel, Where
-from .procedure import Dispense, Drain, Measure, Mix, Move, ProbeProcedure, Procedure, Read, Rinse, Scan
 from .spec import CampaignSpec
 from .state import Doubt, Earlier, Prediction, State, Suggestion
 from .store import Store

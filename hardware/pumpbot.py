@@ -25,9 +25,9 @@ from frugaltwin.data_sheets import ImperfectOptions, Profile, SeedOptions, optio
 from frugaltwin.errors import DriverError, InvalidInput, LinkError, RigFault, Stopped
 from frugaltwin.experiment import Measurement, Settings
 from frugaltwin.instruments import MixerSpecification, Reading
+from frugaltwin.instruments.procedure import Dispense, Drain, Procedure, Read, Rinse
 from frugaltwin.plugins import Driver
 from frugaltwin.prices import Dose, Fixed, Price
-from frugaltwin.procedure import Dispense, Drain, Procedure, Read, Rinse
 from hardware.serial.places import Place, waited_for
 from hardware.serial.ports import POLL_INTERVAL, Clock, Port, RealClock
 from hardware.serial.pumpbot_stand_in import PumpBotStandIn

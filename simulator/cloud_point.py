@@ -19,7 +19,7 @@ from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import InvalidInput, RigFault
 from frugaltwin.experiment import Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings
 from frugaltwin.instruments import Mixer
-from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
+from frugaltwin.instruments.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
 from simulator.instruments.dyed_water import PATH
 from simulator.instruments.instrument_twin import InstrumentTwin

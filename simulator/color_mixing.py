@@ -19,7 +19,7 @@ from frugaltwin.data_sheets import option, takes
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings
 from frugaltwin.instruments import Mixer
-from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
+from frugaltwin.instruments.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from simulator.instruments.color_channels import channel_weights, color_matrix, reference_mixtures
 from simulator.instruments.dyed_water import DYED_WATER, DYES, LAW, PATH, PUMPS, STOCKS, DyedWater, dyed_water, transmittance
 from simulator.instruments.instrument_twin import InstrumentTwin

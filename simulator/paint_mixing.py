@@ -18,8 +18,8 @@ from frugaltwin.data_sheets import option, takes
 from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Colorimetry, Continuous, Experiment, MixtureSum, Outcome, Outcomes, Settings
 from frugaltwin.instruments import Mixer
+from frugaltwin.instruments.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.laws import KubelkaMunk
-from frugaltwin.procedure import Dispense, Drain, Mix, Procedure, Read, Rinse
 from frugaltwin.tables import settings_array
 from simulator.equations.gaussian_bands import Bands, gaussian_bands
 from simulator.equations.paints import behind_a_surface, ratio_of_mixture

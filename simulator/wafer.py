@@ -21,8 +21,8 @@ from frugaltwin.diagram import Curve, Diagram, Line, Mark, Section
 from frugaltwin.errors import DriverError, InvalidInput, Stopped
 from frugaltwin.experiment import Categorical, Continuous, Experiment, Measurement, Outcome, Outcomes, Settings
 from frugaltwin.instruments import Image, Probe
+from frugaltwin.instruments.procedure import Measure, Move, ProbeProcedure, Scan
 from frugaltwin.prices import Change, Fixed, Price, Travel, Where
-from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
 from simulator.instruments.instrument_twin import InstrumentTwin
 from simulator.instruments.phase_lab import LabOptions
 

@@ -12,7 +12,7 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.catalog import make_driver, make_goal, make_strategy
 from frugaltwin.errors import InvalidInput, Stopped
 from frugaltwin.experiment import Measurement
-from frugaltwin.procedure import Measure, Move, ProbeProcedure, Scan
+from frugaltwin.instruments.procedure import Measure, Move, ProbeProcedure, Scan
 from frugaltwin.state import State
 from simulator.wafer import (
     CHANNELS,

@@ -14,8 +14,8 @@ from frugaltwin.amounts import Amounts
 from frugaltwin.errors import DriverError, RigFault
 from frugaltwin.experiment import Experiment, Measurement, Outcomes, Settings, Trial
 from frugaltwin.instruments import Mixer, Reading
+from frugaltwin.instruments.procedure import Dispense, Procedure, Rinse
 from frugaltwin.prices import Fixed, Price
-from frugaltwin.procedure import Dispense, Procedure, Rinse
 
 FAINT = 0.01
 """Of the reference's light, all channels together: a mixture that leaves less makes one look at the lamp. The darkest of ours leave 3 %."""

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.experiment import Settings
-from frugaltwin.instruments import Image, Mixer, Probe, Reading
+from frugaltwin.instruments.mixer import Mixer, Reading
+from frugaltwin.instruments.probe import Image, Probe
 from frugaltwin.prices import Fixed, PerUnit, Term
 
 Instrument = TypeVar("Instrument")
