@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 import re
 import zipfile
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from frugaltwin.errors import InvalidInput, Refused, UnknownName
 from frugaltwin.tasks.instance import Instance, key_of
 from frugaltwin.tasks.judge import InstanceJudge
 from frugaltwin.tasks.score import Played, Plays
-from frugaltwin.tasks.task import Task
+from frugaltwin.tasks.task import Task, find
 from tests.running_service import Running, running
 from tests.service_database import SETTINGS, new_person, new_rig, submit, until
 from tests.test_twin_secrets import Reader
@@ -51,6 +52,17 @@ RIG = "chem-quick"
 RECIPE = {"red": 1.0, "yellow": 1.0, "blue": 1.0, "water": 1.0}
 
 
+class Log(logging.Handler):
+    """Every line that the service logs, whatever its level."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
 @dataclass
 class Course:
     """A service with a class of two, whose labs are ready."""
@@ -59,6 +71,7 @@ class Course:
     ids: dict[str, str]
     tokens: dict[str, str]
     teacher: Client
+    log: Log
     _clients: dict[str, Client] = field(default_factory=dict)
 
     def client(self, name: str) -> Client:
@@ -87,6 +100,10 @@ def course(sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         Client(service.address, service.admin) as teacher,
     ):
         patch.setattr(tasks, "PILOTS", 3)
+        log = Log()
+        for logger in map(logging.getLogger, ("frugaltwin", "uvicorn")):
+            patch.setattr(logger, "level", logging.DEBUG)
+            patch.setattr(logger, "handlers", [log])
         teacher.make_class("chem")
         teacher.make_class("other")
         ids, words = {}, {}
@@ -100,7 +117,7 @@ def course(sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         rig = RigWords(RIG, LAB, {"task": service.database.read_now(lambda c: tasks.find(c, RIG)).body_json})
         with worker_of(service.database, rig, folder / "reports"):
             until(lambda: teacher.labs(RIG).ready == len(["Ada", "Bob"]))
-            course = Course(service, ids, words, teacher)
+            course = Course(service, ids, words, teacher, log)
             yield course
             course.close()
 
@@ -145,6 +162,12 @@ def walk(course: Course, name: str, whose: str) -> str:
                 reader.ask("GET", filled, params={"format": form} if form and "campaigns" in path else {}, headers=headers)
         reader.ask("GET", "/openapi.json?for=student")
         reader.ask("GET", "/v1/me/page")
+        events = http.get("/v1/events?after=0&limit=1000", headers={"Accept": "application/json"}).json()["items"]
+        with http.stream("GET", "/v1/events?after=0", headers={"Accept": "text/event-stream"}) as stream:
+            for line in stream.iter_lines() if events else ():
+                reader.texts.append(line)
+                if line == f"id: {events[-1]['id']}":
+                    break
         claims: list[dict[str, Any]] = [{}, {"settings": {}}, {"settings": {"red": 99.0}}, {"labels": ["x"]}, {"campaign": "c_0"}]
         for claim in claims:
             reader.ask("POST", f"/v1/tasks/{RIG}/hand-in", json=claim)
@@ -191,6 +214,9 @@ def test_a_course_from_the_first_run_to_the_grades_and_nothing_hidden_is_in_any_
             assert dict(twin.perform(json.loads(settings)).outcomes) == pytest.approx(json.loads(result)["outcomes"])
 
     def check(shown: bool) -> None:
+        words = "\n".join(course.log.lines)
+        assert f"/v1/tasks/{RIG}" in words, "the log is heard"
+        assert found_in(words, [word for one in hidden.values() for word in one["hidden"] + one["due"]]) == []
         for name in ("Ada", "Bob", "watcher"):
             read = walk(course, name, "Ada" if name == "watcher" else name)
             every = [word for one in hidden.values() for word in one["hidden"]]
@@ -461,6 +487,18 @@ def test_the_work_on_a_task_is_computed_once_for_each_change(database: Database)
         database.write_now(change)
         seen.append(look())
         assert seen[-1] != seen[-2]
+
+
+def test_a_map_of_where_a_number_passes_a_value_has_its_own_two_labels(database: Database) -> None:
+    """Those of another outcome, the phase, were asked for."""
+    task = find("ising-map")
+    rig, (ada,) = tasks_of(database, json.loads(task.to_json()), 1)
+    own = LabRow(rig, ada, 1, 0, "[]", "map:magnetization:0.5", "", None, False)
+    labels = hand_ins.labels_of(database.read_now(lambda c: rigs.find(c, rig)), own)
+    assert list(labels) == ["magnetization < 0.5", "magnetization ≥ 0.5"]
+    assert hand_ins.check_claim(task, 2, {"labels": labels}, dict, labels) == {"labels": list(labels)}
+    with pytest.raises(InvalidInput, match="there is no label 'up'; there are magnetization"):
+        hand_ins.check_claim(task, 2, {"labels": ["up", labels[0]]}, dict, labels)
 
 
 def test_late_hand_ins_lose_points_and_too_late_ones_are_refused(database: Database) -> None:

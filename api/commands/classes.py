@@ -406,4 +406,4 @@ def _outcome(client: Any, task: ClassTask) -> str:
     """The outcome that a map is of."""
     if task.asks != "map":
         raise InvalidInput(f"{task.name} asks for a recipe, not for a map")
-    return str(task.goal.partition(":")[2])
+    return str(task.goal.split(":")[1])

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Integer, cast, func, insert, select, update
 from api.errors import Conflict, NotFound
 from api.records import classes, event_log, fair_queue, ledger, standings, tasks
 from api.records.identifiers import new_id
-from api.records.rows import GradeRow, HandInRow, LabRow, PersonRow, TaskRow, fetched
+from api.records.rows import GradeRow, HandInRow, LabRow, PersonRow, RigRow, TaskRow, fetched
 from api.records.tables import campaign, experiment, grade, hand_in, lab, person, score
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
@@ -274,6 +274,11 @@ def _flags(rows: Iterable[HandInRow]) -> dict[str, list[str]]:
     return found
 
 
+def labels_of(rig: RigRow, own: LabRow | None) -> Sequence[str]:
+    """The labels that a map of a student's lab may have; none where it is not drawn yet, or no map is asked for."""
+    return standings.goal_of(own.goal, rig.experiment_json).labels or () if own and own.goal else ()
+
+
 def check_claim(
     body: Task, places: int, claim: Mapping[str, Any], check: Callable[[Mapping[str, Any]], Mapping[str, Any]], labels: Sequence[str]
 ) -> dict[str, Any]:
@@ -295,7 +300,7 @@ def check_claim(
             )
         if len(said) != places:
             raise InvalidInput(f"{len(said)} labels were sent, and there are {places} places", field="labels")
-        if odd := sorted(set(said) - set(labels)):
+        if labels and (odd := sorted(set(said) - set(labels))):
             raise InvalidInput(f"there is no label {odd[0]!r}; there are {', '.join(labels)}", field="labels")
         return {"labels": list(said)}
     if said or not recipe:
