@@ -1,5 +1,6 @@
 """P1: what the service acknowledged is never lost. A real server process is killed in the middle of requests, again and again."""
 
+import contextlib
 import resource
 import shutil
 import sys
@@ -9,16 +10,23 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from api.records import event_log, fair_queue
+from api.records import classes, event_log, fair_queue, people, tasks
 from api.records.database import Database
 from api.records.fair_queue import Order
+from api.records.rigs import Offer
+from api.records.twins import LAB
 from frugaltwin.errors import StoreError
-from tests.forms import times
+from frugaltwin.tasks.instance import Instance, key_of
+from frugaltwin.tasks.judge import InstanceJudge
+from frugaltwin.tasks.par import plays_of
+from frugaltwin.tasks.task import Task
+from tests.forms import IS_LONG, times
 from tests.service_database import COST, SETTINGS, PostgresServer, ServiceProcess, client, new_person, new_rig, new_token, until
 
 KILLS = times(4, 30)
+TASK_KILLS = 12
 STUDENTS = 4
 ORDER = {"rig": "color-1", "settings": SETTINGS}
 
@@ -98,6 +106,72 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_the_service_is_killed(serv
         assert database.read_now(lambda c: c.exec_driver_sql("pragma integrity_check").scalar_one()) == "ok"
     database.close()
     assert KILLS == 0 or sum(s.again for s in students) > 0  # some requests were under way when it was killed
+
+
+TASK = Task.model_validate(
+    {
+        "name": "quick", "title": "A quick one", "text": "Find it.", "driver": "ferroelectric", "goal": "maximize:piezoelectric",
+        "budget": {"runs": 3}, "draw": {"system": "any"}, "score": {"rule": "cost", "within": 1e9, "fine": 20},
+        "reference": {"strategy": "sobol", "plays": 2},
+    }
+)  # fmt: skip
+
+
+@pytest.mark.timing
+@pytest.mark.skipif(not IS_LONG, reason="in the long form")
+def test_a_class_whose_service_is_killed_has_each_lab_hand_in_and_grade_once(service: ServiceProcess, database_url: str) -> None:
+    """While labs are drawn, handed in and judged. What is drawn is what it would have been without."""
+    database = Database(database_url)
+
+    def begin(c: Connection, now: float) -> tuple[str, str, list[str]]:
+        room = classes.add(c, now, "chem")
+        whose = [people.add_person(c, now, f"s{k}", "student", {}, classroom=room.id) for k in range(STUDENTS)]
+        return tasks.add(c, now, "chem", TASK, Offer.of_driver(LAB, {"task": TASK.to_json()}), []).rig, room.secret, whose
+
+    rig, secret, whose = database.write_now(begin)
+    words = {who: new_token(database, who) for who in whose}
+
+    def n(table: str) -> int:
+        return int(database.read_now(lambda c: c.execute(text(f"select count(*) from {table}")).scalar_one()))
+
+    def n_done() -> int:
+        pilots = len(database.read_now(lambda c: tasks.find(c, rig)).pilots)
+        return pilots + n("lab where goal is not null") + n("hand_in") + n("grade")
+
+    taken: dict[str, int] = {}
+
+    def hand_in() -> None:
+        for who in whose:
+            if who in taken or n(f"lab where goal is not null and person = '{who}'") == 0:
+                continue
+            claim = {"settings": {"titanate": 0.4, "temperature": 450.0}}
+            with contextlib.suppress(httpx.TransportError), client(service.address, words[who]) as http:
+                reply = http.post(f"/v1/tasks/{rig}/hand-in", json=claim, headers={"Idempotency-Key": "mine"})
+                assert reply.status_code in (201, 503), reply.text
+                if reply.status_code == 201:
+                    taken[who] = n_done()
+
+    last = tasks.PILOTS + 3 * STUDENTS
+    for kill in range(TASK_KILLS):
+        goes_on_to = max(n_done() + 1, (kill + 1) * last // (TASK_KILLS + 1))
+
+        def is_there(goes_on_to: int = goes_on_to) -> bool:
+            hand_in()
+            return n_done() >= min(goes_on_to, last)
+
+        until(is_there)
+        service.kill()
+        service.start()
+    until(lambda: (hand_in(), n_done() >= last)[1])
+    labs = {own.person: own for own in database.read_now(lambda c: tasks.labs_of(c, rig))}
+    assert sorted(labs) == sorted(whose)
+    for who in whose:
+        alone = InstanceJudge(Instance(TASK, who, labs[who].draw, key_of("quick", bytes.fromhex(secret), who, labs[who].draw)))
+        assert (labs[who].goal, labs[who].plays_json) == (alone.instance.goal.text, plays_of(alone).to_text())
+        assert n(f"hand_in where person = '{who}' and found_json is not null") == 1
+        assert n(f"grade join hand_in on hand_in.id = grade.hand_in where person = '{who}'") == 1
+    assert (n_done(), sorted(taken)) == (last, sorted(whose))
+    database.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux" or shutil.which("prlimit") is None, reason="needs prlimit")
