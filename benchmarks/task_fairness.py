@@ -1,8 +1,8 @@
 """Fairness of a task: whether its labs are equally hard, and whether points depend on how hard a lab is.
 
-Labs are drawn as for a class: nine pilots give the median, and a lab whose par is more than 20 % from it is drawn again, up to twenty times.
-Then three players play each lab once, and the points of each are compared with par by Spearman's rank correlation. Par itself is
-measured anew with fresh noise. Nothing here chose a task or a rule; the secret and the noise are of this script alone.
+Labs are drawn as for a class: nine pilots give the median, and a lab whose par is more than 20 % from it is drawn again, up to
+twenty times. Then three players play each lab once, and the points of each are compared with par by Spearman's rank correlation. Par
+itself is measured anew with fresh noise. Nothing here chose a task or a rule; the secret and the noise are of this script alone.
 
     python -m benchmarks.task_fairness color-match --labs 200 --fresh 20
 """
@@ -21,8 +21,8 @@ from scipy.stats import spearmanr
 from frugaltwin.spec import Choice
 from frugaltwin.tasks.instance import Instance
 from frugaltwin.tasks.judge import InstanceJudge
-from frugaltwin.tasks.par import Par, par_of, par_play, play, score_of
-from frugaltwin.tasks.score import Plays
+from frugaltwin.tasks.par import par_of, par_play, play, score_of
+from frugaltwin.tasks.score import Par, Plays
 from frugaltwin.tasks.task import Task, find
 
 SECRET = b"fairness of tasks"
@@ -70,11 +70,8 @@ def main() -> None:
     for student in range(words.labs):
         lab = drawn(task, student, median)
         labs.append(lab)
-        players = {
-            "random": Choice(name="random"),
-            "sobol": Choice(name="sobol"),
-            "reference": task.reference_strategy(lab.judge.instance.goal),
-        }
+        players = {name: Choice(name=name) for name in ("random", "sobol")}
+        players["reference"] = task.reference_strategy(lab.judge.instance.goal)
         for name, strategy in players.items():
             stop = task.reference.stop if name == "reference" else None
             points.setdefault(name, []).append(score_of(lab.judge, lab.par, play(lab.judge, strategy, f"fairness {name}", stop)).points)

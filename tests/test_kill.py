@@ -152,17 +152,19 @@ def test_a_class_whose_service_is_killed_has_each_lab_hand_in_and_grade_once(ser
                     taken[who] = n_done()
 
     last = tasks.PILOTS + 3 * STUDENTS
+    goes_on_to = 0
+
+    def is_there() -> bool:
+        hand_in()
+        return n_done() >= goes_on_to
+
     for kill in range(TASK_KILLS):
-        goes_on_to = max(n_done() + 1, (kill + 1) * last // (TASK_KILLS + 1))
-
-        def is_there(goes_on_to: int = goes_on_to) -> bool:
-            hand_in()
-            return n_done() >= min(goes_on_to, last)
-
+        goes_on_to = min(max(n_done() + 1, (kill + 1) * last // (TASK_KILLS + 1)), last)
         until(is_there)
         service.kill()
         service.start()
-    until(lambda: (hand_in(), n_done() >= last)[1])
+    goes_on_to = last
+    until(is_there)
     labs = {own.person: own for own in database.read_now(lambda c: tasks.labs_of(c, rig))}
     assert sorted(labs) == sorted(whose)
     for who in whose:
