@@ -290,6 +290,39 @@ def test_a_course_from_the_first_run_to_the_grades_and_nothing_hidden_is_in_any_
     assert found_in(told, kept) == kept, "the walk would find what is there"
 
 
+SAID = '{"settings": {"red": 1, "yellow": 1, "blue": 1, "water": 1}, "expected": {"mean": 1.5, "sd": 0.5}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"settings": {"red": NaN, "yellow": 1, "blue": 1, "water": 1}}', "NaN|finite|number"),
+        ('{"settings": {"red": 1e999, "yellow": 1, "blue": 1, "water": 1}}', "finite|number"),
+        ('{"settings": {"red": true, "yellow": 1, "blue": 1, "water": 1}}', "number"),
+        ('{"settings": {"red": 1}}', "yellow"),
+        ('{"settings": {"red": 99, "yellow": 1, "blue": 1, "water": 1}}', "outside"),
+        (SAID.replace("1.5", "NaN"), "NaN|finite|number"),
+        (SAID.replace("1.5", "1e999"), "finite|number"),
+        (SAID.replace("0.5", "0"), "more than 0"),
+        (SAID.replace('"expected": {"mean": 1.5, "sd": 0.5}', '"labels": ["liquid"]'), "one of"),
+        ('{"labels": ["liquid"]}', "asks for a recipe"),
+        ("{}", "one of"),
+    ],
+)
+def test_a_hand_in_that_is_none_is_refused_in_one_sentence_and_nothing_is_kept(course: Course, body: str, words: str) -> None:
+    def kept() -> list[Any]:
+        return list(course.database.read_now(lambda c: c.execute(text("select * from hand_in order by id")).all()))
+
+    before = kept()
+    with course.service.client(course.tokens["Bob"]) as http:
+        answer = http.post(f"/v1/tasks/{RIG}/hand-in", content=body, headers={"Content-Type": "application/json"})
+    problem = answer.json()
+    assert answer.status_code in (400, 422), problem
+    assert re.search(words, problem["detail"]), problem["detail"]
+    assert "\n" not in problem["detail"]
+    assert kept() == before
+
+
 def test_an_assistant_sees_one_class_and_changes_nothing(course: Course) -> None:
     teacher, ada = course.teacher, course.ids["Ada"]
     helper = teacher.add_person("Ms. Hill", "assistant", class_name="chem")

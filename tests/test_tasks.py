@@ -201,6 +201,23 @@ def test_a_task_that_cannot_be_is_refused_in_one_sentence(tmp_path: Path, old: s
     assert "\n" not in str(refused.value)
 
 
+def test_a_lab_that_is_impossible_only_where_two_ranges_meet_is_refused() -> None:
+    """The lows fit each other, and so do the highs."""
+    words = {
+        "name": "x",
+        "title": "x",
+        "text": "x",
+        "driver": "eutectic",
+        "goal": "map:phase",
+        "budget": {"runs": 5},
+        "score": {"fine": 0.1},
+    }
+    draw = {"coldest": {"low": 300, "high": 500}, "hottest": {"low": 400, "high": 600}}
+    with pytest.raises(InvalidInput, match=r"coldest = 500 K must lie below hottest = 400 K"):
+        Task.model_validate(words | {"draw": draw}).check()
+    Task.model_validate(words | {"draw": draw | {"hottest": {"low": 550, "high": 600}}}).check()
+
+
 def test_practice_from_the_first_line_to_the_points(cli_here: Cli, tmp_path: Path) -> None:
     task = written(tmp_path, QUICK)
     begun = cli_here("practice", task)

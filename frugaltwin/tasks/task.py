@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,10 @@ from frugaltwin.spec import Choice, Limits, Named, Strict, Whole, file_name, lis
 
 SHIPPED = Path(__file__).parent / "shipped"
 """The folder of the tasks that come with the package."""
+
+
+CORNERS = 64
+"""Combinations of the ends of what is drawn that are all tried."""
 
 
 class DrawSpec(Strict):
@@ -190,8 +196,10 @@ class Task(Strict):
             )
 
     def corners(self) -> list[dict[str, Any]]:
-        """Options at both ends of everything that is drawn: what is possible there is possible between."""
+        """Options at both ends of all that is drawn, in all combinations where these are few. What is possible there is so between."""
         ends = {name: draw.of or ((0, 1) if draw.any else (draw.low, draw.high)) for name, draw in self.draw.items()}
+        if math.prod(map(len, ends.values())) <= CORNERS:
+            return [dict(zip(ends, values, strict=True)) for values in itertools.product(*ends.values())]
         n = max((len(values) for values in ends.values()), default=1)
         return [{name: values[min(k, len(values) - 1)] for name, values in ends.items()} for k in range(n)]
 
