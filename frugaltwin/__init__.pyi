@@ -41,6 +41,7 @@ from .experiment import (
 from .goals import Column, Combined, Goal, Map, MatchColor, Maximize, Minimize, Objective, Requirement
 from .instruments import Image, Mixer, MixerSpecification, Probe, Reading
 from .instruments.procedure import Dispense, Drain, Measure, Mix, Move, ProbeProcedure, Procedure, Read, Rinse, Scan
+from .lab import Lab
 from .laws import Additive, BeerLambert, Exposure, KubelkaMunk, Law
 from .log import Amendment, Approval, Log, Preference, Proposal, Rejection, Retraction
 from .pictures.picture import Picture, picture
@@ -113,6 +114,7 @@ __all__ = [
     "KnowsTruth",
     "KnowsTruths",
     "KubelkaMunk",
+    "Lab",
     "Law",
     "Line",
     "LinearConstraint",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from frugaltwin.allowed import allow, is_allowed
 from frugaltwin.amounts import Amounts
 from frugaltwin.budget import Budget, StopRule
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, OutOfBounds, Stopped, UnknownName
@@ -39,11 +40,12 @@ from frugaltwin.plugins import (
     Questions,
     Resumes,
     Samples,
+    StartsOthers,
     Strategy,
 )
 from frugaltwin.prices import Price
 from frugaltwin.record import Record
-from frugaltwin.state import Doubt, Earlier, Prediction, State, Suggestion
+from frugaltwin.state import Doubt, Earlier, OutOfRange, Prediction, State, Suggestion
 from frugaltwin.store import CampaignRecord, Store, experiment_from_json, experiment_to_json
 
 if TYPE_CHECKING:
@@ -129,6 +131,7 @@ class Campaign:
         self._is_connected = False
         self._failures: str | None = None
         self._changed = ""  # the reason why its driver may not perform: what was told is not about the driver
+        self._is_named = True  # whether a person named its driver now, and no store alone
 
     @classmethod
     def open(cls, spec: CampaignSpec | None = None, **fields: Any) -> Self:
@@ -185,6 +188,7 @@ class Campaign:
         earlier = _earlier(store, name, words.pop("earlier"))
         campaign = cls(name, driver, goal, strategy, store, spec.budget_or_default, spec.stop_rule, words, earlier)
         campaign._changed = changed
+        campaign._is_named = stored is None or "driver" in spec.model_fields_set
         campaign.plan = {k: v for k, v in plan.items() if k != "stop" or spec.stop} | spec.plan
         return campaign
 
@@ -329,6 +333,7 @@ class Campaign:
             text = f"campaign {self.name!r} is performed by people: ask it what to try next (suggest), and tell it what was measured (tell)"
             raise CampaignError(text, field="driver")
         with self._locked():
+            self._check_allowed()
             log = self.log
             trials = list(log.performed)
             stored = self.store.find(self.name)
@@ -506,9 +511,10 @@ class Campaign:
         return trials
 
     def surprises(self, results: Sequence[Mapping[str, Any]]) -> list[Doubt]:
-        """The readings among results that are far from what the others make expect: slipped decimals, perhaps. Nothing is stored.
+        """The readings among results that are hardly to be believed: slipped decimals, perhaps. Nothing is stored.
 
-        One result is compared with all trials. Of many, those are named that are doubtful once all are told.
+        Each is compared with the range of its outcome. Besides, one result is compared with all trials; of many, those are named that are
+        doubtful once all are told.
 
         Args:
             results: As for `tell_all`.
@@ -518,6 +524,8 @@ class Campaign:
         """
         state = self.state()
         told = [replace(self._told(**words), number=number) for number, words in enumerate(results, start=len(state.trials) + 1)]
+        if outside := [doubt for trial in told for doubt in _outside(trial, self.driver.experiment)]:
+            return outside
         told = [trial for trial in told if self.driver.experiment.counts(trial.settings)]
         if len(told) == 1:
             from frugaltwin import catalog
@@ -788,7 +796,20 @@ class Campaign:
             if record is None or _beginning(body) != _beginning(record.body):  # of other words, other suggestions: nothing was measured
                 self.store.create(CampaignRecord(self.name, _now(), body))
                 self._is_of_another_lab = False
+        if self._is_named and isinstance(self.driver, StartsOthers) and self.driver.performer:
+            allow(identity, self.driver.performer)
         return identity
+
+    def _check_allowed(self) -> None:
+        """Check that a person of this machine named what the driver starts: a store may come from elsewhere.
+
+        Raises:
+            CampaignError: Nobody did.
+        """
+        performer = self.driver.performer if isinstance(self.driver, StartsOthers) else ""
+        if performer and not is_allowed(self._begin(), performer) and not self._is_named:
+            text = f"campaign {self.name!r} would have its experiments performed by {performer}, which nobody has named on this machine"
+            raise CampaignError(f"{text}: look at its file, and name that as the driver once to allow it", field="driver")
 
     def _check_rig(self, trials: Sequence[Trial]) -> None:
         """Check that the rig is the one that the trials were performed on, and keep its address if it has got another one.
@@ -971,6 +992,16 @@ def sensible(goal: Goal, settings: Settings, measurement: Measurement, needed: S
         checked = replace(checked, happened=goal.experiment.check_happened(settings, checked.happened))
     goal.check({**settings, **checked.happened}, checked.outcomes, checked.cost)
     return checked
+
+
+def _outside(trial: Trial, experiment: Experiment) -> Iterator[Doubt]:
+    """The readings of a trial that are outside of the range of their outcome."""
+    outcomes = trial.measurement.outcomes if trial.measurement else {}
+    for outcome in experiment.outcomes:
+        value, possible = outcomes.get(outcome.name), outcome.possible
+        if possible and isinstance(value, float) and not outcome.is_possible(value):
+            middle, half = sum(possible) / 2, (possible[1] - possible[0]) / 2
+            yield OutOfRange(trial.number, outcome.name, value, middle, half, unit=outcome.unit)
 
 
 def _booked(cost: object) -> Amounts:

@@ -32,6 +32,12 @@ SUM_TOLERANCE = 1e-6
 PLAUSIBLE_FRACTION = (-0.1, 1.5)
 """Range of a fraction of light that is measured against a blank: noise around 0, and a blank that was too dark by a third."""
 
+PERCENTAGE = (0.0, 100.0)
+"""Range of a percentage. An outcome whose percentage goes further, such as a gain, states its own."""
+
+PERCENTAGE_NOISE = 5.0
+"""How far a percentage may be outside of it when it is measured: noise around nothing and around all."""
+
 ROUNDING = 1e-9
 """Share of the room around a stated number within which another number is meant to be this one."""
 
@@ -460,6 +466,23 @@ class Outcome:
     labels: tuple[str, ...] = ()
     """The names it can take, when it is a class (for example a phase) and not a number."""
     law: KnownLaw | None = None
+    range: tuple[float, float] | None = None
+    """The smallest and the largest number that is possible, if that is known: a person who tells another one is asked about it."""
+
+    def __post_init__(self) -> None:
+        if self.range and (self.labels or not self.range[0] < self.range[1]):
+            raise ValueError(f"{self.name}: a range is two numbers, the smaller one first, and labels have none")
+
+    @property
+    def possible(self) -> tuple[float, float] | None:
+        """Its range; that of a percentage where none is stated, and None where nothing is known."""
+        return self.range or (PERCENTAGE if self.unit == "%" and not self.labels else None)
+
+    def is_possible(self, value: float) -> bool:
+        """Whether a reading is in that range, or as little outside of it as a percentage may be by its noise."""
+        low, high = self.possible or (-math.inf, math.inf)
+        room = 0.0 if self.range or not self.possible else PERCENTAGE_NOISE
+        return low - room <= value <= high + room
 
     @property
     def plausible(self) -> tuple[float, float] | None:

@@ -308,6 +308,16 @@ class Prices(Protocol):
 
 
 @runtime_checkable
+class StartsOthers(Protocol):
+    """A driver that a file describes, and that starts or asks something of this machine, which a person has to have named here."""
+
+    @property
+    def performer(self) -> str:
+        """The words of what is started or asked, and where; empty where nothing is."""
+        ...
+
+
+@runtime_checkable
 class ByHand(Protocol):
     """A driver whose experiments a person may perform, at the cost that it estimates."""
 

@@ -236,6 +236,18 @@ class Doubt:
 
 
 @dataclass(frozen=True)
+class OutOfRange(Doubt):
+    """A reading outside of the numbers that its outcome can have: `expected` is the middle of that range, `deviation` half its width."""
+
+    unit: str = "1"
+
+    def __str__(self) -> str:
+        low, high = (significant(self.expected + side * self.deviation, 4) for side in (-1, 1))
+        possible = f"{low} to {quantity(float(high), self.unit)}"
+        return f"experiment {self.number}: {self.outcome} = {significant(self.measured, 4)}, where {possible} is possible"
+
+
+@dataclass(frozen=True)
 class Suggestion:
     """Settings that a strategy suggests, and why; a strategy without a model gives no reason."""
 

@@ -99,6 +99,9 @@ def experiment_to_json(experiment: Experiment, has_steps: bool = False) -> Any:
     body = finite(_adapter().dump_python(experiment, mode="json"))
     if not experiment.fidelities:  # as it was stored before there were any
         del body["fidelities"]
+    for outcome in body["outcomes"]:  # as they were stored before they had a range
+        if outcome.get("range") is None:
+            outcome.pop("range", None)
     for parameter in body["parameters"]:  # as they were stored before they had a scale
         if parameter.get("scale") == "linear":
             del parameter["scale"]

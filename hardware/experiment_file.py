@@ -80,6 +80,12 @@ class ExperimentFile:
             self._performer = None
 
     @property
+    def performer(self) -> str:
+        """The program, folder, address or function that performs it, and the folder of the file; empty where a person does."""
+        by = self._description.by
+        return "" if by is None or by.sheet else f"{by.words} in {self._folder}"
+
+    @property
     def sheet(self) -> Path | None:
         """The sheet of the person who performs it; None without one."""
         by = self._description.by

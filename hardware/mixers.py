@@ -10,7 +10,7 @@ from frugaltwin.errors import InvalidInput, LinkError, MissingPart
 from hardware.arduino_mixer import FAMILY, ArduinoMixer
 from hardware.serial.link import SerialLink
 from hardware.serial.places import Place, notices, remember, remembered, usb_of
-from hardware.serial.ports import Clock, Port, RealClock, open_port
+from hardware.serial.ports import Clock, Port, RealClock, open_port, without_number
 from simulator.instruments.liquids import Liquids
 from simulator.instruments.mixer import Imperfections, Seed
 from simulator.instruments.sensors import Sensor
@@ -51,7 +51,7 @@ def mixer_on(board: Callable[[], EmulatedBoard], sensor: Sensor, liquids: Liquid
         try:
             return board().open(), board()
         except OSError as error:
-            raise LinkError(f"cannot open the emulated board: {error}; plug it in") from error
+            raise LinkError(f"cannot open the emulated board: {without_number(error)}; plug it in") from error
 
     return ArduinoMixer(connect, "the emulated board", sensor, liquids)
 

@@ -211,6 +211,39 @@ def test_a_robot_runs_a_campaign(cli_here: Cli, tmp_path: Path) -> None:
     assert [trial["outcomes"]["yield"] == trial["settings"]["temperature"] for trial in trials] == [True] * 4
 
 
+def test_a_store_from_elsewhere_starts_nothing_that_a_person_here_did_not_name(cli_here: Cli, tmp_path: Path) -> None:
+    path = automated(tmp_path, GOOD)
+    words = ("--name", "auto", "--budget", 1, "--strategy", "sobol")
+    assert cli_here("run", "--driver", path, *words).returncode == 0
+    assert cli_here("run", "--name", "auto", "--budget", 2).returncode == 0, "its own campaign goes on by its name"
+    (Path.home() / ".config" / "frugaltwin" / "experiments").unlink()  # as on the machine of somebody else
+    refused = cli_here("run", "--name", "auto", "--budget", 3)
+    assert (refused.returncode, "robot.py in" in refused.stderr) == (2, True)
+    assert "which nobody has named on this machine: look at its file" in refused.stderr
+    assert cli_here("show", "auto").returncode == 0
+    assert cli_here("run", "--driver", path, "--name", "auto", "--budget", 3).returncode == 0
+    path.write_text(path.read_text().replace('"robot.py"', '"robot.py", "fast"'), encoding="utf-8")
+    assert cli_here("run", "--name", "auto", "--budget", 4).returncode == 2, "another program has not been named"
+
+
+def test_a_yield_beyond_all_is_asked_about_as_the_second_reading(cli_here: Cli, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(TEXT, encoding="utf-8")
+    cli_here("suggest", "mine", "--driver", "mine.toml", "--count", 2, "--strategy", "sobol")
+    assert cli_here("tell", "mine", "1", "--outcomes", "yield=41,purity=101").returncode == 0
+    wrong = cli_here("tell", "mine", "2", "--outcomes", "yield=510,purity=95")
+    assert (wrong.returncode, "yield = 510, where 0 to 100 % is possible" in wrong.stderr) == (2, True)
+    assert cli_here("tell", "mine", "2", "--outcomes", "yield=510,purity=95", "--yes").returncode == 0
+
+
+def test_an_outcome_has_a_range(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(TEXT.replace("[outcomes]", "[outcomes]\nph = { range = [0, 14] }"), encoding="utf-8")
+    (outcome,) = (o for o in Description.read(tmp_path / "a.toml").experiment.outcomes if o.name == "ph")
+    assert [outcome.is_possible(x) for x in (0, 14, -0.1, 14.1, 75)] == [True, True, False, False, False]
+    (tmp_path / "b.toml").write_text(TEXT.replace("[outcomes]", "[outcomes]\nph = { range = [14, 0] }"), encoding="utf-8")
+    with pytest.raises(InvalidInput, match="ph: a range is two numbers, the smaller one first"):
+        Description.read(tmp_path / "b.toml")
+
+
 def test_constraints_that_nobody_can_satisfy_are_found_by_check(cli_here: Cli, tmp_path: Path) -> None:
     path = tmp_path / "none.toml"
     path.write_text(TEXT.replace("low = 0.1\n", "low = 4\n"), encoding="utf-8")
@@ -390,7 +423,10 @@ def test_an_address_where_nobody_answers_is_a_failed_experiment(tmp_path: Path) 
     with socket.create_server(("127.0.0.1", 0)) as free:
         number = free.getsockname()[1]
     file = described(tmp_path, f'address = "http://127.0.0.1:{number}"')
-    with catalog.make_driver("experiment", {"file": file}) as driver, pytest.raises(DriverError, match="cannot be asked"):
+    with (
+        catalog.make_driver("experiment", {"file": file}) as driver,
+        pytest.raises(DriverError, match="cannot be asked: nothing listens there"),
+    ):
         driver.perform(SETTINGS)
 
 

@@ -60,7 +60,7 @@ class Address:
         except TimeoutError:
             raise DriverError(f"{self._url} gave no answer within {self._seconds:g} s; whether it was performed is not known") from None
         except httpx.HTTPError as error:
-            raise DriverError(f"{self._url} cannot be asked: {str(error) or type(error).__name__}") from error
+            raise DriverError(f"{self._url} cannot be asked: {_reason(error)}") from error
         if 300 <= status < 400:
             raise DriverError(f"{self._url} redirects elsewhere, which is not followed; name the address where it answers")
         if status >= 400:
@@ -113,3 +113,14 @@ class Address:
         finally:
             with self._lock:
                 self._loop = self._task = None
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    """Reason why an address gave no answer, and what to do."""
+    if isinstance(error, httpx.ConnectTimeout):
+        return f"nothing took the call within {CONNECT:g} s; see that the machine is on and can be reached from here"
+    if isinstance(error, httpx.ConnectError):
+        return "nothing listens there; start the program that answers at it, or put the address right"
+    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+        return "the connection broke off before the answer; whether it was performed is not known"
+    return str(error) or type(error).__name__

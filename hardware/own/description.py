@@ -99,6 +99,7 @@ class OutcomeSpec(Strict):
     unit: str = "1"
     description: str = ""
     labels: tuple[str, ...] = ()
+    range: tuple[float, float] | None = Field(None, description="The numbers that are possible: another one is asked about.")
     law: Literal["beer-lambert", "kubelka-munk"] | None = Field(None, description="What it follows in the amounts of `of`.")
     of: tuple[str, ...] = Field((), description="The parameters that absorb.")
 
@@ -195,7 +196,7 @@ class Description(Strict):
         for c in self.limits:
             ends = {end: value for end, value in (("low", c.low), ("high", c.high)) if value is not None}
             constraints.append(LinearConstraint(c.terms, **ends))
-        outcomes = tuple(Outcome(name, o.unit, o.description, o.labels, _law(o)) for name, o in self.outcomes.items())
+        outcomes = tuple(Outcome(name, o.unit, o.description, o.labels, _law(o), o.range) for name, o in self.outcomes.items())
         return Experiment(self.name, tuple(made), outcomes, tuple(constraints))
 
     @cached_property

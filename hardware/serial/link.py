@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from frugaltwin.errors import LinkError, Stopped
-from hardware.serial.ports import Clock, Port
+from hardware.serial.ports import Clock, Port, without_number
 
 RESEND_AFTER = 0.2  # s until a request without an answer is sent again: a line takes 5 ms
 PAUSE = 0.02  # s before a line is sent again: a line with many errors must not be flooded
@@ -200,11 +200,14 @@ class SerialLink:
             try:
                 self._buffer += self._port.read(max(1, min(self._port.in_waiting, 4096)))
             except (OSError, TypeError) as error:  # pyserial reads from a closed port with a TypeError
-                raise LinkError(f"the connection to {self.name} is gone: {error}; plug it in again, then start again") from error
+                raise self._gone(error) from error
+
+    def _gone(self, error: Exception) -> LinkError:
+        return LinkError(f"the connection to {self.name} is gone: {without_number(error)}; plug it in again, then start again")
 
     def _write(self, line: bytes) -> None:
         try:
             with self._writing:
                 self._port.write(line)
         except (OSError, TypeError) as error:
-            raise LinkError(f"the connection to {self.name} is gone: {error}; plug it in again, then start again") from error
+            raise self._gone(error) from error

@@ -210,7 +210,16 @@ def reason(address: str, error: OSError | ValueError) -> str:
         return "what is there does not answer; take it out and plug it in again, or choose another port"
     if "refused" in text:
         return "nothing listens there; start the emulated board, or whatever serves it, then start again"
-    return f"{str(error) or type(error).__name__}"
+    return without_number(error)
+
+
+def without_number(error: Exception) -> str:
+    """An error of the system in words, without its number, which differs from system to system.
+
+    >>> without_number(OSError(104, "Connection reset by peer"))
+    'Connection reset by peer'
+    """
+    return re.sub(r"\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
 
 
 def _remedy(address: str) -> str:
