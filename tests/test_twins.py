@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from api.records import campaigns, fair_queue, rigs
+from api.records import campaigns, fair_queue, rigs, twins
 from api.records.database import Database
 from api.records.fair_queue import ENDS, FAILED, SUCCEEDED, Order
 from api.records.rows import ExperimentRow, fetched
@@ -49,10 +49,10 @@ def register(database: Database, rig: RigWords) -> None:
     database.write_now(lambda c, now: rigs.register(c, now, rig.name, rig.driver, rig.options, False, is_shared=rig.is_shared))
 
 
-def begin(database: Database, rig: RigWords, whose: str, name: str, seed: int = 0) -> str:
+def begin(database: Database, rig: RigWords, whose: str, name: str, seed: int = 0, goal: str = "match-color:#8fb04a") -> str:
     """The id of a new campaign whose trials a program submits."""
     row = database.read_now(lambda c: rigs.find(c, rig.name))
-    words = {"goal": "match-color:#8fb04a", "strategy": None, "seed": seed, "budget": {"runs": 100}, "stop": None, "approve": False}
+    words = {"goal": goal, "strategy": None, "seed": seed, "budget": {"runs": 100}, "stop": None, "approve": False}
     return database.write_now(lambda c, now: campaigns.start(c, now, whose, name, row, campaigns.CLIENT, words)).id
 
 
@@ -188,4 +188,32 @@ def test_a_shared_twin_is_one_for_everybody_and_real_rigs_are_shared_anyway(sqli
         RigWords.parse("color-1=color-mixing,mixer=/dev/ttyACM0,shared=true")
     with pytest.raises(InvalidInput, match=r"true .* or false"):
         RigWords.parse("color-1=color-mixing,shared=maybe")
+    database.close()
+
+
+def test_what_an_experiment_costs_depends_on_the_campaign_s_own_last_one_and_on_nobody_else_s(sqlite_url: str, tmp_path: Path) -> None:
+    """On a wafer the way is paid for. Prices went up and down with what others had done just before."""
+    database, rig = Database(sqlite_url), RigWords.parse("wafer-1=wafer,look=spectrum,dwell=1")
+    register(database, rig)
+    known = rigs.Rigs()
+    left, right = ({"x": x, "y": 0.0} for x in (-30.0, 30.0))
+    mine, others = (begin(database, rig, new_person(database, f"s{k}"), "c", goal="map:phase") for k in range(2))
+    rows_of = {identity: database.read_now(lambda c, i=identity: campaigns.find(c, i)) for identity in (mine, others)}  # type: ignore[misc]
+
+    def price(campaign: str, settings: Settings) -> Amounts:
+        def read(c: Connection) -> Amounts:
+            found, row = known.get(c, rig.name)
+            return found.estimate(settings, twins.past_of(c, row, rows_of[campaign].person, campaign))
+
+        return database.read_now(read)
+
+    for n, (campaign, at, trial) in enumerate(((mine, left, 1), (others, right, 1), (others, right, 2)), start=1):
+        one = Order(rows_of[campaign].person, rig.name, at, price(campaign, at), campaign=campaign, trial=trial)
+        database.write_now(lambda c, now, one=one: fair_queue.submit(c, now, one))  # type: ignore[misc]
+        with worker_of(database, rig, tmp_path):
+            until(lambda n=n: n_ended(database) == n)  # type: ignore[misc]
+    assert price(mine, left) == price(others, right)
+    assert price(mine, right).seconds == pytest.approx(price(mine, left).seconds + 60 / 10 + 0.5), "60 mm, and to settle"
+    for past in pasts(database).values():
+        assert [row.result["cost"] for row in past] == [one["cost"] for one in read_at_home(rig, (past[0].provenance or {})["seed"], past)]
     database.close()
