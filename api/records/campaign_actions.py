@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from api.errors import Conflict, NotFound
+from api.errors import Conflict, Forbidden, NotFound
 from api.records import campaign_log, campaigns, fair_queue, people, rigs, standings, tasks, tokens, twins
 from api.records.campaign_trials import check_size, earlier_of, lately
 from api.records.campaigns import CLIENT, ENDED, PAUSED, RUNNING, WAITING
@@ -88,6 +88,8 @@ def check(connection: Connection, known: Rigs, caller: Caller, request: Request,
     if request.approve and request.mode == CLIENT:
         raise InvalidInput("only what the server suggests can wait for a person; leave approve out, or take the mode server")
     rig, row = rigs.usable(connection, known, request.rig, caller)
+    if row.is_real and not request.approve:
+        caller.check_person(f"a campaign on the real rig {row.name} without approve")
     before = campaigns.named(connection, caller.person, request.name)
     if before is not None and before.rig != request.rig:
         raise CampaignError(_contradiction(request.name, "rig", before.rig, request.rig))
@@ -126,7 +128,8 @@ def start(connection: Connection, now: float, caller: Caller, request: Request, 
     row = campaigns.named(connection, caller.person, request.name)
     if row is None:
         words = {**understood, **_limits(request, {})}
-        return campaigns.start(connection, now, caller.person, request.name, rig, request.mode, words)
+        return campaigns.start(connection, now, caller.person, request.name, rig, request.mode, words, caller.agent)
+    _check_agent(connection, caller, row, "to go on with this campaign")
     stored = row.words
     for word in ("goal", "strategy", "seed"):
         if understood[word] != stored[word]:
@@ -155,6 +158,8 @@ def act(connection: Connection, now: float, caller: Caller, identity: str, actio
         raise InvalidInput(f"a budget comes with extend, not with {action}; leave it out")
     if has_ended and not is_extended:
         raise Conflict(f"campaign {row.name!r} has ended ({row.reason}); extend it to go on")
+    if action in ("resume", "extend"):
+        _check_agent(connection, caller, row, f"to {action} a campaign on a real rig without approve")
     if action == "pause":
         return row if row.state == PAUSED else campaigns.turn(connection, now, row, PAUSED, f"paused by {who}", thinker=None)
     if action == "stop":
@@ -189,6 +194,8 @@ def judge(
         BudgetExhausted: The owner cannot pay for it.
     """
     row = of_caller(connection, caller, identity)
+    if decision != "reject":
+        _check_agent(connection, caller, row, f"to {decision} what moves a real rig", is_judging=True)
     proposal = row.proposal
     if row.state != WAITING or proposal.get("trial") != trial:
         raise Conflict(f"no suggestion for trial {trial} of campaign {row.name!r} waits for a person; look at its proposal")
@@ -232,8 +239,20 @@ def submit_trial(connection: Connection, now: float, known: Rigs, row: CampaignR
     # Never in the instructor's lane: a campaign is many experiments, and the class would wait for all of them.
     price = rig.estimate(checked, twins.past_of(connection, rig_row, row.person, row.id))
     tasks.admit(connection, now, rig_row, row.person, price)
-    fair_queue.submit(connection, now, Order(row.person, row.rig, checked, price, campaign=row.id, trial=number))
+    fair_queue.submit(connection, now, Order(row.person, row.rig, checked, price, campaign=row.id, trial=number, agent=row.agent))
     return campaigns.turn(connection, now, row, RUNNING, None, proposal_json=None, thinker=None)
+
+
+def _check_agent(connection: Connection, caller: Caller, row: CampaignRow, what: str, *, is_judging: bool = False) -> None:
+    """Refuse an agent that would spend by a campaign which is not its own, or move a real rig without a person.
+
+    Raises:
+        Forbidden: It would.
+    """
+    if caller.is_agent and row.agent != caller.agent:
+        raise Forbidden(f"campaign {row.name!r} was not started by this agent, whose runs are counted apart; start another one")
+    if rigs.find(connection, row.rig).is_real and (is_judging or not row.words.get("approve")):
+        caller.check_person(what)
 
 
 def of_caller(connection: Connection, caller: Caller, identity: str) -> CampaignRow:

@@ -91,12 +91,13 @@ def page(
 
 
 def start(
-    connection: Connection, now: float, whose: str, name: str, rig: RigRow, mode: str, words: Mapping[str, Any]
+    connection: Connection, now: float, whose: str, name: str, rig: RigRow, mode: str, words: Mapping[str, Any], agent: str | None = None
 ) -> CampaignRow:  # fmt: skip
     """A new campaign, running.
 
     Args:
         words: Goal, strategy, seed, budget, stop rule, whether a person approves.
+        agent: The id of the token of the agent that starts it.
 
     Raises:
         Conflict: The server runs too many of this person's.
@@ -106,7 +107,7 @@ def start(
     row = CampaignRow(
         id=new_id("c"), person=whose, name=name, rig=rig.name, mode=mode, words_json=json.dumps(dict(words), allow_nan=False),
         experiment_json=rig.experiment_json, state=RUNNING, reason=None, proposal_json=None, n_before=0, thinker=None,
-        thinker_until=None, created_at=now, number=number,
+        thinker_until=None, created_at=now, number=number, agent=agent,
     )  # fmt: skip
     connection.execute(insert(campaign), vars(row))
     standings.begin(connection, row.id)

@@ -166,6 +166,8 @@ def owner_for(connection: Connection, caller: Caller, identity: str) -> str:
 def _order(connection: Connection, now: float, known: Rigs, caller: Caller, request: Request) -> Order:
     rig, row = rigs.usable(connection, known, request.rig, caller)
     settings = rig.experiment.check(request.settings)
+    if row.is_real:
+        caller.check_person(f"an experiment on the real rig {row.name} that no campaign with approve suggests")
     if request.campaign is None and request.trial is not None:
         raise InvalidInput(f"trial {request.trial} of which campaign? send the campaign's id with it, or leave the trial out")
     cost = rig.estimate(settings, twins.past_of(connection, row, caller.person, request.campaign))
@@ -176,4 +178,13 @@ def _order(connection: Connection, now: float, known: Rigs, caller: Caller, requ
     if not caller.is_instructor and fair_queue.n_waiting(connection, caller.person) >= WAITING:
         words = f"{WAITING:,} experiments of yours wait; send more when some of them are done, or abort some"
         raise TooMany(words, retry_after=10.0)
-    return Order(caller.person, request.rig, settings, cost, is_urgent=caller.is_instructor, campaign=request.campaign, trial=trial)
+    return Order(
+        caller.person,
+        request.rig,
+        settings,
+        cost,
+        is_urgent=caller.is_instructor,
+        campaign=request.campaign,
+        trial=trial,
+        agent=caller.agent,
+    )

@@ -55,6 +55,8 @@ class Order:
     """The instructor's lane."""
     campaign: str | None = None
     trial: int | None = None
+    agent: str | None = None
+    """The id of the token of the agent that asks for it."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ _n_waiting = PreparedStatement(text("select count(*) as n from experiment where 
 _insert = PreparedStatement(
     insert(experiment).returning(experiment.c.number),
     "id", "person", "rig", "campaign", "trial", "settings_json", "state", "lane", "tag",
-    *(kind.name for kind in Amounts.cost_kinds()), "rig_runs", "attempt", "created_at",
+    *(kind.name for kind in Amounts.cost_kinds()), "rig_runs", "attempt", "created_at", "agent",
 )  # fmt: skip
 _by_id = PreparedStatement(select(experiment).where(experiment.c.id == bindparam("which")))
 _waiting = (
@@ -168,8 +170,10 @@ def submit(connection: Connection, now: float, order: Order) -> ExperimentRow:
     """Reserve the estimate and queue it; its row.
 
     Raises:
-        BudgetExhausted: The person cannot pay for it; nothing is queued.
+        BudgetExhausted: The person cannot pay for it, or the agent has used its runs; nothing is queued.
     """
+    if order.agent is not None:
+        ledger.check_agent(connection, order.agent)
     identity = new_id("x")
     price = order.estimate
     tag, is_real = _next(connection, order.rig, order.person)
@@ -181,6 +185,7 @@ def submit(connection: Connection, now: float, order: Order) -> ExperimentRow:
         "id": identity, "person": order.person, "rig": order.rig, "campaign": order.campaign, "trial": order.trial,
         "settings_json": json.dumps(dict(order.settings), allow_nan=False), "state": QUEUED, "lane": int(order.is_urgent), "tag": tag,
         **price.cost(), "rig_runs": rig_runs, "attempt": 0, "created_at": now,
+        "agent": order.agent,
     }  # fmt: skip
     row = ExperimentRow(
         **values, number=_insert(connection, values)[0]["number"], lease=None, lease_until=None, result_json=None, error=None,

@@ -40,6 +40,8 @@ class Line:
     """Number of the grades that the hand-in has had."""
     flags: Sequence[str]
     """For the instructor to look at."""
+    by_agent: bool = False
+    """Whether an agent did some of it."""
 
 
 def hand_in_once(connection: Connection, now: float, row: TaskRow, whose: str, body: Mapping[str, Any]) -> HandInRow:
@@ -192,6 +194,9 @@ def lines(connection: Connection, row: TaskRow) -> list[Line]:
     labs = {own.person: own for own in tasks.labs_of(connection, row.rig)}
     handed = {one.person: one for one in _all(connection, row.rig)}
     spent, best, flags = ledger.of_rig_by_person(connection, row.rig), _best(connection, row, labs), _flags(handed.values())
+    agents = set(
+        connection.execute(select(experiment.c.person).where(experiment.c.rig == row.rig, experiment.c.agent.is_not(None))).scalars()
+    )
     found = []
     for one in classes.students(connection, room.id):
         mine = handed.get(one.id)
@@ -200,6 +205,7 @@ def lines(connection: Connection, row: TaskRow) -> list[Line]:
             Line(
                 one, classes.nickname_of(room, one), labs.get(one.id), spent.get(one.id, Amounts()), best.get(one.id), mine,
                 grades[0] if grades else None, len(grades), [*flags.get(one.id, ()), *_unscaled(grades)],
+                one.id in agents,
             )
         )  # fmt: skip
     return found

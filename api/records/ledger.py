@@ -20,6 +20,7 @@ from api.records.rows import LedgerRow, fetched
 from api.records.tables import account as account_table
 from api.records.tables import experiment as experiment_table
 from api.records.tables import ledger
+from api.records.tables import token as token_table
 from frugaltwin.amounts import PURSE, Amounts
 from frugaltwin.errors import FrugalTwinError
 
@@ -27,6 +28,8 @@ Sums = Mapping[str, float]
 """By kind; one that is left out is nothing."""
 
 KINDS = tuple(kind.name for kind in PURSE)
+OF_AMOUNTS = tuple(kind.name for kind in Amounts.kinds())
+"""All but the purses of their own."""
 UNITS = {kind.name: kind.unit for kind in PURSE}
 SIGNS = {"grant": 1.0, "refund": 1.0, "reserve": -1.0}
 """Signs of lines by their kind, in the sum that is left; a settlement was reserved before."""
@@ -176,12 +179,36 @@ def settle(connection: Connection, now: float, bills: Sequence[Bill]) -> None:
 
 def of_campaign(connection: Connection, identity: str) -> Amounts:
     """The sum of what a campaign's experiments have reserved and were not given back: the cost of those that ended, at most."""
-    return _kept(connection, select(experiment_table.c.id).where(experiment_table.c.campaign == identity))
+    return Amounts(**_kept(connection, select(experiment_table.c.id).where(experiment_table.c.campaign == identity)))
+
+
+def of_agent(connection: Connection, token: str) -> float:
+    """The number of experiments that were submitted with an agent's token, or for a campaign of its, and were not given back."""
+    kept = _kept(connection, select(experiment_table.c.id).where(experiment_table.c.agent == token), KINDS)
+    return kept["runs"] + kept["rig_runs"]
+
+
+def left_of_agent(connection: Connection, token: str) -> float | None:
+    """The number of experiments that an agent may still do, as far as its token limits them; None where it does not."""
+    most: float | None = connection.execute(select(token_table.c.runs).where(token_table.c.id == token)).scalar_one_or_none()
+    return None if most is None else most - of_agent(connection, token)
+
+
+def check_agent(connection: Connection, token: str) -> None:
+    """Refuse one more experiment of an agent that has done all that its token allows.
+
+    Raises:
+        BudgetExhausted: It has.
+    """
+    left = left_of_agent(connection, token)
+    if left is not None and left < 1:
+        raise BudgetExhausted("this agent's token allows no more runs; ask its owner for another token, or hand in what you have found")
 
 
 def of_rig(connection: Connection, whose: str, name: str) -> Amounts:
     """The same of all experiments of a person on a rig."""
-    return _kept(connection, select(experiment_table.c.id).where(experiment_table.c.person == whose, experiment_table.c.rig == name))
+    of_it = select(experiment_table.c.id).where(experiment_table.c.person == whose, experiment_table.c.rig == name)
+    return Amounts(**_kept(connection, of_it))
 
 
 def of_rig_by_person(connection: Connection, name: str) -> dict[str, Amounts]:
@@ -195,18 +222,17 @@ def of_rig_by_person(connection: Connection, name: str) -> dict[str, Amounts]:
     return {row["person"]: Amounts(**{k: row[k] for k in kinds}) for row in rows}
 
 
-def _kept(connection: Connection, of_it: Select[tuple[str]]) -> Amounts:
+def _kept(connection: Connection, of_it: Select[tuple[str]], kinds: Sequence[str] = OF_AMOUNTS) -> dict[str, float]:
+    """Sums of what experiments have reserved and were not given back, by kind, with those of the transaction under way."""
     sign = case((ledger.c.kind == "reserve", 1.0), (ledger.c.kind == "refund", -1.0), else_=0.0)
-    kinds = [kind.name for kind in Amounts.kinds()]
     sums = select(*(func.coalesce(func.sum(sign * ledger.c[k]), 0.0).label(k) for k in kinds)).where(ledger.c.experiment.in_(of_it))
-    found = Amounts(**connection.execute(sums).mappings().one())
+    found = dict(connection.execute(sums).mappings().one())
     added = [row for row in append_buffer.added(connection, _write) if row["kind"] in ("reserve", "refund")]
     ids = {row["experiment"] for row in added}
     own = set(connection.execute(of_it.where(experiment_table.c.id.in_(ids))).scalars()) if ids else set()
     for row in added:
         if row["experiment"] in own:
-            amount = Amounts(**{k: row[k] for k in kinds})
-            found = found + amount if row["kind"] == "reserve" else found - amount
+            found = {k: found[k] + (row[k] if row["kind"] == "reserve" else -row[k]) for k in kinds}
     return found
 
 

@@ -47,6 +47,25 @@ class Caller:
     room: str | None = None
     """The id of the class that an assistant sees."""
 
+    is_agent: bool = False
+    """Whether the token was made for an agent."""
+
+    @property
+    def agent(self) -> str | None:
+        """The id of the token, if it is an agent's."""
+        return self.token if self.is_agent else None
+
+    def check_person(self, what: str) -> None:
+        """Refuse an agent where a person has to decide.
+
+        Raises:
+            Forbidden: The token is an agent's.
+        """
+        if self.is_agent:
+            raise Forbidden(
+                f"{what} takes a person, and this token is an agent's: it waits until its owner does it with a token of their own"
+            )
+
     @property
     def is_instructor(self) -> bool:
         return "admin" in self.scopes
@@ -107,7 +126,7 @@ class Caller:
 
 _by_digest = (
     select(
-        token.c.id, token.c.scopes, token.c.expires_at, token.c.revoked_at, token.c.rigs,
+        token.c.id, token.c.is_agent, token.c.scopes, token.c.expires_at, token.c.revoked_at, token.c.rigs,
         person.c.id.label("person"), person.c.name, person.c.role, person.c.classroom,
     )
     .join(person, person.c.id == token.c.person)
@@ -135,7 +154,7 @@ def caller(connection: Connection, now: float, words: str) -> Caller:
         raise Unauthorized("this token has expired; ask your instructor for a new one")
     scopes, drives = frozenset(row.scopes.split()), frozenset((row.rigs or "").split())
     room = row.classroom if row.role == ASSISTANT else None
-    return Caller(row.person, row.name, row.role, scopes, row.id, row.expires_at, drives, room)
+    return Caller(row.person, row.name, row.role, scopes, row.id, row.expires_at, drives, room, is_agent=bool(row.is_agent))
 
 
 def add_person(

@@ -50,6 +50,8 @@ class TokenRow:
     revoked_at: float | None
     rigs: str | None
     parent: str | None
+    is_agent: bool
+    runs: float | None
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class CampaignRow:
     thinker_until: float | None
     created_at: float
     number: int
+    agent: str | None = None
 
     @property
     def words(self) -> dict[str, Any]:
@@ -277,6 +280,7 @@ class ExperimentRow:
     twin: str | None
     twin_number: int | None
     rig_runs: float
+    agent: str | None = None
 
     @property
     def estimate(self) -> Amounts:

@@ -34,6 +34,8 @@ token = Table(
     Column("revoked_at", Float),
     Column("rigs", Text),  # those that it may drive, with the scope work: names with spaces between
     Column("parent", String(32), index=True),  # the id of the token that made it: it ends with that one
+    Column("is_agent", Boolean, nullable=False, server_default="0"),  # made for an agent
+    Column("runs", Float),  # experiments at most, of an agent's; nothing is no limit of its own
 )
 join_code = Table(
     "join_code",
@@ -127,6 +129,7 @@ campaign = Table(
     Column("thinker_until", Float),
     Column("created_at", Float, nullable=False),
     Column("number", Number, nullable=False, unique=True),  # for pages, newest first
+    Column("agent", String(32)),  # the id of the token of the agent that started it
     Index("campaign_of", "person", "number"),
     Index("campaign_open", "state", "mode"),
     Index("campaign_named", "person", "name", unique=True),
@@ -159,6 +162,8 @@ experiment = Table(
     Column("twin", String(80)),  # that performed it to the end
     Column("twin_number", Integer),  # of the experiment in that twin's past, from 1
     Column("rig_runs", Float, nullable=False, server_default="0"),  # reserved in place of a run
+    Column("agent", String(32)),  # the id of the token of the agent that submitted it
+    Index("experiment_by", "agent", sqlite_where=text("agent is not null"), postgresql_where=text("agent is not null")),
     Index("experiment_queue", "rig", "state", "lane", "tag", "number"),
     Index("experiment_of", "person", "number"),
     Index("experiment_trial", "campaign", "trial", unique=True),

@@ -25,7 +25,7 @@ GOOD_AT_ONCE = 20
 
 def add_token(
     connection: Connection, now: float, whose: str, scopes: Sequence[str], note: str = "", expires_at: float | None = None,
-    drives: Sequence[str] = (), parent: str | None = None,
+    drives: Sequence[str] = (), parent: str | None = None, *, is_agent: bool = False, runs: float | None = None,
 ) -> tuple[str, str]:  # fmt: skip
     """A new token; its id and, for this once, its words.
 
@@ -36,7 +36,16 @@ def add_token(
     words, identity = f"ft_{secrets.token_urlsafe(32)}", new_id("t")
     row = {"id": identity, "person": whose, "digest": digest(words), "note": note, "scopes": " ".join(scopes)}
     connection.execute(
-        insert(token), row | {"created_at": now, "expires_at": expires_at, "rigs": " ".join(drives) or None, "parent": parent}
+        insert(token),
+        row
+        | {
+            "is_agent": is_agent,
+            "runs": runs,
+            "created_at": now,
+            "expires_at": expires_at,
+            "rigs": " ".join(drives) or None,
+            "parent": parent,
+        },
     )
     return identity, words
 
@@ -77,7 +86,7 @@ def page(connection: Connection, caller: Caller, whose: str | None, limit: int, 
 
 def make(
     connection: Connection, now: float, caller: Caller, scopes: Sequence[str], note: str, expires_in: float | None, whose: str | None,
-    drives: Sequence[str] = (),
+    drives: Sequence[str] = (), *, is_agent: bool = False, runs: float | None = None,
 ) -> tuple[TokenRow, str]:  # fmt: skip
     """A new token of the caller's, which may at most what the caller's own may; with its words, for this once.
 
@@ -85,15 +94,20 @@ def make(
         expires_in: s; by default a year, or as long as the caller's own.
         whose: Another person's; for an instructor.
         drives: The rigs that it may drive, with the scope work. They need not be known yet.
+        is_agent: Whether it is for an agent: what is done with it is marked, and where a person has to decide it is refused.
+        runs: Experiments at most, of an agent's.
 
     Raises:
         Unauthorized: The caller's own was revoked just now: it leaves no children.
-        Forbidden: It would be allowed more than its owner, or than the caller's own.
+        Forbidden: It would be allowed more than its owner, or than the caller's own; or an agent makes it.
         NotFound: There is no such person.
         InvalidInput: It would outlive the caller's own, or it is to drive rigs and names none.
         Conflict: The caller has too many.
     """
     check_token(connection, caller.token)
+    caller.check_person("to make a token")
+    if runs is not None and not is_agent:
+        raise InvalidInput("a limit of runs is of a token for an agent; say so, or leave it out", field="runs")
     owner = _owner(connection, caller, scopes, whose)
     _check_drives(caller, scopes, drives)
     expires_at = _end(caller, expires_in, now)
@@ -101,7 +115,9 @@ def make(
     if is_own:  # who has lost all of theirs cannot revoke one first
         _check_count(connection, now, owner)
     parent = caller.token if is_own else None
-    identity, words = add_token(connection, now, owner, sorted(set(scopes)), note, expires_at, sorted(set(drives)), parent)
+    identity, words = add_token(
+        connection, now, owner, sorted(set(scopes)), note, expires_at, sorted(set(drives)), parent, is_agent=is_agent, runs=runs
+    )
     return find(connection, identity), words
 
 
@@ -130,6 +146,8 @@ def revoke_own(connection: Connection, now: float, caller: Caller, identity: str
         NotFound: The caller has no such token.
         Forbidden: It may more than the caller's own.
     """
+    if identity != caller.token:
+        caller.check_person("to revoke another token")
     found = find(connection, identity)
     if found.person != caller.person and not caller.is_instructor:
         raise NotFound(f"there is no token {identity}")

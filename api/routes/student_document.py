@@ -50,7 +50,7 @@ SAID = (
     "its id",
     *(kind.text for kind in PURSE),
 )
-PLAIN = ("BoardRow", "ClassTask", "Expected", "Nickname")
+PLAIN = ("BoardRow", "ClassTask", "Expected", "ListedToken", "Nickname", "Token")
 """Schemas whose fields say by their names what they are; the whole document describes them."""
 PRICE = {"type": ["object", "null"], "description": "the price of an experiment, as /openapi.json explains it; `dry_run` says it too"}
 

@@ -179,6 +179,7 @@ async def board(name: TaskName, service: TheService, caller: TheCaller) -> Respo
         found = [
             BoardRow(
                 nickname=line.nickname, best=line.best, spent=vars(line.spent), is_handed_in=line.hand_in is not None,
+                by_agent=line.by_agent,
                 points=line.grade.points if line.grade and is_over and tasks.is_shown(body, line.lab, now) else None,
             )
             for line in hand_ins.known_lines(connection, row, service.lines)

@@ -37,6 +37,8 @@ class NewToken(Body):
     scopes: Scopes = Field(description="read, run:sim (twins), run:rig (real rigs), work (to drive rigs), admin (everything)")
     rigs: list[RigName] = Field([], max_length=100, description="those that it may drive; with the scope work it names at least one")
     expires_in: float | None = Field(None, ge=1, le=YEAR, description="s; by default a year, or as long as the token that makes it")
+    agent: bool = Field(False, description="for an agent: boards say so, and a real rig waits for a person")
+    runs: float | None = Field(None, ge=1, le=1e6, description="an agent's experiments at most, out of your budget")
     person: str | None = Field(None, max_length=40, description="whose it is to be; for an instructor, for somebody who lost theirs")
 
 
@@ -66,7 +68,9 @@ async def make(body: NewToken, service: TheService, caller: TheCaller, key: Key 
     """Make a token, shown this once."""
 
     def change(connection: Connection, now: float) -> Made:
-        row, words = tokens.make(connection, now, caller, body.scopes, body.note, body.expires_in, body.person, body.rigs)
+        row, words = tokens.make(
+            connection, now, caller, body.scopes, body.note, body.expires_in, body.person, body.rigs, is_agent=body.agent, runs=body.runs
+        )
         return 201, Token(**_fields(row), token=words), f"/v1/tokens/{row.id}"
 
     return await once(service, caller, key, body, change, shown_once="token")
@@ -100,4 +104,5 @@ def _fields(row: TokenRow) -> dict[str, Any]:
     return {
         "id": row.id, "person": row.person, "note": row.note, "scopes": row.scopes.split(), "rigs": (row.rigs or "").split(),
         "created_at": row.created_at, "expires_at": row.expires_at, "revoked_at": row.revoked_at,
+        "agent": row.is_agent, "runs": row.runs,
     }  # fmt: skip

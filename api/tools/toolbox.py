@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from api.errors import TooMany, Unauthorized
@@ -75,8 +76,8 @@ class Toolbox:
             )
         if caller is None:
             return answer
-        whose = caller.person
-        return answer.with_left(await self._service.database.read(lambda c: ledger.balance(c, whose)))
+        asking = caller
+        return answer.with_left(await self._service.database.read(lambda c: _left(c, asking)))
 
     async def _within(self, caller: Caller, name: str, said: BaseModel) -> Answer:
         """The answer of a tool, or after a while that it is still at it."""
@@ -285,6 +286,15 @@ class Toolbox:
         return Answer(f"{len(rows)} on the board of {said.task}: {listed}.", {"rows": [brief(row) for row in rows]})
 
 
+def _left(connection: Connection, caller: Caller) -> dict[str, float | None]:
+    """The amounts that the caller may still spend; of an agent at most what its own token allows."""
+    left, own = ledger.balance(connection, caller.person), None
+    if caller.agent is not None:
+        own = ledger.left_of_agent(connection, caller.agent)
+    has = left["runs"]
+    return left if own is None else {**left, "runs": own if has is None else min(own, has)}
+
+
 def problem_of(error: FrugalTwinError) -> dict[str, Any]:
     """The problem document of an error."""
     problem = cast(dict[str, Any], json.loads(bytes(problems.of(error).body)))
@@ -368,4 +378,4 @@ def _in_words(one: Mapping[str, Any]) -> str:
 def _standing(row: Mapping[str, Any]) -> str:
     best = "no reading" if row["best"] is None else f"best {row['best']:g}"
     points = "" if row["points"] is None else f", {row['points']:.0f} points"
-    return best + points + (", handed in" if row["is_handed_in"] else "")
+    return best + points + (", by an agent" if row["by_agent"] else "") + (", handed in" if row["is_handed_in"] else "")

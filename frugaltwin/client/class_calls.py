@@ -32,7 +32,8 @@ class ClassCalls(TaskCalls):
         return (yield from self._all(Token, "/v1/tokens", person=person))
 
     def make_token(
-        self, scopes: Sequence[str], note: str = "", expires_in: float | None = None, person: str | None = None, rigs: Sequence[str] = ()
+        self, scopes: Sequence[str], note: str = "", expires_in: float | None = None, person: str | None = None, rigs: Sequence[str] = (),
+        *, agent: bool = False, runs: float | None = None,
     ) -> Steps[Token]:  # fmt: skip
         """A new token for one purpose; its text is in `token`, this once.
 
@@ -42,13 +43,16 @@ class ClassCalls(TaskCalls):
             expires_in: Lifetime, s; a year by default.
             person: Its owner; you by default. An instructor can make one for somebody who lost theirs.
             rigs: With the right ``work``, the rigs that it may drive.
+            agent: Whether it is for an agent: boards say so, and a real rig waits for a person.
+            runs: The experiments of that agent at most, out of your budget.
 
         Raises:
             InvalidInput: There is no such scope, it may drive rigs and names none, or it would outlive the token that makes it.
             Refused: Your own token has fewer rights.
             UnknownName: There is no such person.
         """
-        body = given(scopes=list(scopes), note=note, expires_in=expires_in, person=person, rigs=list(rigs) or None)
+        body = given(scopes=list(scopes), note=note, expires_in=expires_in, person=person, rigs=list(rigs) or None, runs=runs)
+        body |= {"agent": True} if agent else {}
         return (yield from self._understood(Token, Call("POST", "/v1/tokens", body)))
 
     def revoke_tokens(self, person: str) -> Steps[None]:

@@ -69,6 +69,8 @@ class BoardRow:
     """by kind of amount"""
     is_handed_in: bool
     """whether it is"""
+    by_agent: bool = False
+    """whether an agent did some of it"""
     points: float | None
     """of 100; null until the task has closed"""
 

@@ -25,6 +25,8 @@ class ListedToken:
     created_at: Annotated[float, Field(description="s since 1970")]
     expires_at: Annotated[float | None, Field(description="s since 1970; nothing is never")] = None
     revoked_at: Annotated[float | None, Field(description="s since 1970; nothing as long as it is good")] = None
+    agent: Annotated[bool, Field(description="whether it is an agent's")] = False
+    runs: Annotated[float | None, Field(description="its experiments at most; nothing is no limit of its own")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
