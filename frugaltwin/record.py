@@ -13,8 +13,8 @@ from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
 from frugaltwin.goals.goal import rounded
 from frugaltwin.log import Log
-from frugaltwin.plugins import Doubts, Driver, LeavesOut, Recommends, Strategy, UsesEarlier
-from frugaltwin.state import Doubt, Earlier, Prediction, State, Suggestion
+from frugaltwin.plugins import Doubts, Driver, LeavesOut, Predicts, Recommends, Strategy, UsesEarlier
+from frugaltwin.state import Doubt, Drift, Earlier, Prediction, State, Suggestion
 from frugaltwin.tables import color_of
 
 Predict = Callable[[Sequence[Settings], Sequence[Trial]], Prediction]
@@ -120,6 +120,13 @@ class Record:
     def doubts(self) -> list[Doubt]:
         """The readings that the strategy's model can hardly believe; none for a strategy without a model that says so."""
         return list(self.strategy.doubts(self.state)) if isinstance(self.strategy, Doubts) else []
+
+    @cached_property
+    def drifts(self) -> Sequence[Drift]:
+        """The slow changes of readings that the strategy's model sees; none for a strategy without a model that says so."""
+        if not isinstance(self.strategy, Predicts) or not self.goal.has_score or len(self.state.counted) < FEWEST_COVERED:
+            return ()
+        return self.strategy.predict(self.state, [self.state.counted[-1].settings]).drifts
 
     @cached_property
     def coverage(self) -> Coverage | None:

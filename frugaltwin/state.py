@@ -142,6 +142,22 @@ class State:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """A slow change of what an instrument reads: a lamp that ages, a stock that evaporates."""
+
+    name: str
+    """Of the outcome, or ``score``."""
+    change: float
+    """The rise of readings of the same settings from the first trial to the latest."""
+    deviation: float
+    """Its standard deviation."""
+
+    def __str__(self) -> str:
+        moved = f"{'risen' if self.change > 0 else 'fallen'} by {significant(abs(self.change), 2)} ± {significant(self.deviation, 2)}"
+        return f"readings of the same settings have {moved} ({self.name}) since the beginning; what is expected is what would be read now"
+
+
+@dataclass(frozen=True)
 class Prediction:
     """Prediction at n settings: the probability of every label of a map, or mean and standard deviation of numbers, or both."""
 
@@ -153,6 +169,8 @@ class Prediction:
     """Their standard deviations [n]: of the quantity itself, without the noise of a reading."""
     noise: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
     """The standard deviations [n] of the noise of a reading, of those for which the model knows it."""
+    drifts: Sequence[Drift] = field(default=(), kw_only=True)
+    """The slow changes of readings that the model sees: means are those at the latest trial."""
 
     @property
     def reading_deviations(self) -> dict[str, NDArray[np.float64]]:
@@ -189,7 +207,7 @@ class Prediction:
             {name: values[k : k + 1] for name, values in table.items()}
             for table in (self.probabilities, self.means, self.deviations, self.noise)
         )
-        return Prediction(*parts)
+        return Prediction(*parts, drifts=self.drifts)
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat row a setting: ``label``, ``probability``, ``uncertainty``, ``p(LABEL)`` of a map; ``X_mean``, ``X_sd`` of numbers.

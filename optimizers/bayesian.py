@@ -10,7 +10,7 @@ from frugaltwin.errors import InvalidInput
 from frugaltwin.experiment import Settings, Trial
 from frugaltwin.goals import Objective
 from frugaltwin.goals.suitable import single
-from frugaltwin.state import Doubt, Prediction, State, Suggestion
+from frugaltwin.state import Doubt, Drift, Prediction, State, Suggestion
 from optimizers.models.feasibility import failures, log_feasibility
 from optimizers.models.improvement import expectation, improvement
 from optimizers.models.reasons import EVEN, IMPROVEMENT
@@ -22,6 +22,7 @@ from optimizers.space.space import Floats, Space
 _AHEAD = 64  # points of the sequence to choose from, in case some were tried
 _CURIOSITY = 0.01  # where experiments fail: see `improvement`
 _WIDE = 10  # parameters from which on the middle comes first: in so many dimensions any other place is far from most of the box
+_SEEN = 2.0  # standard deviations of a drift from which on it is told
 _NEAR = 3  # of the best settings so far: the search looks around them
 
 
@@ -87,6 +88,8 @@ class Bayesian:
             return space.decode(space.sample(1, self.seed)[0])
         model, chance = known.trusted, log_feasibility(space, state.trials)
         best = best_points(expectation(model.model) + chance, space, self.seed, known.X[:_NEAR])[:1]
+        if model.has_drift:  # readings of different times do not compare
+            return space.decode(best[0])
         expected = known.sign * float(model.expected(best)[0][0])
         trials = state.without([_doubt(known, doubtful) for doubtful in known.doubts]).trials
         return or_measured_better(space.decode(best[0]), expected, goal, trials)
@@ -102,7 +105,8 @@ class Bayesian:
         goal, space = single(state.goal, "bayesian"), Space.of(state.experiment)
         known = _scored(space, goal, state.trials)
         mean, deviation, noise = known.trusted.averaged(space.encode(settings))
-        return Prediction({}, {"score": known.sign * mean}, {"score": deviation}, {"score": noise})
+        drifts = [Drift("score", known.sign * change, sd) for change, sd in [known.trusted.drift] if abs(change) > _SEEN * sd]
+        return Prediction({}, {"score": known.sign * mean}, {"score": deviation}, {"score": noise}, drifts=drifts)
 
     def sample(self, state: State, settings: Sequence[Settings], count: int, seed: int = 0) -> dict[str, Floats]:
         state = state.at_fidelity()
@@ -129,7 +133,11 @@ class _Scores:
 
     @cached_property
     def model(self) -> Regression:
-        return Regression(self.space, self.X, self.values)
+        return Regression(self.space, self.X, self.values, times=self._times)
+
+    @cached_property
+    def _times(self) -> Floats:
+        return np.array([float(t.number) for t in self.trials])
 
     @cached_property
     def doubts(self) -> list[Doubtful]:
@@ -142,7 +150,7 @@ class _Scores:
         if not self.doubts:
             return self.model
         kept = np.delete(np.arange(self.n), [doubtful.number for doubtful in self.doubts])
-        return Regression(self.space, self.X[kept], self.values[kept])
+        return Regression(self.space, self.X[kept], self.values[kept], times=self._times[kept])
 
 
 def _scored(space: Space, goal: Objective, trials: Sequence[Trial]) -> _Scores:

@@ -90,11 +90,15 @@ def differences(function: Any, at: Floats, step: float = 1e-5) -> Floats:
     return np.array([(function(at + d) - function(at - d)) / (2 * step) for d in step * np.eye(len(at))])
 
 
+@pytest.mark.parametrize("is_drifting", [False, True])
 @pytest.mark.parametrize("form", FORMS)
-def test_gradients_are_those_of_differences(form: Form) -> None:
+def test_gradients_are_those_of_differences(form: Form, is_drifting: bool) -> None:
     shapes = np.stack([np.ones((2, 23)), RANDOM.random((2, 23))])
     own = Noise(np.array([[0.1, 0.7], [0.2, 1.0]]), shapes, 0.01 * RANDOM.random((2, 23)))
-    evidence, theta = Evidence(kernel(form), X, Z, own), np.append(THETA, math.log(0.2))
+    theta = np.append(THETA, math.log(0.2))
+    if is_drifting:
+        own, theta = own.drifting(RANDOM.standard_normal((2, 23)), 0.1, 1.0), np.append(theta, math.log(0.5))
+    evidence = Evidence(kernel(form), X, Z, own)
     assert evidence(theta)[1] == pytest.approx(differences(lambda t: evidence(t)[0], theta), rel=1e-5, abs=1e-5)
     model = GaussianProcess(kernel(form), X, Z[:1], noise(), THETA)
     paths = GaussianProcess(kernel(form), X, Z, own, theta).paths(6, seed=1)
@@ -116,6 +120,28 @@ def test_leaving_a_reading_out_is_learning_from_the_others() -> None:
     expected, around = less.expected(X[4:5])
     assert mean[:, 4] == pytest.approx(expected[0], abs=1e-6)
     assert deviation[:, 4] ** 2 == pytest.approx(around[0] ** 2 + own.given[:, 4], abs=1e-6)
+
+
+def test_a_drift_is_what_the_readings_share_and_the_function_has_not() -> None:
+    """By the joint normal distribution of the readings, the function at other points and the heights of the drift, written out."""
+    courses, theta = RANDOM.standard_normal((2, 23)), np.append(THETA, math.log(0.8))
+    model = GaussianProcess(kernel(), X, Z, noise().drifting(courses, 0.1, 1.0), theta)
+    both = kernel().covariance(THETA[:4], np.concatenate([X, A]), np.concatenate([X, A]))
+    heights = 0.64 * courses
+    readings = both[:23, :23] + courses.T @ heights + (math.exp(2 * THETA[4]) + 1e-8) * np.eye(23)
+    mean, deviation = model.expected(A)
+    assert mean == pytest.approx(both[23:, :23] @ np.linalg.solve(readings, Z.T), abs=1e-6)
+    left = both[23:, 23:] - both[23:, :23] @ np.linalg.solve(readings, both[:23, 23:])
+    assert deviation[:, 0] ** 2 == pytest.approx(left.diagonal(), abs=1e-6)
+    found, variance = model.drift
+    assert found == pytest.approx(Z @ np.linalg.solve(readings, heights.T), abs=1e-6)
+    assert variance[0] == pytest.approx(0.64 * np.eye(2) - heights @ np.linalg.solve(readings, heights.T), abs=1e-6)
+    values = np.concatenate([model.paths(500, seed)(A) for seed in range(8)])
+    assert np.abs(values.mean(0) - mean).max() < 1e-9
+    assert values.std(0) == pytest.approx(np.repeat(deviation, 2, axis=1), rel=0.2)
+    later = model.conditioned_on(A[:2])
+    assert later.mean(A) == pytest.approx(mean, abs=1e-6)
+    assert (later.expected(A[:2])[1] < deviation[:2]).all()
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -51,6 +51,29 @@ def test_the_gradient_of_the_improvement_is_that_of_differences(curiosity: float
         assert slope[0] == pytest.approx(differences, rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.parametrize("size", [0.15, -0.15, 0.0])
+def test_a_drift_is_told_with_its_size_and_not_taken_for_the_place(size: float) -> None:
+    strategy, goal = catalog.make_strategy("bayesian"), Maximize(BOX, "y")
+    assert isinstance(strategy, Predicts)
+    assert isinstance(strategy, Recommends)
+    X = SPACE.sample(30, 2)
+    drift, noise = size * np.linspace(0, 1, 30), 0.005 * np.random.default_rng(4).standard_normal(30)
+    trials = [Trial(k, SPACE.decode(X[k]), Measurement({"y": float(y)})) for k, y in enumerate(truth(X) + drift + noise)]
+    state = State(goal, trials)
+    found = strategy.predict(state, [SPACE.decode(x) for x in X])
+    recommended = SPACE.encode([strategy.recommend(state)])
+    assert float(truth(recommended)[0]) > 0.97
+    if not size:
+        assert not found.drifts
+        return
+    (seen,) = found.drifts
+    assert seen.change == pytest.approx(size, abs=3 * seen.deviation)
+    assert seen.deviation < 0.03
+    assert ("risen" if size > 0 else "fallen") in str(seen)
+    now = truth(X) + size
+    assert np.abs(found.means["score"] - now).mean() < 0.03
+
+
 @pytest.mark.parametrize("factor", [10.0, 1e6])
 def test_a_slipped_decimal_is_named_with_its_odds_and_costs_nothing(factor: float) -> None:
     strategy, goal = catalog.make_strategy("bayesian"), Maximize(BOX, "y")

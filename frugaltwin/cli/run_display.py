@@ -74,6 +74,7 @@ def summary_event(record: Record, report: Path | None) -> dict[str, Any]:
         "retracted": sum(t.is_retracted for t in trials),
         "under_way": [dict(s) for s in record.state.pending],
         "doubtful": [asdict(d) for d in record.doubts],
+        "drifts": [asdict(d) for d in record.drifts],
         "out_of_reach": record.out_of_reach,
         "coverage": asdict(record.coverage) if record.coverage else None,
         "preferences": [asdict(p) for p in record.state.preferences],
@@ -238,6 +239,8 @@ class TableDisplay(Display):
         for doubt in record.doubts:
             retract = f"frugaltwin retract {record.name} {doubt.number} --why …"
             self._print(f"doubtful: {doubt} from the others; the recommendation leaves it out. If it is wrong: {retract}")
+        for drift in record.drifts:
+            self._print(f"drift: {drift}")
         if record.coverage:
             self._print(f"model: {record.coverage}")
         for preference in record.state.preferences:

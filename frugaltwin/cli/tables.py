@@ -38,10 +38,13 @@ def predict(
     rows = read_settings(settings, campaign.driver.experiment)
     _check_output(out, settings)
     written: list[dict[str, Any]] = []
-    for row, more in zip(rows, campaign.predict(rows).rows(), strict=True):
+    found = campaign.predict(rows)
+    for row, more in zip(rows, found.rows(), strict=True):
         written.append(row | {free_name(name, row, "predicted_"): cell for name, cell in more.items()})
     write_rows(out, written)
     say(f"{len(rows)} rows written to {out}")
+    for drift in found.drifts:
+        say(f"drift: {drift}")
 
 
 @app.command()

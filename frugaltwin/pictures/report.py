@@ -93,6 +93,7 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
         recommended_by="by the model" if record.is_recommended_by_model else "the best reading",
         summary=goal.summary(trials),
         doubts=[str(doubt) for doubt in record.doubts],
+        drifts=[str(drift) for drift in record.drifts],
         coverage=record.coverage and str(record.coverage),
         maps=maps,
         slider=SLIDER,

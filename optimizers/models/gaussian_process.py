@@ -10,7 +10,7 @@ Source: Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press
 import math
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -29,17 +29,19 @@ _STEP = 1e-3  # of a logarithm, for second derivatives
 
 @dataclass(frozen=True)
 class Noise:
-    """Independent noise of the readings: given, learned, or both; the same for all of them or not.
+    """Noise of the readings: independent, given, learned, or both, the same for all of them or not; and a drift that they share.
 
-    Its variance is Σ_q exp(2 θ_q) · shapes_q + given.
+    The independent variance is Σ_q exp(2 θ_q) · shapes_q + given. A drift adds the covariance exp(2 θ_last) · driftᵀ drift.
     """
 
     priors: Floats
-    """Likeliest standard deviation of every part that is learned, and standard deviation of its logarithm, [q, 2]."""
+    """Likeliest standard deviation of every part that is learned, and standard deviation of its logarithm, [q, 2]; the drift's last."""
     shapes: Floats
     """Relative variances [q, g, n] of these parts; g is 1 where they are the same for all m outputs, else m."""
     given: Floats
     """Known variances [g, n]."""
+    drift: Floats | None = None
+    """Courses [r, n] that errors common to all readings may take, each of unknown height; none without."""
 
     @classmethod
     def learned(cls, n: int, likeliest: float, deviation: float) -> Self:
@@ -53,12 +55,28 @@ class Noise:
         return cls(np.zeros((0, 2)), np.zeros((0, *given.shape)), given)
 
     def variance(self, theta: Floats) -> Floats:
-        """[g, n], for hyperparameters [q]."""
-        return np.tensordot(np.exp(2 * theta), self.shapes, 1) + self.given
+        """Of the independent noise, [g, n], for hyperparameters [q]."""
+        return np.tensordot(np.exp(2 * theta[: len(self.shapes)]), self.shapes, 1) + self.given
+
+    def common(self, theta: Floats) -> Floats:
+        """The covariance that a drift adds to that of the readings, [n, n], for hyperparameters [q]."""
+        assert self.drift is not None
+        return math.exp(2 * theta[-1]) * np.asarray(self.drift.T @ self.drift)
+
+    def drifting(self, drift: Floats, likeliest: float, deviation: float) -> "Noise":
+        """The same with a drift [r, n] of unknown size."""
+        return replace(self, priors=np.concatenate([self.priors, [[likeliest, deviation]]]), drift=drift)
 
     def at(self, rows: Sequence[int] | Floats) -> "Noise":
         """The noise of some of the readings."""
-        return Noise(self.priors, self.shapes[:, :, rows], self.given[:, rows])
+        drift = None if self.drift is None else self.drift[:, rows]
+        return Noise(self.priors, self.shapes[:, :, rows], self.given[:, rows], drift)
+
+    def continued(self, b: int) -> "Noise":
+        """The noise of these readings and of b more, whose learned parts have the shape 1, at the time at which a drift is nothing."""
+        drift = None if self.drift is None else np.pad(self.drift, ((0, 0), (0, b)))
+        shapes = np.pad(self.shapes, ((0, 0), (0, 0), (0, b)), constant_values=1.0)
+        return Noise(self.priors, shapes, np.pad(self.given, ((0, 0), (0, b))), drift)
 
 
 @dataclass(frozen=True)
@@ -88,9 +106,11 @@ class Evidence:
         """The logarithm of the marginal likelihood, and its gradient [p + q]."""
         p = len(self.kernel.priors)
         K, pulled = self._covariance(theta[:p])
-        value, W, of_noise = _likelihood(K, self.noise.variance(theta[p:]), self.Z)
-        slopes = 2 * np.exp(2 * theta[p:]) * (self.noise.shapes * of_noise).sum((1, 2))
-        return value, np.concatenate([pulled(W), slopes])
+        common = None if self.noise.drift is None else self.noise.common(theta[p:])
+        value, W, of_noise = _likelihood(K if common is None else K + common, self.noise.variance(theta[p:]), self.Z)
+        slopes = 2 * np.exp(2 * theta[p : p + len(self.noise.shapes)]) * (self.noise.shapes * of_noise).sum((1, 2))
+        of_drift = [] if common is None else [[2 * float(np.vdot(W, common))]]
+        return value, np.concatenate([pulled(W), slopes, *of_drift])
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         """The value, and its gradient [p + q]."""
@@ -171,6 +191,8 @@ class GaussianProcess:
         self.variance = noise.variance(theta[p:])
         """Of the noise of the readings, [g, n]."""
         K = kernel.covariance(self._own, X, X)
+        if noise.drift is not None:
+            K = K + noise.common(theta[p:])
         self._L = [_cholesky(K, variance) for variance in self.variance]
         self.weights = self._solved(Z)
         """(K + noise)⁻¹ z, [m, n]"""
@@ -183,15 +205,28 @@ class GaussianProcess:
     @property
     def reading_variance(self) -> Floats:
         """Variance of the noise of a reading of every output where the learned parts have the shape 1, [g]."""
-        return np.full(len(self.variance), float(np.exp(2 * self.theta[len(self._own) :]).sum()))
+        p = len(self._own)
+        return np.full(len(self.variance), float(np.exp(2 * self.theta[p : p + len(self.noise.shapes)]).sum()))
+
+    @property
+    def drift(self) -> tuple[Floats, Floats]:
+        """Mean [m, r] and covariance [g, r, r] of the heights of the courses of the drift."""
+        courses, size = self.noise.drift, math.exp(2 * self.theta[-1])
+        assert courses is not None
+        spent = np.stack([(white := courses @ inverse.T) @ white.T for inverse in self._inverses])
+        return size * self.weights @ courses.T, size * np.eye(len(courses)) - size**2 * spent
+
+    def evidence_of(self, course: Floats) -> Floats:
+        """The squared height of an additional error of this course [n], in units of its variance, [m]: 1 on average where there is none."""
+        spent = np.array([((inverse @ course) ** 2).sum() for inverse in self._inverses])
+        return np.asarray((self.weights @ course) ** 2 / spent)
 
     def conditioned_on(self, busy: Floats, most: float = math.inf) -> "GaussianProcess":
         """The same, once points busy [b, D] will have been measured, should they read what is expected of them, but no more than `most`."""
         if not len(busy):
             return self
         Z = np.concatenate([self.Z, np.minimum(self.mean(busy), most).T], axis=1)
-        variance = np.concatenate([self.variance, np.repeat(self.reading_variance[:, None], len(busy), axis=1)], axis=1)
-        return GaussianProcess(self.kernel, np.concatenate([self.X, busy]), Z, Noise.known(variance), self._own)
+        return GaussianProcess(self.kernel, np.concatenate([self.X, busy]), Z, self.noise.continued(len(busy)), self.theta)
 
     def mean(self, A: Floats) -> Floats:
         """The mean [a, m] at points A [a, D]."""
@@ -238,7 +273,7 @@ class GaussianProcess:
         """n (even) equally probable functions, in pairs on either side of the mean.
 
         Args:
-            errors: Errors [m, n / 2, n readings] that the readings may have; independent ones without.
+            errors: Errors [m, n / 2, n readings] that the readings may have, but for a drift; independent ones without.
             waves: Number of features of a prior path.
         """
         return Paths(self, n, np.random.default_rng(seed), errors, waves)
@@ -275,6 +310,8 @@ class Paths:
         heights = random.standard_normal((m, n // 2, known.shape[1]))
         if errors is None:
             errors = np.sqrt(model.variance)[:, None] * random.standard_normal((m, n // 2, len(model.X)))
+        if (courses := model.noise.drift) is not None:
+            errors = errors + math.exp(model.theta[-1]) * random.standard_normal((m, n // 2, len(courses))) @ courses
         read = heights @ known.T + errors
         own = np.concatenate([heights, -heights], axis=1)  # [m, S, w]
         update = model._solved(model.Z[:, None] - np.concatenate([read, -read], axis=1))  # [m, S, n]

@@ -17,6 +17,10 @@ from optimizers.space.space import Floats, Space
 _DRAWS = 16  # of the hyperparameters, for what is told to people
 _WIDTH = 2.0  # of these draws: with it, about nine of ten readings to come lie in intervals of 90 %
 _MOST_FITTED = 64  # readings that the hyperparameters are learned from
+_DRIFT = (0.1, 1.0)  # over a campaign, in units of the spread: likeliest size, and standard deviation of its logarithm
+_TO_DRIFT = 8  # readings from which on a drift is looked for
+_NOTABLE = 1.0  # squared size of a drift in units of its standard deviation, from which on a model with it is fitted
+_DRIFTS = 0.5  # logarithm of the factor by which the readings must be likelier with a drift than without
 _DIGITS = 10  # of a reading in units of the spread: the unit that a person chose has no say in those behind
 
 
@@ -70,12 +74,16 @@ _WIDE = (2.0, 0.1, 0.6)
 class Regression:
     """The posterior of a number after n readings of it; its hyperparameters maximize their posterior."""
 
-    def __init__(self, space: Space, X: Floats, readings: Floats, typical: float = 0.0, prior: Prior | None = None) -> None:
+    def __init__(
+        self, space: Space, X: Floats, readings: Floats, typical: float = 0.0, prior: Prior | None = None, times: Floats | None = None
+    ) -> None:
         """Learn from readings [n] at points X [n, D].
 
         Args:
             typical: The size of a reading, in its unit, where all those measured are 0.
             prior: Beliefs about it; those about a score without.
+            times: When they were read [n], in any unit, should the readings drift; what is expected is then what would be read at the
+                latest of these times.
         """
         self.X, self._readings, self._typical = X, readings, typical
         self._space, self._prior = space, prior or Prior()
@@ -83,25 +91,53 @@ class Regression:
         away = readings - self.center
         self.spread = spread(readings) or float(np.abs(readings).max()) or abs(typical) or 1.0
         self._z = np.round(away / self.spread, _DIGITS) if spread(readings) else 0 * away
-        self._kernel = self._prior.kernel(space)
+        self._kernel, self._times = self._prior.kernel(space), times
+        self._noise = Noise.learned(len(X), *self._prior.noise)
         self.model = self._with(self._evidence.maximized())
         """In units of the spread of the readings."""
+        if times is not None and len(X) >= _TO_DRIFT and np.ptp(times) > 0:
+            self._look_for_drift((times - times.max()) / np.ptp(times))
+
+    def _look_for_drift(self, t: Floats) -> None:
+        """Learn with a drift, where it makes the readings much likelier; at times t [n] from -1 to 0."""
+        if float(self.model.evidence_of(t)[0]) < _NOTABLE:
+            return
+        steady = self._noise, self.model
+        before = self._evidence(self.model.theta)[0]
+        self._noise = self._noise.drifting(np.stack([t, t * (t + 1)]), *_DRIFT)
+        evidence = self._evidence
+        starts = [np.append(self.model.theta, math.log(_DRIFT[0])), evidence.likeliest]
+        theta = evidence.maximized(starts)
+        if evidence(theta)[0] - before < _DRIFTS:
+            self._noise, self.model = steady
+        else:
+            self.model = self._with(theta)
+
+    @property
+    def has_drift(self) -> bool:
+        """Whether the readings are likelier with a drift than without."""
+        return self._noise.drift is not None
+
+    @property
+    def drift(self) -> tuple[float, float]:
+        """The rise of readings of the same settings over the campaign, and its standard deviation; 0 where there is no drift."""
+        if not self.has_drift:
+            return 0.0, 0.0
+        height, variance = self.model.drift
+        return self.spread * float(height[0, 0]), self.spread * math.sqrt(float(variance[0, 0, 0]))
 
     @property
     def _evidence(self) -> Evidence:
         """Of as many readings as hyperparameters are learned from: of more, the best half and a random half of the others."""
         n = len(self.X)
         if n <= _MOST_FITTED:
-            return Evidence(self._kernel, self.X, self._z[None], self._noise(n))
+            return Evidence(self._kernel, self.X, self._z[None], self._noise)
         order, half = np.argsort(-self._z, kind="stable"), _MOST_FITTED // 2
         rows = np.concatenate([order[:half], np.random.default_rng(n).permutation(order[half:])[: _MOST_FITTED - half]])
-        return Evidence(self._kernel, self.X[rows], self._z[None, rows], self._noise(len(rows)))
+        return Evidence(self._kernel, self.X[rows], self._z[None, rows], self._noise.at(rows))
 
     def _with(self, theta: Floats) -> GaussianProcess:
-        return GaussianProcess(self._kernel, self.X, self._z[None], self._noise(len(self.X)), theta)
-
-    def _noise(self, n: int) -> Noise:
-        return Noise.learned(n, *self._prior.noise)
+        return GaussianProcess(self._kernel, self.X, self._z[None], self._noise, theta)
 
     @property
     def noise(self) -> float:
@@ -149,7 +185,7 @@ class Regression:
     @cached_property
     def log_evidence(self) -> float:
         """The logarithm of the density of the readings, in their unit, with the likeliest hyperparameters and their prior."""
-        evidence = Evidence(self._kernel, self.X, self._z[None], self._noise(len(self.X)))
+        evidence = Evidence(self._kernel, self.X, self._z[None], self._noise)
         return evidence(self.model.theta)[0] - len(self.X) * math.log(self.spread)
 
     def doubts(self) -> Iterator[Doubtful]:
@@ -186,7 +222,8 @@ class Regression:
 
     def _without(self, k: int) -> tuple[Doubtful, Self]:
         """The reading k with the odds that it is bad, and what is learned from the others."""
-        less = type(self)(self._space, np.delete(self.X, k, axis=0), np.delete(self._readings, k), self._typical, self._prior)
+        times = None if self._times is None else np.delete(self._times, k)
+        less = type(self)(self._space, np.delete(self.X, k, axis=0), np.delete(self._readings, k), self._typical, self._prior, times)
         mean, deviation = less.expected(self.X[k : k + 1])
         scale = _ANYTHING * less.spread
         away = (float(self._readings[k]) - less.center) / scale
