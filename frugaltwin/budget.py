@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Trial, html_table, quantity, total
+from frugaltwin.experiment import Trial, html_table, quantity, real, total
 from frugaltwin.goals import Goal
 
 IDLE = 10
@@ -32,6 +32,8 @@ class Budget(Amounts):
         if not given:
             raise InvalidInput(f"a budget needs at least one of {', '.join(names)}")
         for name, limit in given.items():
+            if real(limit) is None:
+                raise InvalidInput(f"budget {name} = {limit!r} is no number")
             if not (math.isfinite(limit) and limit > 0):
                 raise InvalidInput(f"budget {name} = {limit:g} leaves nothing to do; it must be above 0")
         super().__init__(**(dict.fromkeys(names, math.inf) | given))

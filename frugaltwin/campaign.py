@@ -213,6 +213,8 @@ class Campaign:
         from frugaltwin import catalog
         from frugaltwin.spec import CampaignSpec
 
+        if not isinstance(experiment, Experiment):
+            raise InvalidInput(f"{experiment!r} is no experiment; make one as Experiment(name, parameters, outcomes)")
         spec = CampaignSpec.parse({"name": name or experiment.name, "goal": goal, "store": str(store), **fields})
         driver = OfflineDriver(experiment)
         made = catalog.make_goal(spec.goal_text or "", driver, spec.seed)
@@ -408,6 +410,8 @@ class Campaign:
         Raises:
             CampaignError: Nothing is left to suggest besides what is under way or was rejected, or another process has this campaign open.
         """
+        if not isinstance(count, int):
+            raise InvalidInput(f"count = {count!r}: suggest takes a whole number of suggestions", field="count")
         with self._locked():
             self._begin()
             log = self.log
@@ -725,6 +729,8 @@ class Campaign:
         from frugaltwin.pictures import comparison
         from frugaltwin.pictures.picture import Picture
 
+        if odd := [one for one in others if not isinstance(one, Campaign)]:
+            raise InvalidInput(f"{odd[0]!r} is no campaign; open it first, as in Campaign.open(name=…)")
         records = [one.record() for one in (self, *others)]
         comparison.check_comparable(records, with_truth)
         return Picture(comparison.figure(records, comparison.measure(records, with_truth)))
@@ -972,6 +978,8 @@ def _listed(settings: Any, experiment: Experiment) -> list[Mapping[str, object]]
     """Settings as a list: some, one alone, or the rows of a data frame."""
     if isinstance(settings, Mapping):
         return [settings]
+    if isinstance(settings, str) or not hasattr(settings, "__iter__"):
+        raise OutOfBounds(f"the settings {str(settings)[:40]!r} are no values by name; write {{parameter: value, …}}, or a list of such")
     if callable(to_dict := getattr(settings, "to_dict", None)) and hasattr(settings, "columns"):
         names = {p.name for p in experiment.parameters}
         return [{str(k): v for k, v in row.items() if str(k) in names} for row in to_dict("records")]

@@ -281,6 +281,9 @@ class Continuous:
     """The smallest amount that the instrument can deliver: the value is 0, or from here on. 0 where every value can be set."""
 
     def __post_init__(self) -> None:
+        for end, number in (("low", self.low), ("high", self.high)):
+            if real(number) is None:
+                raise ValueError(f"{self.name}: {end} = {number!r} is no number")
         _check_scale(self, self.low)
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ValueError(f"{self.name}: low = {self.low:g} must lie below high = {self.high:g}")
@@ -326,6 +329,8 @@ class Discrete:
     scale: Scale = field(default="linear", compare=False)
 
     def __post_init__(self) -> None:
+        if odd := [value for value in self.values if real(value) is None]:
+            raise ValueError(f"{self.name}: {odd[0]!r} is no number; names make a Categorical")
         if not self.values or any(a >= b for a, b in zip(self.values, self.values[1:], strict=False)):
             raise ValueError(f"{self.name}: values must rise, got {self.values}")
         _check_scale(self, self.values[0])
@@ -383,6 +388,8 @@ class Categorical:
     kind: Literal["categorical"] = field(default="categorical", repr=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.values, str):
+            raise ValueError(f"{self.name}: values are several names, such as ({self.values!r}, …), and no single text")
         if not self.values or len(set(self.values)) != len(self.values):
             raise ValueError(f"{self.name}: values must be distinct names, got {self.values}")
 
@@ -577,6 +584,9 @@ class Experiment:
     """
 
     def __post_init__(self) -> None:
+        for kind in ("parameters", "outcomes"):
+            if not isinstance(getattr(self, kind), tuple | list):
+                raise ValueError(f"{self.name}: {kind} are several, as in ({type(getattr(self, kind)).__name__}(…),)")
         names = [p.name for p in self.parameters] + [o.name for o in self.outcomes]
         if twice := {n for n in names if names.count(n) > 1}:
             raise ValueError(f"{self.name}: {sorted(twice)} named twice")
@@ -688,6 +698,8 @@ class Experiment:
         frugaltwin.errors.OutOfBounds: red = 2 mL is outside [0, 1] mL
         """
         names = [p.name for p in self.parameters]
+        if not isinstance(settings, Mapping):
+            raise OutOfBounds(f"the settings {_shown(settings)} are no values by name; {self.name} takes {', '.join(names)}")
         if unknown := [str(n) for n in settings if n not in names]:  # before what is missing: a name with a typo is both
             raise OutOfBounds(f"{', '.join(unknown)} unknown: {self.name} takes {', '.join(names)}", *unknown)
         if missing := [n for n in names if n not in settings]:

@@ -207,7 +207,7 @@ class Log:
             InvalidInput: There is none of that number.
         """
         made = [x.entry for x in self.entries if isinstance(x.entry, Proposal)]
-        if not 1 <= number <= len(made):
+        if not isinstance(number, int) or not 1 <= number <= len(made):
             there = f"they go from 1 to {len(made)}" if made else "nothing was suggested yet"
             raise InvalidInput(f"there is no suggestion {number}: {there}", field="number")
         return made[number - 1]

@@ -1,11 +1,13 @@
 """A function in a notebook as a lab."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from frugaltwin import Amounts, Campaign, Lab, Outcome, testing
-from frugaltwin.errors import DriverError, InvalidInput
+from frugaltwin import Amounts, Budget, Campaign, Categorical, Continuous, Discrete, Experiment, Lab, Outcome, testing
+from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput
 from frugaltwin.experiment import Settings
 from frugaltwin.store import Store
 
@@ -72,3 +74,36 @@ def test_an_exception_is_a_failed_experiment_that_cost_something() -> None:
 def test_words_that_make_no_lab_are_named(parameters: object, outcomes: object, fault: str) -> None:
     with pytest.raises(InvalidInput, match=fault):
         Lab.from_function(suzuki, parameters=parameters, outcomes=outcomes)  # type: ignore[arg-type]
+
+
+TEN: Any = "10"
+NONE: Any = None
+ABC: Any = "abc"
+ONE: Any = Continuous("a", 0, 1)
+EXPERIMENT = Experiment("bread", (Continuous("time", 10, 60, "min"),), (Outcome("taste"),))
+
+
+@pytest.mark.parametrize(
+    ("mistake", "fault"),
+    [
+        (lambda c: Budget(runs=TEN), "budget runs = '10' is no number"),
+        (lambda c: Continuous("x", TEN, 1), "x: low = '10' is no number"),
+        (lambda c: Continuous("x", 0, NONE), "x: high = None is no number"),
+        (lambda c: Discrete("x", ABC), "x: 'a' is no number; names make a Categorical"),
+        (lambda c: Categorical("x", ABC), "x: values are several names"),
+        (lambda c: Experiment("one", ONE, (Outcome("y"),)), r"one: parameters are several, as in \(Continuous"),
+        (lambda c: Campaign.by_hand(ABC, "maximize:taste"), "'abc' is no experiment"),
+        (lambda c: c.suggest("3"), "count = '3': suggest takes a whole number"),
+        (lambda c: c.suggest(1.5), "count = 1.5: suggest takes a whole number"),
+        (lambda c: c.tell(None, {"taste": 3}), "the settings None are no values by name"),
+        (lambda c: c.tell({"time": 20}, {"taste": 3}, suggestion="x"), "there is no suggestion x"),
+        (lambda c: c.predict(None), "the settings 'None' are no values by name"),
+        (lambda c: c.compare("other"), "'other' is no campaign"),
+    ],
+)
+def test_a_mistake_of_a_newcomer_is_one_sentence(mistake: Callable[[Any], object], fault: str, tmp_path: Path) -> None:
+    campaign = Campaign.by_hand(EXPERIMENT, "maximize:taste", strategy="sobol", store=tmp_path / "bread.db")
+    campaign.tell({"time": 30}, {"taste": 2})
+    with pytest.raises((FrugalTwinError, ValueError), match=fault):
+        mistake(campaign)
+    assert len(campaign.trials) == 1
