@@ -7,7 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frugaltwin.experiment import Categorical, Continuous, Discrete, Experiment, LinearConstraint, MixtureSum, Outcome
+from frugaltwin import catalog
+from frugaltwin.experiment import (
+    Categorical,
+    Continuous,
+    Discrete,
+    Experiment,
+    LinearConstraint,
+    Measurement,
+    MixtureSum,
+    Outcome,
+    Trial,
+)
+from frugaltwin.goals import Minimize
+from frugaltwin.state import State
 from optimizers.space.space import Space
 
 
@@ -70,3 +83,26 @@ def test_what_rounding_leaves_outside_the_limits_is_given_to_the_others() -> Non
     for x in (0.0, 1e-10, 1.0 - 1e-10, 1.0):
         decoded = space.decode(np.array([x]))
         assert abs(float(decoded["a"]) + float(decoded["b"]) - 0.8) <= 1e-12
+
+
+def test_suggestions_differ_by_what_the_rig_can_deliver() -> None:
+    """By 0.1 µL of one of the dyes at least, in a batch and from one to the next: there were recipes 0.01 µL apart."""
+    driver = catalog.make_driver("color-mixing", seed=0)
+    goal, strategy = catalog.make_goal("match-color:reachable", driver, 0), catalog.make_strategy("composite", seed=0)
+    trials: list[Trial] = []
+    with driver:
+        while len(trials) < 20:
+            for found in strategy.suggest(State(goal, trials), 4):
+                trials.append(Trial(len(trials) + 1, found.settings, driver.perform(found.settings)))
+    doses = np.array([[float(t.settings[dye]) for dye in ("red", "yellow", "blue")] for t in trials])
+    apart = np.abs(doses[:, None] - doses).max(axis=2) + np.eye(len(doses))
+    assert apart.min() >= 0.0001 - 1e-9
+
+
+def test_points_that_no_instrument_can_tell_apart_are_the_same_settings() -> None:
+    fine = Experiment("fine", (Continuous("a", 0, 1), Discrete("b", tuple(k / 50_000 for k in range(50_001)))), (Outcome("y"),))
+    space, goal = Space.of(fine), Minimize(fine, "y")
+    X = np.array([[0.3, 0.5], [0.30005, 0.5], [0.3, 0.50002], [0.3002, 0.5]])
+    assert [tuple(s.values()) for s in space.untried(X, 3, State(goal))] == [(0.3, 0.5), (0.3, 0.50002), (0.3002, 0.5)]
+    tried = State(goal, [Trial(1, {"a": 0.29995, "b": 0.5}, Measurement({"y": 1.0}))])
+    assert space.untried(X, 1, tried) == [{"a": 0.3, "b": 0.50002}]

@@ -26,7 +26,8 @@ Floats = NDArray[np.float64]
 
 _DIGITS = 12  # of the unit box: those behind depend on the unit that a person chose, and nothing else may
 _TINY = 1e-9  # of the unit box: what rounding may do, far below what constraints tolerate
-_SAME = 1e-6  # of the unit box: nearer points are the same settings
+_SAME = 1e-6  # of the unit box: nearer levels are the same settings
+_APART = 1e-4  # the same of what can take any value: the rig doses by 0.1 µL, of 1 mL
 _FEW_LEVELS = 8  # a parameter with more of them is climbed as if it were continuous, then rounded
 _MOST_COMBINATIONS = 256  # of names and levels that are tried one by one
 _MOST_LISTED = 4096  # allowed settings that are listed one by one
@@ -307,7 +308,8 @@ class Space:
     def untried(self, X: Floats, n: int, state: State, chosen: Sequence[Settings] = ()) -> list[Settings]:
         """The first n settings among points X [b, D] (all others of a listed space behind them) that nobody tried or chose before.
 
-        Where everything has been tried: what worked comes before what only failed, and that before what is being tried now.
+        Points that no instrument can tell apart are the same settings. Where everything has been tried: what worked comes before what
+        only failed, and that before what is being tried now.
 
         Raises:
             InvalidInput: There are no n settings besides those chosen.
@@ -323,12 +325,12 @@ class Space:
         for place in places:
             if len(found) == n:
                 break
-            if _is_among(place, tried) or _is_among(place, busy):
-                again.append((_is_among(place, busy), not _is_among(place, worked), len(again), place))
-            elif not _is_among(place, taken + found):
+            if self._is_among(place, tried) or self._is_among(place, busy):
+                again.append((self._is_among(place, busy), not self._is_among(place, worked), len(again), place))
+            elif not self._is_among(place, taken + found):
                 found.append(place)
         for _, _, _, place in sorted(again, key=lambda repeated: repeated[:3]):
-            if len(found) < n and not _is_among(place, taken + found):
+            if len(found) < n and not self._is_among(place, taken + found):
                 found.append(place)
         if len(found) < n:
             asked, there = len(chosen) + n, len(chosen) + len(found)
@@ -342,6 +344,13 @@ class Space:
         fixed = self.experiment.fidelities
         keys = [self.experiment.key({**s, **fixed} if fixed else s) for s in settings]
         return [self._numbers[key] for key in keys if key in self._numbers]
+
+    def _is_among(self, place: "_Place", places: "list[_Place]") -> bool:
+        """Whether settings, their number or point [D], are some of these: no instrument can tell them apart."""
+        if isinstance(place, int):
+            return place in places
+        same = np.where(self.continuous, _APART, _SAME)
+        return len(places) > 0 and bool((np.abs(np.asarray(places) - place) < same).all(axis=1).any())
 
     @cached_property
     def _numbers(self) -> dict[tuple[float | str, ...], int]:
@@ -490,12 +499,6 @@ _RECENT: deque[tuple[Experiment, Space]] = deque(maxlen=4)
 
 _Place: TypeAlias = int | Floats
 """The number of listed settings, or a point [D]."""
-
-
-def _is_among(place: _Place, places: list[_Place]) -> bool:
-    if isinstance(place, int):
-        return place in places
-    return len(places) > 0 and bool((np.abs(np.asarray(places) - place).max(axis=1, initial=0.0) < _SAME).any())
 
 
 def _infeasible(experiment: Experiment) -> InvalidInput:
