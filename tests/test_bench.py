@@ -25,7 +25,7 @@ from frugaltwin.bench import executor, report, timing
 from frugaltwin.bench.functions import FUNCTIONS, FunctionDriver
 from frugaltwin.bench.metrics import Trajectory, acceleration, enhancement, trajectories
 from frugaltwin.bench.plan import Plan
-from frugaltwin.bench.problems import Spoilt
+from frugaltwin.bench.problems import Problem, Spoilt
 from frugaltwin.bench.readme import SUITES, Home, seconds_table, tables
 from frugaltwin.bench.results import Results
 from frugaltwin.bench.shard import read_result, result_bytes
@@ -33,6 +33,7 @@ from frugaltwin.bench.statistics import comparisons, paired, seeds_needed, slowe
 from frugaltwin.errors import FrugalTwinError, InvalidInput, MissingPart, UnknownName
 from frugaltwin.experiment import Categorical, Measurement, Trial
 from frugaltwin.goals.hypervolume import hypervolume
+from frugaltwin.plugins import Resumes
 from frugaltwin.state import State
 from simulator.table import Table
 from tests.forms import IS_LONG, times
@@ -174,6 +175,22 @@ def test_outliers_are_those_of_the_seed_whether_a_campaign_goes_on_or_not() -> N
     numbers = [[k for k in range(1, 30) if spoilt.is_outlier(k)] for spoilt in one]
     assert all(len(found) == 1 and 3 <= found[0] <= 9 for found in numbers)
     assert len({found[0] for found in numbers}) > 3
+
+
+def test_a_drift_goes_on_where_a_campaign_does_and_is_none_for_the_judge(tmp_path: Path) -> None:
+    words = {"function": "branin", "noise": 0.5, "drift": 0.25, "budget": {"runs": 5}}
+    steady, problem = Problem({**words, "drift": 0.0}, str(tmp_path)).driver(3), Problem(words, str(tmp_path))
+    at = {"x1": 1.0, "x2": 2.0}
+    with steady, problem.driver(3) as lab:
+        readings = [lab.perform(at) for _ in range(5)]
+        gained = [float(r.outcomes["f"]) - float(steady.perform(at).outcomes["f"]) for r in readings]
+    assert gained == pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0])
+    resumed = problem.driver(3)
+    assert isinstance(resumed, Resumes)
+    resumed.resume([Trial(k, at, reading) for k, reading in enumerate(readings[:3], start=1)])
+    with resumed:
+        assert resumed.perform(at) == readings[3]
+    assert problem.judge(resumed, problem.goal(resumed, 3)).truth(at) == FunctionDriver("branin").truth(at)
 
 
 def test_batches_intervals_and_outliers_are_judged(tmp_path: Path) -> None:

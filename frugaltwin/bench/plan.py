@@ -54,6 +54,7 @@ class ProblemSpec(Strict):
     function: str | None = Field(None, description="In place of a driver: a function with a known minimum.")
     fields: Whole | None = Field(None, ge=1, le=10_000, description="In place of a driver: a map of many fields, drawn with this number.")
     noise: float = Field(0.0, ge=0, description="Standard deviation of the readings of a function, or of what is read off a table.")
+    drift: float = Field(0.0, description="What every number that is read gains from one reading to the next, in the unit of the outcome.")
     moved: bool = Field(False, description="The minimum of a function is moved by the seed, by up to a quarter of the box.")
     outliers: OutliersSpec | None = Field(None, description="Readings that are spoilt.")
     goal: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field((), description="As in a campaign file.")

@@ -38,7 +38,7 @@ class KnowsReadings(Protocol):
 
 
 class Spoilt:
-    """A lab whose readings have more noise, or outliers among them, by the seed and the number of the reading."""
+    """A lab whose readings have more noise, drift, or have outliers among them, by the seed and the number of the reading."""
 
     def __init__(
         self,
@@ -49,9 +49,10 @@ class Spoilt:
         shift: float = 0.0,
         factor: Sequence[float] | None = None,
         noise: float = 0.0,
+        drift: float = 0.0,
     ) -> None:
         self.sound, self.experiment = driver, driver.experiment
-        self._seed, self._share, self._shift, self._factor, self._noise = seed, share, shift, factor, noise
+        self._seed, self._share, self._shift, self._factor, self._noise, self._drift = seed, share, shift, factor, noise, drift
         self.has_outliers = share > 0 or one_of is not None
         self._done = 0
         self._one = int(self._random(0).integers(one_of[0], one_of[1] + 1)) if one_of else None
@@ -90,7 +91,7 @@ class Spoilt:
         return np.random.default_rng((self._seed, number, 1850))
 
     def _read(self, value: float, is_outlier: bool, random: np.random.Generator) -> float:
-        noisy = value + self._noise * float(random.standard_normal())
+        noisy = value + self._noise * float(random.standard_normal()) + self._drift * (self._done - 1)
         if not is_outlier:
             return noisy
         if self._factor is None:
@@ -112,7 +113,8 @@ class Problem:
         """The lab of a seed."""
         driver, outliers = self._driver(seed), self._words.get("outliers", {})
         noise = 0.0 if "function" in self._words else self._words.get("noise", 0.0)
-        return Spoilt(driver, seed, **outliers, noise=noise) if outliers or noise else driver
+        drift = self._words.get("drift", 0.0)
+        return Spoilt(driver, seed, **outliers, noise=noise, drift=drift) if outliers or noise or drift else driver
 
     def _driver(self, seed: int) -> Driver:
         """The lab as it is."""
