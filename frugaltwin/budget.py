@@ -1,13 +1,17 @@
 """Budget and stop rule: a campaign ends when its budget is used or its goal is reached."""
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from frugaltwin.amounts import Amounts
 from frugaltwin.errors import InvalidInput
-from frugaltwin.experiment import Trial, html_table, quantity, real, total
+from frugaltwin.experiment import Settings, Trial, html_table, quantity, real, total
 from frugaltwin.goals import Goal
+from frugaltwin.state import Prediction
 
 IDLE = 10
 """Number of trials in a row without any limited cost, after which the budget is found to be endless."""
@@ -75,15 +79,161 @@ class Budget(Amounts):
         return None
 
 
+_OVERRATED = 1.6  # times that more of a map is said to be wrong than its model expects: models are a little too sure of themselves
+_CHECKS = 3  # random places that must turn out as expected, one after another, before a map is believed
+_SURE = 0.9  # chance of a label from which on it is worth a check
+
+
 @dataclass(frozen=True)
 class StopRule:
     """Rule that ends a campaign as soon as a reading is this good or better."""
 
     score: float
 
-    def reason(self, goal: Goal, trials: list[Trial]) -> str | None:
+    @property
+    def text(self) -> str:
+        """The rule in words."""
+        return f"score {self.score:g}"
+
+    @property
+    def kept(self) -> float | str:
+        """The rule as a store keeps it."""
+        return self.score
+
+    def check(self, goal: Goal) -> None:
+        """Refuse a goal that has no score.
+
+        Raises:
+            InvalidInput: It has none.
+        """
+        if not goal.has_score:
+            instead = (
+                "name the share of the map to be right, such as map 95%" if goal.labels else "leave the stop rule out and limit the budget"
+            )
+            raise InvalidInput(f"{goal.text} has no score to stop at; {instead}", field="stop")
+
+    def reason(self, goal: Goal, trials: Sequence[Trial]) -> str | None:
         """The reason why the campaign is done, or None when it is not."""
         best = goal.best(trials)
         if best is None or goal.objectives[0].is_better(self.score, than=best[1]):
             return None
         return f"goal: {quantity(round(best[1], 6), goal.unit)} reached, {quantity(self.score, goal.unit)} wanted"
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The share of a map that is expected to be right after some trials, and where to check that."""
+
+    right: float
+    check: Settings | None
+    """A random place that was not measured, of which the model is sure, or as sure as of half of them; None where all were measured."""
+    label: str
+    """The label that the model expects there."""
+
+    @classmethod
+    def of(cls, goal: Goal, trials: Sequence[Trial], places: Sequence[Settings], prediction: Prediction, seed: int) -> "Expectation":
+        """The expectation of a model that knows the trials.
+
+        Args:
+            places: Those [n] by which the map is judged.
+            prediction: The chances of the labels at these places.
+            seed: Of the random place.
+        """
+        key = goal.experiment.key
+        measured = {key(t.happened) for t in trials if goal.counts(t)}
+        is_known = np.array([key(place) in measured for place in places])
+        chance = prediction.probability
+        right = 1 - min(_OVERRATED * float(np.where(is_known, 0.0, 1 - chance).mean()), 1.0)
+        if is_known.all():
+            return cls(right, None, "")
+        enough = min(_SURE, float(np.median(chance[~is_known])))
+        sure = np.flatnonzero((chance >= enough) & ~is_known)
+        k = int(np.random.default_rng((seed, len(trials), 95)).choice(sure))
+        return cls(right, places[k], prediction.labels[k])
+
+
+@dataclass(frozen=True)
+class MapRule:
+    """Rule that ends a campaign as soon as this share of its map is expected to be right, and random checks turn out as expected.
+
+    The places that a strategy chooses lie on borders and say little about the rest: so a few at random are measured first.
+    """
+
+    right: float
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.right < 1:
+            raise InvalidInput(
+                f"map {100 * self.right:g}% is no share to stop at; take one from 50% to below 100%, such as map 95%", field="stop"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> "MapRule | None":
+        """The rule of ``map 95%``; None for another text.
+
+        >>> MapRule.parse("map 95%")
+        MapRule(right=0.95)
+        """
+        found = re.fullmatch(r"map[ :]*(\d+(?:\.\d*)?) ?%", text.strip())
+        return cls(round(float(found[1]) / 100, 12)) if found else None
+
+    @property
+    def text(self) -> str:
+        """The rule in words."""
+        return f"map {100 * self.right:.12g}%"
+
+    @property
+    def kept(self) -> float | str:
+        """The rule as a store keeps it."""
+        return self.text
+
+    def check(self, goal: Goal) -> None:
+        """Refuse a goal that is no map.
+
+        Raises:
+            InvalidInput: It is none.
+        """
+        if not goal.labels:
+            instead = "name a score, such as 0.5" if goal.has_score else "leave the stop rule out and limit the budget"
+            raise InvalidInput(f"{goal.text} is no map, so no share of it can be right; {instead}", field="stop")
+
+    def is_expected(self, expected: Expectation | None) -> bool:
+        """Whether as much is expected to be right."""
+        return expected is not None and expected.right >= self.right
+
+    def reason(self, goal: Goal, trials: Sequence[Trial], expected: Callable[[Sequence[Trial]], Expectation | None]) -> str | None:
+        """The reason why the campaign is done, or None when it is not.
+
+        Args:
+            expected: Return what is expected after some trials.
+        """
+        now = expected(trials)
+        if now is None or not self.is_expected(now):
+            return None
+        agreed = 0 if now.check else _CHECKS
+        for k in range(len(trials) - 1, 0, -1):
+            if agreed >= _CHECKS:
+                break
+            trial = trials[k]
+            if not goal.counts(trial):
+                continue
+            before = expected(trials[:k])
+            if before is None or not self.is_expected(before) or not self._agrees(before, goal, trial):
+                break
+            agreed += 1
+        if agreed < _CHECKS:
+            return None
+        checked = f", and the last {_CHECKS} random checks agreed" if now.check else ""
+        return f"goal: {100 * now.right:.1f} % of the map expected to be right, {100 * self.right:.12g} % wanted{checked}"
+
+    @staticmethod
+    def _agrees(before: Expectation, goal: Goal, trial: Trial) -> bool:
+        """Whether a trial is the check of an expectation, and as expected."""
+        if before.check is None:
+            return False
+        experiment = goal.experiment
+        is_check = experiment.key(trial.settings) in {experiment.key(s) for s in (before.check, experiment.readable(before.check))}
+        return is_check and goal.label_of_trial(trial) == before.label
+
+
+AnyStopRule = StopRule | MapRule

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from html import escape
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 
 from frugaltwin.allowed import allow, is_allowed
 from frugaltwin.amounts import Amounts
-from frugaltwin.budget import Budget, StopRule
+from frugaltwin.budget import AnyStopRule, Budget, Expectation, MapRule
 from frugaltwin.errors import CampaignError, DriverError, FrugalTwinError, InvalidInput, OutOfBounds, Stopped, UnknownName
 from frugaltwin.experiment import Experiment, Measurement, Settings, Trial, check_cost, describe, plain, total
 from frugaltwin.goals import Goal
@@ -65,6 +66,15 @@ FAILURES_IN_A_ROW = 5
 PATHS = 256
 """Number of sample paths for what a suggestion is worth: its standard error is a sixteenth of the spread."""
 
+PLACES, MOST_PLACES = 512, 1000
+"""Number of places by which a map is judged where there are no candidates, and of those at most, evenly taken from the list."""
+
+KEPT = 16
+"""Expectations of a map that are kept."""
+
+CHECK = "a random place of which the map is sure: a check before it is believed"
+"""Reason for a suggestion that the stop rule of a map asks for."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +92,7 @@ class Campaign:
         strategy: Strategy,
         store: Store,
         budget: Budget | None = Budget(runs=10),
-        stop_rule: StopRule | None = None,
+        stop_rule: AnyStopRule | None = None,
         specification: Mapping[str, Any] | None = None,
         earlier: Sequence[Earlier] = (),
     ) -> None:
@@ -94,11 +104,11 @@ class Campaign:
             earlier: Campaigns of the same store to learn from, see `Store.earlier`.
 
         Raises:
-            InvalidInput: A stop rule for a goal without a score, or an earlier campaign that says nothing about this one.
+            InvalidInput: A stop rule that the goal cannot reach, or an earlier campaign that says nothing about this one.
             CampaignError: The store has trials of a campaign of that name with other parameters, limits or outcomes.
         """
-        if stop_rule and not goal.has_score:
-            raise InvalidInput(f"{goal.text} has no score to stop at; leave the stop rule out and limit the budget", field="stop")
+        if stop_rule:
+            stop_rule.check(goal)
         self.name, self.driver, self.goal, self.strategy, self.store = name, driver, goal, strategy, store
         self.budget, self.stop_rule = budget, stop_rule
         self.earlier = tuple(earlier)
@@ -126,6 +136,7 @@ class Campaign:
         self.stopped_because: str | None = None
         self.doing = ""
         """The present work of `run`: `THINKING` while the strategy chooses, `EXPERIMENTING` while the driver performs, else empty."""
+        self._expectations: dict[str, Expectation | None] = {}  # of the last states of the map: a decision asks for several
         self._stop = threading.Event()
         self._n_before = 0
         self._is_connected = False
@@ -286,8 +297,8 @@ class Campaign:
             is_default = record.body["strategy"]["name"] == self.goal.default_strategy
             chosen = {"name": made.default_strategy, "options": {}} if is_default and made != self.goal else record.body["strategy"]
         catalog.make_strategy(chosen["name"], chosen["options"], seed=seed)
-        if spec.stop and not made.has_score:
-            raise InvalidInput(f"{made.text} has no score to stop at; leave the stop rule out and limit the budget", field="stop")
+        if spec.stop:
+            spec.stop.rule.check(made)
         spent = total(log.performed)
         limits = {kind: limit + getattr(spent, kind) for kind, limit in spec.budget_or_default.limits.items()}
         words = {k: v for k, v in record.body.items() if k != "plan"} | {"id": secrets.token_hex(8), "versions": versions()}
@@ -419,7 +430,7 @@ class Campaign:
             experiment = self.driver.experiment
             taken = {experiment.key(settings) for settings in (*state.unavailable, *(t.settings for t in log.performed))}
             suggestions: list[Suggestion] = []
-            for found in map(self._checked, self.strategy.suggest(state, count)):
+            for found in map(self._checked, self._new_suggestions(state, log, count)):
                 rounded = experiment.readable(found.settings)
                 is_new = experiment.key(rounded) not in taken
                 suggestions.append(replace(found, settings=rounded) if is_new else found)
@@ -635,6 +646,7 @@ class Campaign:
             state=self._state(log),
             suggest=lambda: self._suggestions(log)[0],
             predict=self.predict,
+            expected=lambda: self.expectation(log.trials),
             twin=self.twin,
             budget=self.budget,
             stop_rule=self.stop_rule,
@@ -875,16 +887,64 @@ class Campaign:
     def _suggestions(self, log: Log, count: int = 1) -> list[Suggestion]:
         """The next suggestions: those that were proposed since the last trial, then new ones."""
         known = [Suggestion(proposal.settings, proposal.why) for proposal in self._proposed(log)]
-        more = self.strategy.suggest(self._state(log), count - len(known)) if count > len(known) else []
+        more = self._new_suggestions(self._state(log), log, count - len(known)) if count > len(known) else []
         return [self._checked(s) for s in (*known[:count], *more)]
+
+    def _new_suggestions(self, state: State, log: Log, count: int) -> list[Suggestion]:
+        """The strategy's suggestions; the first is a check of the map, where one is due before the stop rule ends the campaign."""
+        check = self._check_of_map(state, log)
+        return [*check, *(self.strategy.suggest(state, count - len(check)) if count > len(check) else [])]
+
+    def _check_of_map(self, state: State, log: Log) -> list[Suggestion]:
+        rule = self.stop_rule
+        found = self.expectation(log.trials) if isinstance(rule, MapRule) else None
+        if not (isinstance(rule, MapRule) and found and found.check and rule.is_expected(found)):
+            return []
+        experiment = self.driver.experiment
+        under_way = {experiment.key(settings) for settings in state.unavailable}
+        is_new = not {experiment.key(settings) for settings in (found.check, experiment.readable(found.check))} & under_way
+        return [Suggestion(found.check, CHECK)] if is_new else []
+
+    def expectation(self, trials: Sequence[Trial]) -> Expectation | None:
+        """The share of the map that is expected to be right after some trials, and where to check that.
+
+        None where the goal is no map, where no model knows it, or where fewer than two labels were measured.
+        """
+        goal = self.goal
+        if not goal.labels or len({goal.label_of_trial(t) for t in trials if goal.counts(t)}) < 2:
+            return None
+        key = repr([(t.number, dict(t.happened), goal.label_of_trial(t)) for t in trials])
+        if key not in self._expectations:
+            while len(self._expectations) >= KEPT:
+                del self._expectations[next(iter(self._expectations))]
+            prediction = self.predict(self._places, trials)
+            seed = int(self.specification["seed"])
+            self._expectations[key] = Expectation.of(goal, trials, self._places, prediction, seed) if prediction.probabilities else None
+        return self._expectations[key]
+
+    @cached_property
+    def _places(self) -> list[Settings]:
+        """The places by which a map is judged: candidates, or points of a Sobol sequence."""
+        from frugaltwin import catalog
+
+        experiment = self.driver.experiment
+        found = [c for c in experiment.candidates if experiment.counts(c)]
+        if not found:
+            spread = catalog.make_strategy("sobol", seed=0).suggest(State(self.goal), PLACES)
+            found = [experiment.check({**one.settings, **experiment.fidelities}) for one in spread]
+        return found[:: -(-len(found) // MOST_PLACES)]
+
+    def _reached(self, trials: list[Trial]) -> str | None:
+        """The reason of the stop rule to end the campaign; None where there is none."""
+        if isinstance(self.stop_rule, MapRule):
+            return self.stop_rule.reason(self.goal, trials, self.expectation)
+        return self.stop_rule.reason(self.goal, trials) if self.stop_rule else None
 
     def _next(self, log: Log) -> Suggestion | None:
         """The suggestion to perform next; None when the campaign has ended, and `stopped_because` says why."""
         trials = log.trials
         self._failures = _failing(trials[self._n_before :])
-        self.stopped_because = (
-            (self.stop_rule.reason(self.goal, trials) if self.stop_rule else None) or self._exhausted(trials) or self._failures
-        )
+        self.stopped_because = self._reached(trials) or self._exhausted(trials) or self._failures
         if self.stopped_because or self._stop.is_set():
             return None
         (suggestion,) = self._suggestions(log)
@@ -927,7 +987,7 @@ class Campaign:
 
     def _described(self) -> dict[str, Any]:
         """Description of the campaign for the service that performs its trials."""
-        stop = self.stop_rule.score if self.stop_rule else None
+        stop = self.stop_rule.kept if self.stop_rule else None
         words = {"name": self.name, "goal": self.goal.text, "budget": self.budget.limits if self.budget else None, "stop": stop}
         return words | {k: self.specification[k] for k in ("strategy", "seed")}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
-from frugaltwin.budget import Budget, StopRule
+from frugaltwin.budget import AnyStopRule, Budget, Expectation
 from frugaltwin.color import hex_code
 from frugaltwin.experiment import Experiment, Settings, Trial
 from frugaltwin.goals import Goal
@@ -56,11 +56,13 @@ class Record:
     suggest: Callable[[], Suggestion]
     """Return what would be tried next."""
     predict: Predict
+    expected: Callable[[], Expectation | None]
+    """Return how much of the map is expected to be right; None where the goal is no map or fewer than two labels were measured."""
     twin: Callable[[], Driver]
     """Return the driver, for the truth that it may know. Raises a FrugalTwinError where it cannot be made any more."""
     budget: Budget | None
     """None where it is not known: a store keeps no budget, which may be another one in every session."""
-    stop_rule: StopRule | None
+    stop_rule: AnyStopRule | None
     stopped_because: str | None
     """The reason why the campaign ended; None while it has not."""
     specification: Mapping[str, Any]
@@ -102,6 +104,12 @@ class Record:
         color = color_of(self.experiment, best[0].settings, best[0].measurement.outcomes) if best and best[0].measurement else None
         nearest = f"; the nearest reading is {hex_code((color['L'], color['a'], color['b']))}" if color else ""
         return f"{self.goal_title} seems out of reach: the best that is expected is {rounded(mean, self.goal.unit)} off{nearest}"
+
+    @cached_property
+    def expected_right(self) -> float | None:
+        """The share of the map that the strategy's own model expects to be right, cautiously; None without a map or a model."""
+        found = self.expected() if isinstance(self.strategy, Predicts) else None
+        return found.right if found else None
 
     def score(self, trial: Trial) -> float | None:
         """The goal's score of a trial; None when it failed."""

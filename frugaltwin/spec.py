@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from frugaltwin.amounts import Amounts, Kind
-from frugaltwin.budget import Budget, StopRule
+from frugaltwin.budget import AnyStopRule, Budget, MapRule, StopRule
 from frugaltwin.errors import InvalidInput, in_words
 from frugaltwin.experiment import real
 from frugaltwin.goals.words import joined
@@ -61,11 +61,23 @@ class BudgetSpec(Strict):
 
 
 class StopSpec(Strict):
-    """Rule that ends a campaign before its budget is used."""
+    """Rule that ends a campaign early."""
 
     model_config = ConfigDict(strict=True)
 
-    score: float = Field(description="The campaign ends as soon as a reading is this good or better.")
+    score: float | None = Field(None, description="It ends at a reading this good or better.")
+    map: float | None = Field(None, ge=0.5, lt=1, description="Or with this share of a map expected to be right.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.score is None) == (self.map is None):
+            raise ValueError("it takes a score, or the share of a map")
+        return self
+
+    @property
+    def rule(self) -> AnyStopRule:
+        """The rule."""
+        return MapRule(self.map) if self.map is not None else StopRule(self.score or 0.0)
 
 
 def file_name(value: str) -> str:
@@ -93,7 +105,9 @@ def _counted(value: object) -> object:
     return {"runs": int(x)} if x is not None and x.is_integer() and not isinstance(value, float) else value
 
 
-def _scored(value: object) -> object:
+def _ruled(value: object) -> object:
+    if isinstance(value, str) and (rule := MapRule.parse(value)):
+        return {"map": rule.right}
     return {"score": x} if (x := real(value)) is not None else value
 
 
@@ -126,7 +140,7 @@ class CampaignSpec(Strict):
     )
     strategy: Named | None = Field(None, description="The goal's own, when there is none.")
     budget: Limits | None = Field(None, description="10 runs, when there is none.")
-    stop: Annotated[StopSpec | None, BeforeValidator(_scored)] = None
+    stop: Annotated[StopSpec | None, BeforeValidator(_ruled)] = None
     earlier: dict[str, Relation] = Field(
         {}, description="Campaigns of the same store to learn from, and the relation of each one's lab to this one: same, sister or twin."
     )
@@ -158,7 +172,7 @@ class CampaignSpec(Strict):
     @property
     def plan(self) -> dict[str, Any]:
         """The budget and the stop rule that are named, as the store keeps them."""
-        found = {"budget": self.budget and self.budget.model_dump(exclude_none=True), "stop": self.stop and self.stop.score}
+        found = {"budget": self.budget and self.budget.model_dump(exclude_none=True), "stop": self.stop and self.stop.rule.kept}
         return {field: word for field, word in found.items() if word is not None}
 
     def going_on(self, plan: Mapping[str, Any]) -> Self:
@@ -168,9 +182,9 @@ class CampaignSpec(Strict):
         return self.model_copy(update={field: getattr(kept, field) for field in ("budget", "stop") if field not in named})
 
     @property
-    def stop_rule(self) -> StopRule | None:
+    def stop_rule(self) -> AnyStopRule | None:
         """The stop rule, if there is one."""
-        return StopRule(self.stop.score) if self.stop else None
+        return self.stop.rule if self.stop else None
 
 
 def parsed(model: type[Model], fields: dict[str, Any], where: str = "") -> Model:

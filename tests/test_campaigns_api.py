@@ -409,6 +409,8 @@ def test_impossible_words_are_refused_with_what_to_do(ann: httpx.Client) -> None
         ({"budget": {}}, 422, "at least one of"),
         ({"budget": {"runs": 0}}, 422, "#/budget/runs"),
         ({"stop": {"score": "good"}}, 422, "#/stop/score"),
+        ({"stop": {"map": 95}}, 422, "#/stop/map"),
+        ({"stop": {}}, 422, "#/stop"),
         ({"name": "../x"}, 422, "#/name"),
         ({"rig": "color-9"}, 404, "there is no rig 'color-9'"),
         ({"truth": True}, 422, "#/truth"),

@@ -253,7 +253,7 @@ BAD = [
     (("run", "--budget", "lots"), "budget.runs = 'lots'"),
     (("run", "--seed", "-1"), "seed = -1"),
     (("run", "--seed", "one"), "--seed"),
-    (("run", "--stop", "nan"), "--stop nan: it is a score, such as 0.5, or none"),
+    (("run", "--stop", "nan"), "--stop nan: it is a score, such as 0.5, the share of a map to be right, such as 'map 95%', or none"),
     (("run", "--name", "a b"), "name = 'a b'"),
     (("run", "--name", ""), "name = ''"),
     (("run", "--store", "nowhere/s.db"), "nowhere"),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from frugaltwin import catalog, picture
-from frugaltwin.budget import Budget, StopRule
+from frugaltwin.budget import Budget, Expectation, MapRule, StopRule
 from frugaltwin.campaign import Campaign
 from frugaltwin.errors import CampaignError, InvalidInput, UnknownName
 from frugaltwin.experiment import (
@@ -115,6 +115,8 @@ def test_a_map_has_no_score_to_stop_at_or_to_improve() -> None:
     goal = catalog.make_goal("map:phase", driver)
     with pytest.raises(InvalidInput, match="map:phase has no score to stop at"):
         Campaign("c", driver, goal, catalog.make_strategy("random"), Store(":memory:"), stop_rule=StopRule(1.0))
+    with pytest.raises(InvalidInput, match="is no map, so no share of it can be right; name a score, such as 0"):
+        MapRule(0.95).check(catalog.make_goal("match-color:coral", catalog.make_driver("color-mixing")))
     with pytest.raises(InvalidInput, match="has no score for bayesian to improve; try the strategy phase-map"):
         list(campaign(strategy="bayesian").run())
     with pytest.raises(InvalidInput, match=r"gp-classifier draws maps .* try the strategy bayesian"):
@@ -298,7 +300,10 @@ def test_a_story_from_the_catalog_to_the_map(cli_here: Cli, tmp_path: Path) -> N
         (("plot", "table"), "the driver table needs the option path (--option KEY=VALUE)"),
         (("predict", "nothing", "--settings", "a.csv", "--out", "b.csv"), "there is no campaign 'nothing'"),
         (("report", "nothing"), "there is no campaign 'nothing'"),
-        (("run", "--driver", "eutectic", "--stop", "1"), "has no score to stop at; leave the stop rule out and limit the budget (--stop)"),
+        (
+            ("run", "--driver", "eutectic", "--stop", "1"),
+            "has no score to stop at; name the share of the map to be right, such as map 95% (--stop)",
+        ),
         (("run", "--driver", "eutectic", "--strategy", "composite"), "has no score for composite to improve"),
         (("run", "--driver", "eutectic", "--option", "enthalpy_A=-5"), "has no physical meaning"),
     ],
@@ -317,3 +322,50 @@ def test_no_name_on_a_true_diagram_lies_on_another(name: str) -> None:
     names = [(text.get_text().strip(), text.get_window_extent()) for text in figure.axes[0].texts]
     assert len(names) >= 6
     assert [(a, b) for (a, one), (b, other) in combinations(names, 2) if one.overlaps(other)] == []
+
+
+def test_a_map_ends_by_itself_after_random_checks_and_goes_on_where_one_disagrees() -> None:
+    that = campaign(runs=30)
+    that.stop_rule = MapRule(0.7)
+    assert len(list(that.run())) < 30
+    trials = that.trials
+    assert re.fullmatch(
+        r"goal: 7.* % of the map expected to be right, 70 % wanted, and the last 3 random.*agreed", that.stopped_because or ""
+    )
+    befores = [that.expectation(trials[:-k]) for k in (3, 2, 1)]
+    for before, trial in zip(befores, trials[-3:], strict=True):
+        assert before
+        assert before.right >= 0.7
+        assert (before.check, before.label) == (trial.settings, that.goal.label_of_trial(trial))
+    wrong = Expectation(0.9, befores[1].check if befores[1] else None, "something else")
+    seen = dict(zip((len(trials) - 3, len(trials) - 2, len(trials) - 1), (befores[0], wrong, befores[2]), strict=True))
+    assert MapRule(0.7).reason(that.goal, trials, lambda some: seen.get(len(some), that.expectation(trials))) is None
+    assert MapRule(0.999).reason(that.goal, trials, that.expectation) is None
+
+
+def test_one_label_alone_is_no_map_to_stop_at(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,phase\n" + "".join(f"{k},a\n" for k in range(20)) + "20,b\n")
+    driver = catalog.make_driver("table", {"path": str(tmp_path / "t.csv"), "outcomes": "phase"})
+    that = Campaign(
+        "c",
+        driver,
+        catalog.make_goal("map:phase", driver),
+        catalog.make_strategy("random"),
+        Store(":memory:"),
+        Budget(runs=6),
+        MapRule(0.5),
+    )
+    assert [t.measurement.outcomes["phase"] for t in that.run() if t.measurement] == ["a"] * 6
+    assert that.stopped_because == "budget: 6 of 6 runs"
+    assert that.record().expected_right is None
+
+
+def test_the_stop_rule_of_a_map_is_kept_in_words(tmp_path: Path) -> None:
+    fields = {"driver": "binary-solution", "goal": "map:phase", "store": str(tmp_path / "s.db"), "strategy": "random", "budget": 1}
+    list(Campaign.open(name="m", stop="map 97.5%", **fields).run())
+    assert Campaign.open(name="m", store=fields["store"]).stop_rule == MapRule(0.975)
+    assert Campaign.open(name="m", store=fields["store"], stop={"map": 0.9}).stop_rule == MapRule(0.9)
+    assert Campaign.open(name="m", store=fields["store"], stop=None).stop_rule is None
+    for word, why in (("map 100%", "no share to stop at"), ({"map": 0.2}, "0.5"), ({"map": 0.9, "score": 1}, "a score, or the share")):
+        with pytest.raises(InvalidInput, match=why):
+            Campaign.open(stop=word, **fields)

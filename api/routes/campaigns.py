@@ -158,7 +158,7 @@ async def start(body: NewCampaign, service: TheService, caller: TheCaller, key: 
     """
     request = campaign_actions.Request(
         body.name, body.rig, body.mode, body.goal_text, body.strategy.model_dump() if body.strategy else None, body.seed,
-        body.budget.model_dump() if body.budget else None, body.stop.model_dump() if body.stop else None,
+        body.budget.model_dump() if body.budget else None, body.stop.model_dump(exclude_none=True) if body.stop else None,
         "stop" in body.model_fields_set, body.approve, body.earlier,
     )  # fmt: skip
     most = service.settings.most_trials

@@ -430,8 +430,9 @@ def _settle_in(lifeline: Connection, nice: int, is_idle: bool) -> None:
 def campaign_of(question: Question) -> Campaign:
     """A campaign in this process."""
     from frugaltwin import catalog
-    from frugaltwin.budget import Budget, StopRule
+    from frugaltwin.budget import Budget
     from frugaltwin.campaign import Campaign, OfflineDriver
+    from frugaltwin.spec import StopSpec
     from frugaltwin.store import CampaignRecord, Store
 
     words, experiment = question.words, _experiment(question.rig)
@@ -444,7 +445,7 @@ def campaign_of(question: Question) -> Campaign:
         store.append(question.name, trial)
     for logged in question.log.entries:
         store.append_entry(question.name, logged)
-    stop = StopRule(words["stop"]["score"]) if words["stop"] else None
+    stop = StopSpec(**words["stop"]).rule if words["stop"] else None
     kept = {"driver": {"name": question.rig.driver, "options": {}}, "goal": goal.text, "strategy": chosen, "seed": seed}
     budget = Budget(**words["budget"])
     return Campaign(question.name, _driver(question.rig), goal, strategy, store, budget, stop, kept, question.earlier)

@@ -198,7 +198,7 @@ def fork_campaign(spec: CampaignSpec, source: str) -> CampaignSpec:
     given: dict[str, Any] = {field: getattr(spec, field) for field in spec.model_fields_set & {"goal", "require", "seed"}}
     given |= {"budget": spec.budget.model_dump(exclude_none=True)} if spec.budget else {}
     given |= {"strategy": spec.strategy.model_dump()} if spec.strategy else {}
-    given |= {"stop": spec.stop.score} if spec.stop else {}
+    given |= {"stop": spec.stop.rule.kept} if spec.stop else {}
     forked = campaign.fork(name, **given)
     n = forked.body["forked"]["trials"]
     goal = Campaign.stored(name, store).goal

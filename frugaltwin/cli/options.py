@@ -57,7 +57,12 @@ BudgetText = Annotated[
     typer.Option("--budget", metavar="N|KEY=N,…", help="Runs in all, or any of runs=12,seconds=900,money=1.5,volume=300."),
 ]
 StopScore = Annotated[
-    str | None, typer.Option("--stop", metavar="SCORE", help="End as soon as a reading is this good or better; none takes one away.")
+    str | None,
+    typer.Option(
+        "--stop",
+        metavar="SCORE|'map N%'",
+        help="End as soon as a reading is this good, or N % of a map are expected to be right; none takes one away.",
+    ),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="Random seed; 0 by default.")]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the campaign; one that exists goes on where it stopped.")]
@@ -173,18 +178,21 @@ def relations(pairs: list[str] | None) -> dict[str, str] | None:
 
 
 def stop_fields(text: str | None) -> dict[str, Any]:
-    """The field of a stop rule from ``0.5``, or ``none``; no field where it is not named.
+    """The field of a stop rule from ``0.5``, ``map 95%`` or ``none``; no field where it is not named.
 
     Raises:
-        InvalidInput: It is neither.
+        InvalidInput: It is none of them.
     """
+    from frugaltwin.budget import MapRule
     from frugaltwin.table_reader import number
 
     if text is None:
         return {}
+    if rule := MapRule.parse(text):
+        return {"stop": rule.kept}
     score = number(text)
     if score is None and text.strip().lower() != "none":
-        raise InvalidInput(f"--stop {text}: it is a score, such as 0.5, or none")
+        raise InvalidInput(f"--stop {text}: it is a score, such as 0.5, the share of a map to be right, such as 'map 95%', or none")
     return {"stop": score}
 
 

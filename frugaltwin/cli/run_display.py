@@ -76,6 +76,7 @@ def summary_event(record: Record, report: Path | None) -> dict[str, Any]:
         "doubtful": [asdict(d) for d in record.doubts],
         "drifts": [asdict(d) for d in record.drifts],
         "out_of_reach": record.out_of_reach,
+        "expected_right": record.expected_right,
         "coverage": asdict(record.coverage) if record.coverage else None,
         "preferences": [asdict(p) for p in record.state.preferences],
         "rejections": [{"settings": dict(r.settings), "why": r.why} for r in record.state.rejections],
@@ -234,6 +235,8 @@ class TableDisplay(Display):
         if recommended:
             by = "by the model, not the luckiest reading" if record.is_recommended_by_model else "the best reading"
             self._print(f"{self._bold('recommended recipe')} ({by}): {record.experiment.recipe(recommended)}")
+        if record.expected_right is not None:
+            self._print(f"map: about {100 * record.expected_right:.0f} % of it expected to be right, stated with caution")
         if record.out_of_reach:
             self._print(record.out_of_reach)
         for doubt in record.doubts:

@@ -183,7 +183,7 @@ class LabCalls(ClassCalls):
         strategy: str | Mapping[str, Any] | None = None,
         seed: int | None = None,
         budget: Mapping[str, float] | int | None = None,
-        stop: float | None = None,
+        stop: float | str | None = None,
         approve: bool | None = None,
         mode: str = "server",
         key: str | None = None,
@@ -196,7 +196,8 @@ class LabCalls(ClassCalls):
             goal: The goal, such as ``match-color:coral``, or several objectives; the rig's default goal without it.
             strategy: A name of the catalog, or ``{"name": …, "options": …}``; the goal's default strategy without it.
             budget: Runs, or any of runs, seconds, money (USD) and volume (mL); 10 runs without it.
-            stop: Score at which the campaign ends: a reading is this good or better.
+            stop: Score at which the campaign ends: a reading is this good or better; or ``map 95%``: so much of a map is expected to be
+                right.
             approve: Whether every suggestion waits for your approval.
             mode: ``server``, or ``client`` for one whose trials you submit.
             require: Bounds that a good trial keeps, such as ``t_415 <= 0.6``.
@@ -210,7 +211,7 @@ class LabCalls(ClassCalls):
         chosen = {"name": strategy} if isinstance(strategy, str) else strategy
         words = goal if goal is None or isinstance(goal, str) else list(goal)
         body = given(goal=words, require=list(require) or None, strategy=chosen, seed=seed, approve=approve)
-        body |= given(budget=amounts(budget), stop=None if stop is None else {"score": stop})
+        body |= given(budget=amounts(budget), stop=_stop(stop))
         body |= given(earlier=None if earlier is None else dict(earlier))
         body |= {"name": name, "rig": rig, "mode": mode}
         return (yield from self._understood(CampaignStatus, Call.once("/v1/campaigns", body, key)))
@@ -407,3 +408,14 @@ def _runs_no_more(campaign: CampaignStatus) -> bool:
 
 def _patient(wait: float) -> dict[str, str]:
     return {"Prefer": f"wait={int(wait) or 1}"} if wait > 0 else {}
+
+
+def _stop(rule: float | str | None) -> dict[str, float] | None:
+    """The words of a stop rule."""
+    if not isinstance(rule, str):
+        return None if rule is None else {"score": rule}
+    from frugaltwin.budget import MapRule
+
+    if (found := MapRule.parse(rule)) is None:
+        raise InvalidInput(f"stop = {rule!r}: it is a score, such as 0.5, or the share of a map to be right, such as map 95%", field="stop")
+    return {"map": found.right}

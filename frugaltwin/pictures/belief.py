@@ -158,7 +158,8 @@ class MapView:
                 f"; truth {self._draw_truth(left, truth, is_right)}, {np.mean(is_right) if share is None else share:.1%} of the map right"
             )
         write_head(left, self.plane, title)
-        write_title(right, self.plane, "uncertainty")
+        expected = self.record.expected_right if len(trials) == len(self.record.trials) else None
+        write_title(right, self.plane, "uncertainty" if expected is None else f"uncertainty; about {100 * expected:.0f} % expected right")
         is_ringed = truth is not None and self._is_scattered
         left.legend(handles=_legend(self.goal, self.record.trials, is_ringed), **BELOW)
         return figure

@@ -332,6 +332,13 @@ def certainty(prediction: Prediction) -> str:
     return f"The model is sure of its label (a chance of {_share(SURE)} or more) on {_share(sure)} of the map; {rest}."
 
 
+def expected_right(record: Record) -> str:
+    """A sentence about the share of the map that is expected to be right; empty without a model."""
+    if record.expected_right is None:
+        return ""
+    return f"About {100 * record.expected_right:.0f} % of the map is expected to be right; this is stated with caution, for a stop rule."
+
+
 def _share(part: float) -> str:
     return "less than 1 %" if 0 < part < 0.01 else f"{100 * part:.0f} %"
 

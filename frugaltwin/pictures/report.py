@@ -76,7 +76,7 @@ def html(record: Record, with_truth: bool = False, step: Step | None = None) -> 
     maps = _maps(record, with_truth, step)
     if goal.labels and maps:
         words = [model.certainty(record.predict(MapView.of(record, COARSE).plane.settings(), trials))]
-        words += [model.labels_near_borders(record), model.labels_left_out(record)]
+        words += [model.expected_right(record), model.labels_near_borders(record), model.labels_left_out(record)]
     columns, cells = own_columns(goal), trial_rows(goal, trials)
     kinds = [kind for kind in Amounts.cost_kinds() if getattr(total(trials), kind.name)]
     return page.get_template("report.html").render(
@@ -221,6 +221,6 @@ def _provenance(record: Record) -> list[tuple[str, object]]:
     rows += [("earlier campaign", line) for line in record.earlier]
     if record.budget:
         rows.append(("budget", ", ".join(f"{k} {v:g}" for k, v in record.budget.limits.items())))
-    stop = [("stop rule", f"score {record.stop_rule.score:g}")] if record.stop_rule else []
+    stop = [("stop rule", record.stop_rule.text)] if record.stop_rule else []
     versions = record.specification.get("versions", {})
     return [*rows, *stop, *((f"version of {k}", v) for k, v in versions.items())]
