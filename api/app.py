@@ -37,6 +37,7 @@ RESOURCES = (
     "tasks",
     "events",
     "health",
+    "page",
     "docs_page",
 )
 TAGS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, Response
 
 from api.errors import NotFound
 from api.routes.dependencies import resource
@@ -30,12 +30,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-
-
-@router.get("/")
-async def front() -> Response:
-    """The page for people who type the address on the board into a browser."""
-    return RedirectResponse("/docs", 307, _HEADERS)
 
 
 @router.get("/docs")
