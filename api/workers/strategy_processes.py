@@ -23,6 +23,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from api.records.shares import GONE
@@ -47,6 +48,9 @@ SHARE = 10
 """Niceness at which such a question is asked then: about a tenth of a core beside a program that never rests."""
 STARVING = 1800.0
 """s for which the machine is taken for full then."""
+WAITING = 6.0
+"""s after which a question that somebody waits for has had too little of a core, if its process had less than `LEAST` of it."""
+LEAST = 0.2
 HANGING = 3600.0
 """s after which such a question is given up, whatever it waits for."""
 KEPT = 200  # answers that may be asked for again
@@ -186,11 +190,26 @@ class _Process:
         theirs, self._lifeline = multiprocessing.Pipe(duplex=False)
         self.is_idle = is_idle
         self.pool = ProcessPoolExecutor(1, start_method(), _settle_in, (theirs, nice, is_idle))
+        self._pid = self.pool.submit(os.getpid)
+
+    def cpu(self) -> float:
+        """Seconds of a core that it has had (Linux)."""
+        if not self._pid.done():
+            return 0.0
+        try:
+            after_name = Path(f"/proc/{self._pid.result()}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        except (OSError, BrokenProcessPool):
+            return 0.0
+        return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self, *, wait: bool = False) -> None:
         """End it."""
         self._lifeline.close()
         self.pool.shutdown(wait=wait, cancel_futures=True)
+
+
+class _Starved(Exception):
+    """Others' work leaves a question too little of a core."""
 
 
 class StrategyProcesses:
@@ -216,6 +235,8 @@ class StrategyProcesses:
     async def ask(self, whose: str, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
         """The answer of a function of this file. People take turns, by the time that their questions take.
 
+        It takes what others leave; where they leave next to nothing, it is soon asked again with a small share of its own.
+
         Args:
             whose: The person whose question it is.
 
@@ -226,9 +247,17 @@ class StrategyProcesses:
         """
         async with self._turns.of(whose):
             try:
-                return await self._tried(LONGEST, True, question, *words)
+                if self._is_roomy():
+                    with contextlib.suppress(_Starved):
+                        return await self._tried(LONGEST, True, question, *words)
+                    self._full_until = time.monotonic() + STARVING
+                return await self._tried(LONGEST, False, question, *words)
             except TimeoutError:
                 raise _too_long() from None
+
+    def _is_roomy(self) -> bool:
+        """Whether others leave something of the machine, as far as is known."""
+        return bool(self._nice) and time.monotonic() >= self._full_until
 
     async def ask_patiently(self, whose: str, question: Callable[[Unpack[Ts]], T], *words: *Ts) -> T:
         """The same, where nobody waits: what counts is the time of a core that the question takes, not the time that passes.
@@ -241,8 +270,8 @@ class StrategyProcesses:
             BrokenProcessPool: Its process was killed, again and again.
         """
         async with self._turns.of(whose):
-            if self._nice and time.monotonic() >= self._full_until:
-                with contextlib.suppress(TimeoutError):
+            if self._is_roomy():
+                with contextlib.suppress(TimeoutError, _Starved):
                     return await self._tried(STARVED, True, _at_most, LONGEST, question, words)
                 self._full_until = time.monotonic() + STARVING
             try:
@@ -277,12 +306,19 @@ class StrategyProcesses:
             process = _Process(self._nice, is_idle=is_idle)
         self._busy.add(process)
         is_good = False
+        begin = process.cpu()
         try:
             async with asyncio.timeout(seconds):
-                answer = await asyncio.get_running_loop().run_in_executor(process.pool, question, *words)
+                future = asyncio.get_running_loop().run_in_executor(process.pool, question, *words)
+                if is_idle and self._nice and hasattr(os, "SCHED_IDLE"):
+                    await asyncio.wait([future], timeout=WAITING)
+                    if not future.done() and process.cpu() - begin < LEAST * WAITING:
+                        future.cancel()
+                        raise _Starved
+                answer = await future
             is_good = True
             return answer
-        except (TimeoutError, BrokenProcessPool, asyncio.CancelledError):
+        except (_Starved, TimeoutError, BrokenProcessPool, asyncio.CancelledError):
             raise
         except Exception:  # of the question, which has been answered
             is_good = True
