@@ -56,7 +56,7 @@ export const T = {
     head: "Campaigns", none: "None yet.", start: "Start a campaign", compare: "Compare", compareHint: "Choose two to six, then press Compare.",
     name: "Name", rig: "Rig", goal: "Goal", target: "Target color", strategy: "Strategy", runs: "Experiments", approve: "Ask me before each experiment",
     press: "Start", price: (s, usd) => `About ${s} of lab time and ${usd} at most.`,
-    seed: "random: one that these dyes can make", chosen: "the color below",
+    seed: "a color that this lab can make, drawn for you", chosen: "a color of your own",
     value: "Border at", outcome: "Outcome",
     strategies: {
       composite: "models what the sensor reads and knows how the score follows from it",
@@ -89,7 +89,7 @@ export const T = {
     rank: "#", who: "Who", best: "Best reading", used: "Used", state: "", map: "Map tasks are handed in from a campaign.",
   },
   class: {
-    head: "Class", people: "People", where: "Last seen at", stuck: "looks stuck", stuckWhy: (why) => why, grant: "Grant 10 experiments", allow: "Approve for", approved: "Approved.",
+    head: "Class", people: "People", choose: "choose people first", each: "experiments for each of them", where: "Last seen at", stuck: "looks stuck", grant: "Grant 10 experiments", allow: "Approve for", approved: "Approved.",
     codes: "Join codes", newCode: "New join code", uses: "people who may join", codeIs: "Write it on the board; it is shown this once:", full: "Full screen",
     tasks: "Tasks", par: "par", labs: (ready, n) => `${ready} of ${n} labs ready`, grades: "Grades (CSV)", rigs: "Rigs", idle: (m) => `no experiment for ${m} min`,
     refused: (n) => `${n} failed in a row`, granted: "Granted.", projector: "Token for a projector", projectorIs: "It may only look. Open this page on the projector and enter:",

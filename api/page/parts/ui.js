@@ -36,7 +36,7 @@ export function Button({ onPress, why, kind = "", children, label }) {
     setBusy(true);
     try { await onPress(); } catch (error) { refuse(error); } finally { setBusy(false); }
   };
-  return html`<span class="action"><button type="button" class=${kind} aria-disabled=${why || isBusy ? "true" : "false"} aria-label=${label} onClick=${press}>${children}</button>${
+  return html`<span class="action"><button type="button" class=${kind} aria-disabled=${why || isBusy ? "true" : "false"} aria-label=${label} onClick=${press}>${children}${isBusy ? " …" : ""}</button>${
     why && html`<small class="why">${why}</small>`}</span>`;
 }
 
@@ -52,7 +52,7 @@ export function Card({ head, children, kind = "" }) {
 }
 
 export function Table({ head, rows, label }) {
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}><table><thead><tr>${head.map((one) => html`<th scope="col">${one}</th>`)}</tr></thead>
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}><table><thead><tr>${head.map((one) => (typeof one === "string" && one ? html`<th scope="col">${one}</th>` : html`<td>${one}</td>`))}</tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${row.key}>${row.cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div>`;
 }
 

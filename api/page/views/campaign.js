@@ -169,7 +169,10 @@ function Picture({ here, n }) {
 function Drawn({ svg }) {
   const put = (of) => {
     if (!of) return;
-    const drawn = document.importNode(new DOMParser().parseFromString(svg, "image/svg+xml").documentElement, true);
+    // The policy of the page forbids styles in markup, and lets a program set them.
+    const plain = svg.replace(/<style[\s\S]*?<\/style>/g, "").replace(/ style="([^"]*)"/g, ' data-style="$1"');
+    const drawn = document.importNode(new DOMParser().parseFromString(plain, "image/svg+xml").documentElement, true);
+    for (const one of drawn.querySelectorAll("[data-style]")) { one.style.cssText = one.dataset.style; one.removeAttribute("data-style"); }
     drawn.removeAttribute("width");
     drawn.removeAttribute("height");
     of.replaceChildren(drawn);

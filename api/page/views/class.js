@@ -37,7 +37,7 @@ function People() {
   };
   const real = rigs.value.filter((r) => r.is_real);
   const each = (work) => async () => { for (const id of chosen) await work(id); };
-  const none = chosen.length ? null : T.class.people;
+  const none = chosen.length ? null : T.class.choose;
   return html`<${Card} head=${`${T.class.people}: ${students.length}`} kind="wide"><p class="row">
     <${Button} onPress=${async () => { await each((id) => once("POST", `${path("people", id)}/grants`, { runs: 10 }, newKey()))(); tell(T.class.granted); }} why=${none}>${T.class.grant}<//>
     ${real.map((r) => html`<${Button} key=${r.name} onPress=${async () => { await each((id) => request("PUT", path("rigs", r.name, "approvals", id)))(); tell(T.class.approved); }} why=${none}>${T.class.allow} ${r.name}<//>`)}</p>
@@ -58,7 +58,7 @@ function Codes() {
   const [uses, setUses] = useState(30);
   const [runs, setRuns] = useState(200);
   return html`<${Card} head=${T.class.codes}><${Field} label=${T.class.uses} id="uses"><input id="uses" type="number" min="1" max="10000" value=${uses} onInput=${(e) => setUses(Number(e.target.value))} /><//>
-    <${Field} label=${`${T.amounts.runs}, ${T.class.people}`} id="each"><input id="each" type="number" min="1" value=${runs} onInput=${(e) => setRuns(Number(e.target.value))} /><//>
+    <${Field} label=${T.class.each} id="each"><input id="each" type="number" min="1" value=${runs} onInput=${(e) => setRuns(Number(e.target.value))} /><//>
     <p><${Button} onPress=${async () => setCode((await once("POST", "/v1/codes", { uses, budget: { runs } }, newKey())).code)}>${T.class.newCode}<//></p>
     ${code && html`<p>${T.class.codeIs}</p><p class="code">${code}</p><p>${location.origin}</p>`}<//>`;
 }

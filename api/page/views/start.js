@@ -29,7 +29,7 @@ export default function Start() {
   const strategy = strategies.includes(one.strategy) ? one.strategy : strategies[0];
   const start = async () => {
     const name = one.name.trim() || `${rig.name}-${new Date().toISOString().slice(5, 19).replace(/[-:T]/g, "")}`;
-    const made = await once("POST", "/v1/campaigns", { name, rig: rig.name, goal, strategy, budget: { runs: one.runs }, approve: one.approve }, key);
+    const made = await once("POST", "/v1/campaigns", { name, rig: rig.name, goal, strategy: { name: strategy }, budget: { runs: one.runs }, approve: one.approve }, key);
     key = newKey();
     typed.clear();
     location.hash = `#/campaigns/${made.id}`;
@@ -37,7 +37,7 @@ export default function Start() {
   return html`<div class="narrow"><h1>${T.campaigns.start}</h1><${Card}>
     <${Field} label=${T.campaigns.name} id="c-name"><input id="c-name" maxlength="80" value=${one.name} placeholder="reef" onInput=${(e) => set({ name: e.target.value })} /><//>
     <${Field} label=${T.campaigns.rig} id="c-rig"><select id="c-rig" value=${chosen} onChange=${(e) => set({ rig: e.target.value })}>${rigs.value.map((r) => html`<option disabled=${!r.is_allowed}>${r.name}</option>`)}</select><//>
-    <${Field} label=${T.campaigns.goal} id="c-goal"><select id="c-goal" value=${kind} onChange=${(e) => set({ goal: e.target.value })}>${goals.map((g) => html`<option value=${g}>${g === "match-color:reachable" ? `${g}: ${T.campaigns.seed}` : g === "match-color" ? `${g}: ${T.campaigns.chosen}` : g}</option>`)}</select><//>
+    <${Field} label=${T.campaigns.goal} id="c-goal"><select id="c-goal" value=${kind} onChange=${(e) => set({ goal: e.target.value })}>${goals.map((g) => html`<option value=${g}>${g === "match-color:reachable" ? T.campaigns.seed : g === "match-color" ? T.campaigns.chosen : g}</option>`)}</select><//>
     ${kind === "match-color" && html`<${Field} label=${T.campaigns.target} id="c-color"><input id="c-color" type="color" value=${one.color} onInput=${(e) => set({ color: e.target.value })} /> <code>${one.color}</code><//>`}
     <${Field} label=${T.campaigns.strategy} hint=${T.campaigns.strategies[strategy] || ""} id="c-strategy"><select id="c-strategy" value=${strategy} aria-describedby="c-strategy-hint" onChange=${(e) => set({ strategy: e.target.value })}>${strategies.map((s) => html`<option>${s}</option>`)}</select><//>
     <${Field} label=${T.campaigns.runs} hint=${price ? T.campaigns.price(seconds(price.seconds * one.runs), money(price.money * one.runs)) : ""} id="c-runs"><input id="c-runs" type="number" min="1" max="500" value=${one.runs} aria-describedby="c-runs-hint" onInput=${(e) => set({ runs: Math.max(1, Math.round(Number(e.target.value) || 1)) })} /><//>
