@@ -52,7 +52,7 @@ class Lab:
         page = context.new_page()
         page.on("console", lambda said: self.faults.append(said.text))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("request", lambda sent: sent.url.startswith((self.address, "blob:")) or self.faults.append(sent.url))
+        page.on("request", lambda sent: self.faults.extend([sent.url] if not sent.url.startswith((self.address, "blob:")) else []))
         page.on("dialog", lambda dialog: dialog.accept() if dialog.type == "confirm" else self.faults.append(dialog.message))
         return page
 
