@@ -333,3 +333,34 @@ def test_a_mixture_depends_on_nothing_but_its_labels_and_gives_weight_to_who_for
     assert torch.equal(step_by_step, at_once.chances(places))
     assert at_once.weights[VOTES] < 0.1
     assert mixture(axes, X, scattered, 2).weights[VOTES] > at_once.weights[VOTES]
+
+
+def axes_of(path: Path, rows: Sequence[tuple[float, float]], names: str = "x,temperature") -> Axes:
+    path.write_text(f"{names},phase\n" + "".join(f"{x},{T},{'ab'[x > 0.5]}\n" for x, T in rows))
+    return Axes.of(Space.of(Table(path=path, outcomes="phase").experiment))
+
+
+def test_a_long_list_of_compositions_is_a_composition_on_its_logarithmic_axis_too(tmp_path: Path) -> None:
+    """A table gives one to positive numbers over three decades; the free energies still need mole fractions."""
+    rows = [(0.0005 + 0.99 * k / 40, 300.0 + 7 * (k * 17 % 41)) for k in range(41)]
+    axes = axes_of(tmp_path / "t.csv", rows)
+    assert axes.space.unit[0] > 0
+    assert (axes.temperature, axes.composition) == (1, 0)
+    X = axes.space.encode([{"x": x, "temperature": T} for x, T in rows[1:]])
+    np.testing.assert_allclose(axes.fractions(X)[:, 1], np.clip([x for x, _ in rows[1:]], 2e-3, 1 - 2e-3), rtol=1e-9)
+    np.testing.assert_allclose(axes.heights(X), [(T - 300) / 280 for _, T in rows[1:]], atol=1e-9)
+
+
+def test_axes_that_are_no_composition_and_temperature_are_mapped_all_the_same(tmp_path: Path) -> None:
+    rows = [(k / 12, 300.0 + 10 * (k * 5 % 13)) for k in range(13)]
+    assert axes_of(tmp_path / "t.csv", rows, "x,pressure").temperature is None
+    driver = Table(path=tmp_path / "t.csv", outcomes="phase")
+    goal, strategy = catalog.make_goal("map:phase", driver), catalog.make_strategy("phase-map")
+    places = list(driver.experiment.candidates)
+    seen = [Trial(n, s, Measurement(driver.recorded(s) or {})) for n, s in enumerate(places[::2], start=1)]
+    key = driver.experiment.key
+    left = {key(s) for s in places} - {key(t.settings) for t in seen}
+    assert {key(s.settings) for s in strategy.suggest(State(goal, seen), len(left))} == left
+    more = [key(s.settings) for s in strategy.suggest(State(goal, seen), len(left) + 2)]  # of fewer candidates some come again
+    assert len(more) == len(left) + 2
+    assert left <= set(more)

@@ -31,6 +31,8 @@ FEWEST = 4
 """Readings from which on some are left out."""
 FITS = 10
 """Times that a model is asked anew for one picture, at most."""
+FITS_OF_MAPS = 5
+"""The same of a map, whose models take longer."""
 STEPS = 7
 """Times that a model is asked what it believed along a campaign, at most."""
 POINTS = 25
@@ -121,7 +123,8 @@ def _left_out(record: Record) -> list[tuple[Trial, Prediction]]:
     if not asks_model(record):
         return []
     counted = [t for t in record.trials if record.goal.counts(t)]
-    groups = [counted[k::FITS] for k in range(min(FITS, len(counted)))]
+    fits = FITS_OF_MAPS if record.goal.labels else FITS
+    groups = [counted[k::fits] for k in range(min(fits, len(counted)))]
     found: list[tuple[Trial, Prediction]] = []
     for group in groups:
         numbers = {t.number for t in group}

@@ -70,7 +70,7 @@ class Axes:
         if len(experiment.parameters) != 2:
             return cls(space)
         hot = [j for j, p in enumerate(experiment.parameters) if _is_temperature(p.name, p.unit)]
-        if len(hot) != 1 or space.unit.any():
+        if len(hot) != 1:
             return cls(space)
         t, x = hot[0], 1 - hot[0]
         low, high = _limits(space, x)
@@ -83,7 +83,7 @@ class Axes:
 
     def natural(self, X: Floats) -> Floats:
         """Points [n, D] in natural units, [n, d]."""
-        return X @ self.space.slope.T + self.space.origin
+        return _straight(self.space, X @ self.space.slope.T + self.space.origin)
 
     def fractions(self, X: Floats) -> Floats:
         """The mole fractions [n, c] at points X [n, D]."""
@@ -111,9 +111,17 @@ class Axes:
         return _limits(self.space, self.temperature)
 
 
+def _straight(space: Space, bent: Floats) -> Floats:
+    """Values [n, d] in natural units: a long list of positive numbers has a logarithmic axis, whatever they mean."""
+    unit = space.unit
+    found: Floats = np.where(unit > 0, unit * np.exp(np.where(unit > 0, bent, 0.0)), bent)
+    return found
+
+
 def _limits(space: Space, j: int) -> tuple[float, float]:
-    low = float(space.origin[j] + np.minimum(space.slope[j], 0).sum())
-    return low, float(space.origin[j] + np.maximum(space.slope[j], 0).sum())
+    low = space.origin + np.minimum(space.slope, 0).sum(1)
+    ends = _straight(space, np.stack([low, space.origin + np.maximum(space.slope, 0).sum(1)]))
+    return float(ends[0, j]), float(ends[1, j])
 
 
 def _is_temperature(name: str, unit: str) -> bool:
