@@ -2,10 +2,16 @@
 
 import contextlib
 import hashlib
+import os
 from pathlib import Path
 
-ALLOWED_FILE = Path(".config", "frugaltwin", "experiments")
-"""The file under the home folder: one digest a line, of a campaign's id and of what performs its experiments."""
+
+def allowed_file() -> Path:
+    """The file of what was named, in the folder ``XDG_CONFIG_HOME`` or ``~/.config``.
+
+    Each line is a digest of a campaign's id and of what performs its experiments.
+    """
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "frugaltwin" / "experiments"
 
 
 def allow(campaign: str, performer: str) -> None:
@@ -15,7 +21,7 @@ def allow(campaign: str, performer: str) -> None:
         campaign: Its id.
         performer: The words of what is started or asked, and where.
     """
-    path = Path.home() / ALLOWED_FILE
+    path = allowed_file()
     if is_allowed(campaign, performer):
         return
     with contextlib.suppress(OSError):
@@ -27,7 +33,7 @@ def allow(campaign: str, performer: str) -> None:
 def is_allowed(campaign: str, performer: str) -> bool:
     """Whether a person of this machine named the performer of a campaign before."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        return _digest(campaign, performer) in (Path.home() / ALLOWED_FILE).read_text("ascii").splitlines()
+        return _digest(campaign, performer) in allowed_file().read_text("ascii").splitlines()
     return False
 
 

@@ -81,6 +81,7 @@ def _is_left_out(item: pytest.Item, names: set[str]) -> bool:
 @pytest.fixture(scope="session", autouse=True)
 def _temporary_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     lifeline.remove_when_killed(tmp_path_factory.getbasetemp())
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))  # what a person of this machine has allowed stays theirs
 
 
 def command(*arguments: object) -> list[str]:

@@ -16,6 +16,7 @@ from typing import ClassVar
 import pytest
 
 from frugaltwin import catalog, testing
+from frugaltwin.allowed import allowed_file
 from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput, Stopped
 from frugaltwin.experiment import Settings
 from frugaltwin.state import State
@@ -216,7 +217,7 @@ def test_a_store_from_elsewhere_starts_nothing_that_a_person_here_did_not_name(c
     words = ("--name", "auto", "--budget", 1, "--strategy", "sobol")
     assert cli_here("run", "--driver", path, *words).returncode == 0
     assert cli_here("run", "--name", "auto", "--budget", 2).returncode == 0, "its own campaign goes on by its name"
-    (Path.home() / ".config" / "frugaltwin" / "experiments").unlink()  # as on the machine of somebody else
+    allowed_file().unlink()  # as on the machine of somebody else
     refused = cli_here("run", "--name", "auto", "--budget", 3)
     assert (refused.returncode, "robot.py in" in refused.stderr) == (2, True)
     assert "which nobody has named on this machine: look at its file" in refused.stderr

@@ -121,7 +121,7 @@ class HandIn(Body):
 
 
 class Board(Body):
-    """See the board of a task: how others and agents do, beside random choices."""
+    """See the board of a task: how others and agents do."""
 
     task: Id
 
