@@ -8,6 +8,7 @@ import math
 import re
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -361,11 +362,17 @@ def test_one_label_alone_is_no_map_to_stop_at(tmp_path: Path) -> None:
 
 
 def test_the_stop_rule_of_a_map_is_kept_in_words(tmp_path: Path) -> None:
-    fields = {"driver": "binary-solution", "goal": "map:phase", "store": str(tmp_path / "s.db"), "strategy": "random", "budget": 1}
+    fields: dict[str, Any] = {
+        "driver": "binary-solution",
+        "goal": "map:phase",
+        "store": str(tmp_path / "s.db"),
+        "strategy": "random",
+        "budget": 1,
+    }
     list(Campaign.open(name="m", stop="map 97.5%", **fields).run())
-    assert Campaign.open(name="m", store=fields["store"]).stop_rule == MapRule(0.975)
-    assert Campaign.open(name="m", store=fields["store"], stop={"map": 0.9}).stop_rule == MapRule(0.9)
-    assert Campaign.open(name="m", store=fields["store"], stop=None).stop_rule is None
+    assert Campaign.open(name="m", store=store).stop_rule == MapRule(0.975)
+    assert Campaign.open(name="m", store=store, stop={"map": 0.9}).stop_rule == MapRule(0.9)
+    assert Campaign.open(name="m", store=store, stop=None).stop_rule is None
     for word, why in (("map 100%", "no share to stop at"), ({"map": 0.2}, "0.5"), ({"map": 0.9, "score": 1}, "a score, or the share")):
         with pytest.raises(InvalidInput, match=why):
             Campaign.open(stop=word, **fields)
