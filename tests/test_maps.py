@@ -370,9 +370,9 @@ def test_the_stop_rule_of_a_map_is_kept_in_words(tmp_path: Path) -> None:
         "budget": 1,
     }
     list(Campaign.open(name="m", stop="map 97.5%", **fields).run())
-    assert Campaign.open(name="m", store=store).stop_rule == MapRule(0.975)
-    assert Campaign.open(name="m", store=store, stop={"map": 0.9}).stop_rule == MapRule(0.9)
-    assert Campaign.open(name="m", store=store, stop=None).stop_rule is None
+    assert Campaign.open(name="m", store=fields["store"]).stop_rule == MapRule(0.975)
+    assert Campaign.open(name="m", store=fields["store"], stop={"map": 0.9}).stop_rule == MapRule(0.9)
+    assert Campaign.open(name="m", store=fields["store"], stop=None).stop_rule is None
     for word, why in (("map 100%", "no share to stop at"), ({"map": 0.2}, "0.5"), ({"map": 0.9, "score": 1}, "a score, or the share")):
         with pytest.raises(InvalidInput, match=why):
             Campaign.open(stop=word, **fields)
