@@ -211,9 +211,11 @@ class AdmittingServer(uvicorn.Server):
             await super().startup(sockets)
             return
         await super().startup([])
+        is_started, self.started = self.started, False  # not before somebody can come in
         strangers: Strangers = self.lifespan.state["strangers"]
         listeners = [AdmittingListener(listening, self.config.backlog, strangers, self._protocol) for listening in sockets or ()]
         self.servers += listeners  # type: ignore[arg-type]  # which are closed as asyncio's are
+        self.started = is_started
 
     def _protocol(self, had_turn: bool) -> asyncio.Protocol:
         kind: Any = self.config.http_protocol_class

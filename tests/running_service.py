@@ -1,6 +1,7 @@
 """The service in a thread of the tests, with its real server on a free port of 127.0.0.1."""
 
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 
 from api.app import create_app
@@ -17,6 +19,16 @@ from api.service import Service
 from api.settings import Settings
 from tests import forked
 from tests.service_database import until
+
+
+def hear(patch: pytest.MonkeyPatch, *names: str) -> None:
+    """Loggers by these names log everything, in whichever way other tests of this process have silenced them."""
+    patch.setattr(logging.root.manager, "disable", logging.NOTSET)
+    for logger in map(logging.getLogger, names):
+        patch.setattr(logger, "disabled", False)
+        patch.setattr(logger, "propagate", True)
+        patch.setattr(logger, "level", logger.level)
+        logger.setLevel(logging.DEBUG)
 
 
 class Server(uvicorn.Server):

@@ -32,7 +32,7 @@ from frugaltwin.tasks.judge import InstanceJudge
 from frugaltwin.tasks.score import Played, Plays
 from frugaltwin.tasks.task import Task, find
 from tests.agent_host import over_http
-from tests.running_service import Running, running
+from tests.running_service import Running, hear, running
 from tests.service_database import SETTINGS, new_person, new_rig, submit, until
 from tests.test_twin_secrets import Reader
 from tests.test_twins import worker_of
@@ -103,8 +103,8 @@ def course(sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     ):
         patch.setattr(tasks, "PILOTS", 3)
         log = Log()
+        hear(patch, "frugaltwin", "uvicorn", "uvicorn.access", "uvicorn.error")
         for logger in map(logging.getLogger, ("frugaltwin", "uvicorn")):
-            patch.setattr(logger, "level", logging.DEBUG)
             patch.setattr(logger, "handlers", [log])
         teacher.make_class("chem")
         teacher.make_class("other")

@@ -21,7 +21,7 @@ from api.app import create_app
 from api.log_redaction import Discreet, hidden
 from api.records import rigs
 from api.settings import Settings
-from tests.running_service import Running, running
+from tests.running_service import Running, hear, running
 from tests.service_database import submit
 
 
@@ -104,14 +104,8 @@ def test_no_token_or_code_is_in_the_log_of_a_whole_session(database_url: str, mo
     root = logging.StreamHandler(log)
     root.setFormatter(Discreet())
     names = ("", "frugaltwin", "uvicorn", "uvicorn.access", "uvicorn.error", "sqlalchemy.engine", "httpx", "httpcore")
-    before = {name: logging.getLogger(name).level for name in names}
-    spread = {name: logging.getLogger(name).propagate for name in names}  # other tests start services, which keep uvicorn's lines apart
     logging.getLogger().addHandler(root)
-    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)  # other tests load libraries that may silence the process
-    for name in names:
-        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
-        logging.getLogger(name).setLevel(logging.DEBUG)
-        logging.getLogger(name).propagate = True
+    hear(monkeypatch, *names)
     try:
         with running(database_url) as service, service.client(service.admin) as admin, service.client() as nobody:
             code = admin.post("/v1/codes", json={"uses": 3, "note": "n"}, headers={"Idempotency-Key": "k"}).json()["code"]
@@ -133,9 +127,6 @@ def test_no_token_or_code_is_in_the_log_of_a_whole_session(database_url: str, mo
             secrets.append(wrong)
     finally:
         logging.getLogger().removeHandler(root)
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
-            logging.getLogger(name).propagate = spread[name]
     written = log.getvalue()
     assert "Traceback" in written
     assert "GET /v1/me?token=(hidden)&code=(hidden)" in written

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from frugaltwin import Amounts, Budget, Campaign, Categorical, Continuous, Discrete, Experiment, Lab, Outcome, testing
+from frugaltwin import Amounts, Budget, Campaign, Categorical, Continuous, Discrete, Experiment, Lab, Outcome, catalog, testing
 from frugaltwin.errors import DriverError, FrugalTwinError, InvalidInput
 from frugaltwin.experiment import Settings
 from frugaltwin.store import Store
@@ -15,6 +15,11 @@ from frugaltwin.store import Store
 def suzuki(temperature: float, ligand: str) -> dict[str, float]:
     """Yield of a made-up coupling, %."""
     return {"yield": 90 - (temperature - 60) ** 2 / 40 - 5 * (ligand == "PPh3")}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "_registered", {kind: dict(of) for kind, of in catalog._registered.items()})
 
 
 WORDS = {"temperature": (20, 80, "°C"), "ligand": ["XPhos", "PPh3"]}
