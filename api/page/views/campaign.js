@@ -1,5 +1,5 @@
 // One campaign, live: target beside measured, the best so far, colors or labels, what comes next and why, and what a person may say.
-import { html, useEffect, useState } from "../core/html.js";
+import { html, useEffect, useRef, useState } from "../core/html.js";
 import { all, get, once, newKey, path, request } from "../core/api.js";
 import { listen, soon } from "../core/live.js";
 import { me, rigOf } from "../core/state.js";
@@ -35,24 +35,28 @@ export default function Campaign({ id }) {
   const [axis, setAxis] = useState("runs");
   const [upTo, setUpTo] = useState(null);
   const [chosen, setChosen] = useState(null);
+  const now = useRef(null);
+  now.current = trials;
   useEffect(() => {
     const status = soon(again);
-    const ended = new Set();
-    const fetchEnded = soon(async () => {
-      const wanted = [...ended];
-      ended.clear();
-      const found = await Promise.all(wanted.map((n) => get(`${here}/trials/${n}`)));
-      setTrials((before) => [...(before || []).filter((t) => !wanted.includes(t.trial)), ...found].sort((a, b) => a.trial - b.trial));
-    });
+    let whole = false; // a correction may be of any trial
     const ask = soon(async () => {
-      const known = await get(`${here}/trials?limit=200`);
-      const whole = known.next ? await all(`${here}/trials`) : known.items;
-      setTrials(whole);
+      const had = whole ? [] : now.current || [];
+      whole = false;
+      const kept = had.slice(0, had.findIndex((t) => !t.experiment.finished_at) + 1 || had.length + 1).filter((t) => t.experiment.finished_at);
+      const found = [];
+      for (let first = kept.length + 1; first; ) {
+        const page = await get(`${here}/trials?limit=200&cursor=${first}`);
+        found.push(...page.items);
+        first = page.next;
+      }
+      setTrials([...kept, ...found]);
     });
     return listen((event) => {
       if (event.campaign !== id) return;
+      whole ||= /retracted|amended/.test(event.kind);
       status();
-      if (event.kind.startsWith("experiment.") && event.body.trial) { ended.add(event.body.trial); fetchEnded(); } else ask();
+      ask();
     });
   }, [id]);
   if (!campaign || !trials || !rig) return html`<p>${T.loading}</p>`;
