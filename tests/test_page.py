@@ -159,7 +159,7 @@ def test_every_view_can_be_read_by_everybody(lab: Lab, width: int, is_dark: bool
     page = lab.page(lab.token, width=width, is_dark=is_dark)
     page.goto(f"{lab.address}/#/{view.replace('ID', identity)}")
     page.wait_for_selector("main h1")
-    page.wait_for_timeout(300)
+    page.wait_for_function("!document.querySelector('main').innerText.includes('Loading …')")
     page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []

@@ -1,7 +1,7 @@
 // One stream of events for the whole page. It is read with fetch, because EventSource cannot send a token, and goes on by the id of the last
 // event, so that nothing is missed and nothing comes twice.
 import { signal } from "./html.js";
-import { get, request, token } from "./api.js";
+import { get, token } from "./api.js";
 
 export const lostSince = signal(null);
 const listeners = new Set();

@@ -27,5 +27,3 @@ listen((event) => {
 export const may = (scope) => Boolean(me.value?.scopes.includes(scope));
 export const isInstructor = () => me.value?.role === "instructor";
 export const isWatching = () => me.value && !may("run:sim") && !may("admin");
-
-export const leftOf = (budget, names) => Object.keys(names).filter((name) => budget.left[name] !== null && budget.left[name] !== undefined).map((name) => [name, budget.left[name]]);

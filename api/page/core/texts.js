@@ -45,20 +45,18 @@ export const T = {
   experiment: {
     head: (rig) => `An experiment on ${rig}`,
     rest: (name, total) => `takes what is left of ${total}`,
-    price: "Price", perform: "Perform", performing: "Performing …",
+    price: "Price", perform: "Perform",
     within: (low, high) => `${low} to ${high}`,
     last: "Your last experiments here", none: "None yet: set the values and press Perform.",
     copyCurl: "As curl", copyPython: "As Python", copied: "Copied.", copyBy: "Press Ctrl-C to copy:",
     done: "Measured.",
-    mustAdd: (sum, total) => `these add up to ${sum}, and have to be ${total}`,
   },
   campaigns: {
     head: "Campaigns", none: "None yet.", start: "Start a campaign", compare: "Compare", compareHint: "Choose two to six, then press Compare.",
     name: "Name", rig: "Rig", goal: "Goal", target: "Target color", strategy: "Strategy", runs: "Experiments", approve: "Ask me before each experiment",
     press: "Start", price: (s, usd) => `About ${s} of lab time and ${usd} at most.`,
     seed: "a color that this lab can make, drawn for you", chosen: "a color of your own",
-    value: "Border at", outcome: "Outcome",
-    strategies: {
+        strategies: {
       composite: "models what the sensor reads and knows how the score follows from it",
       bayesian: "models the score with a Gaussian process",
       "phase-map": "maps labels with families of free energies, a classifier and a vote",
@@ -79,7 +77,7 @@ export const T = {
     noRecipe: "Nothing to recommend yet.",
     picture: "Picture of what the model believes", draw: "Draw", csv: "CSV", svg: "SVG", json: "JSON",
     replay: "Replay", upTo: (n) => `up to experiment ${n}`,
-    closer: "Which of these two is closer?", retract: "Take back", retractWhy: "What was wrong with it?", noScore: "no score",
+    closer: "Which of these two is closer?", retract: "Take back", retractWhy: "What was wrong with it?", noScore: "no score", noted: (n) => `Noted: ${n} is closer.`, notMine: "only its owner may",
     left: (n) => `Left out: ${n}`,
   },
   tasks: {
@@ -90,7 +88,7 @@ export const T = {
   },
   class: {
     head: "Class", people: "People", choose: "choose people first", each: "experiments for each of them", where: "Last seen at", stuck: "looks stuck", grant: "Grant 10 experiments", allow: "Approve for", approved: "Approved.",
-    codes: "Join codes", newCode: "New join code", uses: "people who may join", codeIs: "Write it on the board; it is shown this once:", full: "Full screen",
+    codes: "Join codes", newCode: "New join code", uses: "people who may join", codeIs: "Write it on the board; it is shown this once:",
     tasks: "Tasks", par: "par", labs: (ready, n) => `${ready} of ${n} labs ready`, grades: "Grades (CSV)", rigs: "Rigs", idle: (m) => `no experiment for ${m} min`,
     refused: (n) => `${n} failed in a row`, granted: "Granted.", projector: "Token for a projector", projectorIs: "It may only look. Open this page on the projector and enter:",
     notYours: "Only the instructor sees the class.",

@@ -1,6 +1,6 @@
 // One campaign, live: target beside measured, the best so far, colors or labels, what comes next and why, and what a person may say.
 import { html, useEffect, useRef, useState } from "../core/html.js";
-import { all, get, once, newKey, path, request } from "../core/api.js";
+import { all, get, once, newKey, path } from "../core/api.js";
 import { listen, soon } from "../core/live.js";
 import { me, rigOf } from "../core/state.js";
 import { hexOf, labOf, targetOf } from "../core/color.js";
@@ -75,7 +75,7 @@ export default function Campaign({ id }) {
   const one = shown.find((t) => t.trial === chosen) || shown[shown.length - 1];
   const act = (action, more = {}) => async () => { setCampaign({ ...campaign, ...(await once("POST", `${here}/actions`, { action, ...more }, newKey())) }); };
   const file = (format, kind) => async () => download(`${campaign.name}.${format}`, await get(`${here}/export?format=${format}`, { text: true }), kind);
-  const notMine = mine ? null : T.rigs.onlyInstructor;
+  const notMine = mine ? null : T.campaign.notMine;
   return html`<h1>${campaign.name} <${State} state=${campaign.state} /></h1>
     <p>${campaign.title || campaign.goal} · ${T.campaign.by(campaign.strategy?.name || "–", campaign.rig)} · ${T.campaign.runs(campaign.n_trials, campaign.budget.runs)}${campaign.reason ? html` · <span class="why">${campaign.reason}</span>` : ""}</p>
     <p aria-live="polite">${campaign.result}</p>
@@ -151,7 +151,7 @@ function Closer({ here, scored, hexes, target }) {
   const [seed, setSeed] = useState(0);
   const a = scored[scored.length - 1];
   const b = scored[(scored.length * 7 + seed * 3) % (scored.length - 1)];
-  const say = (better, worse) => async () => { await once("POST", `${here}/entries`, { kind: "preference", better: better.trial, worse: worse.trial }, newKey()); setSeed(seed + 1); tell(`${better.trial}`); };
+  const say = (better, worse) => async () => { await once("POST", `${here}/entries`, { kind: "preference", better: better.trial, worse: worse.trial }, newKey()); setSeed(seed + 1); tell(T.campaign.noted(better.trial)); };
   return html`<${Card} head=${T.campaign.closer}><div class="beside">${[[a, b], [b, a]].map(([one, other]) => html`<figure><button type="button" class="choice" onClick=${say(one, other)} aria-label=${`${one.trial}, ${hexes[one.trial]}`}><svg class="pair big" viewBox="0 0 10 10" preserveAspectRatio="none" aria-hidden="true"><rect width="10" height="10" fill=${hexes[one.trial]} /><rect y="6" width="10" height="4" fill=${target} /></svg></button><figcaption>${one.trial}</figcaption></figure>`)}</div><//>`;
 }
 

@@ -1,12 +1,11 @@
 // What needs me now, what is left to me, and where to begin.
-import { html } from "../core/html.js";
-import { all, get } from "../core/api.js";
+import { html, useEffect } from "../core/html.js";
+import { get } from "../core/api.js";
 import { listen, soon } from "../core/live.js";
 import { me, rigs } from "../core/state.js";
 import { day, number, seconds } from "../core/format.js";
 import { T } from "../core/texts.js";
 import { Card, State, useLoaded } from "../parts/ui.js";
-import { useEffect } from "../core/html.js";
 
 const shown = { seconds, runs: (x) => number(x), rig_runs: (x) => number(x), money: (x) => `${number(x)} USD`, volume: (x) => `${number(x)} mL` };
 

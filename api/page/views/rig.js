@@ -1,13 +1,13 @@
 // One rig: an experiment by hand, its price before it, and the results beside the last ones.
 import { html, useEffect, useState } from "../core/html.js";
-import { get, newKey, once, path, request } from "../core/api.js";
+import { get, newKey, once, request } from "../core/api.js";
 import { listen } from "../core/live.js";
 import { me, rigOf, rigs } from "../core/state.js";
 import { hexOf, labOf } from "../core/color.js";
 import { money, number, seconds, withUnit } from "../core/format.js";
 import { T } from "../core/texts.js";
 import { Button, Card, State, Swatch, Table, draft, refuse, tell, useLoaded } from "../parts/ui.js";
-import { Settings, firstSettings, recipe, wrong } from "../parts/settings.js";
+import { Settings, firstSettings, wrong } from "../parts/settings.js";
 import { RigCard } from "./rigs.js";
 
 const drafts = new Map();
@@ -79,5 +79,3 @@ function About({ rig }) {
     <h3>${T.rigs.parameters}</h3><${Table} label=${T.rigs.parameters} head=${["name", "", "from", "to"]} rows=${parameters.map((p) => ({ key: p.name, cells: [p.name, p.description, withUnit(p.low ?? p.values?.[0], p.unit), withUnit(p.high ?? p.values?.[p.values.length - 1], p.unit)] }))} />
     <h3>${T.rigs.outcomes}</h3><${Table} label=${T.rigs.outcomes} head=${["name", "", "unit"]} rows=${outcomes.map((o) => ({ key: o.name, cells: [o.name, o.description || o.labels.join(", "), o.unit] }))} /></details><//>`;
 }
-
-export { recipe };

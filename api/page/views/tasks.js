@@ -5,7 +5,7 @@ import { listen, soon } from "../core/live.js";
 import { isInstructor, rigOf } from "../core/state.js";
 import { day, number } from "../core/format.js";
 import { T } from "../core/texts.js";
-import { Button, Card, Field, State, Table, draft, tell, useLoaded } from "../parts/ui.js";
+import { Button, Card, Field, State, Table, tell, useLoaded } from "../parts/ui.js";
 import { Settings, firstSettings, wrong } from "../parts/settings.js";
 import { Left } from "./home.js";
 
